@@ -1,0 +1,67 @@
+// Known answers for the primitives that every format rests on.
+#include <catch2/catch.hpp>
+#include <cerrno>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "base/status.h"
+
+namespace qk {
+namespace {
+
+TEST_CASE("CRC-32C known answers") {
+  CHECK(crc32c("123456789") == 0xe3069283u);
+  CHECK(crc32c("") == 0u);
+  CHECK(crc32c_extend(crc32c("1234"), "56789") == 0xe3069283u);
+}
+
+TEST_CASE("MurmurHash3_x86_32 known answers") {
+  CHECK(murmur3_32("") == 0u);
+  CHECK(murmur3_32("hello") == 0x248bfa47u);
+}
+
+TEST_CASE("SHA-256 known answer, incremental and copied") {
+  const std::string expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+  CHECK(to_hex(sha256("abc")) == expected);
+  Sha256 hasher;
+  hasher.update("a");
+  CHECK(to_hex(hasher.digest()) == to_hex(sha256("a")));
+  hasher.update("bc");
+  CHECK(to_hex(hasher.digest()) == expected);
+}
+
+TEST_CASE("XXH3 known answer") { CHECK(xxh3_64("") == 0x2d06800538d394c2u); }
+
+TEST_CASE("integers have the stated byte order") {
+  std::string out;
+  put_le32(&out, 0x01020304);
+  put_be32(&out, 0x01020304);
+  CHECK(to_hex(out) == "0403020101020304");
+  CHECK(get_le32(out.data()) == 0x01020304u);
+  CHECK(get_be32(out.data() + 4) == 0x01020304u);
+  out.clear();
+  put_be64(&out, 0x0102030405060708);
+  CHECK(to_hex(out) == "0102030405060708");
+  CHECK(get_be64(out.data()) == 0x0102030405060708u);
+}
+
+TEST_CASE("a short read poisons the reader and allocates nothing") {
+  std::string out;
+  put_le32(&out, 0xffffffff);
+  out += "abc";
+  ByteReader reader(out);
+  CHECK(reader.bytes().empty());
+  CHECK_FALSE(reader.ok());
+  CHECK(reader.u8() == 0);
+  CHECK_FALSE(reader.done());
+}
+
+TEST_CASE("an errno survives annotation") {
+  const absl::Status status = annotate(errno_status(ENOSPC, "write x"), "append 3");
+  CHECK(status.code() == absl::StatusCode::kResourceExhausted);
+  CHECK(status_errno(status) == ENOSPC);
+  CHECK(to_std(status.message()) == "append 3: write x: No space left on device");
+}
+
+}  // namespace
+}  // namespace qk

@@ -1,0 +1,104 @@
+// Family: log, metadata and snapshot storage chosen together, in one root directory.
+//
+// A family knows nothing of identity, migration or other families. Everything above it (image, dual
+// write, node, conformance) uses this header alone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "families/contract/log_storage.h"
+#include "families/contract/meta_storage.h"
+#include "families/contract/snapshot_storage.h"
+#include "families/fs/file_system.h"
+
+namespace qk::families {
+
+enum class Operation : uint8_t {
+  kAppend,
+  kTruncatePrefix,
+  kTruncateSuffix,
+  kReset,
+  kSaveMeta,
+  kPublish,
+};
+std::string_view to_string(Operation operation);
+
+// What a crash inside an operation may leave, besides "before" and "after".
+enum class Partial : uint8_t {
+  kNone,         // before or after, nothing else
+  kBatchPrefix,  // append: any prefix of the batch
+};
+
+enum class Volatility : uint8_t {
+  kDurable,
+  kVolatile,  // nothing survives a crash; it opens as absent
+};
+
+class Family {
+ public:
+  virtual ~Family() = default;
+
+  virtual LogStorage& log() = 0;
+  virtual MetaStorage& meta() = 0;
+  virtual SnapshotStorage& snapshot() = 0;
+
+  // Background work of the engine (flush, compaction): the owner drains it as events of its own.
+  // No family has a thread.
+  virtual size_t pending_work() const { return 0; }
+  virtual absl::Status run_one() { return absl::OkStatus(); }
+};
+
+using FamilyOptions = std::map<std::string, std::string, std::less<>>;
+
+struct OpenRequest {
+  FileSystem* fs = nullptr;  // must outlive the family
+  std::string root;          // directory
+  bool create = false;       // make a fresh, empty instance if the root holds none
+  FamilyOptions options;     // checked against FamilyDescriptor::options
+};
+
+struct OptionDescriptor {
+  std::string name;
+  std::string default_value;
+  std::string allowed;  // for messages: "64KiB..1GiB" or "WAL, DELETE, TRUNCATE"
+};
+
+struct FamilyDescriptor {
+  std::string name;            // "sqlite"; also the URI scheme
+  std::string format_version;  // of the files this build writes; goes into image headers (CI-7)
+  Volatility volatility = Volatility::kDurable;
+  std::vector<OptionDescriptor> options;
+  // Names in the root that belong to the family ("db", "snapshot"); anything else is foreign.
+  std::vector<std::string> root_names;
+  // Images after a crash (P0-P2) that this family may refuse to open with an explicit error.
+  std::vector<std::string> refusals;
+  std::function<Partial(Operation)> partials;
+  // NotFound: no instance at the root and `create` is off. DataLoss: there is one, damaged.
+  std::function<absl::StatusOr<std::unique_ptr<Family>>(const OpenRequest&)> open;
+};
+
+// The families of this build, in registration order. No global: whoever needs families is given
+// one.
+class Registry {
+ public:
+  void add(FamilyDescriptor descriptor);  // a name twice, or an incomplete descriptor, is a bug
+  const FamilyDescriptor* find(std::string_view name) const;
+  // NotFound with the list of built-in names, and the nearest one.
+  absl::StatusOr<const FamilyDescriptor*> get(std::string_view name) const;
+  const std::vector<FamilyDescriptor>& all() const { return families_; }
+
+ private:
+  std::vector<FamilyDescriptor> families_;
+};
+
+// `name` must be registered and every option known to it.
+absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, std::string_view name,
+                                                    const OpenRequest& request);
+
+}  // namespace qk::families

@@ -1,0 +1,89 @@
+// FileSystem: the one door to bytes. Every byte that a family, an image, a manifest or a journal
+// makes durable passes through here; PosixFileSystem and SimDisk implement it.
+//
+// Durability. Nothing is durable before a sync that covers it has returned: write_at, truncate and
+// size are durable after File::sync; a name (created, linked, renamed, removed, made directory) is
+// durable only after sync_dir on the directory that holds it. Syncing a file never makes its name
+// durable. Closing a handle (its destructor) promises nothing and reports nothing.
+//
+// Errors. Statuses come from errno_status() and keep their errno. After a simulated crash every
+// call on a handle or file system of the old incarnation returns Aborted (ENODEV) and changes
+// nothing. After a failed sync the state of the covered bytes is unknown: fail-stop, reopen,
+// reread.
+//
+// Paths are absolute, '/'-separated and normalised: no "." or ".." component, no trailing '/'.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace qk::families {
+
+enum class SyncKind : uint8_t {
+  kData,  // fdatasync: bytes and size
+  kFull,  // fsync: bytes, size and attributes
+};
+
+struct OpenFlags {
+  bool create = false;     // create if missing
+  bool exclusive = false;  // with create: fail with AlreadyExists if present
+  bool truncate = false;   // cut an existing file to length 0
+  bool read_only = false;  // no write_at, truncate
+};
+
+enum class FileKind : uint8_t { kFile, kDirectory };
+
+struct FileStat {
+  FileKind kind = FileKind::kFile;
+  uint64_t size = 0;   // 0 for a directory
+  uint64_t inode = 0;  // equal for two names of one file, within one incarnation
+};
+
+class File {
+ public:
+  virtual ~File() = default;
+
+  // Reads up to buffer.size() bytes at `offset`; short only at the end of the file.
+  virtual absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) = 0;
+  // Writes all bytes at `offset`, extending the file if needed (a gap reads as zeros). On error any
+  // part may have been written.
+  virtual absl::Status write_at(uint64_t offset, std::string_view bytes) = 0;
+  virtual absl::Status truncate(uint64_t size) = 0;
+  virtual absl::StatusOr<uint64_t> size() = 0;
+  virtual absl::Status sync(SyncKind kind) = 0;
+};
+
+// Held until destroyed; dies with the machine.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+
+  virtual absl::StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenFlags flags) = 0;
+  virtual absl::Status unlink(std::string_view path) = 0;
+  // Replaces an existing file (or empty directory) at `to`; works on directories too. Atomic in
+  // one directory; across directories it may split on a hostile disk (level P2x).
+  virtual absl::Status rename(std::string_view from, std::string_view to) = 0;
+  virtual absl::Status link(std::string_view existing, std::string_view name) = 0;
+  virtual absl::Status mkdir(std::string_view path) = 0;
+  virtual absl::Status rmdir(std::string_view path) = 0;
+  // Names without "." and "..", in byte order.
+  virtual absl::StatusOr<std::vector<std::string>> list(std::string_view path) = 0;
+  virtual absl::StatusOr<FileStat> stat(std::string_view path) = 0;
+  virtual absl::Status sync_dir(std::string_view path, SyncKind kind) = 0;
+  // Creates the lock file if missing; Unavailable if another handle holds it.
+  virtual absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) = 0;
+  virtual absl::StatusOr<uint64_t> free_space(std::string_view path) = 0;
+};
+
+}  // namespace qk::families

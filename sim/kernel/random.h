@@ -1,0 +1,44 @@
+// RandomStream: the only source of chance in a run. Each subsystem of each node draws from its own
+// stream, derived from (seed, name), so that one more draw in one place changes nothing elsewhere.
+//
+// Draw n is XXH3(n, key): the state is a counter, so a stream is copied and compared for free.
+// Probabilities are parts per million; there is no floating point.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+namespace qk::sim {
+
+class RandomStream {
+ public:
+  RandomStream(uint64_t seed, std::string_view name) : key_(xxh3_64(name, seed)) {}
+
+  uint64_t next() {
+    const uint64_t n = draws_++;
+    return xxh3_64({reinterpret_cast<const char*>(&n), sizeof n}, key_);
+  }
+  // Uniform in [0, bound); bound >= 1. Multiply-shift: the bias is below bound / 2^64.
+  uint64_t below(uint64_t bound) {
+    QK_CHECK(bound >= 1);
+    return static_cast<uint64_t>((static_cast<__extension__ unsigned __int128>(next()) * bound) >>
+                                 64);
+  }
+  // Uniform in [low, high].
+  int64_t between(int64_t low, int64_t high) {
+    QK_CHECK(low <= high);
+    return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low) + 1));
+  }
+  bool chance_ppm(uint32_t ppm) { return below(1'000'000) < ppm; }
+
+  uint64_t draws() const { return draws_; }
+
+ private:
+  uint64_t key_;
+  uint64_t draws_ = 0;
+};
+
+}  // namespace qk::sim
