@@ -1,0 +1,190 @@
+// Plan: everything a run does, spelled out. A seed and a scenario expand into a plan; a run
+// executes a plan and draws nothing that the plan could have said. So a failure can be replayed by
+// seed, written out as a scenario, edited by hand and shrunk by removing parts.
+//
+// Probabilities are parts per million; durations are nanoseconds of virtual time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "families/contract/family.h"
+#include "sim/kernel/time.h"
+
+namespace qk::sim {
+
+struct DurationRange {
+  Nanos low = 0;
+  Nanos high = 0;
+};
+
+// A directory tree that a node's disk starts with: files with bytes, and directories (which may be
+// empty). Paths are relative to the node's family root, in byte order.
+struct DirectoryTree {
+  struct Item {
+    std::string path;
+    bool directory = false;
+    std::string bytes;
+  };
+  std::vector<Item> items;
+};
+
+struct DiskPlan {
+  DurationRange write_latency{50 * kMicrosecond, 500 * kMicrosecond};
+  DurationRange sync_latency{200 * kMicrosecond, 5 * kMillisecond};
+};
+
+struct StorePlan {
+  std::string id;
+  std::string family;  // registered name
+  families::FamilyOptions options;
+};
+
+struct NodePlan {
+  std::string id;                        // "n1"
+  std::string peer;                      // PeerId text, "127.0.0.1:8300:0:0"
+  std::string store;                     // StorePlan::id
+  std::optional<DirectoryTree> initial;  // absent: a fresh instance
+};
+
+struct LinkPlan {
+  DurationRange latency{1 * kMillisecond, 10 * kMillisecond};
+  uint32_t loss_ppm = 0;
+  uint32_t duplicate_ppm = 0;
+  uint32_t reorder_ppm = 0;  // a message gets up to 10x the latency, so that later ones overtake it
+};
+
+struct ClusterPlan {
+  std::string group = "qksim";
+  std::vector<NodePlan> nodes;
+  DurationRange election_timeout{150 * kMillisecond, 300 * kMillisecond};
+  Nanos heartbeat = 50 * kMillisecond;
+  LinkPlan link;
+  DiskPlan disk;
+  uint32_t snapshot_every_entries = 0;         // 0: never
+  Nanos operator_restart_after = 1 * kSecond;  // a node that stopped on a storage error comes back
+};
+
+struct MigrationPlan {
+  enum class OnFail : uint8_t { kRollback, kHalt, kRetry };
+  std::string from;  // StorePlan::id
+  std::string to;
+  std::vector<std::string> nodes;  // in this order; empty: followers first, leader last
+  Nanos start = 1 * kSecond;
+  Nanos dual_write_for = 5 * kSecond;
+  Nanos soak = 1 * kSecond;  // between cut-over and acceptance, and between nodes
+  OnFail on_validation_fail = OnFail::kRollback;
+  uint32_t max_retries = 1;
+  bool transfer_leadership_first = true;
+  uint64_t fresh_mutations = 0;  // both are mandatory and at least 1
+  Nanos fresh_time = 0;
+};
+
+struct WorkloadPlan {
+  uint32_t clients = 4;
+  uint32_t rate = 25;  // operations per second and client
+  uint32_t keys = 64;
+  uint32_t value_size_low = 16;
+  uint32_t value_size_high = 256;
+  uint32_t read_ppm = 200'000;
+  uint32_t cas_ppm = 100'000;
+  uint32_t counter_ppm = 50'000;  // increments of braft's example counter
+};
+
+// Phase codes of the pictures and triggers (A, EXPORT, BOOT, V1, DUAL, V2, CUT, B, ROLLBACK).
+enum class PhaseCode : uint8_t { kA, kExport, kBoot, kV1, kDual, kV2, kCut, kB, kRollback };
+
+struct Trigger {
+  enum class Kind : uint8_t {
+    kTime,
+    kPhaseEnter,
+    kPhaseExit,
+    kPhasePercent,
+    kPhaseOperation,
+    kIndex
+  };
+  Kind kind = Kind::kTime;
+  Nanos time = 0;    // kTime: when; kPhaseEnter, kPhaseExit: offset after it
+  std::string node;  // id or "@leader", "@follower", "@migrating"
+  PhaseCode phase = PhaseCode::kA;
+  uint32_t occurrence = 1;  // the n-th entry of the phase
+  uint32_t percent = 0;     // kPhasePercent: of the phase's own progress
+  uint64_t operation = 0;   // kPhaseOperation: the n-th disk operation of the node in the phase
+  int64_t index = 0;        // kIndex: commit index on any node
+  std::string text;         // as written, for messages
+};
+
+struct CrashFault {
+  // kProcess keeps everything issued (level P0); the others lose power (level P2).
+  enum class Loss : uint8_t { kProcess, kKeepSynced, kKeepAll, kRandomSubset, kTornTail };
+  std::string node;
+  Nanos restart_after = 1 * kSecond;
+  Loss loss = Loss::kRandomSubset;
+};
+struct PartitionFault {
+  std::vector<std::vector<std::string>> sides;
+  bool asymmetric = false;  // only messages from the first side to the others are lost
+};
+struct SlowDiskFault {
+  std::string node;
+  uint32_t factor = 1;
+};
+struct TransferFault {
+  std::string node;  // who becomes leader
+};
+struct HealFault {};
+
+struct FaultPlan {
+  Trigger at;
+  std::optional<Nanos> duration;  // absent: instantaneous, or until healed
+  std::variant<CrashFault, PartitionFault, SlowDiskFault, TransferFault, HealFault> what;
+  std::string where;  // "file:line" of the scenario, for messages
+};
+
+// Faults drawn while the run goes, each kind from a stream of its own. 0 switches a kind off.
+struct RandomFaultPlan {
+  Nanos mean_time_to_crash = 0;
+  DurationRange restart_after{100 * kMillisecond, 3 * kSecond};
+  Nanos mean_time_to_partition = 0;
+  DurationRange partition_for{500 * kMillisecond, 3 * kSecond};
+  uint32_t max_concurrent_down = 1;
+  Nanos quiet_after = 0;  // from then on no new fault; 0: never quiet
+};
+
+// Defects switched on for tests of the oracles. A planted run says so in its output, and never
+// prints PASS.
+enum class PlantedBug : uint8_t {
+  kNone,
+  kAckBeforeMirror,    // dual write acks when the primary is durable; the mirror follows later
+  kVoteNotSynced,      // the sync of the metadata file is skipped
+  kImportMarkerFirst,  // import marks the instance complete before its content is durable
+};
+
+struct ExpectPlan {
+  enum class Verdict : uint8_t { kPass, kViolation };
+  Verdict verdict = Verdict::kPass;
+  std::vector<std::string> violates;  // oracle ids, for pinned regressions
+  std::vector<std::string> migrated;  // node ids that must end accepted
+  uint64_t min_committed = 0;         // entries committed during the run
+};
+
+struct Plan {
+  std::string name;
+  uint64_t seed = 0;
+  Nanos run_for = 60 * kSecond;
+  ClusterPlan cluster;
+  std::vector<StorePlan> stores;
+  std::vector<MigrationPlan> migrations;
+  WorkloadPlan workload;
+  std::vector<FaultPlan> faults;
+  RandomFaultPlan random;
+  ExpectPlan expect;
+  PlantedBug planted = PlantedBug::kNone;
+  // Hash over the effective scenario text; the trace chain starts from it and the seed.
+  uint64_t scenario_hash = 0;
+};
+
+}  // namespace qk::sim
