@@ -1,0 +1,62 @@
+// run(): executes a plan on simulated disks, network and clock, while the oracles watch.
+//
+// Same plan, same binary, another compiler or build type: the same result, chain included. It reads
+// no wall time, touches no real file, and leaves nothing behind; whoever wants a run directory
+// writes one from the result.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/cluster/plan.h"
+#include "sim/kernel/time.h"
+
+namespace qk::sim {
+
+// How much of the trace a run keeps. The chain covers all events at every level.
+enum class TraceLevel : uint8_t { kNone, kMarks, kFull };
+
+enum class Verdict : uint8_t {
+  kPass,
+  kViolation,
+  kInconclusive,  // nothing was violated, but the run did not show what the scenario asks for
+};
+
+// An invariant that did not hold. Oracle ids are prefixed: "ora.L1", "mig.I7".
+struct Violation {
+  std::string oracle;
+  std::string name;  // "acked-entries-durable"
+  std::string node;  // empty: of the whole cluster
+  int64_t index = 0;
+  Nanos t = 0;
+  uint64_t seq = 0;  // the event that showed it
+  std::string expected;
+  std::string actual;
+  std::string phase;
+  std::string last_fault;
+  uint64_t chain = 0;  // at `seq`
+};
+
+struct RunOptions {
+  bool keep_going = false;     // go on after the first violation
+  std::optional<Nanos> until;  // stop earlier than the plan says
+  TraceLevel trace = TraceLevel::kMarks;
+};
+
+struct RunResult {
+  Verdict verdict = Verdict::kPass;
+  std::vector<Violation> violations;
+  std::vector<std::string> inconclusive;  // reasons: "scenario.txtpb:21: never fired"
+  Nanos simulated = 0;
+  uint64_t events = 0;
+  uint64_t chain = 0;
+  std::string digest;  // SHA-256 over the chain's checkpoints, hex
+  uint64_t committed = 0;
+  std::vector<std::string> notes;
+};
+
+RunResult run(const Plan& plan, const RunOptions& options);
+
+}  // namespace qk::sim
