@@ -35,8 +35,9 @@ absl::Status write_file(FileSystem& fs, std::string_view path, std::string_view 
 // `path` holds the old or the new bytes; a leftover PATH.tmp is harmless.
 absl::Status replace_file(FileSystem& fs, std::string_view path, std::string_view bytes);
 
-// mkdir with parents; syncs the parent of each directory it makes, so that all of them are durable
-// on return. Existing directories are fine.
+// mkdir with parents; syncs the parent of each directory it makes, and of the deepest one that it
+// finds (a process that died between mkdir and sync_dir left that one volatile), so that all that
+// were made by this function are durable on return. Existing directories are fine.
 absl::Status make_directories(FileSystem& fs, std::string_view path);
 
 // Removes a file, or a directory with everything below it. Missing is fine. Not synced.
