@@ -85,7 +85,7 @@ Lane lane_of(Operation operation) {
   }
 }
 
-Outcome apply(Family& family, Mutation mutation) {
+Outcome apply(Family& family, Mutation& mutation) {
   switch (mutation.operation) {
     case Operation::kAppend:
       return family.log().append(mutation.entries);

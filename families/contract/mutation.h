@@ -34,8 +34,9 @@ struct Mutation {
 
 Lane lane_of(Operation operation);
 
-// Applies one mutation to one family: the only switch over operations.
-Outcome apply(Family& family, Mutation mutation);
+// Applies one mutation to one family: the only switch over operations. A publish takes the writer
+// out of `mutation`; everything else leaves it as it was, for the next family.
+Outcome apply(Family& family, Mutation& mutation);
 
 class StorageDriver {
  public:
@@ -57,9 +58,7 @@ class PlainDriver final : public StorageDriver {
   absl::StatusOr<std::unique_ptr<SnapshotWriter>> create_snapshot() override {
     return family_->snapshot().create();
   }
-  Outcome apply(Mutation mutation) override {
-    return families::apply(*family_, std::move(mutation));
-  }
+  Outcome apply(Mutation mutation) override { return families::apply(*family_, mutation); }
 
  private:
   Family* family_;
