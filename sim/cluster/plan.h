@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "families/contract/family.h"
+#include "sim/kernel/event.h"
+#include "sim/kernel/phase.h"
 #include "sim/kernel/time.h"
 
 namespace qk::sim {
@@ -94,9 +96,6 @@ struct WorkloadPlan {
   uint32_t counter_ppm = 50'000;  // increments of braft's example counter
 };
 
-// Phase codes of the pictures and triggers (A, EXPORT, BOOT, V1, DUAL, V2, CUT, B, ROLLBACK).
-enum class PhaseCode : uint8_t { kA, kExport, kBoot, kV1, kDual, kV2, kCut, kB, kRollback };
-
 struct Trigger {
   enum class Kind : uint8_t {
     kTime,
@@ -118,8 +117,7 @@ struct Trigger {
 };
 
 struct CrashFault {
-  // kProcess keeps everything issued (level P0); the others lose power (level P2).
-  enum class Loss : uint8_t { kProcess, kKeepSynced, kKeepAll, kRandomSubset, kTornTail };
+  using Loss = CrashLoss;
   std::string node;
   Nanos restart_after = 1 * kSecond;
   Loss loss = Loss::kRandomSubset;

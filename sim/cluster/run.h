@@ -12,11 +12,9 @@
 
 #include "sim/cluster/plan.h"
 #include "sim/kernel/time.h"
+#include "sim/kernel/trace.h"
 
 namespace qk::sim {
-
-// How much of the trace a run keeps. The chain covers all events at every level.
-enum class TraceLevel : uint8_t { kNone, kMarks, kFull };
 
 enum class Verdict : uint8_t {
   kPass,

@@ -13,6 +13,8 @@
 
 namespace qk::sim {
 
+__extension__ using Uint128 = unsigned __int128;
+
 class RandomStream {
  public:
   RandomStream(uint64_t seed, std::string_view name) : key_(xxh3_64(name, seed)) {}
@@ -24,8 +26,7 @@ class RandomStream {
   // Uniform in [0, bound); bound >= 1. Multiply-shift: the bias is below bound / 2^64.
   uint64_t below(uint64_t bound) {
     QK_CHECK(bound >= 1);
-    return static_cast<uint64_t>((static_cast<__extension__ unsigned __int128>(next()) * bound) >>
-                                 64);
+    return static_cast<uint64_t>((static_cast<Uint128>(next()) * bound) >> 64);
   }
   // Uniform in [low, high].
   int64_t between(int64_t low, int64_t high) {
