@@ -1,0 +1,68 @@
+// ContentChecker: the rules of an image's content, applied to its objects as they pass by, and the
+// state digest of what passed. The exporter checks what it writes and the reader what it reads with
+// this one class, so the exporter cannot write an image that import refuses.
+//
+// Rules: one range; entries contiguous from first to last, with term >= 1 and not decreasing, known
+// type, an empty payload in a no-op and a decodable one in a configuration; one meta record with
+// term >= 1; at most one snapshot; its files with safe paths, in strictly ascending byte
+// order, none a directory of another, each with exactly its bytes; no gap between snapshot and log
+// (mig.I5: first <= snapshot index + 1).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "image/format.h"
+
+namespace qk::image {
+
+// InvalidArgument unless a node can start from a log that begins at `first_index` and this
+// snapshot.
+absl::Status check_no_gap(int64_t first_index, const std::optional<families::SnapshotMeta>& meta);
+
+class ContentChecker {
+ public:
+  // Each returns InvalidArgument with what was found and what was expected.
+  absl::Status range(int64_t first, int64_t last);
+  absl::Status entry(const families::LogEntry& entry);
+  absl::Status hard_state(const families::HardState& state);
+  absl::Status snapshot(const SnapshotHead& head);
+  absl::Status file(const FileHead& head);
+  absl::Status chunk(std::string_view bytes);
+  // Everything that the range and the heads announced has passed.
+  absl::Status finish();
+
+  // The next entry that must come; range().last + 1 when all have.
+  int64_t next_index() const { return next_index_; }
+  int64_t first_index() const { return first_; }
+  int64_t last_index() const { return last_; }
+  // Bytes of the current file that have not passed yet.
+  uint64_t file_remaining() const { return file_remaining_; }
+  // After finish(); entries, files, file_bytes and state are filled.
+  const ImageTotals& totals() const { return totals_; }
+
+ private:
+  enum class Stage : uint8_t { kRange, kEntries, kFiles, kDone };
+
+  void end_file();
+
+  Stage stage_ = Stage::kRange;
+  int64_t first_ = 1;
+  int64_t last_ = 0;
+  int64_t next_index_ = 1;
+  int64_t last_term_ = 0;
+  std::optional<LogHasher> log_;
+  std::optional<families::HardState> hard_state_;
+  SnapshotHead head_;
+  std::optional<SnapshotHasher> snapshot_;
+  std::optional<FileHead> file_;
+  std::string last_path_;
+  std::vector<std::string> prefixes_;  // earlier paths that later ones may continue
+  Sha256 file_hash_;
+  uint64_t file_remaining_ = 0;
+  ImageTotals totals_;
+};
+
+}  // namespace qk::image

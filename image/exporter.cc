@@ -1,0 +1,229 @@
+#include "image/exporter.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "families/fs/file_util.h"
+#include "image/walk.h"
+
+namespace qk::image {
+
+absl::StatusOr<ExportCut> ExportCut::capture(families::Family& family, uint64_t seq) {
+  ExportCut cut;
+  cut.seq = seq;
+  cut.first = family.log().first_index();
+  cut.last = family.log().last_index();
+  QK_RETURN_IF_ERROR(check_log_range(cut.first, cut.last));
+  if (cut.last >= cut.first) {
+    QK_ASSIGN_OR_RETURN(cut.last_term, family.log().term(cut.last));
+  }
+  cut.hard_state = family.meta().hard_state();
+  QK_ASSIGN_OR_RETURN(cut.snapshot, open_snapshot(family));
+  return cut;
+}
+
+Exporter::Exporter(families::Family* family, ExportCut cut, Identity identity,
+                   std::string source_family, std::string source_format_version, Sink* sink)
+    : family_(family), cut_(std::move(cut)), sink_(sink), next_index_(cut_.first) {
+  header_.source_family = std::move(source_family);
+  header_.source_format_version = std::move(source_format_version);
+  header_.identity = std::move(identity);
+  header_.cut_seq = cut_.seq;
+  header_.first_index = cut_.first;
+  header_.last_index = cut_.last;
+}
+
+absl::StatusOr<bool> Exporter::step(int64_t max_entries) {
+  QK_CHECK(max_entries >= 1);
+  QK_RETURN_IF_ERROR(failed_);
+  auto finished = step_inner(max_entries);
+  failed_ = finished.status();
+  return finished;
+}
+
+absl::Status Exporter::run() {
+  constexpr int64_t kStep = 1 << 20;
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const bool finished, step(kStep));
+    if (finished) return absl::OkStatus();
+  }
+}
+
+absl::StatusOr<bool> Exporter::step_inner(int64_t budget) {
+  if (stage_ == Stage::kBegin) QK_RETURN_IF_ERROR(begin());
+  if (stage_ == Stage::kEntries) QK_RETURN_IF_ERROR(copy_entries(&budget));
+  if (stage_ == Stage::kMeta) {
+    QK_RETURN_IF_ERROR(checker_.hard_state(cut_.hard_state));
+    scratch_.clear();
+    encode_hard_state(&scratch_, cut_.hard_state);
+    QK_RETURN_IF_ERROR(emit(FrameType::kMeta, scratch_));
+    stage_ = Stage::kSnapshot;
+  }
+  if (stage_ == Stage::kSnapshot) QK_RETURN_IF_ERROR(begin_snapshot());
+  if (stage_ == Stage::kFiles) QK_RETURN_IF_ERROR(copy_files(&budget));
+  if (stage_ == Stage::kTrailer) QK_RETURN_IF_ERROR(finish());
+  return stage_ == Stage::kDone;
+}
+
+absl::Status Exporter::begin() {
+  if (header_.identity.group_id.empty() || header_.identity.peer_id.empty()) {
+    return absl::InvalidArgumentError("export: no group or no peer was given (CI-X1)");
+  }
+  QK_RETURN_IF_ERROR(check_no_gap(
+      cut_.first, cut_.snapshot ? std::optional(cut_.snapshot->meta()) : std::nullopt));
+  units_total_ = cut_.last - cut_.first + 1;
+  if (cut_.snapshot != nullptr) {
+    QK_ASSIGN_OR_RETURN(files_, sorted_files(*cut_.snapshot));
+    for (const families::SnapshotFile& listed : files_) {
+      QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_listed(*cut_.snapshot, listed));
+      units_total_ += static_cast<int64_t>((opened.head.size + kChunkBytes - 1) / kChunkBytes);
+    }
+  }
+  scratch_.assign(kMagic);
+  put_frame(&scratch_, FrameType::kHeader, encode_header(header_));
+  image_hash_.update(scratch_);
+  QK_RETURN_IF_ERROR(sink_->append(scratch_));
+
+  QK_RETURN_IF_ERROR(checker_.range(cut_.first, cut_.last));
+  std::string range;
+  put_le64(&range, static_cast<uint64_t>(cut_.first));
+  put_le64(&range, static_cast<uint64_t>(cut_.last));
+  QK_RETURN_IF_ERROR(emit(FrameType::kRange, range));
+  stage_ = Stage::kEntries;
+  return absl::OkStatus();
+}
+
+// Entries of equal index and term are equal, and so is everything before them (log matching). So if
+// the cut's last entry still has its term, no entry up to it was replaced in the meantime.
+absl::Status Exporter::check_cut() {
+  families::LogStorage& log = family_->log();
+  const auto broken = [&](const std::string& what) {
+    return absl::AbortedError(cat("export at cut ", cut_.seq, " of entries ", cut_.first, "..",
+                                  cut_.last, ": ", what, "; a new cut is needed"));
+  };
+  if (log.last_index() < cut_.last) {
+    return broken(cat("the log was truncated to ", log.last_index()));
+  }
+  if (log.first_index() > next_index_) {
+    return broken(cat("the log now starts at ", log.first_index(), ", but only entries below ",
+                      next_index_, " were copied"));
+  }
+  QK_ASSIGN_OR_RETURN(const int64_t term, log.term(cut_.last));
+  if (term != cut_.last_term) {
+    return broken(
+        cat("entry ", cut_.last, " was replaced: term ", term, ", expected ", cut_.last_term));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Exporter::copy_entries(int64_t* budget) {
+  if (next_index_ <= cut_.last) {
+    QK_RETURN_IF_ERROR(check_cut());
+    const int64_t count = std::min(*budget, cut_.last - next_index_ + 1);
+    QK_RETURN_IF_ERROR(
+        scan_exactly(family_->log(), next_index_, next_index_ + count - 1,
+                     [this](const families::LogEntry& entry) { return add_entry(entry); }));
+    *budget -= count;
+    units_done_ += count;
+  }
+  if (next_index_ > cut_.last) stage_ = Stage::kMeta;
+  return absl::OkStatus();
+}
+
+absl::Status Exporter::add_entry(const families::LogEntry& entry) {
+  QK_RETURN_IF_ERROR(checker_.entry(entry));
+  const size_t size = kEntryOverhead + entry.payload.size();
+  if (size > kMaxFramePayload) {
+    return absl::InvalidArgumentError(cat("entry ", entry.index, ": payload of ",
+                                          entry.payload.size(), " bytes, an image holds at most ",
+                                          kMaxFramePayload - kEntryOverhead));
+  }
+  if (!entries_.empty() && entries_.size() + size > kEntriesPayloadTarget) {
+    QK_RETURN_IF_ERROR(flush_entries());
+  }
+  encode_entry(&entries_, entry);
+  next_index_ = entry.index + 1;
+  if (entry.index == cut_.last || entry.index == block_last(block_of(entry.index))) {
+    return flush_entries();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Exporter::flush_entries() {
+  QK_RETURN_IF_ERROR(emit(FrameType::kEntries, entries_));
+  entries_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status Exporter::begin_snapshot() {
+  const SnapshotHead head = head_of(cut_.snapshot.get());
+  QK_RETURN_IF_ERROR(checker_.snapshot(head));
+  scratch_.clear();
+  encode_snapshot_head(&scratch_, head);
+  QK_RETURN_IF_ERROR(emit(FrameType::kSnapshot, scratch_));
+  stage_ = Stage::kFiles;
+  return absl::OkStatus();
+}
+
+absl::Status Exporter::copy_files(int64_t* budget) {
+  while (file_ != nullptr || next_file_ < files_.size()) {
+    if (*budget <= 0) return absl::OkStatus();
+    const std::string& path = files_[file_ != nullptr ? next_file_ - 1 : next_file_].path;
+    if (file_ == nullptr) {
+      QK_ASSIGN_OR_RETURN(OpenedFile opened, open_listed(*cut_.snapshot, files_[next_file_]));
+      ++next_file_;
+      QK_RETURN_IF_ERROR(checker_.file(opened.head));
+      scratch_.clear();
+      encode_file_head(&scratch_, opened.head);
+      QK_RETURN_IF_ERROR(emit(FrameType::kFile, scratch_));
+      file_ = std::move(opened.file);
+      file_size_ = opened.head.size;
+      file_offset_ = 0;
+    }
+    if (file_offset_ < file_size_) {
+      scratch_.resize(std::min<uint64_t>(kChunkBytes, file_size_ - file_offset_));
+      QK_RETURN_IF_ERROR(families::read_exact(*file_, path, file_offset_, scratch_));
+      QK_RETURN_IF_ERROR(checker_.chunk(scratch_));
+      QK_RETURN_IF_ERROR(emit(FrameType::kChunk, scratch_));
+      file_offset_ += scratch_.size();
+      ++units_done_;
+    }
+    --*budget;
+    if (file_offset_ == file_size_) file_.reset();
+  }
+  stage_ = Stage::kTrailer;
+  return absl::OkStatus();
+}
+
+absl::Status Exporter::finish() {
+  QK_RETURN_IF_ERROR(checker_.finish());
+  totals_ = checker_.totals();
+  totals_.content_bytes = content_bytes_;
+  totals_.content_sha256 = content_hash_.digest();
+  totals_.image_sha256 = image_hash_.digest();
+  std::string frame;
+  put_frame(&frame, FrameType::kTrailer, encode_trailer(totals_));
+  QK_RETURN_IF_ERROR(sink_->append(frame));
+  QK_RETURN_IF_ERROR(sink_->finish());
+  stage_ = Stage::kDone;
+  return absl::OkStatus();
+}
+
+absl::Status Exporter::emit(FrameType type, std::string_view payload) {
+  std::string frame;
+  frame.reserve(payload.size() + kFrameOverhead);
+  put_frame(&frame, type, payload);
+  content_hash_.update(frame);
+  image_hash_.update(frame);
+  content_bytes_ += frame.size();
+  return sink_->append(frame);
+}
+
+int64_t Exporter::progress_ppm() const {
+  constexpr int64_t kWhole = 1000000;
+  if (stage_ == Stage::kDone) return kWhole;
+  // The trailer is one unit more, so that the whole is reached only at the end.
+  return units_done_ * kWhole / (units_total_ + 1);
+}
+
+}  // namespace qk::image

@@ -1,0 +1,145 @@
+#include "image/format.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "image/header.pb.h"
+
+namespace qk::image {
+namespace {
+
+std::string as_string(const Digest& digest) { return std::string(as_bytes(digest)); }
+
+bool read_digest(const std::string& bytes, Digest* digest) {
+  if (bytes.size() != digest->size()) return false;
+  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(digest->data()));
+  return true;
+}
+
+}  // namespace
+
+std::string_view to_string(FrameType type) {
+  switch (type) {
+    case FrameType::kHeader:
+      return "header";
+    case FrameType::kRange:
+      return "range";
+    case FrameType::kEntries:
+      return "entries";
+    case FrameType::kMeta:
+      return "meta";
+    case FrameType::kSnapshot:
+      return "snapshot";
+    case FrameType::kFile:
+      return "file";
+    case FrameType::kChunk:
+      return "chunk";
+    case FrameType::kTrailer:
+      return "trailer";
+  }
+  return "unknown";
+}
+
+void put_frame(std::string* out, FrameType type, std::string_view payload) {
+  const size_t start = out->size();
+  put_u8(out, static_cast<uint8_t>(type));
+  put_bytes(out, payload);
+  put_le32(out, crc32c(std::string_view(*out).substr(start)));
+}
+
+std::string encode_header(const ImageHeader& header) {
+  proto::ImageHeader message;
+  message.set_format_major(header.format_major);
+  message.set_format_minor(header.format_minor);
+  message.set_source_family(header.source_family);
+  message.set_source_format_version(header.source_format_version);
+  message.set_group_id(header.identity.group_id);
+  message.set_peer_id(header.identity.peer_id);
+  message.set_lineage(header.identity.lineage);
+  message.set_generation(header.identity.generation);
+  message.set_cut_seq(header.cut_seq);
+  message.set_first_index(header.first_index);
+  message.set_last_index(header.last_index);
+  return message.SerializeAsString();
+}
+
+absl::StatusOr<ImageHeader> decode_header(std::string_view payload) {
+  proto::ImageHeader message;
+  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return absl::InvalidArgumentError("header is not an ImageHeader message");
+  }
+  if (!message.has_format_major() || !message.has_format_minor()) {
+    return absl::InvalidArgumentError("header has no format version");
+  }
+  if (message.format_major() != kFormatMajor) {
+    return absl::InvalidArgumentError(cat("format version ", message.format_major(), ".",
+                                          message.format_minor(), ", this program reads ",
+                                          kFormatMajor, ".x"));
+  }
+  // This version knows no feature that a reader must understand.
+  if (message.required_features_size() > 0) {
+    return absl::InvalidArgumentError(cat("requires feature \"", message.required_features(0),
+                                          "\", which this program does not know"));
+  }
+  if (message.source_family().empty() || message.source_format_version().empty()) {
+    return absl::InvalidArgumentError("header has no source family or no version of it");
+  }
+  if (message.group_id().empty() || message.peer_id().empty()) {
+    return absl::InvalidArgumentError("header has no group or no peer");
+  }
+  if (!message.has_lineage() || !message.has_generation() || !message.has_cut_seq() ||
+      !message.has_first_index() || !message.has_last_index()) {
+    return absl::InvalidArgumentError("header lacks lineage, generation, cut or range");
+  }
+  ImageHeader header;
+  header.format_major = message.format_major();
+  header.format_minor = message.format_minor();
+  header.source_family = message.source_family();
+  header.source_format_version = message.source_format_version();
+  header.identity = {message.group_id(), message.peer_id(), message.lineage(),
+                     message.generation()};
+  header.cut_seq = message.cut_seq();
+  header.first_index = message.first_index();
+  header.last_index = message.last_index();
+  return header;
+}
+
+std::string encode_trailer(const ImageTotals& totals) {
+  proto::ImageTrailer message;
+  message.set_entries(totals.entries);
+  message.set_files(totals.files);
+  message.set_file_bytes(totals.file_bytes);
+  message.set_content_bytes(totals.content_bytes);
+  message.set_content_sha256(as_string(totals.content_sha256));
+  message.set_image_sha256(as_string(totals.image_sha256));
+  message.set_log_digest(as_string(totals.state.log));
+  message.set_meta_digest(as_string(totals.state.meta));
+  message.set_snapshot_digest(as_string(totals.state.snapshot));
+  message.set_state_digest(as_string(totals.state.overall));
+  return message.SerializeAsString();
+}
+
+absl::StatusOr<ImageTotals> decode_trailer(std::string_view payload) {
+  proto::ImageTrailer message;
+  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return absl::InvalidArgumentError("trailer is not an ImageTrailer message");
+  }
+  ImageTotals totals;
+  if (!message.has_entries() || !message.has_files() || !message.has_file_bytes() ||
+      !message.has_content_bytes() ||
+      !read_digest(message.content_sha256(), &totals.content_sha256) ||
+      !read_digest(message.image_sha256(), &totals.image_sha256) ||
+      !read_digest(message.log_digest(), &totals.state.log) ||
+      !read_digest(message.meta_digest(), &totals.state.meta) ||
+      !read_digest(message.snapshot_digest(), &totals.state.snapshot) ||
+      !read_digest(message.state_digest(), &totals.state.overall)) {
+    return absl::InvalidArgumentError("trailer lacks a count or a 32-byte hash");
+  }
+  totals.entries = message.entries();
+  totals.files = message.files();
+  totals.file_bytes = message.file_bytes();
+  totals.content_bytes = message.content_bytes();
+  return totals;
+}
+
+}  // namespace qk::image

@@ -1,0 +1,82 @@
+// Layout of a bootstrap image; image/FORMAT.md describes it in full.
+//
+//   magic (8) | header frame | content section: frames | trailer frame | end of file
+//
+//   frame: type (1) | payload length (4) | payload | CRC-32C of type, length and payload (4)
+//
+// Content: one range frame, entry frames, one meta frame, one snapshot frame, and per snapshot file
+// a file frame with its chunk frames. Nothing in it depends on the family, and no state has
+// two encodings, so equal states have equal content bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/hash.h"
+#include "image/digest.h"
+#include "image/identity.h"
+
+namespace qk::image {
+
+inline constexpr std::string_view kMagic("QKIMAGE\n", 8);
+inline constexpr uint32_t kFormatMajor = 1;
+inline constexpr uint32_t kFormatMinor = 0;
+
+enum class FrameType : uint8_t {
+  kHeader = 'H',
+  kRange = 'R',
+  kEntries = 'E',
+  kMeta = 'M',
+  kSnapshot = 'S',
+  kFile = 'F',
+  kChunk = 'C',
+  kTrailer = 'T',
+};
+std::string_view to_string(FrameType type);
+
+inline constexpr size_t kFrameHeadBytes = 1 + 4;  // type, payload length
+inline constexpr size_t kFrameOverhead = kFrameHeadBytes + 4;
+
+// An entry frame ends at its block's last entry, at the log's last entry, or before the entry that
+// would make its payload longer than this; a single larger entry has a frame to itself.
+inline constexpr size_t kEntriesPayloadTarget = 1 << 20;
+// Every chunk of a file but its last has this length.
+inline constexpr size_t kChunkBytes = 64 << 10;
+// No frame is longer; so no entry payload and no list of peers is.
+inline constexpr size_t kMaxFramePayload = 256 << 20;
+
+// The frame's bytes, appended to `out`.
+void put_frame(std::string* out, FrameType type, std::string_view payload);
+
+// What the header says.
+struct ImageHeader {
+  uint32_t format_major = kFormatMajor;
+  uint32_t format_minor = kFormatMinor;
+  std::string source_family;
+  std::string source_format_version;
+  Identity identity;
+  uint64_t cut_seq = 0;
+  int64_t first_index = 1;
+  int64_t last_index = 0;
+};
+std::string encode_header(const ImageHeader& header);
+// InvalidArgument: another major version, a required feature that is not known, or a mandatory
+// field missing. A newer minor version is accepted and what is unknown in it ignored (CI-9, CI-10).
+absl::StatusOr<ImageHeader> decode_header(std::string_view payload);
+
+// What the trailer says, and what reading or writing the content yields.
+struct ImageTotals {
+  uint64_t entries = 0;
+  uint64_t files = 0;
+  uint64_t file_bytes = 0;
+  uint64_t content_bytes = 0;
+  Digest content_sha256{};
+  Digest image_sha256{};
+  StateDigest state;
+  friend bool operator==(const ImageTotals&, const ImageTotals&) = default;
+};
+std::string encode_trailer(const ImageTotals& totals);
+absl::StatusOr<ImageTotals> decode_trailer(std::string_view payload);
+
+}  // namespace qk::image

@@ -1,0 +1,216 @@
+#include "image/identity.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "families/fs/file_util.h"
+
+namespace qk::image {
+namespace {
+
+using families::FileSystem;
+
+// magic (4), version (4), body length (4), body, CRC-32C of everything before it (4)
+constexpr std::string_view kSidecarMagic = "QKID";
+constexpr uint32_t kSidecarVersion = 1;
+constexpr size_t kSidecarHeadBytes = 4 + 4 + 4;
+constexpr size_t kCrcBytes = 4;
+constexpr uint64_t kMaxSidecarBytes = 64 << 10;
+// What replace_file() may leave beside the sidecar.
+constexpr std::string_view kSidecarTemporary = "qk_identity.tmp";
+
+std::string encode_sidecar(const Sidecar& sidecar) {
+  std::string body;
+  put_bytes(&body, sidecar.identity.group_id);
+  put_bytes(&body, sidecar.identity.peer_id);
+  put_bytes(&body, sidecar.identity.lineage);
+  put_le64(&body, sidecar.identity.generation);
+  put_bytes(&body, sidecar.family);
+  put_bytes(&body, sidecar.instance);
+  put_u8(&body, static_cast<uint8_t>(sidecar.state));
+
+  std::string bytes(kSidecarMagic);
+  put_le32(&bytes, kSidecarVersion);
+  put_bytes(&bytes, body);
+  put_le32(&bytes, crc32c(bytes));
+  return bytes;
+}
+
+absl::StatusOr<Sidecar> decode_sidecar(std::string_view path, std::string_view bytes) {
+  const auto damaged = [&](std::string_view what) {
+    return absl::DataLossError(cat(path, ": identity sidecar damaged: ", what));
+  };
+  if (bytes.size() < kSidecarHeadBytes + kCrcBytes) {
+    return damaged(
+        cat("length ", bytes.size(), ", expected at least ", kSidecarHeadBytes + kCrcBytes));
+  }
+  const std::string_view framed = bytes.substr(0, bytes.size() - kCrcBytes);
+  const uint32_t stored = get_le32(bytes.data() + framed.size());
+  if (const uint32_t crc = crc32c(framed); crc != stored) {
+    return damaged(cat("checksum ", hex8(crc), ", expected ", hex8(stored)));
+  }
+  ByteReader frame(framed);
+  if (frame.take(kSidecarMagic.size()) != kSidecarMagic) return damaged("not an identity sidecar");
+  if (const uint32_t version = frame.le32(); version != kSidecarVersion) {
+    return absl::UnimplementedError(cat(path, ": identity sidecar has version ", version,
+                                        ", this program knows ", kSidecarVersion));
+  }
+  ByteReader body(frame.bytes());
+  if (!frame.done()) return damaged("length does not match");
+  Sidecar sidecar;
+  sidecar.identity.group_id = body.bytes();
+  sidecar.identity.peer_id = body.bytes();
+  sidecar.identity.lineage = body.bytes();
+  sidecar.identity.generation = body.le64();
+  sidecar.family = body.bytes();
+  sidecar.instance = body.bytes();
+  const uint8_t state = body.u8();
+  if (!body.done()) return damaged("body does not match its length");
+  if (state > static_cast<uint8_t>(InstanceState::kRetired)) {
+    return damaged(cat("state ", state, ", expected 0..6"));
+  }
+  sidecar.state = static_cast<InstanceState>(state);
+  return sidecar;
+}
+
+bool may_open(InstanceState state) {
+  return state == InstanceState::kEmpty || state == InstanceState::kCatchingUp ||
+         state == InstanceState::kCurrent;
+}
+
+}  // namespace
+
+std::string to_string(const Identity& identity) {
+  return cat("group ", identity.group_id, ", peer ", identity.peer_id, ", lineage ",
+             identity.lineage.empty() ? "none" : identity.lineage, ", generation ",
+             identity.generation);
+}
+
+absl::Status check_identity(std::string_view what, const Identity& found,
+                            const Identity& expected) {
+  if (found == expected) return absl::OkStatus();
+  return absl::FailedPreconditionError(cat(what, " belongs to another instance: found ",
+                                           to_string(found), "; expected ", to_string(expected)));
+}
+
+std::string_view to_string(InstanceState state) {
+  switch (state) {
+    case InstanceState::kEmpty:
+      return "empty";
+    case InstanceState::kImporting:
+      return "importing";
+    case InstanceState::kCatchingUp:
+      return "catching-up";
+    case InstanceState::kCurrent:
+      return "current";
+    case InstanceState::kStale:
+      return "stale";
+    case InstanceState::kFenced:
+      return "fenced";
+    case InstanceState::kRetired:
+      return "retired";
+  }
+  return "?";
+}
+
+absl::StatusOr<std::optional<Sidecar>> read_sidecar(FileSystem& fs, std::string_view root) {
+  const std::string path = families::join_path(root, kSidecarName);
+  auto bytes = families::read_file(fs, path, kMaxSidecarBytes);
+  if (absl::IsNotFound(bytes.status())) return std::optional<Sidecar>();
+  if (absl::IsInvalidArgument(bytes.status())) {
+    return absl::DataLossError(
+        cat(path, ": identity sidecar damaged: longer than ", kMaxSidecarBytes, " bytes"));
+  }
+  QK_RETURN_IF_ERROR(bytes.status());
+  QK_ASSIGN_OR_RETURN(Sidecar sidecar, decode_sidecar(path, *bytes));
+  return std::optional<Sidecar>(std::move(sidecar));
+}
+
+absl::Status write_sidecar(FileSystem& fs, std::string_view root, const Sidecar& sidecar) {
+  return families::replace_file(fs, families::join_path(root, kSidecarName),
+                                encode_sidecar(sidecar));
+}
+
+absl::StatusOr<std::unique_ptr<families::Family>> open_instance(
+    const families::Registry& registry, const families::OpenRequest& request,
+    std::string_view family, const Identity& expected) {
+  QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> sidecar,
+                      read_sidecar(*request.fs, request.root));
+  if (!sidecar) {
+    if (!expected.lineage.empty()) {
+      return absl::FailedPreconditionError(
+          cat(request.root, ": no identity sidecar, expected ", to_string(expected)));
+    }
+    return families::open_family(registry, family, request);
+  }
+  QK_RETURN_IF_ERROR(check_identity(request.root, sidecar->identity, expected));
+  if (sidecar->family != family) {
+    return absl::FailedPreconditionError(cat(request.root, ": holds an instance of family ",
+                                             sidecar->family, ", expected ", family));
+  }
+  if (!may_open(sidecar->state)) {
+    return absl::FailedPreconditionError(cat(request.root, ": instance is ",
+                                             to_string(sidecar->state),
+                                             ", expected empty, catching-up or current"));
+  }
+  families::OpenRequest opening = request;
+  // An instance that held state must not come back fresh because its files are gone (ora.L13).
+  if (sidecar->state != InstanceState::kEmpty) opening.create = false;
+  return families::open_family(registry, family, opening);
+}
+
+absl::Status check_empty_destination(FileSystem& fs, std::string_view root,
+                                     const families::FamilyDescriptor& descriptor) {
+  const auto stat = fs.stat(root);
+  if (absl::IsNotFound(stat.status())) return absl::OkStatus();
+  QK_RETURN_IF_ERROR(stat.status());
+  if (stat->kind != families::FileKind::kDirectory) {
+    return absl::AlreadyExistsError(
+        cat("destination ", root, " is a file, expected nothing or an empty directory"));
+  }
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(root));
+  for (const std::string& name : names) {
+    if (name == kSidecarName) continue;
+    const std::vector<std::string>& own = descriptor.root_names;
+    const bool is_state = std::find(own.begin(), own.end(), name) != own.end();
+    return absl::AlreadyExistsError(
+        cat("destination ", root, " is not empty: holds \"", name, "\"",
+            is_state ? cat(", state of family ", descriptor.name) : std::string()));
+  }
+  QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> sidecar, read_sidecar(fs, root));
+  if (sidecar && sidecar->state != InstanceState::kEmpty) {
+    return absl::AlreadyExistsError(cat("destination ", root, " is not empty: its sidecar says ",
+                                        to_string(sidecar->state), " (",
+                                        to_string(sidecar->identity), ")"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status remove_instance(FileSystem& fs, std::string_view root) {
+  QK_ASSIGN_OR_RETURN(const bool present, families::exists(fs, root));
+  if (!present) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(std::optional<Sidecar> sidecar, read_sidecar(fs, root));
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(root));
+  if (!sidecar) {
+    for (const std::string& name : names) {
+      if (name == kSidecarTemporary) continue;
+      return absl::FailedPreconditionError(
+          cat(root, ": holds \"", name, "\" but no identity sidecar, so it is not removed"));
+    }
+  } else if (sidecar->state != InstanceState::kImporting) {
+    sidecar->state = InstanceState::kImporting;
+    QK_RETURN_IF_ERROR(write_sidecar(fs, root, *sidecar));
+  }
+  for (const std::string& name : names) {
+    if (name == kSidecarName) continue;
+    QK_RETURN_IF_ERROR(families::remove_tree(fs, families::join_path(root, name)));
+  }
+  // The removals are durable before the sidecar, which explains them, may go.
+  QK_RETURN_IF_ERROR(fs.sync_dir(root, families::SyncKind::kFull));
+  if (sidecar) QK_RETURN_IF_ERROR(fs.unlink(families::join_path(root, kSidecarName)));
+  QK_RETURN_IF_ERROR(fs.rmdir(root));
+  return fs.sync_dir(families::parent_path(root), families::SyncKind::kFull);
+}
+
+}  // namespace qk::image

@@ -1,0 +1,81 @@
+// Identity sidecar: one small file in a family's root that says whose state lies there and whether
+// it may serve (migration.md 1, contract A-9, CI-X1). Families know nothing of it; only the
+// migration controller, the importer and the tools write it.
+//
+// After a crash the sidecar is the old or the new one, whole (replaced atomically). A sidecar that
+// is damaged is DataLoss, never "absent". A root without one is a bare legacy directory: it has no
+// lineage, and what its group and peer are is for the caller to say.
+//
+// This file does not decide which of two instances has authority; the manifest does.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "families/contract/family.h"
+
+namespace qk::image {
+
+struct Identity {
+  std::string group_id;
+  std::string peer_id;      // canonical PeerId text
+  std::string lineage;      // empty: state that was never migrated (a bare legacy directory)
+  uint64_t generation = 0;  // grows with each migration attempt of a node
+  friend bool operator==(const Identity&, const Identity&) = default;
+};
+// "group g, peer 127.0.0.1:8100:0:0, lineage l, generation 2"
+std::string to_string(const Identity& identity);
+// FailedPrecondition naming `what` and both identities unless all four parts are equal (CI-X1).
+absl::Status check_identity(std::string_view what, const Identity& found, const Identity& expected);
+
+enum class InstanceState : uint8_t {
+  kEmpty = 0,
+  kImporting = 1,   // content incomplete; never opens
+  kCatchingUp = 2,  // equal to the export cut, behind its primary
+  kCurrent = 3,     // holds everything acknowledged
+  kStale = 4,
+  kFenced = 5,
+  kRetired = 6,
+};
+std::string_view to_string(InstanceState state);
+
+struct Sidecar {
+  Identity identity;
+  std::string family;    // "sqlite"
+  std::string instance;  // one per created instance; a new import gets a new one
+  InstanceState state = InstanceState::kEmpty;
+  friend bool operator==(const Sidecar&, const Sidecar&) = default;
+};
+
+inline constexpr std::string_view kSidecarName = "qk_identity";
+
+// nullopt: no sidecar (or no root). DataLoss: there is one and it is damaged. Unimplemented: it was
+// written by a newer version.
+absl::StatusOr<std::optional<Sidecar>> read_sidecar(families::FileSystem& fs,
+                                                    std::string_view root);
+// Durable on return; `root` must exist.
+absl::Status write_sidecar(families::FileSystem& fs, std::string_view root, const Sidecar& sidecar);
+
+// Opens an instance that may be opened: refuses (FailedPrecondition) a foreign identity, another
+// family's instance, and the states importing, stale, fenced and retired (mig.I4, ora.L14). A root
+// without a sidecar opens only if `expected` has no lineage. Under a sidecar, `request.create`
+// counts only in state empty: an instance that held state never comes back fresh (ora.L13).
+absl::StatusOr<std::unique_ptr<families::Family>> open_instance(
+    const families::Registry& registry, const families::OpenRequest& request,
+    std::string_view family, const Identity& expected);
+
+// OK if `root` is absent, an empty directory, or holds nothing but a sidecar in state empty.
+// AlreadyExists naming what lies there otherwise, be it state of `descriptor`'s family, a
+// tombstone, a leftover temporary or a foreign file. Changes nothing.
+absl::Status check_empty_destination(families::FileSystem& fs, std::string_view root,
+                                     const families::FamilyDescriptor& descriptor);
+
+// Removes an instance with its root so that no crash leaves a partly removed one that opens: the
+// sidecar says importing first, everything else goes next, the sidecar goes last. Missing is fine;
+// a root with content but no sidecar is refused (FailedPrecondition).
+absl::Status remove_instance(families::FileSystem& fs, std::string_view root);
+
+}  // namespace qk::image

@@ -1,0 +1,264 @@
+#include "image/importer.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "families/fs/file_util.h"
+
+namespace qk::image {
+namespace {
+
+absl::Status failure(const families::Outcome& outcome, std::string_view what) {
+  return outcome.ok() ? absl::OkStatus() : annotate(outcome.status(), what);
+}
+
+}  // namespace
+
+Importer::Importer(ImportRequest request, const Source* source)
+    : request_(std::move(request)),
+      source_(source),
+      staging_(cat(request_.root, ".importing")),
+      where_(staging_) {}
+
+Importer::~Importer() = default;
+
+absl::StatusOr<bool> Importer::step(int64_t max_entries) {
+  QK_CHECK(max_entries >= 1);
+  QK_RETURN_IF_ERROR(failed_);
+  auto finished = step_inner(max_entries);
+  failed_ = finished.status();
+  return finished;
+}
+
+absl::Status Importer::run() {
+  constexpr int64_t kStep = 1 << 20;
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const bool finished, step(kStep));
+    if (finished) return absl::OkStatus();
+  }
+}
+
+absl::StatusOr<bool> Importer::step_inner(int64_t max_entries) {
+  int64_t budget = max_entries;
+  switch (stage_) {
+    case Stage::kVerify:
+      QK_RETURN_IF_ERROR(verify(&budget));
+      return false;
+    case Stage::kPrepare:
+      QK_RETURN_IF_ERROR(prepare());
+      return false;
+    case Stage::kWrite:
+      QK_RETURN_IF_ERROR(write(&budget));
+      return false;
+    case Stage::kReopen:
+      QK_RETURN_IF_ERROR(reopen());
+      return false;
+    case Stage::kCompare:
+      QK_RETURN_IF_ERROR(compare(max_entries));
+      return false;
+    case Stage::kCommit:
+      QK_RETURN_IF_ERROR(commit());
+      return true;
+    case Stage::kDone:
+      return true;
+  }
+  return absl::InternalError("import: unknown stage");
+}
+
+absl::Status Importer::verify(int64_t* budget) {
+  if (reader_ == nullptr) {
+    QK_ASSIGN_OR_RETURN(descriptor_, request_.registry->get(request_.family));
+    QK_RETURN_IF_ERROR(check_empty_destination(*request_.fs, request_.root, *descriptor_));
+    reader_ = std::make_unique<ImageReader>(source_);
+    QK_RETURN_IF_ERROR(reader_->open());
+    header_ = reader_->header();
+    QK_RETURN_IF_ERROR(
+        check_identity(cat("image ", source_->name()), header_.identity, request_.identity));
+  }
+  while (*budget > 0) {
+    QK_ASSIGN_OR_RETURN(const ImageReader::Item item, reader_->next());
+    if (item == ImageReader::Item::kEnd) {
+      totals_ = reader_->totals();
+      stage_ = Stage::kPrepare;
+      return absl::OkStatus();
+    }
+    *budget -=
+        item == ImageReader::Item::kEntries ? static_cast<int64_t>(reader_->entries().size()) : 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Importer::prepare() {
+  families::FileSystem& fs = *request_.fs;
+  QK_RETURN_IF_ERROR(check_empty_destination(fs, request_.root, *descriptor_));
+  QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> reserved, read_sidecar(fs, request_.root));
+  if (reserved) {
+    QK_RETURN_IF_ERROR(
+        check_identity(cat("destination ", request_.root), reserved->identity, request_.identity));
+  }
+  // What an earlier import left. The staging name is the importer's own, and what carries no
+  // sidecar there is refused by remove_instance().
+  QK_RETURN_IF_ERROR(remove_instance(fs, staging_));
+  QK_RETURN_IF_ERROR(families::make_directories(fs, staging_));
+  staged_ = true;
+  QK_RETURN_IF_ERROR(write_sidecar(
+      fs, staging_,
+      {request_.identity, request_.family, request_.instance, InstanceState::kImporting}));
+  if (request_.marker_first) QK_RETURN_IF_ERROR(publish());
+  QK_ASSIGN_OR_RETURN(family_, open(true));
+  reader_ = std::make_unique<ImageReader>(source_);
+  stage_ = Stage::kWrite;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<families::Family>> Importer::open(bool create) {
+  families::OpenRequest request;
+  request.fs = request_.fs;
+  request.root = where_;
+  request.create = create;
+  request.options = request_.options;
+  // Not open_instance(): it refuses what is being imported, and must.
+  return families::open_family(*request_.registry, request_.family, request);
+}
+
+absl::Status Importer::write(int64_t* budget) {
+  while (*budget > 0) {
+    QK_ASSIGN_OR_RETURN(const ImageReader::Item item, reader_->next());
+    QK_RETURN_IF_ERROR(write_item(item));
+    if (item == ImageReader::Item::kEnd) {
+      stage_ = Stage::kReopen;
+      return absl::OkStatus();
+    }
+    *budget -=
+        item == ImageReader::Item::kEntries ? static_cast<int64_t>(reader_->entries().size()) : 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Importer::write_item(ImageReader::Item item) {
+  switch (item) {
+    case ImageReader::Item::kRange:
+      // A fresh log starts at 1 already.
+      if (header_.first_index == 1) return absl::OkStatus();
+      return failure(family_->log().reset(header_.first_index), "import: reset");
+    case ImageReader::Item::kEntries:
+      return failure(family_->log().append(reader_->entries()), "import: append");
+    case ImageReader::Item::kMeta:
+      if (reader_->hard_state() == family_->meta().hard_state()) return absl::OkStatus();
+      return failure(family_->meta().save(reader_->hard_state()), "import: save meta");
+    case ImageReader::Item::kSnapshot: {
+      if (!reader_->snapshot().meta) return absl::OkStatus();
+      QK_ASSIGN_OR_RETURN(writer_, family_->snapshot().create());
+      return writer_->save_meta(*reader_->snapshot().meta);
+    }
+    case ImageReader::Item::kFile: {
+      const families::SnapshotFile& listed = reader_->file().file;
+      QK_ASSIGN_OR_RETURN(file_, writer_->create_file(listed.path));
+      file_offset_ = 0;
+      return writer_->add_file(listed.path, listed.meta);
+    }
+    case ImageReader::Item::kChunk:
+      QK_RETURN_IF_ERROR(file_->write_at(file_offset_, reader_->chunk()));
+      file_offset_ += reader_->chunk().size();
+      return absl::OkStatus();
+    case ImageReader::Item::kEnd:
+      file_.reset();
+      if (!(reader_->totals() == totals_)) {
+        return absl::DataLossError(
+            cat(source_->name(), ": image changed between its verification and its import"));
+      }
+      if (writer_ == nullptr) return absl::OkStatus();
+      return failure(family_->snapshot().publish(std::move(writer_)), "import: publish snapshot");
+  }
+  return absl::InternalError("import: unknown item");
+}
+
+absl::Status Importer::close_family() {
+  while (family_->pending_work() > 0) QK_RETURN_IF_ERROR(family_->run_one());
+  family_.reset();
+  return families::sync_tree(*request_.fs, where_);
+}
+
+absl::Status Importer::reopen() {
+  QK_RETURN_IF_ERROR(close_family());
+  QK_ASSIGN_OR_RETURN(family_, open(false));
+  QK_ASSIGN_OR_RETURN(ExportCut cut, ExportCut::capture(*family_, header_.cut_seq));
+  exporter_ = std::make_unique<Exporter>(family_.get(), std::move(cut), header_.identity,
+                                         request_.family, descriptor_->format_version, &null_sink_);
+  stage_ = Stage::kCompare;
+  return absl::OkStatus();
+}
+
+absl::Status Importer::compare(int64_t max_entries) {
+  QK_ASSIGN_OR_RETURN(const bool finished, exporter_->step(max_entries));
+  if (!finished) return absl::OkStatus();
+  const ImageTotals& found = exporter_->totals();
+  if (found.content_sha256 != totals_.content_sha256 || !(found.state == totals_.state)) {
+    return absl::DataLossError(cat("import of ", source_->name(),
+                                   ": content read back from family ", request_.family,
+                                   " has sha256 ", to_hex(found.content_sha256), ", the image has ",
+                                   to_hex(totals_.content_sha256)));
+  }
+  exporter_.reset();
+  stage_ = Stage::kCommit;
+  return absl::OkStatus();
+}
+
+absl::Status Importer::commit() {
+  QK_RETURN_IF_ERROR(close_family());
+  if (!request_.marker_first) QK_RETURN_IF_ERROR(publish());
+  staged_ = false;
+  stage_ = Stage::kDone;
+  return absl::OkStatus();
+}
+
+absl::Status Importer::publish() {
+  families::FileSystem& fs = *request_.fs;
+  QK_RETURN_IF_ERROR(write_sidecar(
+      fs, staging_, {request_.identity, request_.family, request_.instance, request_.final_state}));
+  // The root may be an empty directory, or hold the sidecar of an empty instance.
+  const absl::Status removed = fs.unlink(families::join_path(request_.root, kSidecarName));
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  QK_RETURN_IF_ERROR(fs.rename(staging_, request_.root));
+  where_ = request_.root;
+  staged_ = false;
+  return fs.sync_dir(families::parent_path(request_.root), families::SyncKind::kFull);
+}
+
+absl::Status Importer::discard() {
+  file_.reset();
+  writer_.reset();
+  exporter_.reset();
+  family_.reset();
+  if (!staged_) return absl::OkStatus();
+  staged_ = false;
+  return remove_instance(*request_.fs, staging_);
+}
+
+int64_t Importer::progress_ppm() const {
+  constexpr int64_t kPart = 300000;  // verify, write, compare; the rest is the commit
+  const auto read_ppm = [&] {
+    if (reader_ == nullptr) return int64_t{0};
+    const int64_t size = static_cast<int64_t>(source_->size());
+    return static_cast<int64_t>(reader_->offset()) / (size / kPart + 1);
+  };
+  switch (stage_) {
+    case Stage::kVerify:
+      return std::min(kPart, read_ppm());
+    case Stage::kPrepare:
+      return kPart;
+    case Stage::kWrite:
+      return kPart + std::min(kPart, read_ppm());
+    case Stage::kReopen:
+      return 2 * kPart;
+    case Stage::kCompare:
+      return 2 * kPart + exporter_->progress_ppm() * 3 / 10;
+    case Stage::kCommit:
+      return 3 * kPart;
+    case Stage::kDone:
+      return 1000000;
+  }
+  return 0;
+}
+
+}  // namespace qk::image

@@ -1,0 +1,106 @@
+#include "image/walk.h"
+
+#include <algorithm>
+
+#include "families/fs/file_util.h"
+
+namespace qk::image {
+
+absl::Status check_log_range(int64_t first, int64_t last) {
+  if (first >= 1 && last >= first - 1) return absl::OkStatus();
+  return absl::DataLossError(
+      cat("log range ", first, "..", last, ": expected 1 <= first <= last + 1"));
+}
+
+absl::Status scan_exactly(families::LogStorage& log, int64_t from, int64_t to,
+                          const families::LogStorage::Visitor& visit) {
+  int64_t next = from;
+  QK_RETURN_IF_ERROR(log.scan(from, to, [&](const families::LogEntry& entry) {
+    if (entry.index != next || entry.index > to) {
+      return absl::DataLossError(
+          cat("log scan of ", from, "..", to, " gave entry ", entry.index, ", expected ", next));
+    }
+    ++next;
+    return visit(entry);
+  }));
+  if (next == to + 1) return absl::OkStatus();
+  return absl::DataLossError(cat("log scan of ", from, "..", to, " ended before entry ", next));
+}
+
+absl::StatusOr<std::shared_ptr<families::SnapshotReader>> open_snapshot(families::Family& family) {
+  auto reader = family.snapshot().open();
+  if (reader.ok()) return reader;
+  if (!absl::IsNotFound(reader.status())) return annotate(reader.status(), "snapshot");
+  if (const auto current = family.snapshot().current()) {
+    return absl::DataLossError(cat("snapshot at index ", current->last_included_index,
+                                   " is announced, but there is none to open"));
+  }
+  return std::shared_ptr<families::SnapshotReader>();
+}
+
+SnapshotHead head_of(const families::SnapshotReader* reader) {
+  if (reader == nullptr) return {};
+  return {reader->meta(), reader->files().size()};
+}
+
+absl::StatusOr<std::vector<families::SnapshotFile>> sorted_files(
+    const families::SnapshotReader& reader) {
+  std::vector<families::SnapshotFile> files = reader.files();
+  std::sort(files.begin(), files.end(),
+            [](const families::SnapshotFile& a, const families::SnapshotFile& b) {
+              return a.path < b.path;
+            });
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (!families::is_safe_relative_path(files[i].path)) {
+      return absl::InvalidArgumentError(
+          cat("snapshot file \"", files[i].path, "\": not a relative path below the snapshot"));
+    }
+    if (i > 0 && files[i].path == files[i - 1].path) {
+      return absl::InvalidArgumentError(
+          cat("snapshot file \"", files[i].path, "\" is listed twice"));
+    }
+  }
+  return files;
+}
+
+absl::StatusOr<OpenedFile> open_listed(const families::SnapshotReader& reader,
+                                       const families::SnapshotFile& listed) {
+  auto file = reader.open_file(listed.path);
+  if (!file.ok()) {
+    const std::string what = cat("snapshot file \"", listed.path, "\"");
+    if (!absl::IsNotFound(file.status())) return annotate(file.status(), what);
+    return absl::DataLossError(cat(what, " is listed, but missing"));
+  }
+  OpenedFile opened;
+  opened.file = std::move(*file);
+  QK_ASSIGN_OR_RETURN(opened.head.size, opened.file->size());
+  opened.head.file = listed;
+  return opened;
+}
+
+absl::StatusOr<Digest> hash_file(families::File& file, std::string_view name, uint64_t size) {
+  constexpr size_t kReadBytes = 64 << 10;
+  Sha256 hash;
+  std::string buffer(std::min<uint64_t>(size, kReadBytes), '\0');
+  for (uint64_t offset = 0; offset < size;) {
+    const std::span<char> part(buffer.data(), std::min<uint64_t>(buffer.size(), size - offset));
+    QK_RETURN_IF_ERROR(families::read_exact(file, name, offset, part));
+    hash.update({part.data(), part.size()});
+    offset += part.size();
+  }
+  return hash.digest();
+}
+
+absl::Status hash_files(const families::SnapshotReader* reader, const FileVisitor& visit) {
+  if (reader == nullptr) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const std::vector<families::SnapshotFile> files, sorted_files(*reader));
+  for (const families::SnapshotFile& listed : files) {
+    QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_listed(*reader, listed));
+    QK_ASSIGN_OR_RETURN(const Digest content,
+                        hash_file(*opened.file, listed.path, opened.head.size));
+    QK_RETURN_IF_ERROR(visit(opened.head, content));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace qk::image
