@@ -1,0 +1,399 @@
+#include "migration/controller.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "families/fs/file_util.h"
+
+namespace qk::migration {
+namespace {
+
+using families::Family;
+using image::InstanceState;
+
+absl::Status not_allowed(std::string_view what, Phase phase, std::string_view allowed) {
+  return absl::FailedPreconditionError(
+      cat(what, " is not allowed in phase ", to_string(phase), "; allowed: ", allowed));
+}
+
+}  // namespace
+
+Controller::Controller(ControllerOptions options)
+    : options_(std::move(options)),
+      store_(options_.fs, families::join_path(options_.node_dir, "migration")) {}
+
+// Readers and writers of the families go first.
+Controller::~Controller() {
+  importer_.reset();
+  exporter_.reset();
+  driver_.reset();
+}
+
+std::string Controller::path_in_migration(std::string_view name) const {
+  return families::join_path(families::join_path(options_.node_dir, "migration"), name);
+}
+
+std::string Controller::image_path() const {
+  return path_in_migration(cat("image-g", manifest_.generation, ".qki"));
+}
+
+std::string Controller::fresh_id() {
+  std::string bytes;
+  put_be64(&bytes, options_.random());
+  put_be64(&bytes, options_.random());
+  return to_hex(bytes);
+}
+
+absl::Status Controller::fail(absl::Status status) {
+  if (failure_.ok()) failure_ = status;
+  return status;
+}
+
+absl::Status Controller::mark(Manifest next) {
+  const Phase from = manifest_.phase;
+  QK_CHECK(next.phase == from || is_legal_transition(from, next.phase));
+  next.phase_at_ns = options_.now();
+  QK_RETURN_IF_ERROR(store_.save(next));
+  manifest_ = std::move(next);
+  if (options_.observer != nullptr) options_.observer->phase_changed(from, manifest_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Controller>> Controller::open(ControllerOptions options) {
+  auto controller = std::unique_ptr<Controller>(new Controller(std::move(options)));
+  QK_RETURN_IF_ERROR(controller->start());
+  return controller;
+}
+
+absl::Status Controller::start() {
+  QK_ASSIGN_OR_RETURN(std::optional<Manifest> loaded, store_.load());
+  if (!loaded) return start_without_manifest();
+  manifest_ = std::move(*loaded);
+  if (manifest_.group_id != options_.group_id || manifest_.peer_id != options_.peer_id) {
+    return absl::FailedPreconditionError(cat("manifest of group ", manifest_.group_id, ", peer ",
+                                             manifest_.peer_id, ", but this node is group ",
+                                             options_.group_id, ", peer ", options_.peer_id));
+  }
+  switch (manifest_.phase) {
+    case Phase::kIdle:
+    case Phase::kRolledBack:
+      QK_RETURN_IF_ERROR(finish_rollback());
+      return start_plain(Side::kA);
+    case Phase::kExporting:
+    case Phase::kBootstrapping:
+    case Phase::kValidated:
+      return start_over();
+    case Phase::kDualWrite:
+    case Phase::kCutoverValidated:
+    case Phase::kCutOver:
+      return start_dual();
+    case Phase::kAccepted:
+    case Phase::kRetired:
+      QK_RETURN_IF_ERROR(finish_accept());
+      return start_plain(Side::kB);
+  }
+  return absl::InternalError("unknown phase");
+}
+
+absl::Status Controller::start_without_manifest() {
+  manifest_.group_id = options_.group_id;
+  manifest_.peer_id = options_.peer_id;
+  manifest_.a.family = options_.initial.family;
+  manifest_.a.root = options_.initial.root;
+  manifest_.a.options = options_.initial.options;
+  manifest_.a.state = InstanceState::kCurrent;
+  QK_ASSIGN_OR_RETURN(const auto sidecar, image::read_sidecar(*options_.fs, options_.initial.root));
+  if (sidecar && !sidecar->identity.lineage.empty()) {
+    return absl::FailedPreconditionError(
+        cat(options_.initial.root, " belongs to migration lineage ", sidecar->identity.lineage,
+            ", but the node has no manifest; the phase is unknown"));
+  }
+  families::OpenRequest request;
+  request.fs = options_.fs;
+  request.root = manifest_.a.root;
+  request.create = options_.create;
+  request.options = manifest_.a.options;
+  QK_ASSIGN_OR_RETURN(a_, image::open_instance(*options_.registry, request, manifest_.a.family,
+                                               manifest_.identity()));
+  driver_ = std::make_unique<NodeDriver>(a_.get(), 0);
+  return absl::OkStatus();
+}
+
+// The sidecar of an instance that the manifest calls current follows the manifest: it is written
+// after the mark, so a crash may have left the one before.
+absl::Status Controller::ensure_sidecar(Side side) {
+  const Instance& instance = manifest_.side(side);
+  QK_ASSIGN_OR_RETURN(const auto found, image::read_sidecar(*options_.fs, instance.root));
+  image::Sidecar wanted;
+  wanted.identity = manifest_.identity();
+  wanted.family = instance.family;
+  wanted.instance = instance.instance;
+  wanted.state = instance.state;
+  if (found == wanted) return absl::OkStatus();
+  if (found) {
+    const bool same_node = found->identity.group_id == manifest_.group_id &&
+                           found->identity.peer_id == manifest_.peer_id &&
+                           found->family == instance.family;
+    const bool ours = found->identity.generation < manifest_.generation ||
+                      (found->identity.lineage == manifest_.lineage &&
+                       found->identity.generation == manifest_.generation);
+    // Nothing that is incomplete or was given up becomes current by being found here.
+    const bool usable = found->state == InstanceState::kCatchingUp ||
+                        found->state == InstanceState::kCurrent ||
+                        found->state == InstanceState::kEmpty;
+    if (!same_node || !ours || !usable) {
+      return absl::FailedPreconditionError(cat(
+          instance.root, ": sidecar of ", image::to_string(found->identity), ", state ",
+          image::to_string(found->state), ", expected ", image::to_string(manifest_.identity())));
+    }
+  } else if (side == Side::kB) {
+    return absl::FailedPreconditionError(
+        cat(instance.root, ": no sidecar, expected ", image::to_string(manifest_.identity())));
+  }
+  return image::write_sidecar(*options_.fs, instance.root, wanted);
+}
+
+absl::StatusOr<std::unique_ptr<Family>> Controller::open_side(Side side) {
+  const Instance& instance = manifest_.side(side);
+  families::OpenRequest request;
+  request.fs = options_.fs;
+  request.root = instance.root;
+  request.options = instance.options;
+  return image::open_instance(*options_.registry, request, instance.family, manifest_.identity());
+}
+
+absl::Status Controller::start_plain(Side side) {
+  QK_RETURN_IF_ERROR(ensure_sidecar(side));
+  QK_ASSIGN_OR_RETURN(auto family, open_side(side));
+  uint64_t last_seq = 0;
+  for (const auto* cut :
+       {&manifest_.export_cut, &manifest_.validated_cut, &manifest_.cutover_cut}) {
+    if (*cut) last_seq = std::max(last_seq, (*cut)->seq);
+  }
+  driver_ = std::make_unique<NodeDriver>(family.get(), last_seq);
+  (side == Side::kA ? a_ : b_) = std::move(family);
+  return absl::OkStatus();
+}
+
+// The queue of mutations since the cut was lost with the process, so B cannot catch up.
+absl::Status Controller::start_over() {
+  QK_RETURN_IF_ERROR(remove_target());
+  if (manifest_.phase != Phase::kExporting) {
+    Manifest next = manifest_;
+    next.phase = Phase::kExporting;
+    next.b.state = InstanceState::kEmpty;
+    next.reason = "restarted: the queue of mutations since the export cut was lost";
+    QK_RETURN_IF_ERROR(mark(std::move(next)));
+  }
+  return start_plain(Side::kA);
+}
+
+absl::Status Controller::start_dual() {
+  const Side primary = manifest_.authoritative;
+  const Side mirror = primary == Side::kA ? Side::kB : Side::kA;
+  QK_RETURN_IF_ERROR(ensure_sidecar(Side::kA));
+  QK_RETURN_IF_ERROR(ensure_sidecar(Side::kB));
+  QK_ASSIGN_OR_RETURN(a_, open_side(Side::kA));
+  QK_ASSIGN_OR_RETURN(b_, open_side(Side::kB));
+  QK_ASSIGN_OR_RETURN(
+      journal_,
+      IntentJournal::open(options_.fs, families::join_path(options_.node_dir, "migration")));
+  QK_ASSIGN_OR_RETURN(const ReconcileReport report,
+                      reconcile(*journal_, *family(primary), manifest_.side(primary).instance,
+                                *family(mirror), manifest_.side(mirror).instance));
+  if (options_.observer != nullptr) {
+    for (const std::string& action : report.actions) options_.observer->reconciled(action);
+  }
+  uint64_t last_seq = manifest_.export_cut ? manifest_.export_cut->seq : 0;
+  if (manifest_.cutover_cut) last_seq = std::max(last_seq, manifest_.cutover_cut->seq);
+  for (int lane = 0; lane < families::kLaneCount; ++lane) {
+    const auto& intent = journal_->newest(static_cast<families::Lane>(lane));
+    if (intent) last_seq = std::max(last_seq, intent->seq);
+  }
+
+  const image::EquivalenceReport equivalence = image::compare(*a_, *b_, last_seq);
+  if (!equivalence.equal) {
+    return absl::DataLossError(cat("the families differ after reconciliation in phase ",
+                                   to_string(manifest_.phase),
+                                   "; both are left as evidence: ", image::to_text(equivalence)));
+  }
+  driver_ = std::make_unique<NodeDriver>(family(primary), last_seq);
+  driver_->set_dual(family(primary), dual_pair(mirror));
+
+  if (manifest_.phase == Phase::kCutOver && !manifest_.probe_restart_ok) {
+    Manifest next = manifest_;
+    next.probe_restart_ok = true;
+    QK_ASSIGN_OR_RETURN(const auto* descriptor, options_.registry->get(next.b.family));
+    next.probe_opener_version = descriptor->format_version;
+    QK_RETURN_IF_ERROR(mark(std::move(next)));
+  }
+  // A validated cut does not survive an interruption of the dual write (A-6, EV-20).
+  if (manifest_.phase == Phase::kCutoverValidated) {
+    Manifest next = manifest_;
+    next.phase = Phase::kDualWrite;
+    next.reason = "restarted: the cutover cut is no longer fresh";
+    QK_RETURN_IF_ERROR(mark(std::move(next)));
+  }
+  return absl::OkStatus();
+}
+
+DualPair Controller::dual_pair(Side mirror) {
+  const Side primary = mirror == Side::kA ? Side::kB : Side::kA;
+  DualPair pair;
+  pair.mirror = family(mirror);
+  pair.journal = journal_.get();
+  pair.primary_instance = manifest_.side(primary).instance;
+  pair.mirror_instance = manifest_.side(mirror).instance;
+  pair.mirror_deferred = options_.planted_mirror_deferred;
+  pair.caches = {&cache_a_, &cache_b_};
+  return pair;
+}
+
+absl::Status Controller::request_start(const MigrationRequest& request) {
+  if (!failure_.ok()) return failure_;
+  const Phase phase = manifest_.phase;
+  if (phase != Phase::kIdle && phase != Phase::kRolledBack) {
+    return not_allowed("starting a migration", phase, "idle, rolled-back");
+  }
+  if (request.fresh_mutations < 1 || request.fresh_time_ns < 1) {
+    return absl::InvalidArgumentError(cat(
+        "a migration needs both freshness bounds (A-6): fresh_mutations ", request.fresh_mutations,
+        ", fresh_time ", request.fresh_time_ns, " ns; each must be at least 1"));
+  }
+  QK_ASSIGN_OR_RETURN(const auto* target, options_.registry->get(request.family));
+  if (target->volatility == families::Volatility::kVolatile) {
+    return absl::FailedPreconditionError(
+        cat("family ", request.family, " is volatile and cannot take over durable state (A-11)"));
+  }
+  Manifest next = manifest_;
+  next.lineage = fresh_id();
+  next.generation = manifest_.generation + 1;
+  next.phase = Phase::kExporting;
+  next.authoritative = Side::kA;
+  next.a.instance = fresh_id();
+  next.a.state = InstanceState::kCurrent;
+  next.b = {};
+  next.b.family = request.family;
+  next.b.options = request.options;
+  // A root name carries the generation, so that a fenced path is never used again.
+  next.b.root = families::join_path(options_.node_dir, cat(request.family, "-g", next.generation));
+  next.export_cut.reset();
+  next.validated_cut.reset();
+  next.cutover_cut.reset();
+  next.accepted = false;
+  next.probe_restart_ok = false;
+  next.probe_opener_version.clear();
+  next.fresh_mutations = request.fresh_mutations;
+  next.fresh_time_ns = request.fresh_time_ns;
+  next.attempts = 0;
+  next.reason.clear();
+  next.last_error.clear();
+  next.started_at_ns = options_.now();
+  QK_RETURN_IF_ERROR(image::check_empty_destination(*options_.fs, next.b.root, *target));
+  if (absl::Status marked = mark(std::move(next)); !marked.ok()) return fail(marked);
+  if (absl::Status status = ensure_sidecar(Side::kA); !status.ok()) return fail(status);
+  return absl::OkStatus();
+}
+
+absl::Status Controller::request_validation() {
+  if (manifest_.phase != Phase::kDualWrite) {
+    return not_allowed("validating a cutover cut", manifest_.phase, "dual-write");
+  }
+  request_ = Request::kValidate;
+  return absl::OkStatus();
+}
+
+absl::Status Controller::request_cutover() {
+  if (manifest_.phase != Phase::kCutoverValidated) {
+    return not_allowed("cutting over", manifest_.phase, "cutover-validated");
+  }
+  request_ = Request::kCutover;
+  return absl::OkStatus();
+}
+
+absl::Status Controller::request_accept() {
+  if (manifest_.phase != Phase::kCutOver) {
+    return not_allowed("accepting", manifest_.phase, "cut-over");
+  }
+  if (!manifest_.probe_restart_ok) {
+    return absl::FailedPreconditionError(
+        "accepting needs a restart that opened the new family as authority; there was none since "
+        "the cut-over");
+  }
+  request_ = Request::kAccept;
+  return absl::OkStatus();
+}
+
+absl::Status Controller::request_rollback(std::string reason) {
+  if (!is_legal_transition(manifest_.phase, Phase::kRolledBack)) {
+    return not_allowed("rolling back", manifest_.phase,
+                       "exporting, bootstrapping, validated, dual-write, cutover-validated");
+  }
+  request_ = Request::kRollback;
+  rollback_reason_ = std::move(reason);
+  return absl::OkStatus();
+}
+
+Need Controller::need() const {
+  if (!failure_.ok()) return Need::kNothing;
+  if (request_ != Request::kNone) return Need::kBarrier;
+  switch (manifest_.phase) {
+    case Phase::kExporting:
+      return exporter_ == nullptr ? Need::kBarrier : Need::kStep;
+    case Phase::kBootstrapping:
+      return Need::kStep;
+    case Phase::kValidated:
+      return driver_->queue_size() > kMigrationBarrierLag ? Need::kStep : Need::kBarrier;
+    default:
+      return Need::kNothing;
+  }
+}
+
+absl::Status Controller::step() {
+  if (!failure_.ok()) return failure_;
+  const auto run = [this]() -> absl::Status {
+    switch (std::exchange(request_, Request::kNone)) {
+      case Request::kValidate:
+        return validate_cutover();
+      case Request::kCutover:
+        return cut_over();
+      case Request::kAccept:
+        return accept();
+      case Request::kRollback:
+        return roll_back(rollback_reason_, false);
+      case Request::kNone:
+        break;
+    }
+    switch (manifest_.phase) {
+      case Phase::kExporting:
+        return step_exporting();
+      case Phase::kBootstrapping:
+        return step_bootstrapping();
+      case Phase::kValidated:
+        return step_validated();
+      default:
+        return absl::OkStatus();
+    }
+  };
+  const absl::Status status = run();
+  return status.ok() ? status : fail(status);
+}
+
+int64_t Controller::progress_ppm() const {
+  switch (manifest_.phase) {
+    case Phase::kExporting:
+      return exporter_ == nullptr ? 0 : exporter_->progress_ppm();
+    case Phase::kBootstrapping:
+      return importer_ == nullptr ? 0 : importer_->progress_ppm();
+    case Phase::kValidated: {
+      if (queue_at_start_ == 0) return 0;
+      const size_t left = std::min(driver_->queue_size(), queue_at_start_);
+      return static_cast<int64_t>((queue_at_start_ - left) * 1'000'000 / queue_at_start_);
+    }
+    default:
+      return 1'000'000;
+  }
+}
+
+}  // namespace qk::migration

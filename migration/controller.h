@@ -1,0 +1,169 @@
+// Controller: moves one node from family A to family B while it serves (migration.md 3), and opens
+// the node's families at every start (migration.md 4).
+//
+// Each transition does idempotent work, then one durable manifest write (the mark) that decides,
+// then idempotent work that every start repeats until it is done. So a crash anywhere leaves the
+// phase before or after the mark, and open() goes on from there:
+//
+//   exporting, bootstrapping, validated   A serves; B and the image are deleted, export starts
+//   again dual-write, cutover-validated         reconcile, then A is primary and B mirror cut-over
+//   reconcile, then B is primary and A mirror accepted                              A is fenced, B
+//   serves alone rolled-back                           B is deleted or fenced, A serves alone
+//
+// The controller never starts work by itself: the node's owner asks need(), and calls step() when
+// its time has come, under a barrier over all lanes if need() says so. An error of step() or open()
+// means that the node must stop; everything durable is left as it is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "image/exporter.h"
+#include "image/importer.h"
+#include "image/report.h"
+#include "migration/manifest.h"
+#include "migration/node_driver.h"
+#include "migration/reconcile.h"
+
+namespace qk::migration {
+
+struct FamilyConfig {
+  std::string family;
+  std::string root;
+  families::FamilyOptions options;
+};
+
+class ControllerObserver {
+ public:
+  virtual ~ControllerObserver() = default;
+  // The mark is written; it is durable once everything issued to the disk so far is.
+  virtual void phase_changed(Phase /*from*/, const Manifest& /*to*/) {}
+  // Which: 1 at the export cut, 2 at the cutover cut.
+  virtual void cut_compared(int /*which*/, const CutRecord& /*a*/, const Digest& /*b*/) {}
+  virtual void reconciled(const std::string& /*action*/) {}
+};
+
+struct ControllerOptions {
+  families::FileSystem* fs = nullptr;
+  const families::Registry* registry = nullptr;
+  std::string node_dir;  // roots, and migration/ with manifest, journal and images, lie in it
+  std::string group_id;
+  std::string peer_id;
+  FamilyConfig initial;              // the family of a node without a manifest
+  bool create = false;               // make a fresh instance if the initial root holds none
+  std::function<int64_t()> now;      // nanoseconds, monotone
+  std::function<uint64_t()> random;  // for lineage ids
+  ControllerObserver* observer = nullptr;
+
+  int64_t step_entries = 64;    // entries copied per step
+  size_t max_queued = 100'000;  // mutations that may wait for a catching-up family
+  uint64_t max_attempts = 16;   // exports per generation before the attempt is rolled back
+
+  // Planted defects, for tests of the oracles only.
+  bool planted_mirror_deferred = false;
+  bool planted_marker_first = false;
+};
+
+struct MigrationRequest {
+  std::string family;
+  families::FamilyOptions options;
+  uint64_t fresh_mutations = 0;  // both at least 1
+  int64_t fresh_time_ns = 0;
+};
+
+// A catch-up queue of at most this many mutations is drained under the barrier that begins dual
+// write.
+inline constexpr size_t kMigrationBarrierLag = 16;
+
+enum class Need : uint8_t {
+  kNothing,
+  kStep,     // call step() any time
+  kBarrier,  // call step() while no mutation is in flight and none can start
+};
+
+class Controller {
+ public:
+  // The start algorithm. On OK the families are open, reconciled and equal where they must be.
+  static absl::StatusOr<std::unique_ptr<Controller>> open(ControllerOptions options);
+  ~Controller();
+
+  families::StorageDriver& driver() { return *driver_; }
+  const NodeDriver& node_driver() const { return *driver_; }
+  const Manifest& manifest() const { return manifest_; }
+  Phase phase() const { return manifest_.phase; }
+  // The open families; B is null unless it is open. For reading.
+  families::Family* family(Side side) { return side == Side::kA ? a_.get() : b_.get(); }
+
+  // Each fails with FailedPrecondition, naming the phase, where migration.md 3 does not allow it.
+  absl::Status request_start(const MigrationRequest& request);  // T1, RS
+  absl::Status request_validation();                            // T5, from dual-write
+  absl::Status request_cutover();                               // T6, from cutover-validated
+  absl::Status request_accept();                                // T7, from cut-over
+  absl::Status request_rollback(std::string reason);            // RB1
+
+  Need need() const;
+  absl::Status step();
+  // Of the present phase, in parts per million.
+  int64_t progress_ppm() const;
+
+ private:
+  enum class Request : uint8_t { kNone, kValidate, kCutover, kAccept, kRollback };
+
+  explicit Controller(ControllerOptions options);
+
+  absl::Status start();
+  absl::Status start_without_manifest();
+  absl::Status start_plain(Side side);
+  absl::Status start_over();
+  absl::Status start_dual();
+  absl::Status ensure_sidecar(Side side);
+  absl::StatusOr<std::unique_ptr<families::Family>> open_side(Side side);
+
+  absl::Status mark(Manifest next);
+  absl::Status fail(absl::Status status);
+  DualPair dual_pair(Side mirror);
+  std::string path_in_migration(std::string_view name) const;
+  std::string image_path() const;
+  std::string fresh_id();
+
+  absl::Status step_exporting();
+  absl::Status begin_export();
+  absl::Status restart_export(std::string reason);
+  absl::Status step_bootstrapping();
+  absl::Status validate_import();
+  absl::Status step_validated();
+  absl::Status enter_dual_write();
+  absl::Status validate_cutover();
+  absl::Status cut_over();
+  absl::Status accept();
+  absl::Status roll_back(std::string reason, bool keep_evidence);
+  absl::Status finish_rollback();
+  absl::Status finish_accept();
+  absl::Status remove_target();
+
+  ControllerOptions options_;
+  ManifestStore store_;
+  Manifest manifest_;
+  absl::Status failure_;
+  Request request_ = Request::kNone;
+  std::string rollback_reason_;
+
+  std::unique_ptr<families::Family> a_;
+  std::unique_ptr<families::Family> b_;
+  std::unique_ptr<IntentJournal> journal_;
+  std::unique_ptr<NodeDriver> driver_;
+
+  std::unique_ptr<image::FileSink> sink_;
+  std::unique_ptr<image::Exporter> exporter_;
+  std::unique_ptr<image::FileSource> source_;
+  std::unique_ptr<image::Importer> importer_;
+  std::optional<image::ImageTotals> exported_;
+  size_t queue_at_start_ = 0;
+  image::DigestCache cache_a_;
+  image::DigestCache cache_b_;
+};
+
+}  // namespace qk::migration

@@ -1,0 +1,127 @@
+// T5 to T7 and RB1: validation at the cutover cut, cut-over, acceptance, rollback (migration.md 3).
+#include "families/fs/file_util.h"
+#include "migration/controller.h"
+#include "migration/fence.h"
+
+namespace qk::migration {
+
+absl::Status Controller::validate_cutover() {
+  // Read in full from the files, whatever the caches know; they are filled for the cut-over.
+  cache_a_.clear();
+  cache_b_.clear();
+  QK_ASSIGN_OR_RETURN(const image::StateDigest a, image::compute_digest(*a_, &cache_a_));
+  QK_ASSIGN_OR_RETURN(const image::StateDigest b, image::compute_digest(*b_, &cache_b_));
+  CutRecord cut;
+  cut.seq = driver_->seq();
+  cut.last_index = a_->log().last_index();
+  cut.digest = a.overall;
+  cut.proof_kind = "full";
+  cut.time_ns = options_.now();
+  if (options_.observer != nullptr) options_.observer->cut_compared(2, cut, b.overall);
+  if (a != b) {
+    const image::EquivalenceReport report = image::compare(*a_, *b_, cut.seq);
+    return roll_back(cat("the families differ at the cutover cut: ", image::to_text(report)), true);
+  }
+  Manifest next = manifest_;
+  next.phase = Phase::kCutoverValidated;
+  next.cutover_cut = cut;
+  return mark(std::move(next));
+}
+
+absl::Status Controller::cut_over() {
+  const CutRecord& cut = *manifest_.cutover_cut;
+  const uint64_t mutations = driver_->seq() - cut.seq;
+  const int64_t age = options_.now() - cut.time_ns;
+  if (mutations > manifest_.fresh_mutations || age > manifest_.fresh_time_ns) {
+    Manifest next = manifest_;
+    next.phase = Phase::kDualWrite;
+    next.reason =
+        cat("the cutover cut went stale: ", mutations, " mutations and ", age, " ns old, at most ",
+            manifest_.fresh_mutations, " and ", manifest_.fresh_time_ns);
+    return mark(std::move(next));
+  }
+  // Only what changed since the cut is read, so the pause does not grow with the state (SB-39).
+  QK_ASSIGN_OR_RETURN(const image::StateDigest a, image::compute_digest(*a_, &cache_a_));
+  QK_ASSIGN_OR_RETURN(const image::StateDigest b, image::compute_digest(*b_, &cache_b_));
+  if (a != b) {
+    const image::EquivalenceReport report = image::compare(*a_, *b_, driver_->seq());
+    return roll_back(cat("the families differ at the cut-over: ", image::to_text(report)), true);
+  }
+  // Probe: the opener that will be needed from now on must be able to open B.
+  driver_->set_plain(a_.get());
+  b_.reset();
+  absl::StatusOr<std::unique_ptr<families::Family>> probed = open_side(Side::kB);
+  if (!probed.ok()) {
+    return roll_back(cat("the new family does not open: ", to_std(probed.status().message())),
+                     true);
+  }
+  b_ = std::move(*probed);
+  Manifest next = manifest_;
+  next.phase = Phase::kCutOver;
+  next.authoritative = Side::kB;
+  QK_RETURN_IF_ERROR(mark(std::move(next)));
+  driver_->set_dual(b_.get(), dual_pair(Side::kA));
+  return absl::OkStatus();
+}
+
+absl::Status Controller::accept() {
+  Manifest next = manifest_;
+  next.phase = Phase::kAccepted;
+  next.accepted = true;
+  next.a.state = image::InstanceState::kStale;
+  QK_RETURN_IF_ERROR(mark(std::move(next)));
+  driver_->set_plain(b_.get());
+  a_.reset();
+  journal_.reset();
+  return finish_accept();
+}
+
+absl::Status Controller::finish_accept() {
+  QK_RETURN_IF_ERROR(fence_root(*options_.fs, manifest_.a.root, manifest_.generation));
+  return IntentJournal::remove(options_.fs, families::join_path(options_.node_dir, "migration"));
+}
+
+absl::Status Controller::roll_back(std::string reason, bool keep_evidence) {
+  Manifest next = manifest_;
+  next.phase = Phase::kRolledBack;
+  // A fenced instance stays on disk as evidence; a stale one is deleted.
+  next.b.state = keep_evidence ? image::InstanceState::kFenced : image::InstanceState::kStale;
+  next.reason = std::move(reason);
+  QK_RETURN_IF_ERROR(mark(std::move(next)));
+  exporter_.reset();
+  sink_.reset();
+  importer_.reset();
+  source_.reset();
+  driver_->set_plain(a_.get());
+  b_.reset();
+  journal_.reset();
+  return finish_rollback();
+}
+
+absl::Status Controller::finish_rollback() {
+  if (manifest_.b.root.empty()) return absl::OkStatus();
+  if (manifest_.b.state == image::InstanceState::kFenced) {
+    QK_RETURN_IF_ERROR(fence_root(*options_.fs, manifest_.b.root, manifest_.generation));
+  }
+  QK_RETURN_IF_ERROR(remove_target());
+  return IntentJournal::remove(options_.fs, families::join_path(options_.node_dir, "migration"));
+}
+
+// Everything of B that is not fenced, and the image.
+absl::Status Controller::remove_target() {
+  exporter_.reset();
+  sink_.reset();
+  importer_.reset();
+  source_.reset();
+  b_.reset();
+  const std::string& root = manifest_.b.root;
+  if (manifest_.b.state != image::InstanceState::kFenced) {
+    QK_RETURN_IF_ERROR(image::remove_instance(*options_.fs, root));
+  }
+  QK_RETURN_IF_ERROR(image::remove_instance(*options_.fs, cat(root, ".importing")));
+  QK_RETURN_IF_ERROR(families::remove_tree(*options_.fs, image_path()));
+  QK_RETURN_IF_ERROR(families::remove_tree(*options_.fs, cat(image_path(), ".tmp")));
+  return absl::OkStatus();
+}
+
+}  // namespace qk::migration

@@ -1,0 +1,23 @@
+#include "migration/fence.h"
+
+#include "families/fs/file_util.h"
+
+namespace qk::migration {
+
+std::string fenced_path(std::string_view root, uint64_t generation) {
+  return cat(root, ".fenced-", generation);
+}
+
+absl::Status fence_root(families::FileSystem& fs, std::string_view root, uint64_t generation) {
+  const auto found = fs.stat(root);
+  if (!found.ok() && !absl::IsNotFound(found.status())) return found.status();
+  if (found.ok() && found->kind == families::FileKind::kDirectory) {
+    QK_RETURN_IF_ERROR(fs.rename(root, fenced_path(root, generation)));
+  }
+  const std::string text = cat("fenced at generation ", generation, "; the instance was moved to ",
+                               families::base_name(fenced_path(root, generation)), "\n");
+  QK_RETURN_IF_ERROR(families::write_file(fs, root, text));
+  return fs.sync_dir(families::parent_path(root), families::SyncKind::kFull);
+}
+
+}  // namespace qk::migration

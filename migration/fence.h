@@ -1,0 +1,19 @@
+// Fence: makes a family root unusable under its old name, so that nobody opens it as authoritative
+// (mig.I4). Renaming alone would not do: a legacy binary creates missing directories and would
+// start as an empty replica with its vote lost. So the root is renamed to ROOT.fenced-GENERATION
+// and a regular file takes the old path. Between the two steps the old path is free for a moment,
+// which is why a start finishes fences before it opens anything.
+#pragma once
+
+#include <string>
+
+#include "families/fs/file_system.h"
+
+namespace qk::migration {
+
+std::string fenced_path(std::string_view root, uint64_t generation);
+
+// Durable on OK, and idempotent: after a crash anywhere inside, calling it again finishes it.
+absl::Status fence_root(families::FileSystem& fs, std::string_view root, uint64_t generation);
+
+}  // namespace qk::migration
