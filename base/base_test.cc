@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "base/suggest.h"
 
 namespace qk {
 namespace {
@@ -61,6 +62,17 @@ TEST_CASE("an errno survives annotation") {
   CHECK(status.code() == absl::StatusCode::kResourceExhausted);
   CHECK(status_errno(status) == ENOSPC);
   CHECK(to_std(status.message()) == "append 3: write x: No space left on device");
+}
+
+TEST_CASE("a suggestion is the nearest word, and only a near one") {
+  CHECK(edit_distance("kitten", "sitting") == 3);
+  const std::vector<std::string> words = {"run", "image", "families", "scenarios"};
+  CHECK(nearest("scenario", words) == "scenarios");
+  CHECK(nearest("rnu", words) == "run");
+  CHECK(nearest("ru", words) == "run");
+  CHECK(nearest("x", words).empty());
+  CHECK(nearest("migrate", words).empty());
+  CHECK(join(words) == "run, image, families, scenarios");
 }
 
 }  // namespace

@@ -3,28 +3,9 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/suggest.h"
 
 namespace qk::families {
-namespace {
-
-// Edit distance, for "did you mean".
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-}  // namespace
-
 void Registry::add(FamilyDescriptor descriptor) {
   QK_CHECK(!descriptor.name.empty());
   QK_CHECK(find(descriptor.name) == nullptr);
@@ -43,17 +24,11 @@ const FamilyDescriptor* Registry::find(std::string_view name) const {
 
 absl::StatusOr<const FamilyDescriptor*> Registry::get(std::string_view name) const {
   if (const FamilyDescriptor* found = find(name)) return found;
-  std::string names;
-  const FamilyDescriptor* nearest = nullptr;
-  for (const FamilyDescriptor& family : families_) {
-    names += cat(names.empty() ? "" : ", ", family.name);
-    if (nearest == nullptr || distance(name, family.name) < distance(name, nearest->name)) {
-      nearest = &family;
-    }
-  }
-  std::string message = cat("unknown storage family \"", name, "\"; built in: ", names);
-  if (nearest != nullptr && distance(name, nearest->name) <= 2) {
-    message += cat("; did you mean \"", nearest->name, "\"?");
+  std::vector<std::string> names;
+  for (const FamilyDescriptor& family : families_) names.push_back(family.name);
+  std::string message = cat("unknown storage family \"", name, "\"; built in: ", join(names));
+  if (const std::string_view near = nearest(name, names); !near.empty()) {
+    message += cat("; did you mean \"", near, "\"?");
   }
   return absl::NotFoundError(message);
 }
@@ -65,12 +40,10 @@ absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, st
     const bool known = std::any_of(descriptor->options.begin(), descriptor->options.end(),
                                    [&](const OptionDescriptor& o) { return o.name == option; });
     if (known) continue;
-    std::string names;
-    for (const OptionDescriptor& o : descriptor->options) {
-      names += cat(names.empty() ? "" : ", ", o.name);
-    }
+    std::vector<std::string> names;
+    for (const OptionDescriptor& o : descriptor->options) names.push_back(o.name);
     return absl::InvalidArgumentError(
-        cat("family ", name, " has no option \"", option, "\"; allowed: ", names));
+        cat("family ", name, " has no option \"", option, "\"; allowed: ", join(names)));
   }
   return descriptor->open(request);
 }

@@ -1,0 +1,268 @@
+#include "scenarios/values.h"
+
+#include <charconv>
+#include <optional>
+#include <vector>
+
+#include "base/strings.h"
+#include "base/suggest.h"
+
+namespace qk::scenarios {
+namespace {
+
+constexpr std::string_view kDurationHint =
+    "a number and ns, us, ms, s, m or h, as in \"250ms\" or \"1.5s\"; at most 1000h";
+constexpr std::string_view kSizeHint =
+    "a number and B, KiB, MiB or GiB, as in \"80B\" or \"1MiB\"; at most 1024GiB";
+constexpr std::string_view kTriggerHint =
+    "\"22.8s\", \"n1:DUAL\", \"n1:DUAL+0.9s\", \"n1:DUAL.exit\", \"n1:DUAL#2\", "
+    "\"n1:EXPORT@50%\", \"n1:EXPORT#op=40\" or \"index>=1184\"; nodes may be @leader, @follower, "
+    "@migrating";
+
+struct Unit {
+  std::string_view name;
+  uint64_t factor;
+};
+constexpr Unit kDurationUnits[] = {
+    {"ns", 1},
+    {"us", sim::kMicrosecond},
+    {"ms", sim::kMillisecond},
+    {"s", sim::kSecond},
+    {"m", 60 * static_cast<uint64_t>(sim::kSecond)},
+    {"h", 3600 * static_cast<uint64_t>(sim::kSecond)},
+};
+constexpr Unit kSizeUnits[] = {
+    {"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}};
+constexpr uint64_t kMaxDuration = 1000ull * 3600 * sim::kSecond;
+constexpr uint64_t kMaxSize = 1ull << 40;
+
+std::string quoted(std::string_view text) { return cat("\"", text, "\""); }
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// All of `text` as an unsigned decimal number.
+template <typename T>
+std::optional<T> whole_number(std::string_view text) {
+  T value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || !is_digit(text[0]) || error != std::errc() ||
+      end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+// DIGITS[.DIGITS] times `factor`, exactly; nothing if it is no such text, not a whole number, or
+// above `max`.
+std::optional<uint64_t> scaled_decimal(std::string_view text, uint64_t factor, uint64_t max) {
+  const size_t dot = text.find('.');
+  const std::optional<uint64_t> whole = whole_number<uint64_t>(text.substr(0, dot));
+  if (!whole.has_value() || *whole > max / factor) return std::nullopt;
+  uint64_t value = *whole * factor;
+  if (dot != std::string_view::npos) {
+    std::string_view fraction = text.substr(dot + 1);
+    if (fraction.empty()) return std::nullopt;
+    while (fraction.size() > 1 && fraction.back() == '0') fraction.remove_suffix(1);
+    // More than 12 digits cannot be whole: no unit is divisible by 10^13.
+    const std::optional<uint64_t> digits = whole_number<uint64_t>(fraction);
+    if (!digits.has_value() || fraction.size() > 12) return std::nullopt;
+    __extension__ typedef unsigned __int128 Wide;
+    Wide denominator = 1;
+    for (size_t i = 0; i < fraction.size(); ++i) denominator *= 10;
+    const Wide product = static_cast<Wide>(*digits) * factor;
+    if (product % denominator != 0) return std::nullopt;
+    value += static_cast<uint64_t>(product / denominator);
+  }
+  if (value > max) return std::nullopt;
+  return value;
+}
+
+template <size_t N>
+std::optional<uint64_t> with_unit(std::string_view text, const Unit (&units)[N], uint64_t max) {
+  const size_t end = text.find_first_not_of("0123456789.");
+  if (end == std::string_view::npos) return std::nullopt;
+  for (const Unit& unit : units) {
+    if (text.substr(end) == unit.name) return scaled_decimal(text.substr(0, end), unit.factor, max);
+  }
+  return std::nullopt;
+}
+
+// "LOW..HIGH" or one value for both; the ends in order.
+template <typename Range, typename Parse>
+Parsed<Range> range_of(std::string_view text, std::string_view what, Parse parse) {
+  const size_t dots = text.find("..");
+  const auto low = parse(text.substr(0, dots));
+  if (!low.ok()) return low.complaint();
+  const auto high = dots == std::string_view::npos ? low : parse(text.substr(dots + 2));
+  if (!high.ok()) return high.complaint();
+  if (low.value() > high.value()) {
+    return Complaint{cat(quoted(text), " is an empty ", what, " range"),
+                     "the lower end comes first, as in LOW..HIGH"};
+  }
+  return Range{low.value(), high.value()};
+}
+
+struct PhaseText {
+  std::string_view name;
+  sim::PhaseCode code;
+};
+constexpr PhaseText kPhases[] = {
+    {"A", sim::PhaseCode::kA},
+    {"EXPORT", sim::PhaseCode::kExport},
+    {"BOOT", sim::PhaseCode::kBoot},
+    {"V1", sim::PhaseCode::kV1},
+    {"DUAL", sim::PhaseCode::kDual},
+    {"V2", sim::PhaseCode::kV2},
+    {"CUT", sim::PhaseCode::kCut},
+    {"B", sim::PhaseCode::kB},
+    {"ROLLBACK", sim::PhaseCode::kRollback},
+};
+
+Complaint bad_trigger(std::string_view text) {
+  return {cat(quoted(text), " is not a trigger"), std::string(kTriggerHint)};
+}
+
+// "NODE:PHASE[#N][SUFFIX]"
+Parsed<sim::Trigger> parse_phase_trigger(std::string_view text, size_t colon) {
+  using Kind = sim::Trigger::Kind;
+  sim::Trigger trigger;
+  trigger.text = std::string(text);
+  trigger.node = std::string(text.substr(0, colon));
+  std::string_view rest = text.substr(colon + 1);
+  const std::string_view phase = rest.substr(0, rest.find_first_of("+.#@"));
+  rest.remove_prefix(phase.size());
+  bool known = false;
+  std::vector<std::string> names;
+  for (const PhaseText& candidate : kPhases) {
+    names.emplace_back(candidate.name);
+    if (candidate.name != phase) continue;
+    trigger.phase = candidate.code;
+    known = true;
+  }
+  if (trigger.node.empty()) return bad_trigger(text);
+  if (!known) {
+    const std::string_view near = nearest(phase, names);
+    return Complaint{cat("there is no phase ", quoted(phase)),
+                     cat(near.empty() ? std::string() : cat("did you mean ", quoted(near), "? "),
+                         "phases: ", join(names))};
+  }
+
+  trigger.kind = Kind::kPhaseEnter;
+  if (rest.starts_with('#') && !rest.starts_with("#op=")) {
+    const std::string_view digits = rest.substr(1, rest.find_first_not_of("0123456789", 1) - 1);
+    const std::optional<uint32_t> occurrence = whole_number<uint32_t>(digits);
+    if (!occurrence.has_value() || *occurrence == 0) return bad_trigger(text);
+    trigger.occurrence = *occurrence;
+    rest.remove_prefix(1 + digits.size());
+  }
+  if (rest.starts_with(".exit")) {
+    trigger.kind = Kind::kPhaseExit;
+    rest.remove_prefix(5);
+  }
+  if (rest.empty()) return trigger;
+  if (rest.starts_with('+')) {
+    const Parsed<sim::Nanos> offset = parse_duration(rest.substr(1));
+    if (!offset.ok()) return offset.complaint();
+    trigger.time = offset.value();
+    return trigger;
+  }
+  if (trigger.kind == Kind::kPhaseExit) return bad_trigger(text);
+  if (rest.starts_with("#op=")) {
+    const std::optional<uint64_t> operation = whole_number<uint64_t>(rest.substr(4));
+    if (!operation.has_value() || *operation == 0) return bad_trigger(text);
+    trigger.kind = Kind::kPhaseOperation;
+    trigger.operation = *operation;
+    return trigger;
+  }
+  if (rest.starts_with('@') && rest.ends_with('%')) {
+    const std::optional<uint32_t> percent = whole_number<uint32_t>(rest.substr(1, rest.size() - 2));
+    if (!percent.has_value() || *percent > 100) return bad_trigger(text);
+    trigger.kind = Kind::kPhasePercent;
+    trigger.percent = *percent;
+    return trigger;
+  }
+  return bad_trigger(text);
+}
+
+}  // namespace
+
+Parsed<sim::Nanos> parse_duration(std::string_view text) {
+  const std::optional<uint64_t> value = with_unit(text, kDurationUnits, kMaxDuration);
+  if (value.has_value()) return static_cast<sim::Nanos>(*value);
+  return Complaint{cat(quoted(text), " is not a duration"), std::string(kDurationHint)};
+}
+
+Parsed<sim::DurationRange> parse_duration_range(std::string_view text) {
+  return range_of<sim::DurationRange>(text, "duration", parse_duration);
+}
+
+Parsed<uint64_t> parse_size(std::string_view text) {
+  const std::optional<uint64_t> value = with_unit(text, kSizeUnits, kMaxSize);
+  if (value.has_value()) return *value;
+  return Complaint{cat(quoted(text), " is not a size"), std::string(kSizeHint)};
+}
+
+Parsed<SizeRange> parse_size_range(std::string_view text) {
+  return range_of<SizeRange>(text, "size", parse_size);
+}
+
+Parsed<uint32_t> to_ppm(double probability) {
+  char buffer[512];
+  const auto [end, error] =
+      std::to_chars(buffer, buffer + sizeof buffer, probability, std::chars_format::fixed);
+  const std::string_view text = error == std::errc()
+                                    ? std::string_view(buffer, static_cast<size_t>(end - buffer))
+                                    : std::string_view("a huge number");
+  const std::optional<uint64_t> ppm = scaled_decimal(text, 1'000'000, 1'000'000);
+  if (ppm.has_value()) return static_cast<uint32_t>(*ppm);
+  return Complaint{cat(text, " is not a probability"),
+                   "0 to 1, with at most six decimals (parts per million), as in 0.01"};
+}
+
+Parsed<sim::Trigger> parse_trigger(std::string_view text) {
+  if (text.starts_with("index>=")) {
+    const std::optional<int64_t> index = whole_number<int64_t>(text.substr(7));
+    if (!index.has_value() || *index == 0) return bad_trigger(text);
+    sim::Trigger trigger;
+    trigger.kind = sim::Trigger::Kind::kIndex;
+    trigger.index = *index;
+    trigger.text = std::string(text);
+    return trigger;
+  }
+  if (const size_t colon = text.find(':'); colon != std::string_view::npos) {
+    return parse_phase_trigger(text, colon);
+  }
+  const Parsed<sim::Nanos> time = parse_duration(text);
+  if (!time.ok()) return bad_trigger(text);
+  sim::Trigger trigger;
+  trigger.time = time.value();
+  trigger.text = std::string(text);
+  return trigger;
+}
+
+Parsed<uint64_t> parse_seed(std::string_view text) {
+  const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+  const std::string_view digits = hexadecimal ? text.substr(2) : text;
+  uint64_t seed = 0;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), seed, hexadecimal ? 16 : 10);
+  // from_chars takes no sign for an unsigned type, so "-1" ends here as well.
+  if (error == std::errc() && end == digits.data() + digits.size() && !digits.empty()) return seed;
+  return Complaint{error == std::errc::result_out_of_range
+                       ? cat(quoted(text), " is too large for a seed")
+                       : cat(quoted(text), " is not a seed"),
+                   "0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\""};
+}
+
+std::string_view phase_name(sim::PhaseCode phase) {
+  for (const PhaseText& candidate : kPhases) {
+    if (candidate.code == phase) return candidate.name;
+  }
+  QK_CHECK(false);
+}
+
+bool is_selector(std::string_view text) {
+  return text == "@leader" || text == "@follower" || text == "@migrating";
+}
+
+}  // namespace qk::scenarios
