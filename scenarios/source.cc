@@ -203,8 +203,7 @@ std::optional<ParsedSource::Position> ParsedSource::place(const Message& message
 
 Diagnostic ParsedSource::at(const Message& message, std::string_view field_name, int index,
                             Point point) const {
-  const FieldDescriptor* field =
-      message.GetDescriptor()->FindFieldByName(std::string(field_name));
+  const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(std::string(field_name));
   QK_CHECK(field != nullptr);
   if (const std::string* set = origin(message, field)) {
     Diagnostic out;
@@ -280,10 +279,10 @@ Diagnostic ParsedSource::schema_error(Position position, const std::string& mess
     const std::vector<std::string> fields = field_names(*type);
     const std::string near(nearest(word, fields));
     const FieldDescriptor* field = near.empty() ? nullptr : type->FindFieldByName(near);
-    out.hint = field != nullptr && field->enum_type() != nullptr
-                   ? cat("did you mean \"", near,
-                         "\"? values: ", join(value_names(*field->enum_type())))
-                   : suggestion(word, "fields", fields);
+    out.hint =
+        field != nullptr && field->enum_type() != nullptr
+            ? cat("did you mean \"", near, "\"? values: ", join(value_names(*field->enum_type())))
+            : suggestion(word, "fields", fields);
     return out;
   }
   if (message.starts_with("Unknown enumeration value")) {

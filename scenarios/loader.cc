@@ -1,0 +1,102 @@
+#include "scenarios/loader.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "base/suggest.h"
+#include "families/fs/file_util.h"
+#include "scenarios/effective.h"
+#include "scenarios/embedded.h"
+#include "scenarios/override.h"
+#include "scenarios/plan_builder.h"
+#include "scenarios/source.h"
+
+namespace qk::scenarios {
+namespace {
+
+constexpr std::string_view kSuffix = ".qks.txtpb";
+constexpr uint64_t kMaxScenarioBytes = 1 << 20;
+
+bool is_from_override(const Diagnostic& diagnostic) {
+  return diagnostic.file.starts_with("--set ");
+}
+
+}  // namespace
+
+LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
+                uint64_t seed, const TreeResolver& resolve) {
+  LoadResult result;
+  ParsedSource parsed(source.file, source.text);
+  if (std::optional<Diagnostic> error = parsed.parse()) {
+    result.diagnostics.push_back(*std::move(error));
+    return result;
+  }
+  for (const std::string& assignment : overrides) {
+    if (std::optional<Diagnostic> error = apply_override(parsed, assignment)) {
+      result.diagnostics.push_back(*std::move(error));
+      if (result.diagnostics.size() == kMaxDiagnostics) break;
+    }
+  }
+  // A scenario with half of its overrides is not what was asked for; its errors would mislead.
+  if (result.diagnostics.empty()) {
+    sim::Plan plan = build_plan(parsed, resolve, &result.diagnostics);
+    if (result.diagnostics.empty()) {
+      fill_defaults(&parsed.message());
+      plan.seed = seed;
+      plan.scenario_hash = scenario_hash(parsed.message(), plan);
+      result.effective = effective_text(parsed.message(), source.directory);
+      result.plan = std::move(plan);
+    }
+  }
+  result.bad_override =
+      std::any_of(result.diagnostics.begin(), result.diagnostics.end(), is_from_override);
+  return result;
+}
+
+ScenarioHead head_of(const ScenarioSource& source) {
+  ParsedSource parsed(source.file, source.text);
+  // What was read up to an error is still worth showing; `validate` shows the error.
+  static_cast<void>(parsed.parse());
+  const qksim::Scenario& scenario = parsed.message();
+  return {std::string(scenario_stem(source.file)),
+          scenario.summary(),
+          {scenario.tag().begin(), scenario.tag().end()}};
+}
+
+std::string_view scenario_stem(std::string_view file) {
+  file = file.substr(file.rfind('/') + 1);
+  if (file.ends_with(kSuffix)) file.remove_suffix(kSuffix.size());
+  return file;
+}
+
+std::vector<ScenarioSource> builtin_scenarios() {
+  std::vector<ScenarioSource> out;
+  for (const EmbeddedFile& file : embedded_files()) {
+    if (!file.name.ends_with(kSuffix)) continue;
+    out.push_back({std::string(file.name), std::string(file.bytes), "/"});
+  }
+  return out;
+}
+
+absl::StatusOr<ScenarioSource> find_scenario(families::FileSystem& fs, std::string_view directory,
+                                             const std::string& argument) {
+  std::vector<std::string> names;
+  for (ScenarioSource& source : builtin_scenarios()) {
+    names.emplace_back(scenario_stem(source.file));
+    if (names.back() == argument) return source;
+  }
+  const std::string near(nearest(argument, names));
+  const std::string allowed =
+      cat(near.empty() ? std::string() : cat("did you mean \"", near, "\"? "),
+          "a file, or a built-in scenario: ", join(names));
+  const std::string path =
+      argument.starts_with('/') ? argument : families::join_path(directory, argument);
+  const absl::StatusOr<families::FileStat> stat = fs.stat(path);
+  if (argument.empty() || !stat.ok() || stat->kind != families::FileKind::kFile) {
+    return absl::NotFoundError(cat("there is no scenario \"", argument, "\"\nhint: ", allowed));
+  }
+  QK_ASSIGN_OR_RETURN(std::string text, families::read_file(fs, path, kMaxScenarioBytes));
+  return ScenarioSource{argument, std::move(text), std::string(families::parent_path(path))};
+}
+
+}  // namespace qk::scenarios

@@ -1,0 +1,58 @@
+// Loader: the text of a scenario in, a plan or diagnostics with places out.
+//
+// Nothing here executes anything, and nothing depends on the machine: the same text, overrides and
+// initial directories give the same plan, scenario_hash included.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "scenarios/diagnostic.h"
+#include "scenarios/initial_tree.h"
+#include "sim/cluster/plan.h"
+
+namespace qk::scenarios {
+
+// Where a scenario's text comes from.
+struct ScenarioSource {
+  std::string file;  // as messages name it; ends in .qks.txtpb where the name rule applies
+  std::string text;
+  std::string directory;  // absolute; what a relative initial_dir is relative to
+};
+
+struct LoadResult {
+  // Set if and only if there are no diagnostics.
+  std::optional<sim::Plan> plan;
+  std::vector<Diagnostic> diagnostics;  // at most kMaxDiagnostics
+  // A diagnostic comes from a --set argument, not from the file.
+  bool bad_override = false;
+  // The scenario with overrides applied and defaults filled in; loads to the same plan.
+  std::string effective;
+};
+
+// `overrides` are --set arguments, PATH=VALUE, applied in order.
+LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
+                uint64_t seed, const TreeResolver& resolve);
+
+// What `scenarios list` shows; empty strings where the text says nothing.
+struct ScenarioHead {
+  std::string name;
+  std::string summary;
+  std::vector<std::string> tags;
+};
+ScenarioHead head_of(const ScenarioSource& source);
+
+// The scenarios inside this program, in byte order of their names.
+std::vector<ScenarioSource> builtin_scenarios();
+// "rolling-local-to-sqlite" for ".../rolling-local-to-sqlite.qks.txtpb".
+std::string_view scenario_stem(std::string_view file);
+
+// `argument` is the name of a built-in scenario, or else a file: relative to `directory`
+// (absolute) unless absolute. NotFound names what was looked for, and the nearest built-in one.
+absl::StatusOr<ScenarioSource> find_scenario(families::FileSystem& fs, std::string_view directory,
+                                             const std::string& argument);
+
+}  // namespace qk::scenarios
