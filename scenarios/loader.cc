@@ -17,6 +17,10 @@ namespace {
 constexpr std::string_view kSuffix = ".qks.txtpb";
 constexpr uint64_t kMaxScenarioBytes = 1 << 20;
 
+bool stands_before(const Diagnostic& a, const Diagnostic& b) {
+  return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+}
+
 bool is_from_override(const Diagnostic& diagnostic) {
   return diagnostic.file.starts_with("--set ");
 }
@@ -48,6 +52,7 @@ LoadResult load(const ScenarioSource& source, const std::vector<std::string>& ov
       result.plan = std::move(plan);
     }
   }
+  std::stable_sort(result.diagnostics.begin(), result.diagnostics.end(), stands_before);
   result.bad_override =
       std::any_of(result.diagnostics.begin(), result.diagnostics.end(), is_from_override);
   return result;

@@ -422,7 +422,7 @@ class Builder {
     }
     for (const std::string& id : moved) {
       store_of_[id] = out->to;
-      migrated_.push_back(id);
+      if (!contains(migrated_, id)) migrated_.push_back(id);
     }
   }
 

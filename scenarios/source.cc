@@ -311,6 +311,11 @@ Diagnostic ParsedSource::schema_error(Position position, const std::string& mess
     return out;
   }
   Diagnostic out = diagnostic(found);
+  if (found == text_.size()) {
+    out.message = "the file ends inside a message";
+    out.hint = "is a } missing?";
+    return out;
+  }
   out.message = message;
   while (out.message.ends_with('.')) out.message.pop_back();
   if (!out.message.empty()) {

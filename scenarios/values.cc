@@ -102,22 +102,6 @@ Parsed<Range> range_of(std::string_view text, std::string_view what, Parse parse
   return Range{low.value(), high.value()};
 }
 
-struct PhaseText {
-  std::string_view name;
-  sim::PhaseCode code;
-};
-constexpr PhaseText kPhases[] = {
-    {"A", sim::PhaseCode::kA},
-    {"EXPORT", sim::PhaseCode::kExport},
-    {"BOOT", sim::PhaseCode::kBoot},
-    {"V1", sim::PhaseCode::kV1},
-    {"DUAL", sim::PhaseCode::kDual},
-    {"V2", sim::PhaseCode::kV2},
-    {"CUT", sim::PhaseCode::kCut},
-    {"B", sim::PhaseCode::kB},
-    {"ROLLBACK", sim::PhaseCode::kRollback},
-};
-
 Complaint bad_trigger(std::string_view text) {
   return {cat(quoted(text), " is not a trigger"), std::string(kTriggerHint)};
 }
@@ -133,10 +117,11 @@ Parsed<sim::Trigger> parse_phase_trigger(std::string_view text, size_t colon) {
   rest.remove_prefix(phase.size());
   bool known = false;
   std::vector<std::string> names;
-  for (const PhaseText& candidate : kPhases) {
-    names.emplace_back(candidate.name);
-    if (candidate.name != phase) continue;
-    trigger.phase = candidate.code;
+  for (int i = 0; i < sim::kPhaseCount; ++i) {
+    const auto candidate = static_cast<sim::PhaseCode>(i);
+    names.emplace_back(to_string(candidate));
+    if (to_string(candidate) != phase) continue;
+    trigger.phase = candidate;
     known = true;
   }
   if (trigger.node.empty()) return bad_trigger(text);
@@ -252,13 +237,6 @@ Parsed<uint64_t> parse_seed(std::string_view text) {
                        ? cat(quoted(text), " is too large for a seed")
                        : cat(quoted(text), " is not a seed"),
                    "0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\""};
-}
-
-std::string_view phase_name(sim::PhaseCode phase) {
-  for (const PhaseText& candidate : kPhases) {
-    if (candidate.code == phase) return candidate.name;
-  }
-  QK_CHECK(false);
 }
 
 bool is_selector(std::string_view text) {

@@ -58,9 +58,6 @@ Parsed<sim::Trigger> parse_trigger(std::string_view text);
 // Decimal or 0x hexadecimal, 0 .. 2^64-1.
 Parsed<uint64_t> parse_seed(std::string_view text);
 
-// "EXPORT", as pictures and triggers write it.
-std::string_view phase_name(sim::PhaseCode phase);
-
 // "@leader", "@follower", "@migrating".
 bool is_selector(std::string_view text);
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,8 @@ struct RunResult {
   std::string digest;  // SHA-256 over the chain's checkpoints, hex
   uint64_t committed = 0;
   std::vector<std::string> notes;
+  // As much as RunOptions::trace asked for. The run is over: it is read, never recorded to.
+  std::shared_ptr<const Trace> trace;
 };
 
 RunResult run(const Plan& plan, const RunOptions& options);
