@@ -1,0 +1,94 @@
+// The command line as plain data: one struct per verb. Only arguments.cc knows how words become
+// these (it is the one file that includes CLI11); verbs know nothing of words.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/exit_codes.h"
+#include "sim/cluster/plan.h"
+#include "sim/kernel/trace.h"
+
+namespace qk::cli {
+
+enum class Colour : uint8_t { kAuto, kAlways, kNever };
+enum class Artifacts : uint8_t { kFail, kAlways, kNone };
+enum class ShortLog : uint8_t { kOff, kShort };
+
+struct RunArguments {
+  std::string scenario;          // file, or name of a built-in scenario
+  std::optional<uint64_t> seed;  // absent: `random`, drawn by the verb
+  std::vector<std::string> sets;
+  std::optional<sim::Nanos> until;
+  std::string out;  // run directory; empty: .qksim/runs/<id>
+  Artifacts artifacts = Artifacts::kFail;
+  sim::TraceLevel trace = sim::TraceLevel::kMarks;
+  ShortLog log = ShortLog::kOff;
+  bool keep_going = false;
+  bool check_determinism = false;
+  sim::PlantedBug planted = sim::PlantedBug::kNone;  // tests only
+};
+
+// Bare braft directories carry no identity, so whoever reads one says whose it is.
+struct ImageExportArguments {
+  std::string from;    // the family's root directory
+  std::string family;  // "local", "sqlite"
+  std::string group;
+  std::string peer;
+  std::string output;  // image file; must not exist
+};
+struct ImageImportArguments {
+  std::string image;
+  std::string family;
+  std::string directory;  // root of the new instance; must not exist or be empty
+  std::string group;      // whose image is expected; another's is refused
+  std::string peer;
+};
+struct ImageInspectArguments {
+  std::string image;
+};
+struct ImageVerifyArguments {
+  std::string image;
+};
+
+struct FamiliesArguments {
+  std::string show;  // empty: list all
+};
+
+struct ScenariosListArguments {
+  std::string tag;  // empty: all
+};
+struct ScenariosShowArguments {
+  std::string scenario;
+};
+struct ScenariosValidateArguments {
+  std::vector<std::string> files;
+};
+
+struct VersionArguments {};
+struct HelpArguments {
+  std::string text;  // ready to print
+};
+
+using Command = std::variant<RunArguments, ImageExportArguments, ImageImportArguments,
+                             ImageInspectArguments, ImageVerifyArguments, FamiliesArguments,
+                             ScenariosListArguments, ScenariosShowArguments,
+                             ScenariosValidateArguments, VersionArguments, HelpArguments>;
+
+struct Arguments {
+  Colour colour = Colour::kAuto;
+  Command command;
+};
+
+// What was wrong with the words: "error: ...\nhint: ...\n", for stderr. The exit code is kUsage.
+struct UsageError {
+  std::string text;
+};
+
+// `words` without the program's name.
+std::variant<Arguments, UsageError> parse_arguments(const std::vector<std::string>& words);
+
+}  // namespace qk::cli
