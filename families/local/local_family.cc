@@ -1,0 +1,171 @@
+#include "families/local/local_family.h"
+
+#include <charconv>
+#include <limits>
+
+#include "families/fs/file_util.h"
+#include "families/local/fail_stop.h"
+#include "families/local/log_storage.h"
+#include "families/local/meta_storage.h"
+#include "families/local/snapshot_storage.h"
+
+namespace qk::families {
+namespace local {
+namespace {
+
+constexpr std::string_view kSegmentSize = "segment_size";
+constexpr std::string_view kSegmentSizeDefault = "8MiB";
+constexpr std::string_view kSegmentSizeAllowed = "1..1GiB";
+constexpr uint64_t kSegmentSizeMax = uint64_t{1} << 30;
+constexpr std::string_view kChecksum = "checksum";
+constexpr std::string_view kChecksumDefault = "crc32c";
+constexpr std::string_view kChecksumAllowed = "crc32c, murmur32";
+
+// "8MiB", "64KiB", "1GiB" or plain bytes.
+std::optional<uint64_t> parse_size(std::string_view text) {
+  uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit(rest, static_cast<size_t>(end - rest));
+  int shift = 0;
+  if (unit == "KiB") {
+    shift = 10;
+  } else if (unit == "MiB") {
+    shift = 20;
+  } else if (unit == "GiB") {
+    shift = 30;
+  } else if (!unit.empty()) {
+    return std::nullopt;
+  }
+  if (number > (std::numeric_limits<uint64_t>::max() >> shift)) return std::nullopt;
+  return number << shift;
+}
+
+absl::StatusOr<LogOptions> parse_options(const FamilyOptions& options) {
+  LogOptions parsed;
+  for (const auto& [name, value] : options) {
+    const auto bad = [&, &name = name, &value = value](std::string_view allowed) {
+      return absl::InvalidArgumentError(
+          cat("family local, option ", name, ": found \"", value, "\", allowed: ", allowed));
+    };
+    if (name == kSegmentSize) {
+      const auto size = parse_size(value);
+      if (!size || *size < 1 || *size > kSegmentSizeMax) return bad(kSegmentSizeAllowed);
+      parsed.segment_size = *size;
+    } else if (name == kChecksum) {
+      if (value != "crc32c" && value != "murmur32") return bad(kChecksumAllowed);
+      parsed.checksum_type = value == "crc32c" ? ChecksumType::kCrc32c : ChecksumType::kMurmur32;
+    } else {
+      return absl::InvalidArgumentError(cat("family local has no option \"", name,
+                                            "\"; allowed: ", kSegmentSize, ", ", kChecksum));
+    }
+  }
+  return parsed;
+}
+
+struct Layout {
+  explicit Layout(std::string_view root)
+      : log(join_path(root, "log")),
+        meta(join_path(root, "raft_meta")),
+        snapshot(join_path(root, "snapshot")) {}
+
+  std::string log;
+  std::string meta;
+  std::string snapshot;
+};
+
+absl::StatusOr<bool> has_log_files(FileSystem& fs, const std::string& directory) {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
+  for (const std::string& name : names) {
+    if (name == kLogMetaName || parse_segment_name(name)) return true;
+  }
+  return false;
+}
+
+// Each part that holds durable state. Missing directories hold none.
+struct Traces {
+  bool log = false;
+  bool meta = false;
+  bool snapshot = false;
+};
+
+absl::StatusOr<Traces> find_traces(FileSystem& fs, const Layout& layout) {
+  Traces traces;
+  QK_ASSIGN_OR_RETURN(const bool log_directory, exists(fs, layout.log));
+  if (log_directory) {
+    QK_ASSIGN_OR_RETURN(traces.log, has_log_files(fs, layout.log));
+  }
+  QK_ASSIGN_OR_RETURN(traces.meta, exists(fs, join_path(layout.meta, kRaftMetaName)));
+  QK_ASSIGN_OR_RETURN(const bool snapshot_directory, exists(fs, layout.snapshot));
+  if (snapshot_directory) {
+    QK_ASSIGN_OR_RETURN(traces.snapshot, has_snapshot(fs, layout.snapshot));
+  }
+  return traces;
+}
+
+class LocalFamily final : public Family {
+ public:
+  LogStorage& log() override { return *log_; }
+  MetaStorage& meta() override { return *meta_; }
+  SnapshotStorage& snapshot() override { return *snapshot_; }
+
+  static absl::StatusOr<std::unique_ptr<Family>> open(const OpenRequest& request) {
+    QK_ASSIGN_OR_RETURN(const LogOptions options, parse_options(request.options));
+    FileSystem& fs = *request.fs;
+    const Layout layout(request.root);
+    QK_ASSIGN_OR_RETURN(const Traces traces, find_traces(fs, layout));
+    if (!traces.log && (traces.meta || traces.snapshot)) {
+      // The log is made before anything else, so it was lost; an empty one would be amnesia.
+      return absl::DataLossError(cat(layout.log, ": no log, but there is a ",
+                                     traces.meta ? "raft_meta record" : "snapshot"));
+    }
+    if (!traces.log && !request.create) {
+      return absl::NotFoundError(cat(request.root, ": no instance of family local"));
+    }
+    // An interrupted creation may have left any of the directories.
+    for (const std::string& directory : {layout.log, layout.meta, layout.snapshot}) {
+      QK_RETURN_IF_ERROR(make_directories(fs, directory));
+    }
+    if (!traces.log) QK_RETURN_IF_ERROR(SegmentLogStorage::create(fs, layout.log));
+
+    auto family = std::make_unique<LocalFamily>();
+    FailStop* const fail_stop = &family->fail_stop_;
+    QK_ASSIGN_OR_RETURN(family->log_, SegmentLogStorage::open(fs, layout.log, options, fail_stop));
+    QK_ASSIGN_OR_RETURN(family->meta_, FileMetaStorage::open(fs, layout.meta, fail_stop));
+    QK_ASSIGN_OR_RETURN(family->snapshot_,
+                        DirectorySnapshotStorage::open(fs, layout.snapshot, fail_stop));
+    return family;
+  }
+
+ private:
+  FailStop fail_stop_;
+  std::unique_ptr<SegmentLogStorage> log_;
+  std::unique_ptr<FileMetaStorage> meta_;
+  std::unique_ptr<DirectorySnapshotStorage> snapshot_;
+};
+
+}  // namespace
+}  // namespace local
+
+FamilyDescriptor local_family() {
+  FamilyDescriptor descriptor;
+  descriptor.name = "local";
+  descriptor.format_version = "1";
+  descriptor.options = {{std::string(local::kSegmentSize), std::string(local::kSegmentSizeDefault),
+                         std::string(local::kSegmentSizeAllowed)},
+                        {std::string(local::kChecksum), std::string(local::kChecksumDefault),
+                         std::string(local::kChecksumAllowed)}};
+  descriptor.root_names = {"log", "raft_meta", "snapshot"};
+  descriptor.refusals = {
+      "a torn batch of several entries in the open segment, in which a lost sector holds other "
+      "bytes "
+      "than zeros and an intact entry follows: it cannot be told from rot"};
+  descriptor.partials = [](Operation operation) {
+    return operation == Operation::kAppend ? Partial::kBatchPrefix : Partial::kNone;
+  };
+  descriptor.open = local::LocalFamily::open;
+  return descriptor;
+}
+
+}  // namespace qk::families

@@ -1,0 +1,91 @@
+// SegmentLogStorage: a braft log directory behind the LogStorage contract. Directories written by
+// one are read by the other; for the same mutations both write the same bytes
+// (braft-local-format 2).
+//
+// After a crash. An ok mutation is durable, and each mutation is atomic except append, of which any
+// prefix of the batch may remain. The order of file operations that this rests on stands in
+// log_storage.cc beside each mutation; what recovery makes of the leftovers, in log_recovery.h.
+//
+// It does not lock the directory (braft has no lock file either), and it does not tell a torn end
+// of the log from damage to the very last synced entry: the format has no commit mark.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "families/contract/log_storage.h"
+#include "families/local/fail_stop.h"
+#include "families/local/log_recovery.h"
+
+namespace qk::families::local {
+
+struct LogOptions {
+  // The open segment is closed when it is longer than this.
+  uint64_t segment_size = 8u << 20;
+  ChecksumType checksum_type = ChecksumType::kCrc32c;
+};
+
+class SegmentLogStorage final : public LogStorage {
+ public:
+  // Makes an empty log in an existing directory that holds none.
+  static absl::Status create(FileSystem& fs, const std::string& directory);
+  // NotFound: no log there (no log_meta and no segment). `fs` and `fail_stop` must outlive it.
+  static absl::StatusOr<std::unique_ptr<SegmentLogStorage>> open(FileSystem& fs,
+                                                                 const std::string& directory,
+                                                                 const LogOptions& options,
+                                                                 FailStop* fail_stop);
+
+  int64_t first_index() const override { return first_index_; }
+  int64_t last_index() const override;
+  absl::StatusOr<LogEntry> entry(int64_t index) override;
+  absl::StatusOr<int64_t> term(int64_t index) override;
+  absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override;
+
+  Outcome append(std::span<const LogEntry> entries) override;
+  Outcome truncate_prefix(int64_t first_kept) override;
+  Outcome truncate_suffix(int64_t last_kept) override;
+  Outcome reset(int64_t next_index) override;
+
+ private:
+  SegmentLogStorage(FileSystem& fs, std::string directory, LogOptions options, FailStop* fail_stop)
+      : fs_(fs), directory_(std::move(directory)), options_(options), fail_stop_(*fail_stop) {}
+
+  std::string path_of(const SegmentName& name) const;
+  absl::Status sync_directory() { return fs_.sync_dir(directory_, SyncKind::kFull); }
+  absl::Status check_range(int64_t from, int64_t to) const;
+  absl::Status check_batch(std::span<const LogEntry> entries) const;
+
+  size_t segment_of(int64_t index) const;
+  bool has_open_segment() const { return !segments_.empty() && segments_.back().open(); }
+  // A handle to read a segment; writable for the open one. Valid until the next call.
+  absl::StatusOr<File*> file_of(const Segment& segment);
+  void forget_file() { file_.reset(); }
+
+  absl::Status create_segment(int64_t first);
+  absl::Status close_segment();
+  // Writes entries to the open segment and syncs it.
+  absl::Status write_entries(std::span<const LogEntry> entries);
+  // Removes the segments from `position` on.
+  absl::Status remove_from(size_t position);
+  // Cuts inside the last segment, which keeps at least one entry.
+  absl::Status cut_last(int64_t last_kept);
+  absl::Status move_first(int64_t first);
+  absl::Status truncate_noted(const LogMeta& note);
+  absl::Status finish_truncation(const LogMeta& note);
+  Outcome finish(const absl::Status& status);
+
+  FileSystem& fs_;
+  const std::string directory_;
+  const LogOptions options_;
+  FailStop& fail_stop_;
+
+  int64_t first_index_ = 1;
+  std::deque<Segment> segments_;  // contiguous; only the last may be open
+  // The segment that was used last.
+  std::unique_ptr<File> file_;
+  int64_t file_first_ = 0;
+};
+
+}  // namespace qk::families::local

@@ -1,0 +1,281 @@
+#include "families/local/snapshot_storage.h"
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "families/fs/file_util.h"
+#include "families/local/snapshot_table.h"
+
+namespace qk::families::local {
+namespace {
+
+constexpr std::string_view kPrefix = "snapshot_";
+constexpr std::string_view kTemporary = "temp";
+constexpr size_t kDigits = 20;
+constexpr int32_t kSourceReference = 1;
+
+std::string snapshot_name(int64_t index) {
+  const std::string digits = cat(index);
+  return cat(kPrefix, std::string(kDigits - digits.size(), '0'), digits);
+}
+
+// Published snapshots by index, ascending.
+absl::StatusOr<std::vector<int64_t>> list_snapshots(FileSystem& fs, const std::string& directory) {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
+  std::vector<int64_t> indices;
+  for (const std::string& name : names) {
+    if (name.substr(0, kPrefix.size()) != kPrefix) continue;
+    int64_t index = 0;
+    const char* const begin = name.data() + kPrefix.size();
+    const char* const end = name.data() + name.size();
+    const auto [parsed, error] = std::from_chars(begin, end, index);
+    if (error != std::errc() || parsed != end || index < 1 || snapshot_name(index) != name) {
+      return absl::DataLossError(cat(join_path(directory, name), ": expected a name like ",
+                                     snapshot_name(1), ", found another one"));
+    }
+    indices.push_back(index);
+  }
+  return indices;
+}
+
+absl::StatusOr<std::unique_ptr<File>> open_listed(FileSystem& fs, const std::string& tree,
+                                                  const SnapshotTable& table,
+                                                  std::string_view path) {
+  if (table.find(path) == nullptr) {
+    return absl::NotFoundError(cat(tree, ": no file \"", path, "\" in the snapshot's table"));
+  }
+  auto file = fs.open(join_path(tree, path), {.read_only = true});
+  if (absl::IsNotFound(file.status())) {
+    return absl::DataLossError(cat(tree, ": file \"", path, "\" is in the table, but missing"));
+  }
+  return file;
+}
+
+}  // namespace
+
+// A published tree; whoever drops the last reference to one that was replaced removes it.
+class PublishedSnapshot {
+ public:
+  PublishedSnapshot(FileSystem& fs, std::string path, SnapshotTable table)
+      : fs_(fs), path_(std::move(path)), table_(std::move(table)) {}
+  ~PublishedSnapshot() {
+    // What cannot be removed now is removed at the next open, because a newer snapshot is there.
+    if (replaced_) remove_tree(fs_, path_).IgnoreError();
+  }
+  PublishedSnapshot(const PublishedSnapshot&) = delete;
+  PublishedSnapshot& operator=(const PublishedSnapshot&) = delete;
+
+  FileSystem& fs() const { return fs_; }
+  const std::string& path() const { return path_; }
+  const SnapshotTable& table() const { return table_; }
+  void set_replaced() { replaced_ = true; }
+
+ private:
+  FileSystem& fs_;
+  const std::string path_;
+  const SnapshotTable table_;
+  bool replaced_ = false;
+};
+
+namespace {
+
+class DirectorySnapshotReader final : public SnapshotReader {
+ public:
+  explicit DirectorySnapshotReader(std::shared_ptr<PublishedSnapshot> snapshot)
+      : snapshot_(std::move(snapshot)) {}
+
+  const SnapshotMeta& meta() const override { return snapshot_->table().meta; }
+  const std::vector<SnapshotFile>& files() const override { return snapshot_->table().files; }
+  std::string get_path() const override { return snapshot_->path(); }
+  absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
+    return open_listed(snapshot_->fs(), snapshot_->path(), snapshot_->table(), path);
+  }
+
+ private:
+  const std::shared_ptr<PublishedSnapshot> snapshot_;
+};
+
+}  // namespace
+
+class DirectorySnapshotWriter final : public SnapshotWriter {
+ public:
+  DirectorySnapshotWriter(FileSystem& fs, std::string path,
+                          std::shared_ptr<DirectorySnapshotWriter*> slot)
+      : fs_(fs), path_(std::move(path)), slot_(std::move(slot)) {
+    *slot_ = this;
+  }
+  ~DirectorySnapshotWriter() override {
+    *slot_ = nullptr;
+    // A tree that stays is removed at the next create() or open.
+    if (!published_) remove_tree(fs_, path_).IgnoreError();
+  }
+
+  std::string get_path() const override { return path_; }
+
+  absl::StatusOr<std::unique_ptr<File>> create_file(std::string_view path) override {
+    QK_RETURN_IF_ERROR(check_writable(path));
+    for (size_t slash = path.find('/'); slash != std::string_view::npos;
+         slash = path.find('/', slash + 1)) {
+      const absl::Status made = fs_.mkdir(join_path(path_, path.substr(0, slash)));
+      if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+    }
+    return fs_.open(join_path(path_, path), {.create = true, .truncate = true});
+  }
+
+  absl::Status add_file(std::string_view path, const FileMeta& meta) override {
+    QK_RETURN_IF_ERROR(check_writable(path));
+    if (meta.source && *meta.source != 0 && *meta.source != kSourceReference) {
+      return absl::InvalidArgumentError(
+          cat(path, ": file source ", *meta.source, ", expected 0 or 1"));
+    }
+    if (table_.insert({std::string(path), meta})) return absl::OkStatus();
+    return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" was added already"));
+  }
+
+  absl::Status remove_file(std::string_view path) override {
+    QK_RETURN_IF_ERROR(check_writable(path));
+    if (table_.erase(path)) return absl::OkStatus();
+    return absl::NotFoundError(cat(path_, ": no file \"", path, "\" in the snapshot's table"));
+  }
+
+  absl::Status save_meta(const SnapshotMeta& meta) override {
+    QK_RETURN_IF_ERROR(check_unsealed());
+    table_.meta = meta;
+    return absl::OkStatus();
+  }
+
+  const SnapshotMeta& meta() const override { return table_.meta; }
+  const std::vector<SnapshotFile>& files() const override { return table_.files; }
+  absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
+    return open_listed(fs_, path_, table_, path);
+  }
+
+  absl::Status seal() override {
+    if (sealed_) return absl::OkStatus();
+    for (const SnapshotFile& file : table_.files) {
+      if (file.meta.source == kSourceReference) continue;  // it may live elsewhere
+      QK_ASSIGN_OR_RETURN(const bool found, exists(fs_, join_path(path_, file.path)));
+      if (!found) {
+        return absl::InvalidArgumentError(
+            cat(path_, ": file \"", file.path, "\" was added, but never written"));
+      }
+    }
+    QK_RETURN_IF_ERROR(write_snapshot_table(fs_, path_, table_));
+    QK_RETURN_IF_ERROR(sync_tree(fs_, path_));
+    sealed_ = true;
+    return absl::OkStatus();
+  }
+
+  const SnapshotTable& table() const { return table_; }
+  void set_published() { published_ = true; }
+
+ private:
+  absl::Status check_unsealed() const {
+    if (!sealed_) return absl::OkStatus();
+    return absl::FailedPreconditionError(cat(path_, ": the snapshot is sealed"));
+  }
+  absl::Status check_writable(std::string_view path) const {
+    QK_RETURN_IF_ERROR(check_unsealed());
+    if (is_safe_relative_path(path) && path != kSnapshotTableName) return absl::OkStatus();
+    return absl::InvalidArgumentError(cat(
+        "snapshot file \"", path,
+        "\": expected a relative path without \".\" and \"..\", other than ", kSnapshotTableName));
+  }
+
+  FileSystem& fs_;
+  const std::string path_;
+  const std::shared_ptr<DirectorySnapshotWriter*> slot_;
+  SnapshotTable table_;
+  bool sealed_ = false;
+  bool published_ = false;
+};
+
+absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> DirectorySnapshotStorage::open(
+    FileSystem& fs, const std::string& directory, FailStop* fail_stop) {
+  std::unique_ptr<DirectorySnapshotStorage> storage(
+      new DirectorySnapshotStorage(fs, directory, fail_stop));
+  QK_RETURN_IF_ERROR(storage->recover());
+  return storage;
+}
+
+absl::Status DirectorySnapshotStorage::recover() {
+  QK_ASSIGN_OR_RETURN(std::vector<int64_t> indices, list_snapshots(fs_, directory_));
+  if (!indices.empty()) {
+    const int64_t index = indices.back();
+    indices.pop_back();
+    const std::string path = join_path(directory_, snapshot_name(index));
+    auto table = load_snapshot_table(fs_, path);
+    if (absl::IsNotFound(table.status())) return absl::DataLossError(table.status().message());
+    QK_RETURN_IF_ERROR(table.status());
+    if (table->meta.last_included_index != index || table->meta.last_included_term < 1) {
+      return absl::DataLossError(
+          cat(path, ": its table says index ", table->meta.last_included_index, ", term ",
+              table->meta.last_included_term, "; expected index ", index, ", term at least 1"));
+    }
+    // A tree that a killed process published may be visible without being durable.
+    QK_RETURN_IF_ERROR(sync_tree(fs_, path));
+    current_ = std::make_shared<PublishedSnapshot>(fs_, path, *std::move(table));
+  }
+  QK_RETURN_IF_ERROR(fs_.sync_dir(directory_, SyncKind::kFull));
+  for (const int64_t index : indices) {
+    QK_RETURN_IF_ERROR(remove_tree(fs_, join_path(directory_, snapshot_name(index))));
+  }
+  return remove_tree(fs_, join_path(directory_, kTemporary));
+}
+
+absl::StatusOr<std::shared_ptr<SnapshotReader>> DirectorySnapshotStorage::open() {
+  if (current_ == nullptr) return absl::NotFoundError(cat(directory_, ": no snapshot"));
+  return std::make_shared<DirectorySnapshotReader>(current_);
+}
+
+std::optional<SnapshotMeta> DirectorySnapshotStorage::current() const {
+  if (current_ == nullptr) return std::nullopt;
+  return current_->table().meta;
+}
+
+absl::StatusOr<std::unique_ptr<SnapshotWriter>> DirectorySnapshotStorage::create() {
+  QK_RETURN_IF_ERROR(fail_stop_.check());
+  if (*writer_slot_ != nullptr) {
+    return absl::FailedPreconditionError(cat(directory_, ": a snapshot is being written already"));
+  }
+  const std::string path = join_path(directory_, kTemporary);
+  QK_RETURN_IF_ERROR(remove_tree(fs_, path));
+  QK_RETURN_IF_ERROR(fs_.mkdir(path));
+  return std::make_unique<DirectorySnapshotWriter>(fs_, path, writer_slot_);
+}
+
+Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
+  if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
+  if (writer == nullptr || writer.get() != *writer_slot_) {
+    return Outcome::failed_clean(absl::InvalidArgumentError(
+        cat(directory_, ": publish: the writer is not of this snapshot storage")));
+  }
+  DirectorySnapshotWriter& own = **writer_slot_;
+  const auto verdict = judge_publish(current(), own.meta());
+  if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
+  if (*verdict == PublishVerdict::kAlreadyPublished) return Outcome::success(0);
+  if (absl::Status sealed = own.seal(); !sealed.ok()) {
+    // The current snapshot is untouched, but the disk is not to be trusted any more.
+    if (!absl::IsInvalidArgument(sealed)) fail_stop_.trip(sealed);
+    return Outcome::failed_clean(sealed);
+  }
+  const std::string path = join_path(directory_, snapshot_name(own.meta().last_included_index));
+  absl::Status status = fs_.rename(own.get_path(), path);
+  if (status.ok()) {
+    own.set_published();
+    status = fs_.sync_dir(directory_, SyncKind::kFull);
+  }
+  if (!status.ok()) return fail_stop_.fail(status);
+  auto previous =
+      std::exchange(current_, std::make_shared<PublishedSnapshot>(fs_, path, own.table()));
+  if (previous != nullptr) previous->set_replaced();
+  return Outcome::success(1);
+}
+
+absl::StatusOr<bool> has_snapshot(FileSystem& fs, const std::string& directory) {
+  QK_ASSIGN_OR_RETURN(const std::vector<int64_t> indices, list_snapshots(fs, directory));
+  return !indices.empty();
+}
+
+}  // namespace qk::families::local

@@ -1,0 +1,61 @@
+// DirectorySnapshotStorage: braft's snapshot directory (braft-local-format 4).
+//
+//   snapshot_%020d/                 the current snapshot; the number is its last included index
+//       __raft_snapshot_meta        its meta and the table of its files
+//       ...                         the files, at their relative paths
+//   temp/                           the tree being written
+//
+// After a crash: the old snapshot or the new one, whole. The tree is synced (files, directories,
+// table) before one rename publishes it; the old one is removed only after that rename is durable.
+// At open the snapshot with the highest index is the current one. If its table cannot be read, or
+// names another index, that is DataLoss: an older one beside it would be a step back behind state
+// that was acknowledged, so it is neither used nor removed.
+//
+// It does not check that the listed files exist (braft does not either; reading one fails), and
+// keeps no checksum of their bytes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "families/contract/snapshot_storage.h"
+#include "families/local/fail_stop.h"
+
+namespace qk::families::local {
+
+class PublishedSnapshot;
+class DirectorySnapshotWriter;
+
+class DirectorySnapshotStorage final : public SnapshotStorage {
+ public:
+  // The directory must exist. `fs` must outlive the object and its readers; `fail_stop` the object.
+  static absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> open(
+      FileSystem& fs, const std::string& directory, FailStop* fail_stop);
+
+  absl::StatusOr<std::shared_ptr<SnapshotReader>> open() override;
+  std::optional<SnapshotMeta> current() const override;
+  absl::StatusOr<std::unique_ptr<SnapshotWriter>> create() override;
+  Outcome publish(std::unique_ptr<SnapshotWriter> writer) override;
+
+ private:
+  friend class DirectorySnapshotWriter;
+
+  DirectorySnapshotStorage(FileSystem& fs, std::string directory, FailStop* fail_stop)
+      : fs_(fs), directory_(std::move(directory)), fail_stop_(*fail_stop) {}
+
+  absl::Status recover();
+
+  FileSystem& fs_;
+  const std::string directory_;
+  FailStop& fail_stop_;
+  std::shared_ptr<PublishedSnapshot> current_;
+  // The one writer, so that publish() knows its own; shared so that it may outlive the storage.
+  std::shared_ptr<DirectorySnapshotWriter*> writer_slot_ =
+      std::make_shared<DirectorySnapshotWriter*>(nullptr);
+};
+
+// Whether the directory holds a published snapshot.
+absl::StatusOr<bool> has_snapshot(FileSystem& fs, const std::string& directory);
+
+}  // namespace qk::families::local

@@ -1,0 +1,83 @@
+#include "families/local/snapshot_table.h"
+
+#include <algorithm>
+
+#include "families/fs/file_util.h"
+#include "families/local/local.pb.h"
+#include "families/local/protobuf_file.h"
+
+namespace qk::families::local {
+namespace {
+
+auto position(std::vector<SnapshotFile>& files, std::string_view path) {
+  return std::lower_bound(files.begin(), files.end(), path,
+                          [](const SnapshotFile& f, std::string_view p) { return f.path < p; });
+}
+
+}  // namespace
+
+const SnapshotFile* SnapshotTable::find(std::string_view path) const {
+  const auto it = position(const_cast<SnapshotTable*>(this)->files, path);
+  return it != files.end() && it->path == path ? &*it : nullptr;
+}
+
+bool SnapshotTable::insert(SnapshotFile file) {
+  const auto it = position(files, file.path);
+  if (it != files.end() && it->path == file.path) return false;
+  files.insert(it, std::move(file));
+  return true;
+}
+
+bool SnapshotTable::erase(std::string_view path) {
+  const auto it = position(files, path);
+  if (it == files.end() || it->path != path) return false;
+  files.erase(it);
+  return true;
+}
+
+absl::StatusOr<SnapshotTable> load_snapshot_table(FileSystem& fs, std::string_view tree) {
+  const std::string path = join_path(tree, kSnapshotTableName);
+  proto::LocalSnapshotPbMeta message;
+  QK_RETURN_IF_ERROR(load_protobuf_file(fs, path, &message));
+  if (!message.has_meta()) return absl::DataLossError(cat(path, ": has no meta record"));
+  SnapshotTable table;
+  table.meta.last_included_index = message.meta().last_included_index();
+  table.meta.last_included_term = message.meta().last_included_term();
+  table.meta.peers.assign(message.meta().peers().begin(), message.meta().peers().end());
+  table.meta.old_peers.assign(message.meta().old_peers().begin(), message.meta().old_peers().end());
+  for (const auto& file : message.files()) {
+    if (!is_safe_relative_path(file.name())) {
+      return absl::DataLossError(cat(path, ": file name \"", file.name(),
+                                     "\" is not a relative path inside the snapshot"));
+    }
+    SnapshotFile entry{file.name(), {}};
+    if (file.meta().has_user_meta()) entry.meta.user_meta = file.meta().user_meta();
+    if (file.meta().has_source()) entry.meta.source = file.meta().source();
+    if (file.meta().has_checksum()) entry.meta.checksum = file.meta().checksum();
+    if (!table.insert(std::move(entry))) {
+      return absl::DataLossError(cat(path, ": file name \"", file.name(), "\" is listed twice"));
+    }
+  }
+  return table;
+}
+
+absl::Status write_snapshot_table(FileSystem& fs, std::string_view tree,
+                                  const SnapshotTable& table) {
+  proto::LocalSnapshotPbMeta message;
+  message.mutable_meta()->set_last_included_index(table.meta.last_included_index);
+  message.mutable_meta()->set_last_included_term(table.meta.last_included_term);
+  for (const std::string& peer : table.meta.peers) message.mutable_meta()->add_peers(peer);
+  for (const std::string& peer : table.meta.old_peers) message.mutable_meta()->add_old_peers(peer);
+  for (const SnapshotFile& file : table.files) {
+    auto* entry = message.add_files();
+    entry->set_name(file.path);
+    // Present even when empty, as braft writes it.
+    auto* meta = entry->mutable_meta();
+    if (file.meta.user_meta) meta->set_user_meta(*file.meta.user_meta);
+    if (file.meta.source) meta->set_source(static_cast<proto::FileSource>(*file.meta.source));
+    if (file.meta.checksum) meta->set_checksum(*file.meta.checksum);
+  }
+  return write_file(fs, join_path(tree, kSnapshotTableName), encode_protobuf_file(message));
+}
+
+}  // namespace qk::families::local
