@@ -1,0 +1,246 @@
+#include "families/sqlite/log.h"
+
+#include "base/hash.h"
+
+namespace qk::families {
+namespace {
+
+// The columns in the order of read_row().
+constexpr std::string_view kSelect =
+    "SELECT idx, term, type, payload_crc, crc, payload FROM log WHERE idx = ?1";
+constexpr std::string_view kSelectTerm =
+    "SELECT idx, term, type, payload_crc, crc, length(payload) FROM log WHERE idx = ?1";
+constexpr std::string_view kScan =
+    "SELECT idx, term, type, payload_crc, crc, payload FROM log WHERE idx BETWEEN ?1 AND ?2 "
+    "ORDER BY idx";
+
+bool is_entry_type(int64_t type) {
+  return type >= static_cast<int64_t>(EntryType::kNoOp) &&
+         type <= static_cast<int64_t>(EntryType::kConfiguration);
+}
+
+// Of a row in the order above, with a payload of `payload_size` bytes.
+bool head_is_intact(const SqliteStatement& row, uint64_t payload_size) {
+  return row.integer(1) >= 1 && is_entry_type(row.integer(2)) &&
+         row.integer(4) == log_crc(row.integer(0), row.integer(1), row.integer(2), payload_size,
+                                   static_cast<uint32_t>(row.integer(3)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::open(SqliteStore* store) {
+  std::unique_ptr<SqliteLog> log(new SqliteLog(store));
+  QK_RETURN_IF_ERROR(log->prepare());
+  QK_RETURN_IF_ERROR(log->load_range());
+  return log;
+}
+
+absl::Status SqliteLog::prepare() {
+  SqliteConnection& db = store_->connection();
+  QK_ASSIGN_OR_RETURN(insert_,
+                      db.prepare("INSERT INTO log(idx, term, type, payload_crc, crc, payload) "
+                                 "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));
+  QK_ASSIGN_OR_RETURN(select_, db.prepare(kSelect));
+  QK_ASSIGN_OR_RETURN(select_term_, db.prepare(kSelectTerm));
+  QK_ASSIGN_OR_RETURN(scan_, db.prepare(kScan));
+  QK_ASSIGN_OR_RETURN(delete_below_, db.prepare("DELETE FROM log WHERE idx < ?1"));
+  QK_ASSIGN_OR_RETURN(delete_above_, db.prepare("DELETE FROM log WHERE idx > ?1"));
+  return absl::OkStatus();
+}
+
+absl::Status SqliteLog::load_range() {
+  QK_ASSIGN_OR_RETURN(const std::string value, store_->read_state(StateRow::kFirstIndex));
+  QK_ASSIGN_OR_RETURN(first_, decode_first_index(value));
+  last_ = first_ - 1;
+  SqliteConnection& db = store_->connection();
+  QK_ASSIGN_OR_RETURN(const int64_t count, db.query_integer("SELECT count(*) FROM log"));
+  if (count == 0) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const int64_t lowest, db.query_integer("SELECT min(idx) FROM log"));
+  QK_ASSIGN_OR_RETURN(last_, db.query_integer("SELECT max(idx) FROM log"));
+  if (lowest == first_ && last_ - lowest == count - 1) return absl::OkStatus();
+  // Name the first row that is not there.
+  QK_ASSIGN_OR_RETURN(SqliteStatement rows, db.prepare("SELECT idx FROM log ORDER BY idx"));
+  int64_t expected = first_;
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const bool row, rows.step());
+    if (!row || rows.integer(0) != expected) break;
+    ++expected;
+  }
+  return absl::DataLossError(cat(store_->db_path(), ": log row ", expected, " is missing: found ",
+                                 count, " rows in ", lowest, "..", last_, ", expected all from ",
+                                 first_));
+}
+
+absl::Status SqliteLog::check_index(int64_t index) const {
+  if (index >= first_ && index <= last_) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      cat(store_->db_path(), ": log index ", index, ", expected one in ", first_, "..", last_));
+}
+
+absl::Status SqliteLog::missing_row(int64_t index) const {
+  return absl::DataLossError(cat(store_->db_path(), ": log row ", index,
+                                 " is missing, expected all of ", first_, "..", last_));
+}
+
+absl::StatusOr<LogEntry> SqliteLog::read_row(const SqliteStatement& row, int64_t index) const {
+  if (row.integer(0) != index) return missing_row(index);
+  const std::string_view payload = row.bytes(5);
+  if (!head_is_intact(row, payload.size()) || row.integer(3) != crc32c(payload)) {
+    return absl::DataLossError(cat(store_->db_path(), ": log row ", index,
+                                   ": fails its checksums: found payload ", hex8(crc32c(payload)),
+                                   ", expected ", hex8(static_cast<uint32_t>(row.integer(3)))));
+  }
+  LogEntry entry;
+  entry.index = index;
+  entry.term = row.integer(1);
+  entry.type = static_cast<EntryType>(row.integer(2));
+  entry.payload = std::string(payload);
+  return entry;
+}
+
+absl::StatusOr<LogEntry> SqliteLog::entry(int64_t index) {
+  QK_RETURN_IF_ERROR(check_index(index));
+  StatementScope scope(&select_);
+  QK_ASSIGN_OR_RETURN(const bool found, select_.bind(1, index).step());
+  if (!found) return missing_row(index);
+  return read_row(select_, index);
+}
+
+absl::StatusOr<int64_t> SqliteLog::term(int64_t index) {
+  QK_RETURN_IF_ERROR(check_index(index));
+  StatementScope scope(&select_term_);
+  QK_ASSIGN_OR_RETURN(const bool found, select_term_.bind(1, index).step());
+  if (!found) return missing_row(index);
+  if (!head_is_intact(select_term_, static_cast<uint64_t>(select_term_.integer(5)))) {
+    return absl::DataLossError(cat(store_->db_path(), ": log row ", index, ": fails its checksum"));
+  }
+  return select_term_.integer(1);
+}
+
+absl::Status SqliteLog::scan(int64_t from, int64_t to, const Visitor& visit) {
+  if (from > to) {
+    return absl::InvalidArgumentError(
+        cat(store_->db_path(), ": scan of ", from, "..", to, ": the range is empty"));
+  }
+  QK_RETURN_IF_ERROR(check_index(from));
+  QK_RETURN_IF_ERROR(check_index(to));
+  if (!scan_.busy()) return scan_with(scan_, from, to, visit);
+  // A visitor scans in its turn.
+  QK_ASSIGN_OR_RETURN(SqliteStatement nested, store_->connection().prepare(kScan));
+  return scan_with(nested, from, to, visit);
+}
+
+absl::Status SqliteLog::scan_with(SqliteStatement& statement, int64_t from, int64_t to,
+                                  const Visitor& visit) const {
+  StatementScope scope(&statement);
+  statement.bind(1, from).bind(2, to);
+  for (int64_t index = from; index <= to; ++index) {
+    QK_ASSIGN_OR_RETURN(const bool found, statement.step());
+    if (!found) return missing_row(index);
+    QK_ASSIGN_OR_RETURN(const LogEntry entry, read_row(statement, index));
+    QK_RETURN_IF_ERROR(visit(entry));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteLog::check_batch(std::span<const LogEntry> entries) const {
+  int64_t expected = last_ + 1;
+  for (const LogEntry& entry : entries) {
+    if (entry.index != expected || entry.term < 1 ||
+        !is_entry_type(static_cast<int64_t>(entry.type))) {
+      return absl::InvalidArgumentError(cat(store_->db_path(), ": append: found entry at index ",
+                                            entry.index, ", term ", entry.term, ", type ",
+                                            static_cast<int>(entry.type), "; expected index ",
+                                            expected, ", term at least 1, type 1..3"));
+    }
+    if (entry.payload.size() > kMaxValueBytes) {
+      return absl::InvalidArgumentError(cat(store_->db_path(), ": append: entry ", entry.index,
+                                            " has ", entry.payload.size(),
+                                            " bytes, expected at most ", kMaxValueBytes));
+    }
+    ++expected;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteLog::insert(const LogEntry& entry) {
+  const uint32_t payload_crc = crc32c(entry.payload);
+  const auto type = static_cast<int64_t>(entry.type);
+  insert_.bind(1, entry.index)
+      .bind(2, entry.term)
+      .bind(3, type)
+      .bind(4, payload_crc)
+      .bind(5, log_crc(entry.index, entry.term, type, entry.payload.size(), payload_crc))
+      .bind_blob(6, entry.payload);
+  return insert_.run();
+}
+
+Outcome SqliteLog::append(std::span<const LogEntry> entries) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (const absl::Status status = check_batch(entries); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (entries.empty()) return Outcome::success();
+  const auto insert_all = [&]() -> absl::Status {
+    for (const LogEntry& entry : entries) QK_RETURN_IF_ERROR(insert(entry));
+    return absl::OkStatus();
+  };
+  Outcome outcome = entries.size() == 1 ? store_->mutate_once("append", insert_all)
+                                        : store_->mutate("append", insert_all);
+  if (!outcome.ok()) return outcome;
+  last_ = entries.back().index;
+  return Outcome::success(static_cast<int64_t>(entries.size()));
+}
+
+Outcome SqliteLog::truncate_prefix(int64_t first_kept) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (first_kept <= first_) return Outcome::success();
+  Outcome outcome = store_->mutate("truncate_prefix", [&]() -> absl::Status {
+    QK_RETURN_IF_ERROR(delete_below_.bind(1, first_kept).run());
+    return store_->write_state(StateRow::kFirstIndex, encode_first_index(first_kept));
+  });
+  if (!outcome.ok()) return outcome;
+  first_ = first_kept;
+  last_ = std::max(last_, first_ - 1);
+  return outcome;
+}
+
+Outcome SqliteLog::truncate_suffix(int64_t last_kept) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (last_kept >= last_) return Outcome::success();
+  if (last_kept < first_ - 1) {
+    return Outcome::failed_clean(absl::InvalidArgumentError(
+        cat(store_->db_path(), ": truncate_suffix: found last kept index ", last_kept,
+            ", expected at least ", first_ - 1)));
+  }
+  Outcome outcome = store_->mutate_once("truncate_suffix",
+                                        [&] { return delete_above_.bind(1, last_kept).run(); });
+  if (outcome.ok()) last_ = last_kept;
+  return outcome;
+}
+
+Outcome SqliteLog::reset(int64_t next_index) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (next_index < 1) {
+    return Outcome::failed_clean(absl::InvalidArgumentError(
+        cat(store_->db_path(), ": reset: found next index ", next_index, ", expected at least 1")));
+  }
+  Outcome outcome = store_->mutate("reset", [&]() -> absl::Status {
+    QK_RETURN_IF_ERROR(delete_above_.bind(1, int64_t{0}).run());
+    return store_->write_state(StateRow::kFirstIndex, encode_first_index(next_index));
+  });
+  if (!outcome.ok()) return outcome;
+  first_ = next_index;
+  last_ = next_index - 1;
+  return outcome;
+}
+
+}  // namespace qk::families

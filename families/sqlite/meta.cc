@@ -1,0 +1,26 @@
+#include "families/sqlite/meta.h"
+
+namespace qk::families {
+
+absl::StatusOr<std::unique_ptr<SqliteMeta>> SqliteMeta::open(SqliteStore* store) {
+  std::unique_ptr<SqliteMeta> meta(new SqliteMeta(store));
+  QK_ASSIGN_OR_RETURN(const std::string value, store->read_state(StateRow::kHardState));
+  QK_ASSIGN_OR_RETURN(meta->state_, decode_hard_state(value));
+  return meta;
+}
+
+Outcome SqliteMeta::save(const HardState& state) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (const absl::Status status = check_hard_state_change(state_, state); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  Outcome outcome = store_->mutate_once("save_meta", [&] {
+    return store_->write_state(StateRow::kHardState, encode_hard_state(state));
+  });
+  if (outcome.ok()) state_ = state;
+  return outcome;
+}
+
+}  // namespace qk::families

@@ -1,0 +1,69 @@
+// SnapshotStorage of a SqliteStore: the contents as a tree of files, everything about them in the
+// database.
+//
+//   snapshot/<index, 20 digits>-<term>/   the current tree, and older ones while a reader holds
+//   them snapshot/temp/                        the tree being written
+//
+// publish() syncs the tree, renames it to its final name, syncs `snapshot/`, and then commits one
+// transaction that makes it current: that is the commit point. Before it a crash leaves an orphan
+// tree, which the next open removes; after it the old tree is the orphan.
+//
+// open() verifies every file against the size and CRC-32C that publish() recorded: damage is
+// DataLoss and never "none".
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "families/contract/snapshot_storage.h"
+#include "families/sqlite/store.h"
+
+namespace qk::families {
+
+// A published tree, removed with its last holder once a newer one has replaced it.
+class SnapshotTree {
+ public:
+  SnapshotTree(FileSystem* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  ~SnapshotTree();
+  SnapshotTree(const SnapshotTree&) = delete;
+  SnapshotTree& operator=(const SnapshotTree&) = delete;
+
+  FileSystem& fs() const { return *fs_; }
+  const std::string& path() const { return path_; }
+  void make_obsolete() { obsolete_ = true; }
+
+ private:
+  FileSystem* const fs_;
+  const std::string path_;
+  bool obsolete_ = false;
+};
+
+class SqliteSnapshotWriter;
+
+class SqliteSnapshotStorage final : public SnapshotStorage {
+ public:
+  // Also removes the trees that a crash orphaned.
+  static absl::StatusOr<std::unique_ptr<SqliteSnapshotStorage>> open(SqliteStore* store);
+  ~SqliteSnapshotStorage() override;
+
+  absl::StatusOr<std::shared_ptr<SnapshotReader>> open() override;
+  std::optional<SnapshotMeta> current() const override;
+  absl::StatusOr<std::unique_ptr<SnapshotWriter>> create() override;
+  Outcome publish(std::unique_ptr<SnapshotWriter> writer) override;
+
+ private:
+  friend class SqliteSnapshotWriter;
+  explicit SqliteSnapshotStorage(SqliteStore* store) : store_(store) {}
+
+  std::string tree_path(const SnapshotMeta& meta) const;
+  absl::Status remove_orphans();
+  Outcome make_current(SqliteSnapshotWriter& writer);
+
+  SqliteStore* const store_;
+  std::optional<SnapshotRecord> record_;
+  std::shared_ptr<SnapshotTree> tree_;      // of record_
+  SqliteSnapshotWriter* writer_ = nullptr;  // the one being filled, if any
+};
+
+}  // namespace qk::families

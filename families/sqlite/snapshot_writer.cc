@@ -1,0 +1,131 @@
+#include "families/sqlite/snapshot_writer.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+#include "families/fs/file_util.h"
+
+namespace qk::families {
+namespace {
+
+constexpr size_t kChunkBytes = 64 << 10;
+
+absl::Status check_path(std::string_view path) {
+  if (is_safe_relative_path(path)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      cat("snapshot file \"", path, "\": unsafe path, expected a relative one without \"..\""));
+}
+
+// The parent directories of `relative` below `root`; not synced, seal() syncs the whole tree.
+absl::Status make_parents(FileSystem& fs, const std::string& root, std::string_view relative) {
+  for (size_t slash = relative.find('/'); slash != relative.npos;
+       slash = relative.find('/', slash + 1)) {
+    const absl::Status status = fs.mkdir(join_path(root, relative.substr(0, slash)));
+    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<SnapshotRecord::Contents> measure_file(FileSystem& fs, const std::string& path) {
+  OpenFlags flags;
+  flags.read_only = true;
+  QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs.open(path, flags));
+  SnapshotRecord::Contents contents;
+  std::string chunk(kChunkBytes, '\0');
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const size_t got, file->read_at(contents.size, chunk));
+    contents.crc = crc32c_extend(contents.crc, std::string_view(chunk).substr(0, got));
+    contents.size += got;
+    if (got < chunk.size()) return contents;
+  }
+}
+
+std::vector<SnapshotFile>::const_iterator find_file(const std::vector<SnapshotFile>& files,
+                                                    std::string_view path) {
+  return std::lower_bound(files.begin(), files.end(), path,
+                          [](const SnapshotFile& f, std::string_view p) { return f.path < p; });
+}
+
+SqliteSnapshotWriter::~SqliteSnapshotWriter() {
+  if (storage_ != nullptr) storage_->writer_ = nullptr;
+  // What cannot be removed now is an orphan for the next open.
+  if (!released_) remove_tree(*fs_, path_).IgnoreError();
+}
+
+absl::Status SqliteSnapshotWriter::check_unsealed(std::string_view what) const {
+  if (!sealed_) return absl::OkStatus();
+  return absl::FailedPreconditionError(cat(path_, ": ", what, ": the snapshot is sealed"));
+}
+
+absl::StatusOr<std::unique_ptr<File>> SqliteSnapshotWriter::create_file(std::string_view path) {
+  QK_RETURN_IF_ERROR(check_unsealed("create_file"));
+  QK_RETURN_IF_ERROR(check_path(path));
+  QK_RETURN_IF_ERROR(make_parents(*fs_, path_, path));
+  OpenFlags flags;
+  flags.create = true;
+  flags.truncate = true;
+  return fs_->open(join_path(path_, path), flags);
+}
+
+absl::Status SqliteSnapshotWriter::add_file(std::string_view path, const FileMeta& meta) {
+  QK_RETURN_IF_ERROR(check_unsealed("add_file"));
+  QK_RETURN_IF_ERROR(check_path(path));
+  const auto at = find_file(record_.files, path);
+  if (at != record_.files.end() && at->path == path) {
+    return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" is in the table already"));
+  }
+  record_.files.insert(at, SnapshotFile{std::string(path), meta});
+  return absl::OkStatus();
+}
+
+absl::Status SqliteSnapshotWriter::remove_file(std::string_view path) {
+  QK_RETURN_IF_ERROR(check_unsealed("remove_file"));
+  const auto at = find_file(record_.files, path);
+  if (at == record_.files.end() || at->path != path) {
+    return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
+  }
+  record_.files.erase(at);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteSnapshotWriter::save_meta(const SnapshotMeta& meta) {
+  QK_RETURN_IF_ERROR(check_unsealed("save_meta"));
+  record_.meta = meta;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<File>> SqliteSnapshotWriter::open_file(std::string_view path) const {
+  const auto at = find_file(record_.files, path);
+  if (at == record_.files.end() || at->path != path) {
+    return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
+  }
+  OpenFlags flags;
+  flags.read_only = true;
+  return fs_->open(join_path(path_, path), flags);
+}
+
+absl::Status SqliteSnapshotWriter::seal() {
+  if (sealed_) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> present, list_tree(*fs_, path_));
+  for (const std::string& path : present) {
+    const auto at = find_file(record_.files, path);
+    if (at != record_.files.end() && at->path == path) continue;
+    QK_RETURN_IF_ERROR(fs_->unlink(join_path(path_, path)));
+  }
+  record_.contents.clear();
+  for (const SnapshotFile& file : record_.files) {
+    const absl::StatusOr<SnapshotRecord::Contents> contents =
+        measure_file(*fs_, join_path(path_, file.path));
+    if (!contents.ok()) {
+      return annotate(contents.status(), cat("seal: snapshot file \"", file.path, "\""));
+    }
+    record_.contents.push_back(*contents);
+  }
+  QK_RETURN_IF_ERROR(sync_tree(*fs_, path_));
+  sealed_ = true;
+  return absl::OkStatus();
+}
+
+}  // namespace qk::families

@@ -1,0 +1,32 @@
+// SQLite's write-ahead log as bytes: verifying frames, and telling a torn tail from damage.
+//
+// SQLite ends recovery at the first frame that fails its checksum and silently drops the rest. That
+// is right for a tail that a crash tore, and loses acknowledged commits when a frame was damaged
+// later. check_wal() tells the two apart before SQLite sees the file. It relies on two facts of
+// this family: the file holds the frames of one generation only (it is emptied, durably, at each
+// checkpoint and at each open), and each commit is synced before the next one begins; so a crash
+// can tear one transaction and the padding just before it, and nothing else.
+//
+// Not told apart: damage to the last transaction, or to the padding frame right before it, which
+// looks exactly like a tear.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "families/fs/file_system.h"
+
+namespace qk::families {
+
+inline constexpr uint64_t kWalHeaderBytes = 32;
+inline constexpr uint64_t kWalFrameHeaderBytes = 24;
+
+// DataLoss, naming `path` and the frame, if commits that were acknowledged are damaged.
+absl::Status check_wal(File& wal, std::string_view path, uint32_t page_size);
+
+// Verifies the page that was read from frame `frame` (0 is the first): DataLoss if it is not what
+// was written.
+absl::Status verify_wal_page(File& wal, std::string_view path, uint32_t page_size, uint64_t frame,
+                             std::string_view page);
+
+}  // namespace qk::families
