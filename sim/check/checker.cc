@@ -1,0 +1,158 @@
+#include "sim/check/checker.h"
+
+#include <numeric>
+#include <utility>
+
+namespace qk::sim {
+namespace {
+
+Side other(Side side) { return side == Side::kA ? Side::kB : Side::kA; }
+
+}  // namespace
+
+Checker::Checker(std::vector<std::string> nodes, Reporter reporter)
+    : sink_(std::move(nodes), std::move(reporter)),
+      nodes_(static_cast<size_t>(sink_.node_count())),
+      ghosts_(nodes_.size()),
+      voters_(nodes_.size()),
+      dual_(&sink_),
+      image_(&sink_),
+      import_(&sink_),
+      migration_(&sink_),
+      election_(&sink_),
+      log_(&sink_),
+      apply_(&sink_),
+      history_(&sink_) {
+  std::iota(voters_.begin(), voters_.end(), 0);
+}
+
+void Checker::set_voters(std::vector<int> voters) { voters_ = std::move(voters); }
+
+void Checker::set_append_partial(int node, families::Partial partial) {
+  nodes_[static_cast<size_t>(node)].append_prefix = partial == families::Partial::kBatchPrefix;
+}
+
+void Checker::report(int node, std::optional<Complaint> complaint) {
+  if (!complaint) return;
+  sink_.report(complaint->oracle, node, complaint->index, std::move(complaint->expected),
+               std::move(complaint->actual));
+}
+
+void Checker::seed(int node, const StateImage& state) {
+  ghosts_[static_cast<size_t>(node)].adopt(state);
+  election_.seed(node, state.hard_state);
+  log_.seed(node, state);
+}
+
+void Checker::mutation_issued(int node, uint64_t id, const families::Mutation& mutation,
+                              std::optional<uint64_t> tree) {
+  GhostState& ghost = ghosts_[static_cast<size_t>(node)];
+  GhostMutation issued = ghost_of(id, mutation, tree);
+  if (!issued.entries.empty()) {
+    log_.appended(node, ghost.term_at(issued.entries.front().index - 1), issued.entries);
+  }
+  ghost.issue(std::move(issued));
+}
+
+void Checker::mutation_acked(int node, uint64_t id, int64_t count) {
+  report(node, ghosts_[static_cast<size_t>(node)].ack(id, count));
+}
+
+void Checker::mutation_failed(int node, uint64_t id, families::Outcome::Kind kind, int64_t count) {
+  GhostState& ghost = ghosts_[static_cast<size_t>(node)];
+  QK_CHECK(kind != families::Outcome::Kind::kOk);
+  if (kind == families::Outcome::Kind::kFailedClean) {
+    ghost.fail_clean(id);
+  } else {
+    ghost.fail_indeterminate(id, count);
+  }
+}
+
+void Checker::dual_opened(int node, const families::HardState& a, const families::HardState& b) {
+  dual_.opened(node, a, b);
+}
+
+void Checker::recovered(int node, Role role, const StateImage& state) {
+  Node& of = nodes_[static_cast<size_t>(node)];
+  GhostState& ghost = ghosts_[static_cast<size_t>(node)];
+  if (role == Role::kMirror) {
+    QK_CHECK(of.authority_recovered);
+    of.authority_recovered = false;
+    dual_.mirror_recovered(node, ghost.acked(), state);
+    return;
+  }
+  report(node, ghost.judge(state, of.append_prefix));
+  if (is_dual(migration_.record(node).phase)) {
+    dual_.authority_recovered(node, state.hard_state, election_.last_vote(node));
+  }
+  ghost.adopt(state);
+  of.authority_recovered = true;
+}
+
+void Checker::opened_absent(int node) {
+  const StateImage& acked = ghosts_[static_cast<size_t>(node)].acked();
+  if (acked.fresh()) return;
+  sink_.report("ora.L13", node, 0,
+               cat("an instance with log [", acked.first, ", ", acked.last, "], ",
+                   describe(acked.hard_state), ", ", describe(acked.snapshot)),
+               "no instance");
+}
+
+void Checker::durable_probe(int node, Side side, const StateImage& durable) {
+  const PhaseRecord& record = migration_.record(node);
+  const GhostState& ghost = ghosts_[static_cast<size_t>(node)];
+  const bool append_prefix = nodes_[static_cast<size_t>(node)].append_prefix;
+  if (side == record.authority) {
+    report(node, ghost.judge(durable, append_prefix));
+  } else if (is_dual(record.phase)) {
+    dual_.mirror_probed(node, ghost, durable, append_prefix);
+  }
+}
+
+void Checker::dual_ack(int node, const StateImage& a, const StateImage& b) {
+  const Side authority = migration_.record(node).authority;
+  durable_probe(node, authority, authority == Side::kA ? a : b);
+  durable_probe(node, other(authority), authority == Side::kA ? b : a);
+}
+
+void Checker::phase_changed(int node, const PhaseRecord& to, bool durable) {
+  migration_.phase_changed(node, to, durable, ghost(node));
+}
+
+void Checker::phase_resumed(int node, const PhaseRecord& record) {
+  migration_.phase_resumed(node, record, ghost(node));
+}
+
+void Checker::cut_validated(int node, uint64_t generation, const StateImage& a,
+                            const StateImage& b) {
+  migration_.cut_validated(node, generation, a, b, ghost(node));
+}
+
+void Checker::fenced(int node, uint64_t generation, const StateImage& a, const StateImage& b) {
+  migration_.fenced(node, generation, a, b, ghost(node));
+}
+
+void Checker::leader_elected(int node, int64_t term, std::span<const EntryDigest> queued) {
+  election_.leader_elected(node, term);
+  StateImage log = ghost(node).log_view();
+  if (!queued.empty()) {
+    const int64_t keep = queued.front().index - log.first;
+    if (keep >= 0 && keep < static_cast<int64_t>(log.entries.size())) {
+      log.entries.resize(static_cast<size_t>(keep));
+    }
+    QK_CHECK(keep == static_cast<int64_t>(log.entries.size()));
+    log.entries.insert(log.entries.end(), queued.begin(), queued.end());
+    log.last = queued.back().index;
+  }
+  log_.leader_elected(node, term, log);
+}
+
+void Checker::committed(int node, const EntryDigest& entry, int64_t commit_term) {
+  log_.committed(node, entry, commit_term, ghosts_, voters_);
+}
+
+void Checker::commit_probe(int64_t index, int64_t term, std::span<const int> holders) const {
+  log_.commit_probed(index, term, holders, voters_);
+}
+
+}  // namespace qk::sim

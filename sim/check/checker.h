@@ -1,0 +1,151 @@
+// Checker: the oracles of a run, behind plain calls.
+//
+// Whoever runs the cluster tells the checker what happened, at the instant when it happened; the
+// checker keeps a ghost of what every node owes, and reports each broken invariant at once (the
+// client history at the end). The system under test never reads any of it, and the oracles share
+// no code with families, image, migration or raft: they read families through the storage
+// contract and hash with an encoder of their own. all_oracles() lists them; the head of each
+// *_oracle.h says exactly what is judged, and what is not.
+//
+// Nodes are indices into the list of names. Feeds are cheap (O(log n)) except where a StateImage
+// is handed in. A call that contradicts the protocol of this header (an outcome of a mutation that
+// was never issued) is a bug of the caller, and checked as one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "families/contract/mutation.h"
+#include "sim/check/apply_oracle.h"
+#include "sim/check/dual_oracle.h"
+#include "sim/check/election_oracle.h"
+#include "sim/check/finding.h"
+#include "sim/check/ghost_state.h"
+#include "sim/check/image_oracle.h"
+#include "sim/check/import_oracle.h"
+#include "sim/check/linearizability.h"
+#include "sim/check/log_oracle.h"
+#include "sim/check/migration_oracle.h"
+#include "sim/check/state_image.h"
+
+namespace qk::sim {
+
+enum class Role : uint8_t { kAuthority, kMirror };
+
+class Checker {
+ public:
+  // All nodes are voters until set_voters().
+  Checker(std::vector<std::string> nodes, Reporter reporter);
+
+  void set_voters(std::vector<int> voters);
+  // A crash may leave any prefix of an append batch (families::Partial of the node's families; in
+  // a dual phase of either).
+  void set_append_partial(int node, families::Partial partial);
+  // how many mutations may be acked between a validated cut and cut-over.
+  void set_fresh_mutations(uint64_t most) { migration_.set_fresh_mutations(most); }
+
+  // --- Storage: L1 L2 L5 L13, D1 D3 D4 ---------------------------------------------------------
+
+  // What the node starts with, before the first event: a fresh image, or its initial directory's.
+  void seed(int node, const StateImage& state);
+  // When the mutation is handed to the driver. Ids are unique among what is open. `tree`: of a
+  // publish, tree_hash() of its writer if the caller can afford it; otherwise the first tree seen
+  // counts.
+  void mutation_issued(int node, uint64_t id, const families::Mutation& mutation,
+                       std::optional<uint64_t> tree = std::nullopt);
+  // When its completion is delivered, before the core hears of it.
+  void mutation_acked(int node, uint64_t id, int64_t count);
+  void mutation_failed(int node, uint64_t id, families::Outcome::Kind kind, int64_t count = 0);
+  // After the crash or stop of a node whose driver is dual: the hard states that the two families
+  // held when they were opened again, before reconciliation. Optional; D4 uses it.
+  void dual_opened(int node, const families::HardState& a, const families::HardState& b);
+  // After each open that follows a crash or stop, and after reconciliation, before serving: the
+  // authority first, then, in a dual phase, the mirror. The ghost adopts the authority's state.
+  void recovered(int node, Role role, const StateImage& state);
+  // Instead of recovered(kAuthority): the family says that there is no instance.
+  void opened_absent(int node);
+  // What a copy of the side's disk, with everything unsynced dropped, recovers to right now. Any
+  // instant is legal; after an ack is the interesting one. Sides that owe nothing are ignored.
+  void durable_probe(int node, Side side, const StateImage& durable);
+  // mutation_acked() must have been called: probes both sides.
+  void dual_ack(int node, const StateImage& a, const StateImage& b);
+
+  // --- Images and imports: I1 L14 --------------------------------------------------------------
+
+  void exported(int node, const StateImage& logical, std::string_view content_digest) {
+    image_.exported(node, logical, content_digest);
+  }
+  void import_opened(int node, ImportOpen open, const std::optional<StateImage>& found,
+                     const StateImage& image) {
+    import_.import_opened(node, open, found, image);
+  }
+
+  // --- Migration: M1 M2 M3 ---------------------------------------------------------------------
+
+  void phase_changed(int node, const PhaseRecord& to, bool durable);
+  void phase_resumed(int node, const PhaseRecord& record);
+  // The node answers a peer or a client, or opens its core, from this side.
+  void served(int node, Side side, uint64_t generation) const {
+    migration_.served(node, side, generation);
+  }
+  // Fresh durable reads of both sides, when the node has called a cut equal; call it before
+  // phase_changed(kCutoverValidated).
+  void cut_validated(int node, uint64_t generation, const StateImage& a, const StateImage& b);
+  // The same right before phase_changed(kCutOver).
+  void fenced(int node, uint64_t generation, const StateImage& a, const StateImage& b);
+
+  // --- Raft: R1 to R7 --------------------------------------------------------------------------
+
+  // `queued`: consecutive entries of its log that storage was not given yet; they replace what
+  // storage has from the first of them on.
+  void leader_elected(int node, int64_t term, std::span<const EntryDigest> queued = {});
+  void vote_granted(int node, int64_t term, const std::string& candidate) {
+    election_.vote_granted(node, term, candidate);
+  }
+  void term_observed(int node, int64_t term) { election_.term_observed(node, term); }
+  // Each node, each index, as its commit index passes it. `commit_term`: its current term.
+  void committed(int node, const EntryDigest& entry, int64_t commit_term);
+  // Nodes whose disk, with everything unsynced dropped, holds the entry (StateImage::holds).
+  void commit_probe(int64_t index, int64_t term, std::span<const int> holders) const;
+  void applied(int node, int64_t index, uint64_t state_hash) {
+    apply_.applied(node, index, state_hash);
+  }
+
+  // --- Clients: C1 -----------------------------------------------------------------------------
+
+  void invoked(uint64_t operation, const Command& command) { history_.invoked(operation, command); }
+  void completed(uint64_t operation, const Response& response) {
+    history_.completed(operation, response);
+  }
+
+  // At the end of the run: judges the client history.
+  void finish() const { history_.judge(); }
+
+  const GhostState& ghost(int node) const { return ghosts_[static_cast<size_t>(node)]; }
+
+ private:
+  struct Node {
+    bool append_prefix = false;
+    bool authority_recovered = false;  // for the mirror to be compared with
+  };
+
+  void report(int node, std::optional<Complaint> complaint);
+
+  FindingSink sink_;
+  std::vector<Node> nodes_;
+  std::vector<GhostState> ghosts_;
+  std::vector<int> voters_;
+  DualOracle dual_;
+  ImageOracle image_;
+  ImportOracle import_;
+  MigrationOracle migration_;
+  ElectionOracle election_;
+  LogOracle log_;
+  ApplyOracle apply_;
+  ClientHistory history_;
+};
+
+}  // namespace qk::sim

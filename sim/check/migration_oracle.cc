@@ -1,0 +1,190 @@
+#include "sim/check/migration_oracle.h"
+
+#include <algorithm>
+
+namespace qk::sim {
+namespace {
+
+using Phase = MigrationPhase;
+
+struct Edge {
+  Phase from;
+  Phase to;
+};
+
+// Transitions T1..T8, RB1, RB2, DT1, RS; returns to exporting after a lost queue or an abandoned
+// import; the expiry of a validated cut; and the next migration of a node that has retired its
+// old family.
+constexpr Edge kEdges[] = {
+    {Phase::kIdle, Phase::kExporting},           {Phase::kRolledBack, Phase::kExporting},
+    {Phase::kRetired, Phase::kExporting},        {Phase::kExporting, Phase::kExporting},
+    {Phase::kExporting, Phase::kBootstrapping},  {Phase::kExporting, Phase::kRolledBack},
+    {Phase::kBootstrapping, Phase::kExporting},  {Phase::kBootstrapping, Phase::kValidated},
+    {Phase::kBootstrapping, Phase::kRolledBack}, {Phase::kValidated, Phase::kExporting},
+    {Phase::kValidated, Phase::kDualWrite},      {Phase::kValidated, Phase::kRolledBack},
+    {Phase::kDualWrite, Phase::kExporting},      {Phase::kDualWrite, Phase::kCutoverValidated},
+    {Phase::kDualWrite, Phase::kRolledBack},     {Phase::kCutoverValidated, Phase::kDualWrite},
+    {Phase::kCutoverValidated, Phase::kCutOver}, {Phase::kCutoverValidated, Phase::kRolledBack},
+    {Phase::kCutOver, Phase::kAccepted},         {Phase::kCutOver, Phase::kRolledBack},
+    {Phase::kAccepted, Phase::kRetired},
+};
+
+bool is_edge(Phase from, Phase to) {
+  return std::any_of(std::begin(kEdges), std::end(kEdges),
+                     [&](const Edge& edge) { return edge.from == from && edge.to == to; });
+}
+
+bool starts_attempt(Phase from, Phase to) {
+  return to == Phase::kExporting &&
+         (from == Phase::kIdle || from == Phase::kRolledBack || from == Phase::kRetired);
+}
+
+Side authority_in(Phase phase) {
+  return phase == Phase::kCutOver || phase == Phase::kAccepted || phase == Phase::kRetired
+             ? Side::kB
+             : Side::kA;
+}
+
+std::string describe(const PhaseRecord& record) {
+  return cat(to_string(record.phase), " (generation ", record.generation, ", authority ",
+             to_string(record.authority), ")");
+}
+
+}  // namespace
+
+std::string_view to_string(Side side) { return side == Side::kA ? "A" : "B"; }
+
+std::string_view to_string(MigrationPhase phase) {
+  switch (phase) {
+    case Phase::kIdle:
+      return "idle";
+    case Phase::kExporting:
+      return "exporting";
+    case Phase::kBootstrapping:
+      return "bootstrapping";
+    case Phase::kValidated:
+      return "validated";
+    case Phase::kDualWrite:
+      return "dual-write";
+    case Phase::kCutoverValidated:
+      return "cutover-validated";
+    case Phase::kCutOver:
+      return "cut-over";
+    case Phase::kAccepted:
+      return "accepted";
+    case Phase::kRetired:
+      return "retired";
+    case Phase::kRolledBack:
+      return "rolled-back";
+  }
+  return "unknown";
+}
+
+bool is_dual(MigrationPhase phase) {
+  return phase == Phase::kDualWrite || phase == Phase::kCutoverValidated ||
+         phase == Phase::kCutOver;
+}
+
+MigrationOracle::MigrationOracle(const FindingSink* sink)
+    : sink_(sink), nodes_(static_cast<size_t>(sink->node_count())) {}
+
+void MigrationOracle::judge_edge(int node, const PhaseRecord& from, const PhaseRecord& to) const {
+  if (!is_edge(from.phase, to.phase)) {
+    sink_->report("ora.M2", node, 0, cat("a successor of ", describe(from)), describe(to));
+    return;
+  }
+  const uint64_t generation = from.generation + (starts_attempt(from.phase, to.phase) ? 1 : 0);
+  const Side authority = authority_in(to.phase);
+  if (to.generation != generation || to.authority != authority) {
+    sink_->report("ora.M2", node, 0, describe({to.phase, generation, authority}), describe(to));
+  }
+}
+
+void MigrationOracle::judge_cut_over(int node, const PhaseRecord& to,
+                                     const GhostState& ghost) const {
+  const Node& of = nodes_[static_cast<size_t>(node)];
+  if (!of.cut || of.cut->generation != to.generation) {
+    sink_->report("ora.M3", node, 0,
+                  cat("a cut validated in generation ", to.generation, " without a restart since"),
+                  "cut-over without one");
+    return;
+  }
+  const uint64_t behind = ghost.acked_count() - of.cut->acked;
+  if (behind > fresh_mutations_) {
+    sink_->report("ora.M3", node, 0, cat("a cut at most ", fresh_mutations_, " mutations old"),
+                  cat("cut-over ", behind, " mutations after the cut"));
+  }
+}
+
+bool MigrationOracle::judge_cut(int node, const StateImage& a, const StateImage& b,
+                                const GhostState& ghost) const {
+  if (const auto difference = first_difference(a, b)) {
+    sink_->report("ora.M3", node, difference->index, cat("A: ", difference->a),
+                  cat("B: ", difference->b));
+    return false;
+  }
+  if (!ghost.idle()) {
+    sink_->report("ora.M3", node, 0, "a barrier: nothing in flight", "an open mutation");
+    return false;
+  }
+  if (const auto difference = first_difference(ghost.acked(), a)) {
+    sink_->report("ora.M3", node, difference->index, cat("acked: ", difference->a),
+                  cat("both sides: ", difference->b));
+    return false;
+  }
+  return true;
+}
+
+void MigrationOracle::cut_validated(int node, uint64_t generation, const StateImage& a,
+                                    const StateImage& b, const GhostState& ghost) {
+  auto& cut = nodes_[static_cast<size_t>(node)].cut;
+  cut.reset();
+  if (judge_cut(node, a, b, ghost)) cut = Cut{generation, ghost.acked_count()};
+}
+
+void MigrationOracle::fenced(int node, uint64_t generation, const StateImage& a,
+                             const StateImage& b, const GhostState& ghost) {
+  auto& fence = nodes_[static_cast<size_t>(node)].fence;
+  fence.reset();
+  if (judge_cut(node, a, b, ghost)) fence = Cut{generation, ghost.acked_count()};
+}
+
+void MigrationOracle::phase_changed(int node, const PhaseRecord& to, bool durable,
+                                    const GhostState& ghost) {
+  Node& of = nodes_[static_cast<size_t>(node)];
+  judge_edge(node, of.record, to);
+  if (!durable) {
+    sink_->report("ora.M2", node, 0, cat(describe(to), " durable before the node goes on"),
+                  cat("power loss would leave ", describe(of.record)));
+  }
+  if (to.phase == Phase::kCutOver) {
+    judge_cut_over(node, to, ghost);
+    if (!of.fence || of.fence->generation != to.generation ||
+        of.fence->acked != ghost.acked_count()) {
+      sink_->report("ora.M3", node, 0, "durable reads of both sides equal at the fence",
+                    of.fence ? "mutations acked after the fence" : "cut-over without them");
+    }
+  }
+  of.record = to;
+  of.fence.reset();
+}
+
+void MigrationOracle::phase_resumed(int node, const PhaseRecord& record, const GhostState& ghost) {
+  Node& of = nodes_[static_cast<size_t>(node)];
+  if (record != of.record) {
+    judge_edge(node, of.record, record);
+    if (record.phase == Phase::kCutOver) judge_cut_over(node, record, ghost);
+  }
+  of.record = record;
+  of.cut.reset();
+  of.fence.reset();
+}
+
+void MigrationOracle::served(int node, Side side, uint64_t generation) const {
+  const PhaseRecord& record = nodes_[static_cast<size_t>(node)].record;
+  if (side == record.authority && generation == record.generation) return;
+  sink_->report("ora.M1", node, 0, describe(record),
+                cat("served from ", to_string(side), " of generation ", generation));
+}
+
+}  // namespace qk::sim

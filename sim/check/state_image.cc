@@ -1,0 +1,194 @@
+#include "sim/check/state_image.h"
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+
+namespace qk::sim {
+namespace {
+
+constexpr size_t kChunkSize = 64 << 10;
+
+absl::StatusOr<uint64_t> hash_file(families::File& file, std::string_view path) {
+  QK_ASSIGN_OR_RETURN(const uint64_t size, file.size());
+  std::string chunk(std::min<uint64_t>(size, kChunkSize), '\0');
+  uint64_t hash = size;
+  for (uint64_t offset = 0; offset < size;) {
+    const size_t want = std::min<uint64_t>(size - offset, kChunkSize);
+    QK_ASSIGN_OR_RETURN(const size_t got, file.read_at(offset, {chunk.data(), want}));
+    if (got != want) {
+      return absl::DataLossError(
+          cat("snapshot file ", path, ": read ", got, " bytes at ", offset, ", expected ", want));
+    }
+    hash = xxh3_64({chunk.data(), got}, hash);
+    offset += got;
+  }
+  return hash;
+}
+
+template <typename Field>
+void put_optional(std::string* out, const std::optional<Field>& field, std::string_view bytes) {
+  put_u8(out, field.has_value() ? 1 : 0);
+  put_bytes(out, bytes);
+}
+
+// A writer and a reader show their files by the same two calls.
+template <typename Tree>
+absl::StatusOr<uint64_t> hash_tree(const Tree& tree) {
+  std::vector<const families::SnapshotFile*> files;
+  for (const families::SnapshotFile& file : tree.files()) files.push_back(&file);
+  std::sort(files.begin(), files.end(),
+            [](const auto* a, const auto* b) { return a->path < b->path; });
+  std::string encoded;
+  for (const families::SnapshotFile* file : files) {
+    QK_ASSIGN_OR_RETURN(const auto handle, tree.open_file(file->path));
+    QK_ASSIGN_OR_RETURN(const uint64_t content, hash_file(*handle, file->path));
+    put_bytes(&encoded, file->path);
+    put_optional(&encoded, file->meta.user_meta, file->meta.user_meta.value_or(""));
+    put_optional(&encoded, file->meta.checksum, file->meta.checksum.value_or(""));
+    put_optional(&encoded, file->meta.source, {});
+    put_le32(&encoded, static_cast<uint32_t>(file->meta.source.value_or(0)));
+    put_le64(&encoded, content);
+  }
+  return xxh3_64(encoded);
+}
+
+void put_peers(std::string* out, const std::vector<std::string>& peers) {
+  put_le64(out, peers.size());
+  for (const std::string& peer : peers) put_bytes(out, peer);
+}
+
+}  // namespace
+
+bool StateImage::fresh() const {
+  return first == 1 && last == 0 && !snapshot && hard_state == families::HardState{};
+}
+
+const EntryDigest* StateImage::find(int64_t index) const {
+  if (index < first || index > last) return nullptr;
+  return &entries[static_cast<size_t>(index - first)];
+}
+
+bool StateImage::holds(int64_t index, int64_t term) const {
+  if (const EntryDigest* entry = find(index)) return entry->term == term;
+  return snapshot && snapshot->meta.last_included_index >= index;
+}
+
+EntryDigest digest_of(const families::LogEntry& entry) {
+  return {entry.index, entry.term, entry.type, xxh3_64(entry.payload)};
+}
+
+absl::StatusOr<StateImage> read_state(families::Family& family) {
+  StateImage state;
+  families::LogStorage& log = family.log();
+  state.first = log.first_index();
+  state.last = log.last_index();
+  if (state.first <= state.last) {
+    QK_RETURN_IF_ERROR(log.scan(state.first, state.last, [&](const families::LogEntry& entry) {
+      state.entries.push_back(digest_of(entry));
+      return absl::OkStatus();
+    }));
+  }
+  const int64_t count = static_cast<int64_t>(state.entries.size());
+  if (count != state.last - state.first + 1) {
+    return absl::InternalError(
+        cat("log of [", state.first, ", ", state.last, "] shows ", count, " entries"));
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = state.entries[static_cast<size_t>(i)].index;
+    if (index != state.first + i) {
+      return absl::InternalError(cat("log shows index ", index, ", expected ", state.first + i));
+    }
+  }
+  state.hard_state = family.meta().hard_state();
+  const auto reader = family.snapshot().open();
+  if (reader.ok()) {
+    QK_ASSIGN_OR_RETURN(const uint64_t tree, tree_hash(**reader));
+    state.snapshot = SnapshotDigest{(*reader)->meta(), tree};
+  } else if (!absl::IsNotFound(reader.status())) {
+    return reader.status();
+  }
+  return state;
+}
+
+absl::StatusOr<uint64_t> tree_hash(const families::SnapshotReader& reader) {
+  return hash_tree(reader);
+}
+
+absl::StatusOr<uint64_t> tree_hash(const families::SnapshotWriter& writer) {
+  return hash_tree(writer);
+}
+
+bool same_snapshot(const std::optional<SnapshotDigest>& a, const std::optional<SnapshotDigest>& b) {
+  if (!a || !b) return !a && !b;
+  return a->meta == b->meta && (!a->tree || !b->tree || *a->tree == *b->tree);
+}
+
+bool same_state(const StateImage& a, const StateImage& b) {
+  return a.first == b.first && a.last == b.last && a.entries == b.entries &&
+         a.hard_state == b.hard_state && same_snapshot(a.snapshot, b.snapshot);
+}
+
+uint64_t fingerprint(const StateImage& state) {
+  std::string out;
+  put_le64(&out, static_cast<uint64_t>(state.first));
+  put_le64(&out, static_cast<uint64_t>(state.last));
+  for (const EntryDigest& entry : state.entries) {
+    put_le64(&out, static_cast<uint64_t>(entry.term));
+    put_u8(&out, static_cast<uint8_t>(entry.type));
+    put_le64(&out, entry.payload_hash);
+  }
+  put_le64(&out, static_cast<uint64_t>(state.hard_state.term));
+  put_bytes(&out, state.hard_state.voted_for);
+  put_u8(&out, state.snapshot ? 1 : 0);
+  if (state.snapshot) {
+    const families::SnapshotMeta& meta = state.snapshot->meta;
+    put_le64(&out, static_cast<uint64_t>(meta.last_included_index));
+    put_le64(&out, static_cast<uint64_t>(meta.last_included_term));
+    put_peers(&out, meta.peers);
+    put_peers(&out, meta.old_peers);
+    QK_CHECK(state.snapshot->tree.has_value());
+    put_le64(&out, *state.snapshot->tree);
+  }
+  return xxh3_64(out);
+}
+
+std::string describe(const EntryDigest& entry) {
+  return cat("(index ", entry.index, ", term ", entry.term, ", ", to_string(entry.type),
+             ", payload ", hex16(entry.payload_hash), ")");
+}
+
+std::string describe(const families::HardState& state) {
+  return cat("(term ", state.term, ", vote ", state.voted_for.empty() ? "nobody" : state.voted_for,
+             ")");
+}
+
+std::string describe(const std::optional<SnapshotDigest>& snapshot) {
+  if (!snapshot) return "no snapshot";
+  return cat("snapshot (index ", snapshot->meta.last_included_index, ", term ",
+             snapshot->meta.last_included_term, ", ", snapshot->meta.peers.size(), "+",
+             snapshot->meta.old_peers.size(), " peers, tree ",
+             snapshot->tree ? cat(hex16(*snapshot->tree)) : "unknown", ")");
+}
+
+std::optional<Difference> first_difference(const StateImage& a, const StateImage& b) {
+  for (int64_t i = std::max(a.first, b.first); i <= std::min(a.last, b.last); ++i) {
+    if (*a.find(i) != *b.find(i)) return Difference{i, describe(*a.find(i)), describe(*b.find(i))};
+  }
+  if (a.first != b.first || a.last != b.last) {
+    const int64_t index =
+        a.first != b.first ? std::min(a.first, b.first) : std::min(a.last, b.last) + 1;
+    return Difference{index, cat("log [", a.first, ", ", a.last, "]"),
+                      cat("log [", b.first, ", ", b.last, "]")};
+  }
+  if (a.hard_state != b.hard_state) {
+    return Difference{0, describe(a.hard_state), describe(b.hard_state)};
+  }
+  if (!same_snapshot(a.snapshot, b.snapshot)) {
+    return Difference{0, describe(a.snapshot), describe(b.snapshot)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace qk::sim

@@ -1,0 +1,324 @@
+// Each oracle of storage passes a legal history and fails a minimal illegal one: L1, L2, L5, L13,
+// L14, I1, D1, D3, D4.
+#include <catch2/catch.hpp>
+
+#include "sim/check/test_support.h"
+
+namespace qk::sim {
+namespace {
+
+using families::HardState;
+using families::Mutation;
+using families::Outcome;
+using families::Partial;
+
+constexpr char kVoteA[] = "10.0.0.1:1:0:0";
+constexpr char kVoteB[] = "10.0.0.2:1:0:0";
+
+// Node 0 with entries [1, 5] and (term 3, vote A) acked.
+struct Acked : Watched {
+  const StateImage start = state_of(1, entries(1, 5), {3, kVoteA});
+  Acked() { checker.seed(0, start); }
+
+  std::string recover(const StateImage& state) {
+    checker.recovered(0, Role::kAuthority, state);
+    return reported();
+  }
+  // What a probe of the disk says, with everything as it is.
+  std::string probe(const StateImage& state) {
+    checker.durable_probe(0, Side::kA, state);
+    return reported();
+  }
+};
+
+GhostMutation publish(uint64_t id, SnapshotDigest snapshot) {
+  GhostMutation mutation;
+  mutation.id = id;
+  mutation.operation = families::Operation::kPublish;
+  mutation.snapshot = std::move(snapshot);
+  return mutation;
+}
+
+TEST_CASE("an unchanged state is legal, and lost or changed entries are L1") {
+  Acked run;
+  REQUIRE(run.probe(run.start) == "");
+  REQUIRE(run.probe(state_of(1, entries(1, 4), {3, kVoteA})) == "ora.L1");
+  REQUIRE(run.probe(state_of(2, {entry(2, 1), entry(3, 1), entry(4, 1), entry(5, 1)},
+                             {3, kVoteA})) == "ora.L1");
+  auto changed = entries(1, 5);
+  changed[2].payload += "!";
+  run.checker.durable_probe(0, Side::kA, state_of(1, changed, {3, kVoteA}));
+  REQUIRE(run.findings.size() == 1);
+  REQUIRE(run.findings[0].oracle == "ora.L1");
+  REQUIRE(run.findings[0].name == "acked-is-durable");
+  REQUIRE(run.findings[0].node == "n1");
+  REQUIRE(run.findings[0].index == 3);
+}
+
+TEST_CASE("an acked append must be there; an open one is all or nothing, or a declared prefix") {
+  Acked run;
+  const StateImage after = state_of(1, entries(1, 8), {3, kVoteA});
+  const StateImage part = state_of(1, entries(1, 7), {3, kVoteA});
+  run.checker.mutation_issued(0, 1, Mutation::append(entries(6, 8)));
+  REQUIRE(run.probe(run.start) == "");
+  REQUIRE(run.probe(after) == "");
+  REQUIRE(run.probe(part) == "ora.L2");
+  run.checker.set_append_partial(0, Partial::kBatchPrefix);
+  REQUIRE(run.probe(part) == "");
+  run.checker.mutation_acked(0, 1, 3);
+  REQUIRE(run.probe(after) == "");
+  REQUIRE(run.probe(part) == "ora.L1");
+  REQUIRE(run.probe(state_of(1, entries(1, 9), {3, kVoteA})) == "ora.L2");
+  REQUIRE(run.recover(after) == "");
+}
+
+TEST_CASE("an indeterminate append owes what it counted as durable, and a restart resolves it") {
+  Acked run;
+  run.checker.set_append_partial(0, Partial::kBatchPrefix);
+  run.checker.mutation_issued(0, 1, Mutation::append(entries(6, 8)));
+  run.checker.mutation_failed(0, 1, Outcome::Kind::kIndeterminate, 1);
+  REQUIRE(run.probe(run.start) == "ora.L1");
+  REQUIRE(run.probe(state_of(1, entries(1, 6), {3, kVoteA})) == "");
+  REQUIRE(run.recover(state_of(1, entries(1, 7), {3, kVoteA})) == "");
+  // From now on seven entries are owed, and no eighth.
+  REQUIRE(run.probe(state_of(1, entries(1, 6), {3, kVoteA})) == "ora.L1");
+  REQUIRE(run.probe(state_of(1, entries(1, 8), {3, kVoteA})) == "ora.L2");
+}
+
+TEST_CASE("a clean failure changes nothing") {
+  Acked run;
+  run.checker.mutation_issued(0, 1, Mutation::append(entries(6, 8)));
+  run.checker.mutation_failed(0, 1, Outcome::Kind::kFailedClean);
+  REQUIRE(run.probe(run.start) == "");
+  REQUIRE(run.probe(state_of(1, entries(1, 8), {3, kVoteA})) == "ora.L2");
+}
+
+TEST_CASE("what was truncated and acked does not come back") {
+  Acked run;
+  run.checker.mutation_issued(0, 1, Mutation::truncate_suffix(3));
+  REQUIRE(run.probe(run.start) == "");
+  REQUIRE(run.probe(state_of(1, entries(1, 2), {3, kVoteA})) == "ora.L1");
+  run.checker.mutation_acked(0, 1, 0);
+  REQUIRE(run.probe(state_of(1, entries(1, 3), {3, kVoteA})) == "");
+  REQUIRE(run.probe(run.start) == "ora.L2");
+
+  run.checker.mutation_issued(0, 2, Mutation::truncate_prefix(3));
+  REQUIRE(run.probe(state_of(2, entries(2, 3), {3, kVoteA})) == "ora.L2");
+  run.checker.mutation_acked(0, 2, 0);
+  REQUIRE(run.probe(state_of(3, entries(3, 3), {3, kVoteA})) == "");
+  REQUIRE(run.probe(state_of(1, entries(1, 3), {3, kVoteA})) == "ora.L2");
+
+  run.checker.mutation_issued(0, 3, Mutation::reset(20));
+  REQUIRE(run.probe(state_of(3, entries(3, 3), {3, kVoteA})) == "");
+  run.checker.mutation_acked(0, 3, 0);
+  REQUIRE(run.probe(state_of(20, {}, {3, kVoteA})) == "");
+  REQUIRE(run.probe(state_of(21, {}, {3, kVoteA})) == "ora.L2");
+
+  run.checker.mutation_issued(0, 4, Mutation::truncate_prefix(30));
+  run.checker.mutation_acked(0, 4, 0);
+  REQUIRE(run.probe(state_of(30, {}, {3, kVoteA})) == "");
+}
+
+TEST_CASE("several open mutations of a lane take effect in issue order or not") {
+  Acked run;
+  run.checker.mutation_issued(0, 1, Mutation::truncate_suffix(4));
+  run.checker.mutation_issued(0, 2, Mutation::append({entry(5, 3)}));
+  auto both = entries(1, 4);
+  both.push_back(entry(5, 3));
+  REQUIRE(run.probe(run.start) == "");
+  REQUIRE(run.probe(state_of(1, entries(1, 4), {3, kVoteA})) == "");
+  REQUIRE(run.probe(state_of(1, both, {3, kVoteA})) == "");
+  auto second_only = entries(1, 5);
+  second_only.push_back(entry(6, 3));
+  REQUIRE(run.probe(state_of(1, second_only, {3, kVoteA})) == "ora.L2");
+  run.checker.mutation_acked(0, 2, 1);
+  REQUIRE(run.reported() == "ora.L2");
+}
+
+TEST_CASE("an ack that contradicts the contract is reported") {
+  Acked run;
+  run.checker.mutation_issued(0, 1, Mutation::append(entries(6, 8)));
+  run.checker.mutation_acked(0, 1, 2);
+  REQUIRE(run.reported() == "ora.L1");
+  run.checker.mutation_issued(0, 2, Mutation::append(entries(9, 9)));
+  run.checker.mutation_acked(0, 2, 1);
+  REQUIRE(run.reported() == "ora.L2");
+}
+
+TEST_CASE("an older hard state, or another vote in the term, is L5; one never issued is L2") {
+  Acked run;
+  const auto with = [](HardState state) { return state_of(1, entries(1, 5), std::move(state)); };
+  REQUIRE(run.probe(with({2, kVoteA})) == "ora.L5");
+  REQUIRE(run.probe(with({3, ""})) == "ora.L5");
+  REQUIRE(run.probe(with({3, kVoteB})) == "ora.L5");
+  REQUIRE(run.probe(with({4, ""})) == "ora.L2");
+  run.checker.mutation_issued(0, 1, Mutation::save_meta({4, kVoteB}));
+  REQUIRE(run.probe(run.start) == "");
+  REQUIRE(run.probe(with({4, kVoteB})) == "");
+  REQUIRE(run.probe(with({4, kVoteA})) == "ora.L2");
+  run.checker.mutation_acked(0, 1, 0);
+  REQUIRE(run.probe(run.start) == "ora.L5");
+  REQUIRE(run.recover(with({4, kVoteB})) == "");
+}
+
+TEST_CASE("lanes are judged each for itself") {
+  Acked run;
+  run.checker.mutation_issued(0, 1, Mutation::append(entries(6, 6)));
+  run.checker.mutation_issued(0, 2, Mutation::save_meta({4, ""}));
+  REQUIRE(run.probe(state_of(1, entries(1, 5), {4, ""})) == "");
+  REQUIRE(run.probe(state_of(1, entries(1, 6), {3, kVoteA})) == "");
+}
+
+TEST_CASE("a published snapshot is kept until a later one replaces it") {
+  GhostState ghost;
+  const StateImage start = with_snapshot(state_of(6, entries(6, 8)), snapshot_at(5, 1, 50));
+  ghost.adopt(start);
+  REQUIRE_FALSE(ghost.judge(start, false));
+  REQUIRE(ghost.judge(state_of(6, entries(6, 8)), false)->oracle == "ora.L1");
+  REQUIRE(ghost.judge(with_snapshot(start, snapshot_at(4, 1)), false)->oracle == "ora.L1");
+  REQUIRE(ghost.judge(with_snapshot(start, snapshot_at(5, 1, 51)), false)->oracle == "ora.L1");
+  REQUIRE(ghost.judge(with_snapshot(start, snapshot_at(7, 1)), false)->oracle == "ora.L2");
+
+  const StateImage after = with_snapshot(start, snapshot_at(7, 1, 70));
+  ghost.issue(publish(1, snapshot_at(7, 1, std::nullopt)));
+  REQUIRE_FALSE(ghost.judge(start, false));
+  REQUIRE_FALSE(ghost.judge(after, false));
+  REQUIRE_FALSE(ghost.ack(1, 1));
+  REQUIRE(ghost.judge(start, false)->oracle == "ora.L1");
+  REQUIRE_FALSE(ghost.judge(after, false));
+  ghost.adopt(after);  // the tree is known from now on
+  REQUIRE(ghost.judge(with_snapshot(start, snapshot_at(7, 1, 71)), false)->oracle == "ora.L1");
+
+  // publishing the same index again keeps the published one.
+  ghost.issue(publish(2, snapshot_at(7, 1, 71)));
+  REQUIRE_FALSE(ghost.ack(2, 0));
+  REQUIRE_FALSE(ghost.judge(after, false));
+  ghost.issue(publish(3, snapshot_at(7, 1, 71)));
+  REQUIRE(ghost.ack(3, 1)->oracle == "ora.L1");
+}
+
+TEST_CASE("an instance that acked anything does not open as fresh, or as absent") {
+  Acked run;
+  REQUIRE(run.probe(StateImage{}) == "ora.L13");
+  run.checker.opened_absent(0);
+  REQUIRE(run.reported() == "ora.L13");
+  // A fresh one may.
+  run.checker.seed(1, StateImage{});
+  run.checker.recovered(1, Role::kAuthority, StateImage{});
+  run.checker.opened_absent(1);
+  REQUIRE(run.reported() == "");
+  run.checker.mutation_issued(1, 1, Mutation::save_meta({2, ""}));
+  run.checker.opened_absent(1);
+  REQUIRE(run.reported() == "");
+  run.checker.mutation_acked(1, 1, 0);
+  run.checker.opened_absent(1);
+  REQUIRE(run.reported() == "ora.L13");
+}
+
+TEST_CASE("a half import does not open as complete") {
+  Watched run;
+  const StateImage image =
+      with_snapshot(state_of(6, entries(6, 8), {3, kVoteA}), snapshot_at(5, 1));
+  StateImage half = image;
+  half.entries.pop_back();
+  --half.last;
+  run.checker.import_opened(0, ImportOpen::kAbsent, std::nullopt, image);
+  run.checker.import_opened(0, ImportOpen::kIncomplete, half, image);
+  run.checker.import_opened(0, ImportOpen::kComplete, image, image);
+  REQUIRE(run.reported() == "");
+  run.checker.import_opened(0, ImportOpen::kComplete, half, image);
+  REQUIRE(run.reported() == "ora.L14");
+  run.checker.import_opened(0, ImportOpen::kComplete, std::nullopt, image);
+  REQUIRE(run.reported() == "ora.L14");
+  for (const StateImage& other :
+       {state_of(6, entries(6, 8), {3, kVoteA}), with_snapshot(image, snapshot_at(5, 1, 8)),
+        with_snapshot(state_of(6, entries(6, 8), {3, ""}), snapshot_at(5, 1))}) {
+    run.checker.import_opened(0, ImportOpen::kComplete, other, image);
+    REQUIRE(run.reported() == "ora.L14");
+  }
+}
+
+TEST_CASE("equal states have one image, and different states different ones") {
+  Watched run;
+  const StateImage one = state_of(1, entries(1, 5), {3, kVoteA});
+  const StateImage two = with_snapshot(one, snapshot_at(3, 1));
+  run.checker.exported(0, one, "digest 1");
+  run.checker.exported(1, one, "digest 1");
+  run.checker.exported(2, two, "digest 2");
+  REQUIRE(run.reported() == "");
+  run.checker.exported(1, one, "digest 3");
+  REQUIRE(run.reported() == "ora.I1");
+  run.checker.exported(1, with_snapshot(one, snapshot_at(4, 1)), "digest 2");
+  REQUIRE(run.reported() == "ora.I1");
+}
+
+// Node 0 in dual-write.
+struct Dual : Acked {
+  Dual() {
+    uint64_t generation = 1;
+    for (const MigrationPhase phase : {MigrationPhase::kExporting, MigrationPhase::kBootstrapping,
+                                       MigrationPhase::kValidated, MigrationPhase::kDualWrite}) {
+      checker.phase_changed(0, {phase, generation, Side::kA}, true);
+    }
+    REQUIRE(reported() == "");
+  }
+};
+
+TEST_CASE("at a dual ack the mirror holds the mutation too") {
+  Dual run;
+  const StateImage after = state_of(1, entries(1, 6), {3, kVoteA});
+  run.checker.mutation_issued(0, 1, Mutation::append(entries(6, 6)));
+  run.checker.dual_ack(0, after, run.start);  // still open: legal on either side
+  REQUIRE(run.reported() == "");
+  run.checker.mutation_acked(0, 1, 1);
+  run.checker.dual_ack(0, after, after);
+  REQUIRE(run.reported() == "");
+  run.checker.dual_ack(0, after, run.start);
+  REQUIRE(run.reported() == "ora.D1");
+  run.checker.dual_ack(0, run.start, after);
+  REQUIRE(run.reported() == "ora.L1");
+  run.checker.durable_probe(0, Side::kB, state_of(1, entries(1, 7), {3, kVoteA}));
+  REQUIRE(run.reported() == "ora.D1");
+}
+
+TEST_CASE("a side that is no mirror yet owes nothing") {
+  Acked run;
+  run.checker.phase_changed(0, {MigrationPhase::kExporting, 1, Side::kA}, true);
+  run.checker.durable_probe(0, Side::kB, StateImage{});
+  REQUIRE(run.reported() == "");
+}
+
+TEST_CASE("after a crash in a dual phase both families are equal") {
+  Dual run;
+  run.checker.recovered(0, Role::kAuthority, run.start);
+  run.checker.recovered(0, Role::kMirror, run.start);
+  REQUIRE(run.reported() == "");
+  run.checker.recovered(0, Role::kAuthority, run.start);
+  run.checker.recovered(0, Role::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
+  REQUIRE(run.reported() == "ora.D3");
+  // Equal, but both without something acked, is no reconciliation either.
+  run.checker.recovered(0, Role::kAuthority, state_of(1, entries(1, 4), {3, kVoteA}));
+  run.checker.recovered(0, Role::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
+  REQUIRE(run.reported() == "ora.L1");
+}
+
+TEST_CASE("reconciliation keeps the greater hard state, and every vote granted") {
+  Dual run;
+  const auto with = [](HardState state) { return state_of(1, entries(1, 5), std::move(state)); };
+  const auto reopen = [&](HardState a, HardState b, HardState reconciled) {
+    run.checker.seed(0, run.start);
+    run.checker.mutation_issued(0, 1, Mutation::save_meta({4, kVoteB}));
+    run.checker.dual_opened(0, a, b);
+    return run.recover(with(std::move(reconciled)));
+  };
+  REQUIRE(reopen({3, kVoteA}, {3, kVoteA}, {3, kVoteA}) == "");
+  REQUIRE(reopen({4, kVoteB}, {3, kVoteA}, {4, kVoteB}) == "");
+  REQUIRE(reopen({4, kVoteB}, {3, kVoteA}, {3, kVoteA}) == "ora.D4");
+  REQUIRE(reopen({3, kVoteA}, {4, kVoteB}, {3, kVoteA}) == "ora.D4");
+  run.checker.vote_granted(0, 4, kVoteB);
+  REQUIRE(reopen({3, kVoteA}, {3, kVoteA}, {3, kVoteA}) == "ora.D4");
+  REQUIRE(reopen({3, kVoteA}, {4, kVoteB}, {4, kVoteB}) == "");
+}
+
+}  // namespace
+}  // namespace qk::sim
