@@ -76,6 +76,9 @@ absl::Status ImageReader::decode_entries() {
     if (!decode_entry(&reader, &entry)) {
       return damaged(frame_offset_, "entries frame does not hold whole entries of known types");
     }
+    if (absl::Status status = checker_.entry(entry); !status.ok()) {
+      return refused(frame_offset_, status);
+    }
     const bool first = entries_.empty();
     // One state has one framing: a frame must not end before its time ...
     if (first && entry.index != checker_.first_index() &&
@@ -87,9 +90,6 @@ absl::Status ImageReader::decode_entries() {
     if (!first && (block_of(entry.index) != block_of(entries_.front().index) ||
                    payload_.size() > kEntriesPayloadTarget)) {
       return damaged(frame_offset_, cat("entries frame goes on with entry ", entry.index));
-    }
-    if (absl::Status status = checker_.entry(entry); !status.ok()) {
-      return refused(frame_offset_, status);
     }
     entries_.push_back(std::move(entry));
   } while (reader.remaining() > 0);

@@ -1,0 +1,323 @@
+// Export and import: deterministic content, equal state on the other side, refused destinations,
+// the cut under changes, and what a failed import leaves.
+#include <catch2/catch.hpp>
+
+#include "image/report.h"
+#include "image/test_state.h"
+
+namespace qk::image {
+namespace {
+
+using families::exists;
+using families::join_path;
+
+TEST_CASE("export: the same cut gives the same image, however it is stepped") {
+  TestDisk disk;
+  auto family = disk.create("a");
+  fill(*family);
+  const Exported whole = export_image(*family);
+  REQUIRE(export_image(*family, "toy", 1).bytes == whole.bytes);
+  REQUIRE(export_image(*family, "toy", 7).bytes == whole.bytes);
+  REQUIRE(whole.totals.entries == 1701);
+  REQUIRE(whole.totals.files == 4);
+  REQUIRE(whole.totals.state == compute_digest(*family).value());
+}
+
+TEST_CASE("export: the source family's name is in the header, not in the content") {
+  TestDisk disk;
+  auto family = disk.create("a");
+  fill(*family);
+  const Exported toy = export_image(*family, "toy");
+  const Exported other = export_image(*family, "other");
+  REQUIRE(content_of(toy) == content_of(other));
+  REQUIRE(toy.totals.content_sha256 == other.totals.content_sha256);
+  REQUIRE(toy.totals.image_sha256 != other.totals.image_sha256);
+}
+
+TEST_CASE("import: the instance equals the source and carries its identity") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill(*source);
+  const Exported image = export_image(*source);
+  for (const int64_t step : {int64_t{1}, int64_t{100}, int64_t{1} << 20}) {
+    const std::string name = cat("b", step);
+    ImportRequest request = disk.import_request(name);
+    request.final_state = InstanceState::kCatchingUp;
+    REQUIRE(import_image(request, image.bytes, step).ok());
+    REQUIRE(read_sidecar(disk.fs, disk.path(name)).value() ==
+            Sidecar{kTestIdentity, "toy", "instance", InstanceState::kCatchingUp});
+    REQUIRE_FALSE(exists(disk.fs, cat(disk.path(name), ".importing")).value());
+    auto copy = disk.open("toy", name, false);
+    REQUIRE(compute_digest(*copy).value() == image.totals.state);
+    REQUIRE(content_of(export_image(*copy)) == content_of(image));
+    REQUIRE(compare(*source, *copy, 17).equal);
+  }
+}
+
+TEST_CASE("import: edges of the state survive") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  SECTION("fresh") {}
+  SECTION("term without a vote") { REQUIRE(source->meta().save({9, ""}).ok()); }
+  SECTION("empty log behind a snapshot without files") {
+    REQUIRE(publish(*source, {8, 2, {}, {}}, {}).ok());
+    REQUIRE(source->log().reset(9).ok());
+  }
+  SECTION("snapshot beyond the log") {
+    append(*source, 1, 5);
+    REQUIRE(publish(*source, {50, 3, {"p"}, {}}, {{"x/y/z", "deep", {}}}).ok());
+  }
+  SECTION("payloads around the frame's target") {
+    std::vector<LogEntry> entries;
+    for (const size_t size : {size_t{0}, kEntriesPayloadTarget / 2, kEntriesPayloadTarget / 2,
+                              kEntriesPayloadTarget - kEntryOverhead, kEntriesPayloadTarget,
+                              kEntriesPayloadTarget * 3, size_t{1}}) {
+      entries.push_back({static_cast<int64_t>(entries.size()) + 1, 1, families::EntryType::kData,
+                         std::string(size, 'p')});
+    }
+    REQUIRE(source->log().append(entries).ok());
+  }
+  SECTION("whole blocks, from the first index") { append(*source, 1, 2047); }
+  const Exported image = export_image(*source);
+  REQUIRE(import_image(disk.import_request("b"), image.bytes).ok());
+  auto copy = disk.open("toy", "b", false);
+  REQUIRE(compute_digest(*copy).value() == compute_digest(*source).value());
+  REQUIRE(content_of(export_image(*copy)) == content_of(image));
+  REQUIRE(copy->log().first_index() == source->log().first_index());
+  REQUIRE(copy->meta().hard_state() == source->meta().hard_state());
+}
+
+TEST_CASE("export: a log that no snapshot reaches is refused") {
+  TestDisk disk;
+  auto family = disk.create("a");
+  REQUIRE(family->log().reset(10).ok());
+  append(*family, 10, 12);
+  REQUIRE(absl::IsInvalidArgument(try_export(*family).status()));
+  REQUIRE(publish(*family, {8, 1, {}, {}}, {}).ok());
+  REQUIRE(absl::IsInvalidArgument(try_export(*family).status()));
+  REQUIRE(publish(*family, {9, 1, {}, {}}, {}).ok());
+  REQUIRE(try_export(*family).ok());
+}
+
+TEST_CASE("export while serving: the image is the state at the cut") {
+  TestDisk disk;
+  auto family = disk.create("a");
+  fill(*family);
+  const Exported expected = export_image(*family);
+  std::string bytes;
+  MemorySink sink(&bytes);
+  Exporter exporter(family.get(), ExportCut::capture(*family, 17).value(), kTestIdentity, "toy",
+                    "1", &sink);
+  int64_t index = 10300;
+  int64_t progress = 0;
+  while (!exporter.step(100).value()) {
+    ++index;
+    append(*family, index, index);
+    REQUIRE(family->meta().save({20 + index, ""}).ok());
+    if (index == 10305) REQUIRE(publish(*family, {10000, 15, {}, {}}, {{"new", "n", {}}}).ok());
+    // Compaction of what was copied already does no harm.
+    if (index == 10310) REQUIRE(family->log().truncate_prefix(9000).ok());
+    REQUIRE(exporter.progress_ppm() >= progress);
+    progress = exporter.progress_ppm();
+    REQUIRE(progress < 1000000);
+  }
+  REQUIRE(exporter.progress_ppm() == 1000000);
+  REQUIRE(index > 10315);
+  REQUIRE(bytes == expected.bytes);
+}
+
+TEST_CASE("export while serving: losing entries of the cut aborts") {
+  TestDisk disk;
+  auto family = disk.create("a");
+  fill(*family);
+  std::string bytes;
+  MemorySink sink(&bytes);
+  Exporter exporter(family.get(), ExportCut::capture(*family, 17).value(), kTestIdentity, "toy",
+                    "1", &sink);
+  REQUIRE_FALSE(exporter.step(100).value());
+  SECTION("suffix truncated below the cut") { REQUIRE(family->log().truncate_suffix(10299).ok()); }
+  SECTION("suffix truncated and overwritten beyond the cut") {
+    REQUIRE(family->log().truncate_suffix(10000).ok());
+    std::vector<LogEntry> other;
+    for (int64_t index = 10001; index <= 10400; ++index) {
+      other.push_back({index, 30, families::EntryType::kData, "other"});
+    }
+    REQUIRE(family->log().append(other).ok());
+  }
+  SECTION("prefix truncated beyond what was copied") {
+    REQUIRE(family->log().truncate_prefix(8701).ok());
+  }
+  SECTION("reset") { REQUIRE(family->log().reset(20000).ok()); }
+  const absl::Status status = exporter.step(100).status();
+  REQUIRE(absl::IsAborted(status));
+  REQUIRE(exporter.step(100).status() == status);
+}
+
+TEST_CASE("import: a destination that is not empty is refused and unchanged") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const std::string image = export_image(*source).bytes;
+  const std::string root = disk.path("b");
+  REQUIRE(disk.fs.mkdir(root).ok());
+  SECTION("state") {
+    auto other = disk.create("b");
+    append(*other, 1, 3);
+  }
+  SECTION("a stray file") {
+    REQUIRE(families::write_file(disk.fs, join_path(root, "stray"), "x").ok());
+  }
+  SECTION("a retired instance") {
+    REQUIRE(
+        write_sidecar(disk.fs, root, {kTestIdentity, "toy", "i", InstanceState::kRetired}).ok());
+  }
+  SECTION("an empty instance of another generation") {
+    Identity old = kTestIdentity;
+    old.generation = 1;
+    REQUIRE(write_sidecar(disk.fs, root, {old, "toy", "i", InstanceState::kEmpty}).ok());
+  }
+  const auto before = families::list_tree(disk.fs, disk.temporary.path()).value();
+  std::vector<std::string> bytes;
+  for (const std::string& name : before) {
+    bytes.push_back(families::read_file(disk.fs, disk.path(name), 1 << 20).value());
+  }
+  REQUIRE_FALSE(import_image(disk.import_request("b"), image).ok());
+  REQUIRE(families::list_tree(disk.fs, disk.temporary.path()).value() == before);
+  for (size_t i = 0; i < before.size(); ++i) {
+    REQUIRE(families::read_file(disk.fs, disk.path(before[i]), 1 << 20).value() == bytes[i]);
+  }
+}
+
+TEST_CASE("import: an empty directory and an empty instance of this generation are accepted") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const std::string image = export_image(*source).bytes;
+  REQUIRE(disk.fs.mkdir(disk.path("b")).ok());
+  SECTION("directory") {}
+  SECTION("instance") {
+    REQUIRE(
+        write_sidecar(disk.fs, disk.path("b"), {kTestIdentity, "toy", "i", InstanceState::kEmpty})
+            .ok());
+  }
+  REQUIRE(import_image(disk.import_request("b"), image).ok());
+  REQUIRE(read_sidecar(disk.fs, disk.path("b")).value()->state == InstanceState::kCurrent);
+}
+
+TEST_CASE("import: a foreign identity is refused before anything is created") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const std::string image = export_image(*source).bytes;
+  for (int part = 0; part < 4; ++part) {
+    ImportRequest request = disk.import_request("b");
+    if (part == 0) request.identity.group_id = "other";
+    if (part == 1) request.identity.peer_id = "127.0.0.1:8101:0:0";
+    if (part == 2) request.identity.lineage = "lineage-0";
+    if (part == 3) request.identity.generation = 1;
+    REQUIRE(absl::IsFailedPrecondition(import_image(request, image)));
+    REQUIRE(disk.fs.list(disk.temporary.path()).value() == std::vector<std::string>{"a"});
+  }
+}
+
+TEST_CASE("import: an unknown family is refused with the known ones") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const absl::Status status =
+      import_image(disk.import_request("b", "toi"), export_image(*source).bytes);
+  REQUIRE(absl::IsNotFound(status));
+  REQUIRE(to_std(status.message()).find("\"toy\"") != std::string_view::npos);
+}
+
+TEST_CASE("import: stopped after any step, neither root nor staging opens, and a retry succeeds") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  int steps = 0;
+  for (int stop = 0;; ++stop) {
+    bool finished = false;
+    {
+      Importer importer(disk.import_request("b"), &bytes);
+      for (steps = 0; steps < stop && !finished; ++steps) finished = importer.step(1).value();
+    }
+    if (finished) break;
+    for (const std::string& name : {disk.path("b"), cat(disk.path("b"), ".importing")}) {
+      families::OpenRequest request;
+      request.fs = &disk.fs;
+      request.root = name;
+      REQUIRE_FALSE(open_instance(disk.registry, request, "toy", kTestIdentity).ok());
+    }
+  }
+  REQUIRE(steps > 12);
+  families::OpenRequest request;
+  request.fs = &disk.fs;
+  request.root = disk.path("b");
+  auto copy = open_instance(disk.registry, request, "toy", kTestIdentity);
+  REQUIRE(copy.ok());
+  REQUIRE(compute_digest(**copy).value() == image.totals.state);
+}
+
+TEST_CASE("import: discard leaves nothing") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const std::string image = export_image(*source).bytes;
+  const MemorySource bytes("test.qki", image);
+  for (int stop = 0; stop < 12; ++stop) {
+    Importer importer(disk.import_request("b"), &bytes);
+    for (int step = 0; step < stop; ++step) REQUIRE_FALSE(importer.step(1).value());
+    REQUIRE(importer.discard().ok());
+    REQUIRE(disk.fs.list(disk.temporary.path()).value() == std::vector<std::string>{"a"});
+  }
+}
+
+TEST_CASE("import: a staging place that no import made is not removed") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const std::string image = export_image(*source).bytes;
+  REQUIRE(disk.fs.mkdir(disk.path("b.importing")).ok());
+  REQUIRE(families::write_file(disk.fs, disk.path("b.importing/precious"), "x").ok());
+  REQUIRE(absl::IsFailedPrecondition(import_image(disk.import_request("b"), image)));
+  REQUIRE(exists(disk.fs, disk.path("b.importing/precious")).value());
+}
+
+TEST_CASE("import: a family that stores something else is caught before it becomes current") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  ToyFaults faults;
+  faults.mangled = 8;
+  disk.registry.add(faulty_toy_family(&faults));
+  const absl::Status status =
+      import_image(disk.import_request("b", "faulty-toy"), export_image(*source).bytes);
+  REQUIRE(absl::IsDataLoss(status));
+  REQUIRE_FALSE(exists(disk.fs, disk.path("b")).value());
+}
+
+TEST_CASE("import: with the planted defect an incomplete instance looks current") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  ImportRequest request = disk.import_request("b");
+  request.marker_first = true;
+  bool seen = false;
+  Importer importer(request, &bytes);
+  while (!importer.step(1).value()) {
+    if (!exists(disk.fs, disk.path("b")).value()) continue;
+    REQUIRE(read_sidecar(disk.fs, disk.path("b")).value()->state == InstanceState::kCurrent);
+    auto partial = disk.open("toy", "b", false);
+    seen = seen || !(compute_digest(*partial).value() == image.totals.state);
+  }
+  REQUIRE(seen);
+  auto copy = disk.open("toy", "b", false);
+  REQUIRE(compute_digest(*copy).value() == image.totals.state);
+}
+
+}  // namespace
+}  // namespace qk::image
