@@ -1,5 +1,7 @@
 #include "families/local/testdata/golden_support.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
@@ -109,6 +111,34 @@ void compare_file(const SnapshotReader& reader, const SnapshotFile& file, const 
   report->expect(where + "sha256", to_hex(sha256(bytes)), expected["sha256"].get<std::string>());
 }
 
+void read_below(FileSystem& fs, const std::string& root, const std::string& relative,
+                GoldenArchive::Tree* tree) {
+  const auto names = fs.list(relative.empty() ? root : join_path(root, relative));
+  QK_CHECK(names.ok());
+  for (const std::string& name : *names) {
+    const std::string child = relative.empty() ? name : cat(relative, "/", name);
+    const std::string path = join_path(root, child);
+    const auto stat = fs.stat(path);
+    QK_CHECK(stat.ok());
+    if (stat->kind == FileKind::kDirectory) {
+      tree->directories.push_back(child);
+      read_below(fs, root, child, tree);
+    } else {
+      auto bytes = read_file(fs, path, uint64_t{64} << 20);
+      QK_CHECK(bytes.ok());
+      tree->files.emplace(child, *std::move(bytes));
+    }
+  }
+}
+
+// Where two byte strings part, for a message.
+std::string first_difference(const std::string& found, const std::string& expected) {
+  size_t at = 0;
+  while (at < found.size() && at < expected.size() && found[at] == expected[at]) ++at;
+  return cat("differs at offset ", at, ": found ", found.size(), " bytes, expected ",
+             expected.size());
+}
+
 }  // namespace
 
 const GoldenArchive& golden_archive() {
@@ -134,6 +164,31 @@ json golden_expectation(std::string_view name) {
   const auto text = golden_archive().file(name, "expected.json");
   QK_CHECK(text.ok());
   return json::parse(*text);
+}
+
+GoldenArchive::Tree read_tree(FileSystem& fs, const std::string& root) {
+  GoldenArchive::Tree tree;
+  read_below(fs, root, "", &tree);
+  std::sort(tree.directories.begin(), tree.directories.end());
+  return tree;
+}
+
+std::vector<std::string> tree_differences(const GoldenArchive::Tree& found,
+                                          const GoldenArchive::Tree& expected) {
+  Report report;
+  report.expect("directories", join(found.directories), join(expected.directories));
+  for (const auto& [path, bytes] : found.files) {
+    const auto it = expected.files.find(path);
+    if (it == expected.files.end()) {
+      report.lines.push_back(cat(path, ": not expected"));
+    } else if (it->second != bytes) {
+      report.lines.push_back(cat(path, ": ", first_difference(bytes, it->second)));
+    }
+  }
+  for (const auto& [path, bytes] : expected.files) {
+    if (found.files.count(path) == 0) report.lines.push_back(cat(path, ": missing"));
+  }
+  return report.lines;
 }
 
 std::vector<std::string> log_differences(LogStorage& log, const json& expected) {

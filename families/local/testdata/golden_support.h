@@ -21,6 +21,11 @@ std::vector<std::string> golden_cases(const std::vector<std::string_view>& prefi
 
 nlohmann::json golden_expectation(std::string_view name);
 
+// What lies below `root`.
+GoldenArchive::Tree read_tree(FileSystem& fs, const std::string& root);
+std::vector<std::string> tree_differences(const GoldenArchive::Tree& found,
+                                          const GoldenArchive::Tree& expected);
+
 // Everything in which `family` differs from expected.json, one line each.
 std::vector<std::string> differences(Family& family, const nlohmann::json& expected);
 std::vector<std::string> log_differences(LogStorage& log, const nlohmann::json& expected);
