@@ -1,0 +1,243 @@
+#include "sim/disk/choice.h"
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <optional>
+
+namespace qk::sim {
+namespace {
+
+using Kind = PendingOperation::Kind;
+
+// The lower half, by position, of the sectors in `mask`; rounded down.
+uint32_t first_half(uint32_t mask) {
+  uint32_t result = 0;
+  for (int left = std::popcount(mask) / 2; left > 0; --left) {
+    const uint32_t lowest = mask & (~mask + 1);
+    result |= lowest;
+    mask ^= lowest;
+  }
+  return result;
+}
+
+std::optional<size_t> last_kept_write(std::span<const PendingOperation> pending,
+                                      const std::vector<Fate>& fates) {
+  for (size_t i = pending.size(); i-- > 0;) {
+    if (pending[i].kind == Kind::kWrite && fates[i] == Fate::keep()) return i;
+  }
+  return std::nullopt;
+}
+
+// Loses the write at `position` and gives the size that it set this fate.
+void lose_write(std::span<const PendingOperation> pending, size_t position, Fate size_fate,
+                std::vector<Fate>* fates) {
+  (*fates)[position] = Fate::drop();
+  for (size_t i = position; i-- > 0;) {
+    if (pending[i].call != pending[position].call) break;
+    if (pending[i].kind == Kind::kSize) (*fates)[i] = size_fate;
+  }
+}
+
+// The k-th subset of the bits of `mask`, in an order where 0 is none and the last is all.
+uint32_t subset_of(uint32_t mask, uint32_t k) {
+  uint32_t result = 0;
+  for (uint32_t rest = mask; rest != 0; rest &= rest - 1, k >>= 1) {
+    if ((k & 1) != 0) result |= rest & (~rest + 1);
+  }
+  return result;
+}
+
+}  // namespace
+
+Fate legal_fate(const PendingOperation& operation, Fate fate) {
+  switch (fate.kind) {
+    case Fate::Kind::kDrop:
+      return Fate::drop();
+    case Fate::Kind::kKeep:
+      return Fate::keep();
+    case Fate::Kind::kTorn: {
+      if (operation.kind != Kind::kWrite) return Fate::keep();
+      const uint32_t sectors = fate.sectors & operation.sectors;
+      if (sectors == 0) return Fate::drop();
+      return sectors == operation.sectors ? Fate::keep() : Fate::torn(sectors);
+    }
+    case Fate::Kind::kGarbage:
+      return operation.kind == Kind::kSize && operation.extends ? Fate::garbage() : Fate::keep();
+  }
+  return Fate::drop();
+}
+
+uint32_t fate_count(const PendingOperation& operation) {
+  if (operation.kind == Kind::kWrite) return 1u << std::popcount(operation.sectors);
+  return operation.kind == Kind::kSize && operation.extends ? 3 : 2;
+}
+
+Fate fate_at(const PendingOperation& operation, uint32_t number) {
+  QK_CHECK(number < fate_count(operation));
+  if (number == 0) return Fate::drop();
+  if (number == 1) return Fate::keep();
+  if (operation.kind == Kind::kSize) return Fate::garbage();
+  return Fate::torn(subset_of(operation.sectors, number - 1));
+}
+
+std::vector<Fate> DropAll::decide(std::span<const PendingOperation> pending) {
+  return std::vector<Fate>(pending.size(), Fate::drop());
+}
+uint32_t DropAll::pick(uint32_t) { return 0; }
+
+std::vector<Fate> KeepAll::decide(std::span<const PendingOperation> pending) {
+  return std::vector<Fate>(pending.size(), Fate::keep());
+}
+uint32_t KeepAll::pick(uint32_t n) { return n - 1; }
+
+std::vector<Fate> Prefix::decide(std::span<const PendingOperation> pending) {
+  std::vector<Fate> fates(pending.size(), Fate::drop());
+  std::fill_n(fates.begin(), std::min(count_, fates.size()), Fate::keep());
+  return fates;
+}
+uint32_t Prefix::pick(uint32_t) { return 0; }
+
+std::vector<Fate> OmitSet::decide(std::span<const PendingOperation> pending) {
+  std::vector<Fate> fates(pending.size(), Fate::keep());
+  for (const size_t position : positions_) {
+    if (position < fates.size()) fates[position] = Fate::drop();
+  }
+  return fates;
+}
+uint32_t OmitSet::pick(uint32_t n) { return n - 1; }
+
+std::vector<Fate> KeepOnly::decide(std::span<const PendingOperation> pending) {
+  std::vector<Fate> fates(pending.size(), Fate::drop());
+  if (position_ < fates.size()) fates[position_] = Fate::keep();
+  return fates;
+}
+uint32_t KeepOnly::pick(uint32_t) { return 0; }
+
+std::vector<Fate> TornTail::decide(std::span<const PendingOperation> pending) {
+  std::vector<Fate> fates(pending.size(), Fate::keep());
+  if (const auto last = last_kept_write(pending, fates)) {
+    const uint32_t half = first_half(pending[*last].sectors);
+    if (half != 0) {
+      fates[*last] = Fate::torn(half);
+    } else {
+      lose_write(pending, *last, Fate::keep(), &fates);
+    }
+  }
+  return fates;
+}
+uint32_t TornTail::pick(uint32_t n) { return n / 2; }
+
+std::vector<Fate> Sampled::decide(std::span<const PendingOperation> pending) {
+  std::vector<Fate> fates(pending.size(), Fate::drop());
+  if (pending.empty()) return fates;
+  const uint64_t mix = random_.below(100);
+  if (mix < 25) {
+    // Only what was synced: there is nothing to tear either.
+    return fates;
+  }
+  if (mix < 40) {
+    fates = KeepAll().decide(pending);
+  } else if (mix < 60) {
+    fates = Prefix(random_.below(pending.size() + 1)).decide(pending);
+  } else if (mix < 90) {
+    constexpr uint32_t kOdds[] = {100'000, 500'000, 900'000};
+    const uint32_t odds = kOdds[random_.below(3)];
+    for (Fate& fate : fates) fate = random_.chance_ppm(odds) ? Fate::keep() : Fate::drop();
+  } else {
+    fates = OmitSet({random_.below(pending.size())}).decide(pending);
+  }
+  if (!random_.chance_ppm(500'000)) return fates;
+  const auto last = last_kept_write(pending, fates);
+  if (!last) return fates;
+  const uint32_t sectors = pending[*last].sectors;
+  switch (random_.below(5)) {
+    case 0:
+      fates[*last] = Fate::torn(first_half(sectors));
+      break;
+    case 1:
+      fates[*last] = Fate::torn(sectors & ~first_half(sectors));
+      break;
+    case 2:
+      fates[*last] = Fate::torn(sectors & static_cast<uint32_t>(random_.next()));
+      break;
+    case 3:
+      lose_write(pending, *last, Fate::keep(), &fates);
+      break;
+    default:
+      lose_write(pending, *last, Fate::garbage(), &fates);
+      break;
+  }
+  return fates;
+}
+uint32_t Sampled::pick(uint32_t n) { return static_cast<uint32_t>(random_.below(n)); }
+
+std::vector<Fate> Scripted::decide(std::span<const PendingOperation> pending) {
+  std::vector<Fate> fates = decision_.fates;
+  fates.resize(pending.size(), Fate::drop());
+  return fates;
+}
+uint32_t Scripted::pick(uint32_t n) { return std::min(decision_.picked, n - 1); }
+
+std::string format_decision(const Decision& decision) {
+  std::string text = cat(decision.picked, ":");
+  for (size_t i = 0; i < decision.fates.size();) {
+    const Fate fate = decision.fates[i];
+    size_t end = i + 1;
+    while (end < decision.fates.size() && decision.fates[end] == fate) ++end;
+    if (fate.kind == Fate::Kind::kTorn) {
+      // One by one: a repetition count could not be told from more hexadecimal digits.
+      text += cat("T", absl::Hex(fate.sectors, absl::kZeroPad2));
+      end = i + 1;
+    } else {
+      text += fate.kind == Fate::Kind::kDrop ? 'D' : fate.kind == Fate::Kind::kKeep ? 'K' : 'G';
+      if (end - i > 1) text += cat(end - i);
+    }
+    i = end;
+  }
+  return text;
+}
+
+absl::StatusOr<Decision> parse_decision(std::string_view text) {
+  // Far beyond any real crash; it bounds what a repetition count can allocate.
+  constexpr size_t kMaxFates = 1'000'000;
+  const absl::Status bad = absl::InvalidArgumentError(cat(
+      "crash decision \"", text, "\": expected a number, ':', then K, D, G with counts or Txx"));
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  Decision decision;
+  const auto pick = std::from_chars(at, end, decision.picked);
+  if (pick.ec != std::errc() || pick.ptr == end || *pick.ptr != ':') return bad;
+  at = pick.ptr + 1;
+  while (at < end) {
+    const char letter = *at++;
+    if (letter == 'T') {
+      uint32_t sectors = 0;
+      if (end - at < 2) return bad;
+      const auto hex = std::from_chars(at, at + 2, sectors, 16);
+      if (hex.ec != std::errc() || hex.ptr != at + 2) return bad;
+      at += 2;
+      decision.fates.push_back(Fate::torn(sectors));
+      continue;
+    }
+    Fate fate;
+    if (letter == 'K') {
+      fate = Fate::keep();
+    } else if (letter == 'G') {
+      fate = Fate::garbage();
+    } else if (letter != 'D') {
+      return bad;
+    }
+    size_t count = 1;
+    if (at < end && *at >= '0' && *at <= '9') {
+      const auto number = std::from_chars(at, end, count);
+      if (number.ec != std::errc()) return bad;
+      at = number.ptr;
+    }
+    if (count == 0 || count > kMaxFates - decision.fates.size()) return bad;
+    decision.fates.insert(decision.fates.end(), count, fate);
+  }
+  return decision;
+}
+
+}  // namespace qk::sim

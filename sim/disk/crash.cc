@@ -1,0 +1,251 @@
+// What a crash leaves; the rules are stated in sim_disk.h.
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "sim/disk/disk_core.h"
+
+namespace qk::sim {
+namespace {
+
+using Kind = PendingOperation::Kind;
+
+uint64_t begin_of(const MicroOperation& write) {
+  return uint64_t{write.page} * kPageSize + write.from;
+}
+uint64_t end_of(const MicroOperation& write) { return uint64_t{write.page} * kPageSize + write.to; }
+
+// Of one call: a growth, and then its writes. With the last writes missing, the file grew only as
+// far as those that are there.
+void limit_growth(Inode* inode, uint64_t call, uint64_t written_end) {
+  const auto grow = std::find_if(inode->pending.begin(), inode->pending.end(), [&](const auto& op) {
+    return op.call == call && op.kind == Kind::kSize;
+  });
+  if (grow == inode->pending.end()) return;
+  grow->size = std::min(grow->size, std::max(grow->old_size, written_end));
+  if (grow->size == grow->old_size) inode->pending.erase(grow);
+}
+
+}  // namespace
+
+CrashReport DiskCore::crash(CrashLevel level, Nanos at, Choice& choice) {
+  QK_CHECK(at >= now_);
+  now_ = at;
+  fold_syncs(at);
+  syncs_.clear();
+  begin_incarnation();
+  collect_garbage();  // no choice about what no name leads to
+
+  CrashReport report;
+  report.level = level;
+  report.at = at;
+  report.never_issued = drop_never_issued(at);
+  if (level == CrashLevel::kP0) {
+    cut_executing(at, choice, &report);
+  } else {
+    lose_power(choice, &report);
+  }
+  busy_until_ = at;
+  clear_pin();
+  collect_garbage();
+
+  const std::string details = std::move(report.text);
+  report.text = cat(level == CrashLevel::kP0 ? "P0" : "P2", " at ", at, ": ", report.pending,
+                    " pending, ", report.kept, " kept, ", report.dropped, " dropped, ", report.torn,
+                    " torn; decision ", format_decision(report.decision), details);
+  return report;
+}
+
+std::vector<DiskCore::Location> DiskCore::pending_by_sequence() const {
+  std::vector<Location> locations;
+  for (const auto& [number, inode] : inodes_) {
+    for (size_t i = 0; i < inode->pending.size(); ++i) locations.push_back({number, i});
+  }
+  std::stable_sort(locations.begin(), locations.end(), [this](const auto& a, const auto& b) {
+    return inode(a.number).pending[a.position].sequence <
+           inode(b.number).pending[b.position].sequence;
+  });
+  return locations;
+}
+
+uint64_t DiskCore::drop_never_issued(Nanos at) {
+  std::set<uint64_t> dropped;
+  for (const auto& [number, shared] : inodes_) {
+    if (shared->pending.empty() || shared->pending.back().stamp.begin <= at) continue;
+    Inode& node = change(number);
+    while (!node.pending.empty() && node.pending.back().stamp.begin > at) {
+      dropped.insert(node.pending.back().sequence);
+      node.pending.pop_back();
+    }
+    if (!node.pending.empty() && node.pending.back().kind == Kind::kWrite) {
+      limit_growth(&node, node.pending.back().call, end_of(node.pending.back()));
+    }
+    node.rebuild(options_.sector_size);
+  }
+  return dropped.size();
+}
+
+void DiskCore::cut_executing(Nanos at, Choice& choice, CrashReport* report) {
+  const std::vector<Location> locations = pending_by_sequence();
+  std::set<uint64_t> sequences;
+  for (const Location& location : locations) {
+    sequences.insert(inode(location.number).pending[location.position].sequence);
+  }
+  report->pending = sequences.size();
+  report->kept = report->pending;
+  if (locations.empty()) return;
+  // One queue per disk: only the last operation can be executing.
+  const Location last = locations.back();
+  const MicroOperation executing = inode(last.number).pending[last.position];
+  if (executing.stamp.end <= at) return;
+  report->text = cat("; executing ", describe(last).text);
+
+  if (executing.kind != Kind::kWrite) {
+    report->decision.picked = choice.pick(2);
+    if (report->decision.picked != 0) return;
+    for (const Location& location : locations) {
+      if (inode(location.number).pending[location.position].sequence != executing.sequence)
+        continue;
+      Inode& node = change(location.number);
+      std::erase_if(node.pending,
+                    [&](const auto& op) { return op.sequence == executing.sequence; });
+      node.rebuild(options_.sector_size);
+    }
+    --report->kept;
+    ++report->dropped;
+    return;
+  }
+
+  const uint32_t length = executing.to - executing.from;
+  const uint32_t prefixes[] = {0, 1, length / 2, length - 1, length};
+  report->decision.picked = choice.pick(5);
+  QK_CHECK(report->decision.picked < 5);
+  const uint32_t kept = prefixes[report->decision.picked];
+  report->text += cat(", ", kept, " of ", length, " bytes");
+  if (kept == length) return;
+  --report->kept;
+  ++(kept == 0 ? report->dropped : report->torn);
+
+  Inode& node = change(last.number);
+  node.pending.pop_back();
+  const bool first = std::none_of(node.pending.begin(), node.pending.end(), [&](const auto& op) {
+    return op.call == executing.call && op.kind == Kind::kWrite;
+  });
+  limit_growth(&node, executing.call, kept == 0 && first ? 0 : begin_of(executing) + kept);
+  node.rebuild(options_.sector_size);
+  if (kept == 0) return;
+  MicroOperation cut = executing;
+  cut.to = cut.from + kept;
+  const PageRef old = node.file.page(cut.page);
+  auto image = old ? std::make_shared<Page>(*old) : std::make_shared<Page>();
+  std::copy_n(executing.image->begin() + cut.from, kept, image->begin() + cut.from);
+  cut.image = std::move(image);
+  node.file.set_page(cut.page, cut.image);
+  node.pending.push_back(std::move(cut));
+}
+
+PendingOperation DiskCore::describe(const Location& location) const {
+  const Inode& node = inode(location.number);
+  const MicroOperation& op = node.pending[location.position];
+  const std::string label = location.number == kRootInode ? "/" : node.label;
+  PendingOperation result;
+  result.kind = op.kind;
+  result.sequence = op.sequence;
+  result.call = op.call;
+  result.inode = location.number;
+  switch (op.kind) {
+    case Kind::kWrite:
+      result.sectors = sectors_of(op, options_.sector_size);
+      result.text = cat(label, ": write ", begin_of(op), "+", op.to - op.from, ", sectors ",
+                        absl::Hex(result.sectors, absl::kZeroPad2), " of page ", op.page);
+      break;
+    case Kind::kSize:
+      result.extends = op.size > op.old_size;
+      result.text = cat(label, ": size ", op.old_size, " -> ", op.size);
+      break;
+    case Kind::kName:
+      result.text = cat(label, ": ", op.target == kNoInode ? "-" : "+", op.name);
+      break;
+  }
+  return result;
+}
+
+void DiskCore::lose_power(Choice& choice, CrashReport* report) {
+  const std::vector<Location> locations = pending_by_sequence();
+  std::vector<PendingOperation> pending;
+  std::vector<size_t> item_of;  // for each location, its place in `pending`
+  for (const Location& location : locations) {
+    PendingOperation op = describe(location);
+    if (!pending.empty() && pending.back().sequence == op.sequence) {
+      pending.back().text += cat(", ", op.text);
+    } else {
+      pending.push_back(std::move(op));
+    }
+    item_of.push_back(pending.size() - 1);
+  }
+
+  std::vector<Fate> fates = choice.decide(pending);
+  QK_CHECK(fates.size() == pending.size());
+  report->pending = pending.size();
+  for (size_t i = 0; i < fates.size(); ++i) {
+    fates[i] = legal_fate(pending[i], fates[i]);
+    if (fates[i].kind == Fate::Kind::kKeep) {
+      ++report->kept;
+    } else if (fates[i].kind == Fate::Kind::kDrop) {
+      ++report->dropped;
+    } else {
+      ++report->torn;
+      report->text += cat("; ", pending[i].text);
+      if (fates[i].kind == Fate::Kind::kTorn) {
+        report->text += cat(", left ", absl::Hex(fates[i].sectors, absl::kZeroPad2));
+      } else {
+        report->text += ", garbage";
+      }
+    }
+  }
+  report->decision.fates = fates;
+
+  std::set<InodeNumber> changed;
+  for (size_t i = 0; i < locations.size(); ++i) {
+    Inode& node = change(locations[i].number);
+    changed.insert(locations[i].number);
+    const MicroOperation& op = node.pending[locations[i].position];
+    if (op.kind != Kind::kName) {
+      node.durable_file.apply(op, fates[item_of[i]], options_.sector_size);
+    } else if (fates[item_of[i]].kind != Fate::Kind::kDrop) {
+      apply_entry(&node.durable_entries, op);
+    }
+  }
+  for (const InodeNumber number : changed) {
+    Inode& node = change(number);
+    // Bytes that survived behind the end of the file must not come back when it grows again.
+    node.durable_file.cut(node.durable_file.size());
+    node.file = node.durable_file;
+    node.entries = node.durable_entries;
+    node.pending.clear();
+  }
+  keep_one_name_per_directory();
+}
+
+// Two names of a directory would be a graph that no file system call can make, and could be a
+// cycle.
+void DiskCore::keep_one_name_per_directory() {
+  std::set<InodeNumber> seen;
+  const auto visit = [&](const auto& self, InodeNumber number) -> void {
+    seen.insert(number);
+    const Entries entries = inode(number).entries;
+    for (const auto& [name, target] : entries) {
+      if (!inode(target).is_directory()) continue;
+      if (!seen.contains(target)) {
+        self(self, target);
+      } else {
+        Inode& node = change(number);
+        node.entries.erase(name);
+        node.durable_entries.erase(name);
+      }
+    }
+  };
+  visit(visit, kRootInode);
+}
+
+}  // namespace qk::sim

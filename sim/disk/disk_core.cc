@@ -1,0 +1,300 @@
+#include "sim/disk/disk_core.h"
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+namespace qk::sim {
+namespace {
+
+using families::FileKind;
+using Kind = PendingOperation::Kind;
+
+// Bounds the page table that one stray offset can ask for.
+constexpr uint64_t kMaxFileSize = uint64_t{4} << 30;
+constexpr uint64_t kUnlimitedSpace = uint64_t{1} << 40;
+
+}  // namespace
+
+DiskCore::DiskCore(const DiskOptions& options, RandomStream latency)
+    : options_(options), latency_(latency) {
+  QK_CHECK(options.sector_size >= 512 && options.sector_size <= kPageSize);
+  QK_CHECK(std::has_single_bit(options.sector_size));
+  QK_CHECK(options.latency.slow_factor >= 1);
+  add_inode(FileKind::kDirectory);
+}
+
+DiskCore::DiskCore(const DiskCore& other)
+    : options_(other.options_),
+      latency_(other.latency_),
+      inodes_(other.inodes_),
+      next_inode_(other.next_inode_),
+      collect_at_(other.collect_at_),
+      syncs_(other.syncs_),
+      next_sequence_(other.next_sequence_),
+      operation_count_(other.operation_count_),
+      now_(other.now_),
+      busy_until_(other.busy_until_),
+      pin_(other.pin_),
+      pinned_(other.pinned_) {}
+
+// --- machine
+
+uint64_t DiskCore::begin_incarnation() {
+  open_.clear();
+  locked_.clear();
+  return ++incarnation_;
+}
+
+void DiskCore::set_now(Nanos now) {
+  QK_CHECK(now >= now_);
+  now_ = now;
+  fold_syncs(now);
+}
+
+void DiskCore::pin(uint64_t operation) {
+  pin_ = operation;
+  pinned_.reset();
+}
+
+void DiskCore::clear_pin() {
+  pin_.reset();
+  pinned_.reset();
+}
+
+void DiskCore::set_slow_factor(uint32_t factor) {
+  QK_CHECK(factor >= 1);
+  options_.latency.slow_factor = factor;
+}
+
+void DiskCore::close_handle(InodeNumber number) {
+  const auto found = open_.find(number);
+  QK_CHECK(found != open_.end());
+  if (--found->second == 0) open_.erase(found);
+}
+
+Inode& DiskCore::change(InodeNumber number) {
+  std::shared_ptr<Inode>& inode = inodes_.at(number);
+  if (inode.use_count() != 1) inode = std::make_shared<Inode>(*inode);
+  return *inode;
+}
+
+InodeNumber DiskCore::add_inode(FileKind kind) {
+  if (inodes_.size() >= collect_at_) {
+    collect_garbage();
+    collect_at_ = std::max<size_t>(1024, 2 * inodes_.size());
+  }
+  const InodeNumber number = next_inode_++;
+  auto inode = std::make_shared<Inode>();
+  inode->kind = kind;
+  inodes_.emplace(number, std::move(inode));
+  return number;
+}
+
+// An inode lives while a name can lead to it, now or after some crash, or a handle holds it.
+void DiskCore::collect_garbage() {
+  std::set<InodeNumber> live;
+  std::vector<InodeNumber> todo = {kRootInode};
+  for (const auto& [number, count] : open_) todo.push_back(number);
+  while (!todo.empty()) {
+    const InodeNumber number = todo.back();
+    todo.pop_back();
+    if (!live.insert(number).second) continue;
+    const Inode& inode = *inodes_.at(number);
+    for (const auto& [name, target] : inode.entries) todo.push_back(target);
+    for (const auto& [name, target] : inode.durable_entries) todo.push_back(target);
+    for (const MicroOperation& operation : inode.pending) {
+      if (operation.target != kNoInode) todo.push_back(operation.target);
+    }
+  }
+  std::erase_if(inodes_, [&](const auto& item) { return !live.contains(item.first); });
+}
+
+uint64_t DiskCore::used_pages() {
+  uint64_t pages = 0;
+  for (const auto& [number, inode] : inodes_) pages += inode->file.page_count();
+  return pages;
+}
+
+uint64_t DiskCore::free_space() {
+  if (options_.capacity == 0) return kUnlimitedSpace;
+  collect_garbage();
+  const uint64_t used = used_pages() * kPageSize;
+  return options_.capacity - std::min(options_.capacity, used);
+}
+
+uint64_t DiskCore::image_hash() const {
+  uint64_t hash = 0;
+  const auto add = [&hash](std::string_view bytes) { hash = xxh3_64(bytes, hash + 1); };
+  const auto add_number = [&add](uint64_t n) {
+    add({reinterpret_cast<const char*>(&n), sizeof n});
+  };
+  for (const bool durable : {true, false}) {
+    // Names in order, each followed by what it stands for; a directory's end is a 0.
+    const auto walk = [&](const auto& self, InodeNumber number) -> void {
+      const Inode& inode = *inodes_.at(number);
+      if (!inode.is_directory()) {
+        add_number((durable ? inode.durable_file : inode.file).hash());
+        return;
+      }
+      for (const auto& [name, target] : durable ? inode.durable_entries : inode.entries) {
+        add(name);
+        add_number(inodes_.at(target)->is_directory() ? 2 : 1);
+        self(self, target);
+      }
+      add_number(0);
+    };
+    walk(walk, kRootInode);
+  }
+  return hash;
+}
+
+// --- time
+
+void DiskCore::begin_operation() {
+  ++operation_count_;
+  operation_begin_ = std::max(now_, busy_until_);
+}
+
+Stamp DiskCore::next_stamp(Nanos low, Nanos high) {
+  // At least one nanosecond, so that no two operations begin at the same instant.
+  const Nanos drawn = latency_.between(low, high) * options_.latency.slow_factor;
+  Stamp stamp;
+  stamp.begin = std::max(now_, busy_until_);
+  stamp.end = stamp.begin + std::max<Nanos>(1, drawn);
+  busy_until_ = stamp.end;
+  return stamp;
+}
+
+void DiskCore::end_operation() {
+  if (pin_ == operation_count_) {
+    pinned_ = operation_begin_ + (busy_until_ - operation_begin_) / 2;
+  }
+}
+
+void DiskCore::sync(InodeNumber number) {
+  begin_operation();
+  const Stamp stamp = next_stamp(options_.latency.sync_low, options_.latency.sync_high);
+  syncs_.push_back({number, next_sequence_, stamp.end});
+  end_operation();
+}
+
+void DiskCore::fold_syncs(Nanos until) {
+  size_t done = 0;
+  for (; done < syncs_.size() && syncs_[done].end <= until; ++done) {
+    // A file that is gone for good has nothing to make durable.
+    if (inodes_.contains(syncs_[done].number))
+      make_durable(syncs_[done].number, syncs_[done].before);
+  }
+  syncs_.erase(syncs_.begin(), syncs_.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+void DiskCore::make_durable(InodeNumber number, uint64_t before) {
+  if (inode(number).pending.empty() || inode(number).pending.front().sequence >= before) return;
+  Inode& node = change(number);
+  const auto end = std::find_if(node.pending.begin(), node.pending.end(),
+                                [&](const auto& op) { return op.sequence >= before; });
+  std::vector<std::pair<InodeNumber, uint64_t>> partners;
+  for (auto op = node.pending.begin(); op != end; ++op) {
+    if (op->kind == Kind::kName) {
+      apply_entry(&node.durable_entries, *op);
+      if (op->partner != kNoInode) partners.emplace_back(op->partner, op->sequence);
+    } else if (op->kind == Kind::kWrite) {
+      // All earlier writes of the page are covered too, so its image is what the disk holds.
+      node.durable_file.set_page(op->page, op->image);
+    } else {
+      node.durable_file.apply(*op, Fate::keep(), options_.sector_size);
+    }
+  }
+  node.pending.erase(node.pending.begin(), end);
+  for (const auto& [partner, sequence] : partners) make_entry_durable(partner, sequence);
+}
+
+// The other half of a rename: alone it overtakes what is pending in its directory, so everything
+// earlier about the same name can no longer be what survives.
+void DiskCore::make_entry_durable(InodeNumber number, uint64_t sequence) {
+  if (!inodes_.contains(number)) return;
+  Inode& node = change(number);
+  const auto op = std::find_if(node.pending.begin(), node.pending.end(),
+                               [&](const auto& op) { return op.sequence == sequence; });
+  if (op == node.pending.end()) return;
+  apply_entry(&node.durable_entries, *op);
+  const std::string name = op->name;
+  std::erase_if(node.pending, [&](const auto& earlier) {
+    return earlier.sequence <= sequence && earlier.name == name;
+  });
+}
+
+// --- files
+
+int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes) {
+  if (bytes.empty()) return 0;
+  if (offset > kMaxFileSize || bytes.size() > kMaxFileSize - offset) return EFBIG;
+  const uint64_t end = offset + bytes.size();
+  if (options_.capacity != 0) {
+    uint64_t missing = 0;
+    for (uint64_t page = offset / kPageSize; page * kPageSize < end; ++page) {
+      if (!inode(number).file.page(static_cast<uint32_t>(page))) ++missing;
+    }
+    if (missing * kPageSize > free_space()) return ENOSPC;
+  }
+  begin_operation();
+  Inode& node = change(number);
+  const uint64_t call = operation_count_;
+  Stamp stamp = write_stamp();
+  if (end > node.file.size()) {
+    MicroOperation grow;
+    grow.kind = Kind::kSize;
+    grow.sequence = next_sequence_++;
+    grow.call = call;
+    grow.stamp = stamp;  // the size travels with the first page
+    grow.old_size = node.file.size();
+    grow.size = end;
+    node.file.set_size(end);
+    node.pending.push_back(std::move(grow));
+  }
+  for (uint64_t at = offset; at < end;) {
+    if (at != offset) stamp = write_stamp();
+    MicroOperation op;
+    op.sequence = next_sequence_++;
+    op.call = call;
+    op.stamp = stamp;
+    op.page = static_cast<uint32_t>(at / kPageSize);
+    op.from = static_cast<uint32_t>(at % kPageSize);
+    op.to = static_cast<uint32_t>(std::min<uint64_t>(kPageSize, op.from + (end - at)));
+    const PageRef old = node.file.page(op.page);
+    auto image = old ? std::make_shared<Page>(*old) : std::make_shared<Page>();
+    std::memcpy(image->data() + op.from, bytes.data() + (at - offset), op.to - op.from);
+    op.image = std::move(image);
+    node.file.set_page(op.page, op.image);
+    at += op.to - op.from;
+    node.pending.push_back(std::move(op));
+  }
+  end_operation();
+  return 0;
+}
+
+int DiskCore::truncate(InodeNumber number, uint64_t size) {
+  if (size > kMaxFileSize) return EFBIG;
+  if (inode(number).file.size() == size) return 0;
+  begin_operation();
+  Inode& node = change(number);
+  MicroOperation op;
+  op.kind = Kind::kSize;
+  op.sequence = next_sequence_++;
+  op.call = operation_count_;
+  op.stamp = write_stamp();
+  op.old_size = node.file.size();
+  op.size = size;
+  op.cuts = size < op.old_size;
+  node.file.apply(op, Fate::keep(), options_.sector_size);
+  node.pending.push_back(std::move(op));
+  end_operation();
+  return 0;
+}
+
+}  // namespace qk::sim

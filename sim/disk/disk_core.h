@@ -1,0 +1,131 @@
+// DiskCore: the state and the rules behind SimDisk; sim_disk.h states the model. Shared by the disk
+// and its handles, so a handle that outlives the machine finds out that it is dead.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/disk/inode.h"
+#include "sim/disk/sim_disk.h"
+
+namespace qk::sim {
+
+class DiskCore {
+ public:
+  DiskCore(const DiskOptions& options, RandomStream latency);
+  // The state of a fork: same content, no handles.
+  DiskCore(const DiskCore& other);
+  DiskCore& operator=(const DiskCore&) = delete;
+
+  // --- machine (disk_core.cc)
+  uint64_t begin_incarnation();
+  uint64_t incarnation() const { return incarnation_; }
+  void set_now(Nanos now);
+  Nanos now() const { return now_; }
+  Nanos busy_until() const { return busy_until_; }
+  uint64_t operation_count() const { return operation_count_; }
+  void pin(uint64_t operation);
+  std::optional<Nanos> pinned_crash() const { return pinned_; }
+  void clear_pin();
+  void set_slow_factor(uint32_t factor);
+  uint64_t image_hash() const;
+
+  // --- crash (crash.cc)
+  CrashReport crash(CrashLevel level, Nanos at, Choice& choice);
+
+  // --- handles
+  void open_handle(InodeNumber number) { ++open_[number]; }
+  void close_handle(InodeNumber number);
+  bool try_lock(InodeNumber number) { return locked_.insert(number).second; }
+  void unlock(InodeNumber number) { locked_.erase(number); }
+
+  // --- files (disk_core.cc)
+  const Inode& inode(InodeNumber number) const { return *inodes_.at(number); }
+  // 0, or an errno.
+  int write(InodeNumber number, uint64_t offset, std::string_view bytes);
+  int truncate(InodeNumber number, uint64_t size);
+  void sync(InodeNumber number);
+  uint64_t free_space();
+
+  // --- names (namespace.cc); errno as above
+  int find(std::string_view path, InodeNumber* number) const;
+  int create(std::string_view path, families::FileKind kind, InodeNumber* number);
+  int unlink(std::string_view path);
+  int rmdir(std::string_view path);
+  int link(std::string_view existing, std::string_view name);
+  int rename(std::string_view from, std::string_view to);
+
+ private:
+  struct PendingSync {
+    InodeNumber number;
+    uint64_t before;  // covers sequences below
+    Nanos end;
+  };
+  // Where one pending micro-operation stands, for a crash.
+  struct Location {
+    InodeNumber number;
+    size_t position;  // in the inode's pending list
+  };
+  struct Parent {
+    InodeNumber directory = kNoInode;
+    std::string_view name;
+  };
+
+  Inode& change(InodeNumber number);  // unshares it first
+  InodeNumber add_inode(families::FileKind kind);
+  int find_parent(std::string_view path, Parent* parent) const;
+  InodeNumber find_entry(const Parent& parent) const;
+  bool contains(InodeNumber ancestor, InodeNumber directory) const;
+
+  // Every mutating call: begin, one stamp for each micro-operation, end.
+  void begin_operation();
+  Stamp next_stamp(Nanos low, Nanos high);
+  Stamp write_stamp() {
+    return next_stamp(options_.latency.write_low, options_.latency.write_high);
+  }
+  void end_operation();
+  void issue_name(const Parent& parent, InodeNumber target, Stamp stamp, uint64_t sequence,
+                  InodeNumber partner);
+
+  void fold_syncs(Nanos until);
+  void make_durable(InodeNumber number, uint64_t before);
+  void make_entry_durable(InodeNumber number, uint64_t sequence);
+
+  // crash.cc
+  std::vector<Location> pending_by_sequence() const;
+  uint64_t drop_never_issued(Nanos at);
+  void cut_executing(Nanos at, Choice& choice, CrashReport* report);
+  void lose_power(Choice& choice, CrashReport* report);
+  PendingOperation describe(const Location& location) const;
+  void keep_one_name_per_directory();
+
+  void collect_garbage();
+  uint64_t used_pages();
+
+  DiskOptions options_;
+  RandomStream latency_;
+  // By number; numbers are never used again.
+  std::map<InodeNumber, std::shared_ptr<Inode>> inodes_;
+  InodeNumber next_inode_ = kRootInode;
+  size_t collect_at_ = 1024;        // inodes
+  std::vector<PendingSync> syncs_;  // by end
+  uint64_t next_sequence_ = 1;
+  uint64_t operation_count_ = 0;
+  Nanos now_ = 0;
+  Nanos busy_until_ = 0;
+  Nanos operation_begin_ = 0;
+  std::optional<uint64_t> pin_;
+  std::optional<Nanos> pinned_;
+
+  uint64_t incarnation_ = 0;
+  std::map<InodeNumber, uint32_t> open_;  // handles of this incarnation
+  std::set<InodeNumber> locked_;
+};
+
+}  // namespace qk::sim

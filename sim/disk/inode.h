@@ -1,0 +1,106 @@
+// What the simulated disk stores: pages, file images, directory tables, and the pending
+// micro-operations that lie between an inode's durable and its volatile state.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "families/fs/file_system.h"
+#include "sim/disk/choice.h"
+#include "sim/kernel/time.h"
+
+namespace qk::sim {
+
+using InodeNumber = uint64_t;
+
+inline constexpr InodeNumber kNoInode = 0;
+inline constexpr InodeNumber kRootInode = 1;
+inline constexpr uint32_t kPageSize = 4096;
+
+// Never changes once it is in a PageRef, so versions, forks and images share it.
+using Page = std::array<char, kPageSize>;
+using PageRef = std::shared_ptr<const Page>;
+
+// The interval of virtual time in which an operation executes; begin < end.
+struct Stamp {
+  Nanos begin = 0;
+  Nanos end = 0;
+};
+
+struct MicroOperation {
+  PendingOperation::Kind kind = PendingOperation::Kind::kWrite;
+  uint64_t sequence = 0;  // the two entries of a rename share it
+  uint64_t call = 0;
+  Stamp stamp;
+
+  // kWrite: bytes [from, to) of page number `page`; `image` is the whole page after the write.
+  uint32_t page = 0;
+  uint32_t from = 0;
+  uint32_t to = 0;
+  PageRef image;
+
+  // kSize
+  uint64_t old_size = 0;
+  uint64_t size = 0;
+  bool cuts = false;  // the call was a truncation: bytes from `size` on are gone for good
+
+  // kName: the entry `name` now stands for `target`, or is gone (kNoInode). `partner` is the
+  // directory of the other entry of a rename between two directories.
+  std::string name;
+  InodeNumber target = kNoInode;
+  InodeNumber partner = kNoInode;
+};
+
+// Bit i stands for sector i of the page.
+uint32_t sectors_of(const MicroOperation& write, uint32_t sector_size);
+uint32_t sectors_between(uint32_t from, uint32_t to, uint32_t sector_size);
+
+// The bytes of a file. A missing page reads as zeros.
+class FileImage {
+ public:
+  uint64_t size() const { return size_; }
+  void set_size(uint64_t size) { size_ = size; }
+  // Sets the size, and drops all bytes behind it.
+  void cut(uint64_t size);
+
+  // Null if never written.
+  PageRef page(uint32_t number) const;
+  void set_page(uint32_t number, PageRef page);
+  uint64_t page_count() const;
+
+  size_t read(uint64_t offset, std::span<char> buffer) const;
+
+  // Applies a surviving micro-operation (kWrite, kSize) of `inode`.
+  void apply(const MicroOperation& operation, Fate fate, uint32_t sector_size);
+
+  uint64_t hash() const;
+
+ private:
+  void fill_garbage(uint64_t from, uint64_t to, uint64_t seed);
+
+  uint64_t size_ = 0;
+  std::vector<PageRef> pages_;
+};
+
+using Entries = std::map<std::string, InodeNumber, std::less<>>;
+
+struct Inode {
+  families::FileKind kind = families::FileKind::kFile;
+  std::string label;  // its last name, for reports
+  // One pair is used, according to kind.
+  FileImage durable_file, file;
+  Entries durable_entries, entries;
+  std::vector<MicroOperation> pending;  // by sequence
+
+  bool is_directory() const { return kind == families::FileKind::kDirectory; }
+  // Volatile state := durable state and all that is pending.
+  void rebuild(uint32_t sector_size);
+};
+
+void apply_entry(Entries* entries, const MicroOperation& operation);
+
+}  // namespace qk::sim

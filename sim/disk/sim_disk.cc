@@ -1,0 +1,217 @@
+#include "sim/disk/sim_disk.h"
+
+#include <cerrno>
+
+#include "base/check.h"
+#include "families/fs/file_util.h"
+#include "sim/disk/disk_core.h"
+
+namespace qk::sim {
+namespace {
+
+using families::File;
+using families::FileKind;
+using families::FileLock;
+using families::FileStat;
+using families::OpenFlags;
+using families::SyncKind;
+
+// What all handles of one incarnation share: the way to the disk while it is alive.
+class Mount {
+ public:
+  Mount(std::shared_ptr<DiskCore> core, uint64_t incarnation)
+      : core_(std::move(core)), incarnation_(incarnation) {}
+
+  bool dead() const { return core_->incarnation() != incarnation_; }
+  DiskCore& core() const { return *core_; }
+
+ private:
+  std::shared_ptr<DiskCore> core_;
+  uint64_t incarnation_;
+};
+
+absl::Status result(int error, std::string_view what, std::string_view path) {
+  return error == 0 ? absl::OkStatus() : errno_status(error, cat(what, " ", path));
+}
+
+absl::Status dead(std::string_view what, std::string_view path) {
+  return errno_status(ENODEV, cat(what, " ", path));
+}
+
+class SimFile final : public File {
+ public:
+  SimFile(Mount mount, InodeNumber number, std::string_view path, bool writable)
+      : mount_(std::move(mount)), number_(number), path_(path), writable_(writable) {
+    mount_.core().open_handle(number_);
+  }
+  ~SimFile() override {
+    if (!mount_.dead()) mount_.core().close_handle(number_);
+  }
+
+  absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+    if (mount_.dead()) return dead("read", path_);
+    return mount_.core().inode(number_).file.read(offset, buffer);
+  }
+  absl::Status write_at(uint64_t offset, std::string_view bytes) override {
+    if (mount_.dead()) return dead("write", path_);
+    return result(writable_ ? mount_.core().write(number_, offset, bytes) : EBADF, "write", path_);
+  }
+  absl::Status truncate(uint64_t size) override {
+    if (mount_.dead()) return dead("truncate", path_);
+    return result(writable_ ? mount_.core().truncate(number_, size) : EBADF, "truncate", path_);
+  }
+  absl::StatusOr<uint64_t> size() override {
+    if (mount_.dead()) return dead("stat", path_);
+    return mount_.core().inode(number_).file.size();
+  }
+  absl::Status sync(SyncKind) override {
+    if (mount_.dead()) return dead("sync", path_);
+    mount_.core().sync(number_);
+    return absl::OkStatus();
+  }
+
+ private:
+  Mount mount_;
+  InodeNumber number_;
+  std::string path_;
+  bool writable_;
+};
+
+class SimLock final : public FileLock {
+ public:
+  SimLock(Mount mount, InodeNumber number) : mount_(std::move(mount)), number_(number) {
+    mount_.core().open_handle(number_);
+  }
+  ~SimLock() override {
+    if (mount_.dead()) return;
+    mount_.core().unlock(number_);
+    mount_.core().close_handle(number_);
+  }
+
+ private:
+  Mount mount_;
+  InodeNumber number_;
+};
+
+class SimFileSystem final : public families::FileSystem {
+ public:
+  explicit SimFileSystem(Mount mount) : mount_(std::move(mount)) {}
+
+  absl::StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenFlags flags) override {
+    if (mount_.dead()) return dead("open", path);
+    if (flags.truncate && flags.read_only) return result(EINVAL, "open", path);
+    InodeNumber number;
+    QK_RETURN_IF_ERROR(find_or_create(path, flags, "open", &number));
+    if (flags.truncate) QK_RETURN_IF_ERROR(result(core().truncate(number, 0), "open", path));
+    return std::make_unique<SimFile>(mount_, number, path, !flags.read_only);
+  }
+
+  absl::Status unlink(std::string_view path) override {
+    return mount_.dead() ? dead("unlink", path) : result(core().unlink(path), "unlink", path);
+  }
+  absl::Status rename(std::string_view from, std::string_view to) override {
+    if (mount_.dead()) return dead("rename", from);
+    return result(core().rename(from, to), "rename", cat(from, " to ", to));
+  }
+  absl::Status link(std::string_view existing, std::string_view name) override {
+    if (mount_.dead()) return dead("link", existing);
+    return result(core().link(existing, name), "link", cat(existing, " as ", name));
+  }
+  absl::Status mkdir(std::string_view path) override {
+    if (mount_.dead()) return dead("mkdir", path);
+    return result(core().create(path, FileKind::kDirectory, nullptr), "mkdir", path);
+  }
+  absl::Status rmdir(std::string_view path) override {
+    return mount_.dead() ? dead("rmdir", path) : result(core().rmdir(path), "rmdir", path);
+  }
+
+  absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
+    if (mount_.dead()) return dead("list", path);
+    InodeNumber number;
+    QK_RETURN_IF_ERROR(find_directory(path, "list", &number));
+    std::vector<std::string> names;
+    for (const auto& [name, target] : core().inode(number).entries) names.push_back(name);
+    return names;
+  }
+
+  absl::StatusOr<FileStat> stat(std::string_view path) override {
+    if (mount_.dead()) return dead("stat", path);
+    InodeNumber number;
+    QK_RETURN_IF_ERROR(result(core().find(path, &number), "stat", path));
+    const Inode& inode = core().inode(number);
+    return FileStat{inode.kind, inode.file.size(), number};
+  }
+
+  absl::Status sync_dir(std::string_view path, SyncKind) override {
+    if (mount_.dead()) return dead("sync", path);
+    InodeNumber number;
+    QK_RETURN_IF_ERROR(find_directory(path, "sync", &number));
+    core().sync(number);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) override {
+    if (mount_.dead()) return dead("lock", path);
+    InodeNumber number;
+    QK_RETURN_IF_ERROR(find_or_create(path, {.create = true}, "lock", &number));
+    if (!core().try_lock(number)) return result(EWOULDBLOCK, "lock", path);
+    return std::make_unique<SimLock>(mount_, number);
+  }
+
+  absl::StatusOr<uint64_t> free_space(std::string_view path) override {
+    if (mount_.dead()) return dead("statvfs", path);
+    InodeNumber number;
+    QK_RETURN_IF_ERROR(result(core().find(path, &number), "statvfs", path));
+    return core().free_space();
+  }
+
+ private:
+  DiskCore& core() const { return mount_.core(); }
+
+  absl::Status find_or_create(std::string_view path, OpenFlags flags, std::string_view what,
+                              InodeNumber* number) {
+    const int found = core().find(path, number);
+    if (found == ENOENT && flags.create) {
+      return result(core().create(path, FileKind::kFile, number), what, path);
+    }
+    if (found != 0) return result(found, what, path);
+    if (flags.create && flags.exclusive) return result(EEXIST, what, path);
+    return result(core().inode(*number).is_directory() ? EISDIR : 0, what, path);
+  }
+
+  absl::Status find_directory(std::string_view path, std::string_view what, InodeNumber* number) {
+    QK_RETURN_IF_ERROR(result(core().find(path, number), what, path));
+    return result(core().inode(*number).is_directory() ? 0 : ENOTDIR, what, path);
+  }
+
+  Mount mount_;
+};
+
+}  // namespace
+
+SimDisk::SimDisk(const DiskOptions& options, RandomStream latency_stream)
+    : core_(std::make_shared<DiskCore>(options, latency_stream)) {}
+SimDisk::SimDisk(std::shared_ptr<DiskCore> core) : core_(std::move(core)) {}
+SimDisk::SimDisk(SimDisk&&) noexcept = default;
+SimDisk& SimDisk::operator=(SimDisk&&) noexcept = default;
+SimDisk::~SimDisk() = default;
+
+std::unique_ptr<families::FileSystem> SimDisk::mount() {
+  return std::make_unique<SimFileSystem>(Mount(core_, core_->begin_incarnation()));
+}
+
+void SimDisk::set_now(Nanos now) { core_->set_now(now); }
+Nanos SimDisk::now() const { return core_->now(); }
+Nanos SimDisk::busy_until() const { return core_->busy_until(); }
+uint64_t SimDisk::operation_count() const { return core_->operation_count(); }
+void SimDisk::pin_crash_at_operation(uint64_t n) { core_->pin(n); }
+std::optional<Nanos> SimDisk::pinned_crash() const { return core_->pinned_crash(); }
+void SimDisk::clear_pin() { core_->clear_pin(); }
+CrashReport SimDisk::crash(CrashLevel level, Nanos at, Choice& choice) {
+  return core_->crash(level, at, choice);
+}
+SimDisk SimDisk::fork() const { return SimDisk(std::make_shared<DiskCore>(*core_)); }
+uint64_t SimDisk::image_hash() const { return core_->image_hash(); }
+void SimDisk::set_slow_factor(uint32_t factor) { core_->set_slow_factor(factor); }
+
+}  // namespace qk::sim

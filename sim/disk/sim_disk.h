@@ -1,0 +1,137 @@
+// SimDisk: a disk in memory that forgets what a real one may forget.
+//
+// Method. The disk is a set of inodes; a path is only a walk over directory inodes. Every inode has
+// a durable image, a volatile view (what reads see), and between them a list of pending
+// micro-operations in issue order:
+//
+//   write_at        one Write for each 4 KiB page, and one Size if the file grows. A Write tears
+//                   into sectors (512 bytes); a sector always holds one whole version of itself
+//   truncate        Size; what lies behind it is gone
+//   open(create), link, mkdir, unlink, rmdir      Name: one directory entry gets a new value
+//   rename          Name: two entries in one atomic group, in one directory or across two
+//   File::sync      every Write and Size of the file issued before it becomes durable
+//   sync_dir        every Name of the directory issued before it becomes durable; a rename becomes
+//                   durable as a whole, whichever of its two directories is synced
+//
+// Time. A call runs to its end at the instant it is made, but each micro-operation is stamped with
+// an interval of virtual time from one first-in-first-out queue per disk, and each sync too. A sync
+// makes things durable when virtual time passes its *return* stamp, not when it is called, and
+// never covers what was issued after it. Reads take no time.
+//
+// A crash at virtual time T. Operations whose interval begins after T never happened. Then:
+//
+//   P0, the process dies. Everything else stays, except that the operation executing at T is cut:
+//       a Write at a byte prefix of length 0, 1, half, all but one, or all; others happened or not.
+//       What was pending stays pending: a later power cut can still remove what recovery has read.
+//   P2, the power is cut. Only returned syncs are certain. A Choice decides about each pending
+//       micro-operation by itself, and nothing but syncs orders anything:
+//         - each sector takes its durable value or any pending version;
+//         - the size takes any value of its history since the durable one; bytes inside it that
+//           were never written are zeros or garbage;
+//         - each directory entry takes its durable value or any later one. An unlink or a rename
+//           may be undone although a later operation survived; a file whose first rename was
+//           undone, and whose second was not, then has two names (a directory keeps the one that a
+//           walk from the root in byte order meets first, as after fsck). An unsynced mkdir loses
+//           its subtree, synced files included.
+//       Nothing stays pending.
+//
+// From the crash on (and from each mount()), all handles and file systems of earlier incarnations
+// are dead: every call returns errno_status(ENODEV), nothing changes, destroying them is harmless.
+// Locks and unlinked open files die with the machine.
+//
+// Not modelled: write-back in between (a pending operation that became durable by itself is a
+// crash's choice), mmap, attributes and times (so kData and kFull syncs are equal), journalled file
+// systems that keep more order than P2, torn renames, failing calls other than ENOSPC, damage to
+// durable data. Garbage is cut at 256 KiB for one growth of a file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "families/fs/file_system.h"
+#include "sim/disk/choice.h"
+#include "sim/kernel/random.h"
+#include "sim/kernel/time.h"
+
+namespace qk::sim {
+
+// Bounds, both included; drawn for each micro-operation (write) and each sync.
+struct DiskLatency {
+  Nanos write_low = 0;
+  Nanos write_high = 0;
+  Nanos sync_low = 0;
+  Nanos sync_high = 0;
+  uint32_t slow_factor = 1;  // multiplies every draw
+};
+
+struct DiskOptions {
+  DiskLatency latency;
+  uint32_t sector_size = 512;  // a power of two in 512..4096
+  uint64_t capacity = 0;       // bytes of pages; 0: no limit
+};
+
+enum class CrashLevel : uint8_t { kP0, kP2 };
+
+// Counts of micro-operations (a rename counts once).
+struct CrashReport {
+  CrashLevel level = CrashLevel::kP0;
+  Nanos at = 0;
+  uint64_t never_issued = 0;  // stamped after the crash
+  uint64_t pending = 0;       // issued, and not covered by a sync that had returned
+  uint64_t kept = 0;          // of those: entirely there afterwards
+  uint64_t dropped = 0;
+  uint64_t torn = 0;  // partly there, or garbage in their place
+  Decision decision;  // replay it with Scripted
+  std::string text;   // one line for the trace
+};
+
+class DiskCore;
+
+class SimDisk {
+ public:
+  SimDisk(const DiskOptions& options, RandomStream latency_stream);
+  SimDisk(SimDisk&&) noexcept;
+  SimDisk& operator=(SimDisk&&) noexcept;
+  ~SimDisk();
+
+  // The file system of a new incarnation. Without a crash before it, it is a restart of the process
+  // that loses nothing.
+  std::unique_ptr<families::FileSystem> mount();
+
+  // Virtual time moves on, never back; syncs whose return stamp has passed take effect.
+  void set_now(Nanos now);
+  Nanos now() const;
+  // When the last operation issued so far returns; the next one starts at max(now, busy_until).
+  Nanos busy_until() const;
+
+  // Mutating operations (write, truncate, create, unlink, rename, link, mkdir, rmdir, sync,
+  // sync_dir) issued since construction. Calls that fail their checks or change nothing are none.
+  uint64_t operation_count() const;
+
+  // When operation number `n` (1 is the first) is issued, pinned_crash() becomes a time in its
+  // middle: the operation is executing then, and no later one has begun.
+  void pin_crash_at_operation(uint64_t n);
+  std::optional<Nanos> pinned_crash() const;
+  void clear_pin();
+
+  // The machine stops at virtual time `at`, which is not before now().
+  CrashReport crash(CrashLevel level, Nanos at, Choice& choice);
+
+  // An independent disk of the same state. Pages and inodes are shared until one side changes them.
+  // It has no open handle, and its draws do not disturb this one's.
+  SimDisk fork() const;
+
+  // Over names, sizes and bytes reachable from the root, of the durable and of the volatile state.
+  uint64_t image_hash() const;
+
+  void set_slow_factor(uint32_t factor);
+
+ private:
+  explicit SimDisk(std::shared_ptr<DiskCore> core);
+
+  std::shared_ptr<DiskCore> core_;
+};
+
+}  // namespace qk::sim
