@@ -37,6 +37,7 @@ int DiskCore::find(std::string_view path, InodeNumber* number) const {
 }
 
 int DiskCore::find_parent(std::string_view path, Parent* parent) const {
+  if (!path.starts_with('/')) return EINVAL;
   InodeNumber number;
   if (const int error = find(families::parent_path(path), &number)) return error;
   if (!inode(number).is_directory()) return ENOTDIR;
