@@ -34,6 +34,13 @@ std::string_view nearest(std::string_view word, const std::vector<std::string>& 
   return best;
 }
 
+std::string in_quotes(std::string_view word) {
+  std::string out = "\"";
+  out += word;
+  out += '"';
+  return out;
+}
+
 std::string join(const std::vector<std::string>& words, std::string_view separator) {
   std::string out;
   for (const std::string& word : words) {

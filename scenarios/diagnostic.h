@@ -3,7 +3,7 @@
 //   rolling.qks.txtpb:21:25: error: sqlite store has no field "synchronus"
 //      21 |   sqlite { journal: WAL synchronus: NORMAL }
 //         |                         ^
-//   hint: did you mean "synchronous"? values: OFF, NORMAL, FULL, EXTRA
+//   hint: did you mean "synchronous"? values: FULL, EXTRA
 #pragma once
 
 #include <string>

@@ -217,14 +217,14 @@ TEST_CASE("--set changes one field, by id or by position, and makes what the fil
   CHECK(plain.plan->cluster.link.loss_ppm == 10'000);
 
   const LoadResult set = load_text(
-      kSmall, {"cluster.link.loss=0.02", "store[new].sqlite.synchronous=OFF",
+      kSmall, {"cluster.link.loss=0.02", "store[new].sqlite.synchronous=EXTRA",
                "store[0].local.segment_size=1MiB", "at[0].crash.restart_after=3s",
                "migration[0].node=n3,n1", "workload.clients=9", "cluster.disk.sync_latency=1ms",
                "migration[0].transfer_leadership_first=false", "run_for=5s"});
   CHECK(messages(set) == "");
   REQUIRE(set.plan.has_value());
   CHECK(set.plan->cluster.link.loss_ppm == 20'000);
-  CHECK(set.plan->stores[1].options.at("synchronous") == "OFF");
+  CHECK(set.plan->stores[1].options.at("synchronous") == "EXTRA");
   CHECK(set.plan->stores[0].options.at("segment_size") == "1048576");
   CHECK(std::get<sim::CrashFault>(set.plan->faults[0].what).restart_after == 3 * sim::kSecond);
   CHECK(set.plan->migrations[0].nodes == std::vector<std::string>{"n3", "n1"});
@@ -243,17 +243,17 @@ TEST_CASE("bad --set arguments say what is allowed") {
        "hint: did you mean \"link\"? fields: group, node, nodes, default_store, "
        "election_timeout, heartbeat, link, disk, snapshot_every_entries, "
        "operator_restart_after\n"},
-      {"store[nwe].sqlite.synchronous=OFF",
-       "--set store[nwe].sqlite.synchronous=OFF: error: there is no store[nwe]\n"
+      {"store[nwe].sqlite.synchronous=EXTRA",
+       "--set store[nwe].sqlite.synchronous=EXTRA: error: there is no store[nwe]\n"
        "hint: did you mean \"new\"? there are: old, new\n"},
-      {"store.sqlite.synchronous=OFF",
-       "--set store.sqlite.synchronous=OFF: error: \"store\" is a list\n"
+      {"store.sqlite.synchronous=EXTRA",
+       "--set store.sqlite.synchronous=EXTRA: error: \"store\" is a list\n"
        "hint: choose one, as in store[old]; there are: old, new\n"},
       {"store[new].sqlite.synchronous=FUL",
        "--set store[new].sqlite.synchronous=FUL: error: field \"synchronous\" has no value "
-       "\"FUL\"\nhint: did you mean \"FULL\"? values: OFF, NORMAL, FULL, EXTRA\n"},
-      {"store[old].sqlite.synchronous=OFF",
-       "--set store[old].sqlite.synchronous=OFF: error: \"sqlite\" and \"local\" exclude each "
+       "\"FUL\"\nhint: did you mean \"FULL\"? values: FULL, EXTRA\n"},
+      {"store[old].sqlite.synchronous=EXTRA",
+       "--set store[old].sqlite.synchronous=EXTRA: error: \"sqlite\" and \"local\" exclude each "
        "other, and the scenario has \"local\"\nhint: change the scenario file instead\n"},
       {"cluster.link=1",
        "--set cluster.link=1: error: \"link\" is not a single value\n"

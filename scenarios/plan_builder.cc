@@ -17,9 +17,8 @@ using Point = ParsedSource::Point;
 constexpr std::string_view kFileSuffix = ".qks.txtpb";
 constexpr size_t kMaxNodes = 31;
 
+constexpr uint64_t kMaxSegment = 1 << 30;
 constexpr std::string_view kSelectors = "@leader, @follower, @migrating";
-
-std::string quoted(std::string_view text) { return cat("\"", text, "\""); }
 
 bool is_identifier(std::string_view text) {
   constexpr std::string_view kAllowed =
@@ -93,7 +92,7 @@ class Builder {
   void positive_duration(const Message& message, std::string_view field, const std::string& text,
                          sim::Nanos* out) {
     if (take(message, field, parse_duration(text), out) && *out == 0) {
-      bad_value(message, field, {quoted(text) + " is no time at all", "more than 0"});
+      bad_value(message, field, {in_quotes(text) + " is no time at all", "more than 0"});
     }
   }
   void probability(const Message& message, std::string_view field, double value, uint32_t* out) {
@@ -123,15 +122,15 @@ class Builder {
               const std::vector<std::string>& taken) {
     if (!is_identifier(id)) {
       bad_value(message, field,
-                {quoted(id) + " is no name", "1 to 32 letters, digits, - and _, as in \"n1\""});
+                {in_quotes(id) + " is no name", "1 to 32 letters, digits, - and _, as in \"n1\""});
     } else if (contains(taken, id)) {
-      report(message, field, -1, Point::kValue, cat(quoted(id), " is taken"),
+      report(message, field, -1, Point::kValue, cat(in_quotes(id), " is taken"),
              cat("already there: ", join(taken)));
     }
   }
   bool known_store(const Message& message, std::string_view field, const std::string& id) {
     if (contains(store_ids(), id)) return true;
-    report(message, field, -1, Point::kValue, cat("there is no store ", quoted(id)),
+    report(message, field, -1, Point::kValue, cat("there is no store ", in_quotes(id)),
            suggestion(id, "stores", store_ids()));
     return false;
   }
@@ -140,7 +139,7 @@ class Builder {
                   Selectors selectors) {
     const std::vector<std::string> ids = node_ids();
     if (contains(ids, id) || (selectors == Selectors::kYes && is_selector(id))) return true;
-    report(message, field, index, Point::kValue, cat("there is no node ", quoted(id)),
+    report(message, field, index, Point::kValue, cat("there is no node ", in_quotes(id)),
            cat(suggestion(id, "nodes", ids),
                selectors == Selectors::kYes ? cat(", ", kSelectors) : std::string()));
     return false;
@@ -159,9 +158,10 @@ class Builder {
     stem.remove_suffix(kFileSuffix.size());
     stem = stem.substr(stem.rfind('/') + 1);
     if (scenario.name() != stem) {
-      report(scenario, "name", -1, Point::kValue,
-             cat("name ", quoted(scenario.name()), " differs from the file's, ", quoted(stem)),
-             cat("rename the file, or write name: ", quoted(stem)));
+      report(
+          scenario, "name", -1, Point::kValue,
+          cat("name ", in_quotes(scenario.name()), " differs from the file's, ", in_quotes(stem)),
+          cat("rename the file, or write name: ", in_quotes(stem)));
     }
   }
 
@@ -195,11 +195,16 @@ class Builder {
     if (local.has_segment_size()) {
       uint64_t bytes = 0;
       if (take(local, "segment_size", parse_size(local.segment_size()), &bytes)) {
+        if (bytes == 0 || bytes > kMaxSegment) {
+          bad_value(local, "segment_size",
+                    {in_quotes(local.segment_size()) + " is no segment size", "1B to 1GiB"});
+        }
         (*options)["segment_size"] = cat(bytes);
       }
     }
     if (local.has_checksum()) {
-      (*options)["checksum"] = qksim::LocalStore::Checksum_Name(local.checksum());
+      (*options)["checksum"] =
+          local.checksum() == qksim::LocalStore::CRC32C ? "crc32c" : "murmur32";
     }
   }
 
@@ -212,11 +217,15 @@ class Builder {
     }
     if (sqlite.has_page_size()) {
       const uint32_t size = sqlite.page_size();
-      if (size < 512 || size > 65536 || (size & (size - 1)) != 0) {
+      if (size < 1024 || size > 65536 || (size & (size - 1)) != 0) {
         bad_value(sqlite, "page_size",
-                  {cat(size, " is not a page size"), "a power of two from 512 to 65536"});
+                  {cat(size, " is not a page size"), "a power of two from 1024 to 65536"});
       }
       (*options)["page_size"] = cat(size);
+    }
+    if (sqlite.has_checkpoint_frames()) {
+      at_least_one(sqlite, "checkpoint_frames", sqlite.checkpoint_frames());
+      (*options)["checkpoint_frames"] = cat(sqlite.checkpoint_frames());
     }
   }
 
@@ -230,7 +239,7 @@ class Builder {
     out.group = cluster.group();
     if (!is_identifier(cluster.group())) {
       bad_value(cluster, "group",
-                {quoted(cluster.group()) + " is no group", "1 to 32 letters, digits, - and _"});
+                {in_quotes(cluster.group()) + " is no group", "1 to 32 letters, digits, - and _"});
     }
     if (cluster.has_default_store()) known_store(cluster, "default_store", cluster.default_store());
     build_nodes(cluster);
@@ -239,13 +248,13 @@ class Builder {
              &out.election_timeout) &&
         out.election_timeout.low == 0) {
       bad_value(cluster, "election_timeout",
-                {quoted(cluster.election_timeout()) + " starts at 0", "more than 0"});
+                {in_quotes(cluster.election_timeout()) + " starts at 0", "more than 0"});
     }
     positive_duration(cluster, "heartbeat", cluster.heartbeat(), &out.heartbeat);
     if (out.heartbeat >= out.election_timeout.low) {
       bad_value(cluster, "heartbeat",
-                {quoted(cluster.heartbeat()) + " is not below the election timeout",
-                 cat("less than the lower end of ", quoted(cluster.election_timeout()))});
+                {in_quotes(cluster.heartbeat()) + " is not below the election timeout",
+                 cat("less than the lower end of ", in_quotes(cluster.election_timeout()))});
     }
     const qksim::Link& link = cluster.link();
     if (cluster.has_link()) {
@@ -312,14 +321,14 @@ class Builder {
       const absl::StatusOr<std::string> peer = families::canonical_peer(node.peer());
       if (!peer.ok() || peer->empty()) {
         bad_value(node, "peer",
-                  {quoted(node.peer()) + " is not a peer",
+                  {in_quotes(node.peer()) + " is not a peer",
                    "ip:port, optionally with :index and :role, as in \"127.0.0.1:8300:0:0\""});
       } else {
         out->peer = *peer;
       }
     }
     if (contains(peers, out->peer)) {
-      report(node, "peer", -1, Point::kValue, cat("peer ", quoted(out->peer), " is taken"),
+      report(node, "peer", -1, Point::kValue, cat("peer ", in_quotes(out->peer), " is taken"),
              cat("already there: ", join(peers)));
     }
     if (node.has_store()) {
@@ -351,7 +360,7 @@ class Builder {
     }
     if (stores_known && out.from == out.to) {
       report(migration, "to", -1, Point::kValue,
-             cat("the migration goes from ", quoted(out.from), " to itself"),
+             cat("the migration goes from ", in_quotes(out.from), " to itself"),
              cat("from and to differ; stores: ", join(store_ids())));
     }
     if (stores_known) migrate_nodes(migration, &out);
@@ -399,12 +408,12 @@ class Builder {
       const std::string& id = migration.node(i);
       if (!known_node(migration, "node", i, id, Selectors::kNo)) continue;
       if (contains(out->nodes, id)) {
-        report(migration, "node", i, Point::kValue, cat("node ", quoted(id), " is given twice"),
+        report(migration, "node", i, Point::kValue, cat("node ", in_quotes(id), " is given twice"),
                "each node once");
       } else if (store_of_[id] != out->from) {
         report(migration, "node", i, Point::kValue,
-               cat("node ", quoted(id), " is on store ", quoted(store_of_[id]), ", not on ",
-                   quoted(out->from)),
+               cat("node ", in_quotes(id), " is on store ", in_quotes(store_of_[id]), ", not on ",
+                   in_quotes(out->from)),
                "a migration moves nodes of its own source");
       }
       out->nodes.push_back(id);
@@ -417,7 +426,7 @@ class Builder {
     }
     if (moved.empty()) {
       report(migration, "from", -1, Point::kValue,
-             cat("no node is on store ", quoted(out->from), " when this migration starts"),
+             cat("no node is on store ", in_quotes(out->from), " when this migration starts"),
              "give nodes that store, or remove the migration");
     }
     for (const std::string& id : moved) {
@@ -440,7 +449,7 @@ class Builder {
       constexpr uint64_t kMaxValue = 1 << 20;
       if (size.high > kMaxValue) {
         bad_value(workload, "value_size",
-                  {quoted(workload.value_size()) + " is too large", "at most 1MiB"});
+                  {in_quotes(workload.value_size()) + " is too large", "at most 1MiB"});
       }
       out.value_size_low = static_cast<uint32_t>(std::min(size.low, kMaxValue));
       out.value_size_high = static_cast<uint32_t>(std::min(size.high, kMaxValue));
@@ -550,7 +559,7 @@ class Builder {
         if (!known_node(side, "node", index, nodes[i], Selectors::kYes)) continue;
         if (contains(seen, nodes[i])) {
           report(side, "node", index, Point::kValue,
-                 cat("node ", quoted(nodes[i]), " is in the partition twice"), "each node once");
+                 cat("node ", in_quotes(nodes[i]), " is in the partition twice"), "each node once");
         }
         seen.push_back(nodes[i]);
       }
@@ -612,7 +621,7 @@ class Builder {
     for (int i = 0; i < expect.violates_size(); ++i) {
       const std::string& id = expect.violates(i);
       if (id.starts_with("ora.") || id.starts_with("mig.")) continue;
-      report(expect, "violates", i, Point::kValue, cat(quoted(id), " is not an oracle's id"),
+      report(expect, "violates", i, Point::kValue, cat(in_quotes(id), " is not an oracle's id"),
              "with its prefix, as in \"ora.L1\" or \"mig.I7\"");
     }
     out.migrated.assign(expect.migrated().begin(), expect.migrated().end());
@@ -620,7 +629,7 @@ class Builder {
       const std::string& id = expect.migrated(i);
       if (!known_node(expect, "migrated", i, id, Selectors::kNo) || contains(migrated_, id))
         continue;
-      report(expect, "migrated", i, Point::kValue, cat("no migration moves node ", quoted(id)),
+      report(expect, "migrated", i, Point::kValue, cat("no migration moves node ", in_quotes(id)),
              cat("moved: ", migrated_.empty() ? std::string("none") : join(migrated_)));
     }
     out.min_committed = expect.min_committed();

@@ -36,8 +36,6 @@ constexpr Unit kSizeUnits[] = {
 constexpr uint64_t kMaxDuration = 1000ull * 3600 * sim::kSecond;
 constexpr uint64_t kMaxSize = 1ull << 40;
 
-std::string quoted(std::string_view text) { return cat("\"", text, "\""); }
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // All of `text` as an unsigned decimal number.
@@ -96,14 +94,14 @@ Parsed<Range> range_of(std::string_view text, std::string_view what, Parse parse
   const auto high = dots == std::string_view::npos ? low : parse(text.substr(dots + 2));
   if (!high.ok()) return high.complaint();
   if (low.value() > high.value()) {
-    return Complaint{cat(quoted(text), " is an empty ", what, " range"),
+    return Complaint{cat(in_quotes(text), " is an empty ", what, " range"),
                      "the lower end comes first, as in LOW..HIGH"};
   }
   return Range{low.value(), high.value()};
 }
 
 Complaint bad_trigger(std::string_view text) {
-  return {cat(quoted(text), " is not a trigger"), std::string(kTriggerHint)};
+  return {cat(in_quotes(text), " is not a trigger"), std::string(kTriggerHint)};
 }
 
 // "NODE:PHASE[#N][SUFFIX]"
@@ -127,8 +125,8 @@ Parsed<sim::Trigger> parse_phase_trigger(std::string_view text, size_t colon) {
   if (trigger.node.empty()) return bad_trigger(text);
   if (!known) {
     const std::string_view near = nearest(phase, names);
-    return Complaint{cat("there is no phase ", quoted(phase)),
-                     cat(near.empty() ? std::string() : cat("did you mean ", quoted(near), "? "),
+    return Complaint{cat("there is no phase ", in_quotes(phase)),
+                     cat(near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "),
                          "phases: ", join(names))};
   }
 
@@ -174,7 +172,7 @@ Parsed<sim::Trigger> parse_phase_trigger(std::string_view text, size_t colon) {
 Parsed<sim::Nanos> parse_duration(std::string_view text) {
   const std::optional<uint64_t> value = with_unit(text, kDurationUnits, kMaxDuration);
   if (value.has_value()) return static_cast<sim::Nanos>(*value);
-  return Complaint{cat(quoted(text), " is not a duration"), std::string(kDurationHint)};
+  return Complaint{cat(in_quotes(text), " is not a duration"), std::string(kDurationHint)};
 }
 
 Parsed<sim::DurationRange> parse_duration_range(std::string_view text) {
@@ -184,7 +182,7 @@ Parsed<sim::DurationRange> parse_duration_range(std::string_view text) {
 Parsed<uint64_t> parse_size(std::string_view text) {
   const std::optional<uint64_t> value = with_unit(text, kSizeUnits, kMaxSize);
   if (value.has_value()) return *value;
-  return Complaint{cat(quoted(text), " is not a size"), std::string(kSizeHint)};
+  return Complaint{cat(in_quotes(text), " is not a size"), std::string(kSizeHint)};
 }
 
 Parsed<SizeRange> parse_size_range(std::string_view text) {
@@ -234,8 +232,8 @@ Parsed<uint64_t> parse_seed(std::string_view text) {
   // from_chars takes no sign for an unsigned type, so "-1" ends here as well.
   if (error == std::errc() && end == digits.data() + digits.size() && !digits.empty()) return seed;
   return Complaint{error == std::errc::result_out_of_range
-                       ? cat(quoted(text), " is too large for a seed")
-                       : cat(quoted(text), " is not a seed"),
+                       ? cat(in_quotes(text), " is too large for a seed")
+                       : cat(in_quotes(text), " is not a seed"),
                    "0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\""};
 }
 
