@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -17,6 +18,19 @@ namespace qk::cli {
 enum class Colour : uint8_t { kAuto, kAlways, kNever };
 enum class Artifacts : uint8_t { kFail, kAlways, kNone };
 enum class ShortLog : uint8_t { kOff, kShort };
+
+// As --planted spells them.
+struct PlantedName {
+  std::string_view name;
+  sim::PlantedBug bug;
+};
+inline constexpr PlantedName kPlantedNames[] = {
+    {"ack-before-mirror", sim::PlantedBug::kAckBeforeMirror},
+    {"vote-not-synced", sim::PlantedBug::kVoteNotSynced},
+    {"import-marker-first", sim::PlantedBug::kImportMarkerFirst},
+};
+// "" for kNone.
+std::string_view planted_name(sim::PlantedBug bug);
 
 struct RunArguments {
   std::string scenario;          // file, or name of a built-in scenario

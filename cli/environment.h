@@ -1,0 +1,47 @@
+// What a verb may touch besides its arguments. main() fills it with the process; a test with its
+// own streams, directory and simulator.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "families/contract/family.h"
+#include "families/fs/file_system.h"
+#include "sim/cluster/run.h"
+
+namespace qk::cli {
+
+// What decides about colour, per stream. Absent variables are empty.
+struct Terminal {
+  std::string no_color;
+  std::string clicolor_force;
+  std::string term;
+  bool is_terminal = false;
+};
+
+struct Environment {
+  std::ostream* out = nullptr;  // results
+  std::ostream* err = nullptr;  // progress, logs, errors, hints
+  Terminal terminal_out;
+  Terminal terminal_err;
+  bool colour_out = false;  // set by dispatch()
+  bool colour_err = false;
+  families::FileSystem* fs = nullptr;
+  const families::Registry* registry = nullptr;
+  std::string directory;  // absolute; relative arguments start here
+  std::string build;      // "c0ffee12"
+  std::function<sim::RunResult(const sim::Plan&, const sim::RunOptions&)> run;
+  std::function<uint64_t()> random_seed;
+  std::function<int64_t()> wall_ms;  // for "60.0s sim in 1.4s" alone
+};
+
+// `path` as it is if absolute, else below the environment's directory; "." and ".." components
+// and doubled slashes are resolved as text, because FileSystem takes normalised paths.
+std::string absolute_path(const Environment& environment, const std::string& path);
+
+// "error: ..." on err, in the colour of errors.
+void print_error(const Environment& environment, const std::string& message);
+
+}  // namespace qk::cli

@@ -1,0 +1,50 @@
+#include "base/strings.h"
+#include "base/suggest.h"
+#include "cli/family_argument.h"
+#include "cli/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+std::string_view volatility_text(families::Volatility volatility) {
+  return volatility == families::Volatility::kDurable ? "durable"
+                                                      : "volatile: nothing survives a crash";
+}
+
+std::string padded(std::string_view text, size_t width) {
+  std::string out(text);
+  if (out.size() < width) out.append(width - out.size(), ' ');
+  return out;
+}
+
+void show(const families::FamilyDescriptor& family, std::ostream& out) {
+  out << "family   " << family.name << "\n"
+      << "format   " << family.format_version << "\n"
+      << "storage  " << volatility_text(family.volatility) << "\n"
+      << "root     " << join(family.root_names) << "\n";
+  for (const families::OptionDescriptor& option : family.options) {
+    out << "option   " << padded(option.name, 20) << " default " << option.default_value
+        << ", allowed: " << option.allowed << "\n";
+  }
+  for (const std::string& refusal : family.refusals) {
+    out << "refuses  " << refusal << "\n";
+  }
+}
+
+}  // namespace
+
+ExitCode families_command(const FamiliesArguments& arguments, const Environment& environment) {
+  if (!arguments.show.empty()) {
+    const families::FamilyDescriptor* family = nullptr;
+    const ExitCode code = find_family(environment, arguments.show, "families show", &family);
+    if (family != nullptr) show(*family, *environment.out);
+    return code;
+  }
+  for (const families::FamilyDescriptor& family : environment.registry->all()) {
+    *environment.out << padded(family.name, 10) << " format " << padded(family.format_version, 8)
+                     << " " << volatility_text(family.volatility) << "\n";
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace qk::cli

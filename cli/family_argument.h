@@ -1,0 +1,17 @@
+// A family named on the command line.
+#pragma once
+
+#include <string_view>
+
+#include "cli/environment.h"
+#include "cli/exit_codes.h"
+
+namespace qk::cli {
+
+// Sets `family` and returns kOk; or prints what is wrong with `name`, what is allowed and the
+// nearest match, and returns kUnavailable for a family that exists but not in this build, else
+// kUsage. `where` says which argument it was: "--family".
+ExitCode find_family(const Environment& environment, std::string_view name, std::string_view where,
+                     const families::FamilyDescriptor** family);
+
+}  // namespace qk::cli

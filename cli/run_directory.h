@@ -1,0 +1,39 @@
+// The directory that a run leaves: what a person needs to look at it again.
+//
+//   scenario.txtpb  the effective scenario      report.txt   what the run printed
+//   trace.txt       the trace as text           timeline.dot, timeline.svg   the picture
+//
+// .qksim/runs/<id>/ is named by a hash over effective scenario, seed, options and build, so
+// repeating a run reuses its directory; `latest` and `last-failed` beside it are symbolic links.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "cli/environment.h"
+#include "cli/run_report.h"
+#include "sim/cluster/plan.h"
+
+namespace qk::cli {
+
+// Eight hex digits.
+std::string run_id(const RunReport& report, uint64_t scenario_hash);
+
+struct RunDirectory {
+  std::string path;                // absolute
+  std::string shown;               // as messages name it, with a '/' at its end
+  std::vector<std::string> files;  // in the order they were written
+};
+
+// Where the run's directory goes: --out, which must not exist or be empty (FailedPrecondition
+// otherwise), or .qksim/runs/<id>. Writes nothing.
+absl::StatusOr<RunDirectory> plan_run_directory(const RunReport& report, uint64_t scenario_hash,
+                                                const Environment& environment);
+
+// Writes all files, in a directory of .qksim/runs over an earlier one, and then moves the links.
+absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
+                                 const std::string& effective, const Environment& environment,
+                                 RunDirectory* directory);
+
+}  // namespace qk::cli

@@ -1,0 +1,27 @@
+// The verbs. Each takes its arguments and its environment, prints, and returns its exit code.
+#pragma once
+
+#include "cli/arguments.h"
+#include "cli/environment.h"
+#include "cli/exit_codes.h"
+
+namespace qk::cli {
+
+ExitCode run_command(const RunArguments& arguments, const Environment& environment);
+
+ExitCode families_command(const FamiliesArguments& arguments, const Environment& environment);
+
+ExitCode scenarios_list(const ScenariosListArguments& arguments, const Environment& environment);
+ExitCode scenarios_show(const ScenariosShowArguments& arguments, const Environment& environment);
+ExitCode scenarios_validate(const ScenariosValidateArguments& arguments,
+                            const Environment& environment);
+
+ExitCode version_command(const Environment& environment);
+
+// Parses `words` (without the program's name) and runs what they ask for.
+ExitCode dispatch(const std::vector<std::string>& words, Environment environment);
+
+// Whether to colour a stream: --color, then NO_COLOR, then CLICOLOR_FORCE, then the terminal.
+bool use_colour(Colour colour, const Terminal& terminal);
+
+}  // namespace qk::cli
