@@ -12,5 +12,6 @@ pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)     # CRC-32C
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash) # trace chain, page hashes
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive) # unpacks initial directories
+pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat)         # tests parse the SVG
 
 find_library(MURMURHASH_LIBRARY murmurhash REQUIRED)          # braft's older entry checksum

@@ -313,10 +313,28 @@ class KeyHistory {
                                       : quote(value(state));
     }
     const Item& of = item(event.op);
-    return {event.position, of.number,
-            cat("an answer that some order of the operations explains; before those in flight the ",
-                counter_ ? std::string("counter") : cat("key ", of.command().key), " held ", held),
+    std::string expected = cat("an answer that some order of the operations explains; the ",
+                               counter_ ? std::string("counter") : cat("key ", of.command().key),
+                               " may have held ", held);
+    if (const Item* last = last_change_before(of)) {
+      expected += cat("; last change before it was invoked: ",
+                      describe(last->command(), last->operation->response));
+    }
+    return {event.position, of.number, std::move(expected),
             describe(of.command(), of.operation->response)};
+  }
+
+  const Item* last_change_before(const Item& of) const {
+    const Item* last = nullptr;
+    for (const Item& other : operations_) {
+      if (!other.answered() || *other.operation->answered > of.operation->invoked ||
+          other.command().kind == CommandKind::kRead ||
+          other.operation->response.status != ResponseStatus::kOk) {
+        continue;
+      }
+      if (!last || *other.operation->answered > *last->operation->answered) last = &other;
+    }
+    return last;
   }
 
   bool counter_;

@@ -17,12 +17,6 @@
 
 namespace qk::sim {
 
-enum class Verdict : uint8_t {
-  kPass,
-  kViolation,
-  kInconclusive,  // nothing was violated, but the run did not show what the scenario asks for
-};
-
 // An invariant that did not hold. Oracle ids are prefixed: "ora.L1", "mig.I7".
 struct Violation {
   std::string oracle;

@@ -17,6 +17,12 @@ namespace qk::sim {
 
 using NodeId = uint16_t;  // 1-based, in scenario order; 0 is the simulator itself
 
+// How a run ended; values of the "verdict" argument of run.end.
+enum class Verdict : uint8_t {
+  kPass,
+  kViolation,
+  kInconclusive,  // nothing was violated, but the run did not show what the scenario asks for
+};
 // Values of the "role" argument.
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 // Values of the "op" argument of store.*.
@@ -68,7 +74,7 @@ inline constexpr size_t kMaxArgs = 6;
 //
 // X(identifier, name, mark, arguments...)
 #define QK_EVENT_KINDS(X)                                                                          \
-  /* The run. verdict as in sim::Verdict. Node 0. */                                               \
+  /* The run is over. verdict: a Verdict. Node 0. */                                               \
   X(kRunEnd, "run.end", true, {"verdict", ArgForm::kNumber}, {"committed", ArgForm::kNumber})      \
   /* An invariant did not hold on the node (0: of the whole cluster). Text: the oracle's id and    \
      name. "oracle" is the XXH3 of that text's id. */                                              \

@@ -1,0 +1,217 @@
+// Each oracle of migration passes a legal history and fails a minimal illegal one: M1, M2, M3.
+#include <catch2/catch.hpp>
+
+#include "sim/check/test_support.h"
+
+namespace qk::sim {
+namespace {
+
+using Phase = MigrationPhase;
+using families::Mutation;
+
+// Node 0 with entries [1, 5], on its way through the phases.
+struct Migration : Watched {
+  StateImage now = state_of(1, entries(1, 5), {3, "10.0.0.1:1:0:0"});
+  uint64_t ids = 0;
+
+  Migration() {
+    checker.seed(0, now);
+    checker.set_fresh_mutations(2);
+  }
+  std::string go(Phase phase, Side authority = Side::kA, uint64_t generation = 1,
+                 bool durable = true) {
+    checker.phase_changed(0, {phase, generation, authority}, durable);
+    return reported();
+  }
+  std::string resume(Phase phase, Side authority = Side::kA, uint64_t generation = 1) {
+    checker.phase_resumed(0, {phase, generation, authority});
+    return reported();
+  }
+  std::string serve(Side side, uint64_t generation = 1) {
+    checker.served(0, side, generation);
+    return reported();
+  }
+  void append() {
+    const int64_t next = now.last + 1;
+    checker.mutation_issued(0, ++ids, Mutation::append(entries(next, next)));
+    checker.mutation_acked(0, ids, 1);
+    now = state_of(1, entries(1, next), now.hard_state);
+  }
+  std::string cut(const StateImage& b) {
+    checker.cut_validated(0, 1, now, b);
+    return reported();
+  }
+  std::string fence(const StateImage& b) {
+    checker.fenced(0, 1, now, b);
+    return reported();
+  }
+  void reach_dual() {
+    for (const Phase phase :
+         {Phase::kExporting, Phase::kBootstrapping, Phase::kValidated, Phase::kDualWrite}) {
+      REQUIRE(go(phase) == "");
+    }
+  }
+  void reach_validated_cut() {
+    reach_dual();
+    REQUIRE(cut(now) == "");
+    REQUIRE(go(Phase::kCutoverValidated) == "");
+  }
+  void reach_cut_over() {
+    reach_validated_cut();
+    REQUIRE(fence(now) == "");
+    REQUIRE(go(Phase::kCutOver, Side::kB) == "");
+  }
+};
+
+TEST_CASE("a node answers from its durable authority alone") {
+  Migration run;
+  REQUIRE(run.serve(Side::kA, 0) == "");
+  REQUIRE(run.serve(Side::kB, 0) == "ora.M1");
+  run.reach_validated_cut();
+  REQUIRE(run.serve(Side::kA) == "");
+  REQUIRE(run.serve(Side::kB) == "ora.M1");
+  REQUIRE(run.serve(Side::kA, 0) == "ora.M1");
+  run.fence(run.now);
+  run.go(Phase::kCutOver, Side::kB);
+  REQUIRE(run.serve(Side::kB) == "");
+  REQUIRE(run.serve(Side::kA) == "ora.M1");
+  run.go(Phase::kRolledBack, Side::kA);
+  REQUIRE(run.serve(Side::kA) == "");
+  REQUIRE(run.serve(Side::kB) == "ora.M1");
+}
+
+TEST_CASE("a whole migration, a rollback, and another one follow the automaton") {
+  Migration run;
+  run.reach_dual();
+  REQUIRE(run.go(Phase::kRolledBack) == "");
+  REQUIRE(run.go(Phase::kExporting, Side::kA, 2) == "");
+  REQUIRE(run.go(Phase::kExporting, Side::kA, 2) == "");
+  REQUIRE(run.go(Phase::kBootstrapping, Side::kA, 2) == "");
+  REQUIRE(run.go(Phase::kExporting, Side::kA, 2) == "");
+}
+
+TEST_CASE("phases that skip, go back, or name the wrong side or generation are M2") {
+  Migration run;
+  REQUIRE(run.go(Phase::kBootstrapping) == "ora.M2");
+
+  Migration generation;
+  REQUIRE(generation.go(Phase::kExporting, Side::kA, 0) == "ora.M2");
+  REQUIRE(generation.go(Phase::kBootstrapping, Side::kA, 1) == "ora.M2");
+
+  Migration side;
+  REQUIRE(side.go(Phase::kExporting, Side::kB) == "ora.M2");
+
+  Migration accepted;
+  accepted.reach_cut_over();
+  REQUIRE(accepted.go(Phase::kAccepted, Side::kB) == "");
+  REQUIRE(accepted.go(Phase::kRolledBack, Side::kA) == "ora.M2");
+
+  Migration stays_on_b;
+  stays_on_b.reach_cut_over();
+  REQUIRE(stays_on_b.go(Phase::kRolledBack, Side::kB) == "ora.M2");
+}
+
+TEST_CASE("a phase that is relied on before it is durable is M2") {
+  Migration run;
+  REQUIRE(run.go(Phase::kExporting, Side::kA, 1, false) == "ora.M2");
+}
+
+TEST_CASE("a restart resumes the last durable phase, or the one being written") {
+  Migration run;
+  REQUIRE(run.resume(Phase::kIdle, Side::kA, 0) == "");
+  run.reach_dual();
+  REQUIRE(run.resume(Phase::kDualWrite) == "");
+  REQUIRE(run.resume(Phase::kRolledBack) == "");
+  REQUIRE(run.resume(Phase::kDualWrite) == "ora.M2");
+
+  Migration forgets;
+  forgets.reach_dual();
+  REQUIRE(forgets.resume(Phase::kValidated) == "ora.M2");
+
+  Migration idle;
+  idle.reach_dual();
+  REQUIRE(idle.resume(Phase::kIdle, Side::kA, 0) == "ora.M2");
+}
+
+TEST_CASE("cut-over with a fresh validated cut and an equal fence is legal") {
+  Migration run;
+  run.reach_validated_cut();
+  run.append();
+  run.append();
+  REQUIRE(run.fence(run.now) == "");
+  REQUIRE(run.go(Phase::kCutOver, Side::kB) == "");
+  REQUIRE(run.go(Phase::kAccepted, Side::kB) == "");
+  REQUIRE(run.go(Phase::kRetired, Side::kB) == "");
+  // The next migration starts from the family that was B.
+  REQUIRE(run.go(Phase::kExporting, Side::kA, 2) == "");
+}
+
+TEST_CASE("cut-over without a cut, with a stale one, or after a restart is M3") {
+  SECTION("none") {
+    Migration run;
+    run.reach_dual();
+    run.go(Phase::kCutoverValidated);
+    run.fence(run.now);
+    REQUIRE(run.go(Phase::kCutOver, Side::kB) == "ora.M3");
+  }
+  SECTION("stale") {
+    Migration run;
+    run.reach_validated_cut();
+    for (int i = 0; i < 3; ++i) run.append();
+    run.fence(run.now);
+    REQUIRE(run.go(Phase::kCutOver, Side::kB) == "ora.M3");
+  }
+  SECTION("before a restart") {
+    Migration run;
+    run.reach_validated_cut();
+    REQUIRE(run.resume(Phase::kCutoverValidated) == "");
+    run.fence(run.now);
+    REQUIRE(run.go(Phase::kCutOver, Side::kB) == "ora.M3");
+  }
+  SECTION("the restart that finds the record written is not between") {
+    Migration run;
+    run.reach_validated_cut();
+    REQUIRE(run.resume(Phase::kCutOver, Side::kB) == "");
+  }
+  SECTION("a restart that finds a cut-over without a cut") {
+    Migration run;
+    run.reach_dual();
+    run.go(Phase::kCutoverValidated);
+    REQUIRE(run.resume(Phase::kCutOver, Side::kB) == "ora.M3");
+  }
+}
+
+TEST_CASE("a cut at which the sides differ, or lack something acked, is M3") {
+  Migration run;
+  run.reach_dual();
+  const StateImage before = run.now;
+  run.append();
+  REQUIRE(run.cut(before) == "ora.M3");
+  run.checker.cut_validated(0, 1, before, before);
+  REQUIRE(run.reported() == "ora.M3");
+  run.checker.mutation_issued(0, 100, Mutation::append(entries(7, 7)));
+  REQUIRE(run.cut(run.now) == "ora.M3");  // no barrier
+  run.checker.mutation_acked(0, 100, 1);
+  REQUIRE(run.cut(state_of(1, entries(1, 7), run.now.hard_state)) == "ora.M3");
+}
+
+TEST_CASE("a fence that is missing, unequal or overtaken is M3") {
+  Migration missing;
+  missing.reach_validated_cut();
+  REQUIRE(missing.go(Phase::kCutOver, Side::kB) == "ora.M3");
+
+  Migration unequal;
+  unequal.reach_validated_cut();
+  const StateImage before = unequal.now;
+  unequal.append();
+  REQUIRE(unequal.fence(before) == "ora.M3");
+
+  Migration overtaken;
+  overtaken.reach_validated_cut();
+  overtaken.fence(overtaken.now);
+  overtaken.append();
+  REQUIRE(overtaken.go(Phase::kCutOver, Side::kB) == "ora.M3");
+}
+
+}  // namespace
+}  // namespace qk::sim
