@@ -5,9 +5,8 @@
 #include <catch2/catch.hpp>
 
 #include "families/fs/file_util.h"
-#include "families/fs/posix_file_system.h"
-#include "families/fs/temp_directory.h"
 #include "families/local/testdata/fault_file_system.h"
+#include "families/local/testdata/scratch_disk.h"
 
 namespace qk::families {
 namespace {
@@ -28,14 +27,15 @@ class Bench {
     REQUIRE(family.ok());
     return *std::move(family);
   }
-  std::string root() { return join_path(directory_.path(), "node/local"); }
+  std::string root() { return join_path(disk_.path(), "node/local"); }
   std::string path(std::string_view name) { return join_path(root(), name); }
 
-  PosixFileSystem fs;
-  FaultFileSystem fault{&fs};
-
  private:
-  TempDirectory directory_;
+  ScratchDisk disk_;
+
+ public:
+  FileSystem& fs = disk_.fs();
+  FaultFileSystem fault{&fs};
 };
 
 std::vector<LogEntry> entries(int64_t from, int64_t to) {

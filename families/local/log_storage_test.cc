@@ -9,8 +9,7 @@
 
 #include "base/bytes.h"
 #include "families/fs/file_util.h"
-#include "families/fs/posix_file_system.h"
-#include "families/fs/temp_directory.h"
+#include "families/local/testdata/scratch_disk.h"
 
 namespace qk::families::local {
 namespace {
@@ -27,7 +26,7 @@ class Bench {
     reopen();
   }
 
-  const std::string& path() const { return directory_.path(); }
+  const std::string& path() const { return disk_.path(); }
   SegmentLogStorage& log() { return *log_; }
 
   absl::Status try_reopen() {
@@ -58,10 +57,13 @@ class Bench {
     REQUIRE(write_file(fs, join_path(path(), name), bytes).ok());
   }
 
-  PosixFileSystem fs;
+ private:
+  ScratchDisk disk_;
+
+ public:
+  FileSystem& fs = disk_.fs();
 
  private:
-  TempDirectory directory_;
   LogOptions options_;
   FailStop fail_stop_;
   std::unique_ptr<SegmentLogStorage> log_;
