@@ -94,6 +94,9 @@ class Controller {
   const NodeDriver& node_driver() const { return *driver_; }
   const Manifest& manifest() const { return manifest_; }
   Phase phase() const { return manifest_.phase; }
+  // What the last finished export of this process wrote, and where.
+  const std::optional<image::ImageTotals>& exported() const { return exported_; }
+  std::string image_file() const { return image_path(); }
   // The open families; B is null unless it is open. For reading.
   families::Family* family(Side side) { return side == Side::kA ? a_.get() : b_.get(); }
 

@@ -72,10 +72,10 @@ void Checker::dual_opened(int node, const families::HardState& a, const families
   dual_.opened(node, a, b);
 }
 
-void Checker::recovered(int node, Role role, const StateImage& state) {
+void Checker::recovered(int node, Standing standing, const StateImage& state) {
   Node& of = nodes_[static_cast<size_t>(node)];
   GhostState& ghost = ghosts_[static_cast<size_t>(node)];
-  if (role == Role::kMirror) {
+  if (standing == Standing::kMirror) {
     QK_CHECK(of.authority_recovered);
     of.authority_recovered = false;
     dual_.mirror_recovered(node, ghost.acked(), state);
@@ -96,6 +96,15 @@ void Checker::opened_absent(int node) {
                cat("an instance with log [", acked.first, ", ", acked.last, "], ",
                    describe(acked.hard_state), ", ", describe(acked.snapshot)),
                "no instance");
+}
+
+void Checker::start_failed(int node, std::string_view error) const {
+  sink_.report("ora.L9", node, 0, "the node starts from what the crash left", std::string(error));
+}
+
+void Checker::damaged_image_judged(int node, bool refused, std::string_view damage) const {
+  if (refused) return;
+  sink_.report("ora.I3", node, 0, cat("an image with ", damage, " is refused"), "it was accepted");
 }
 
 void Checker::durable_probe(int node, Side side, const StateImage& durable) {

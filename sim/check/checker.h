@@ -33,7 +33,7 @@
 
 namespace qk::sim {
 
-enum class Role : uint8_t { kAuthority, kMirror };
+enum class Standing : uint8_t { kAuthority, kMirror };
 
 class Checker {
  public:
@@ -47,7 +47,7 @@ class Checker {
   // how many mutations may be acked between a validated cut and cut-over.
   void set_fresh_mutations(uint64_t most) { migration_.set_fresh_mutations(most); }
 
-  // --- Storage: L1 L2 L5 L13, D1 D3 D4 ---------------------------------------------------------
+  // --- Storage: L1 L2 L5 L9 L13, D1 D3 D4 ---------------------------------------------------------
 
   // What the node starts with, before the first event: a fresh image, or its initial directory's.
   void seed(int node, const StateImage& state);
@@ -64,16 +64,19 @@ class Checker {
   void dual_opened(int node, const families::HardState& a, const families::HardState& b);
   // After each open that follows a crash or stop, and after reconciliation, before serving: the
   // authority first, then, in a dual phase, the mirror. The ghost adopts the authority's state.
-  void recovered(int node, Role role, const StateImage& state);
+  void recovered(int node, Standing standing, const StateImage& state);
   // Instead of recovered(kAuthority): the family says that there is no instance.
   void opened_absent(int node);
+  // Instead of recovered(kAuthority): the start failed with this error. ora.L9: no family of this
+  // build declares refusals that the crash levels of a run can produce.
+  void start_failed(int node, std::string_view error) const;
   // What a copy of the side's disk, with everything unsynced dropped, recovers to right now. Any
   // instant is legal; after an ack is the interesting one. Sides that owe nothing are ignored.
   void durable_probe(int node, Side side, const StateImage& durable);
   // mutation_acked() must have been called: probes both sides.
   void dual_ack(int node, const StateImage& a, const StateImage& b);
 
-  // --- Images and imports: I1 L14 --------------------------------------------------------------
+  // --- Images and imports: I1 I3 L14 --------------------------------------------------------------
 
   void exported(int node, const StateImage& logical, std::string_view content_digest) {
     image_.exported(node, logical, content_digest);
@@ -82,6 +85,9 @@ class Checker {
                      const StateImage& image) {
     import_.import_opened(node, open, found, image);
   }
+
+  // A copy of an exported image was damaged and then verified: ora.I3, it must be refused.
+  void damaged_image_judged(int node, bool refused, std::string_view damage) const;
 
   // --- Migration: M1 M2 M3 ---------------------------------------------------------------------
 

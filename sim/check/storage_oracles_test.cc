@@ -21,7 +21,7 @@ struct Acked : Watched {
   Acked() { checker.seed(0, start); }
 
   std::string recover(const StateImage& state) {
-    checker.recovered(0, Role::kAuthority, state);
+    checker.recovered(0, Standing::kAuthority, state);
     return reported();
   }
   // What a probe of the disk says, with everything as it is.
@@ -204,7 +204,7 @@ TEST_CASE("an instance that acked anything does not open as fresh, or as absent"
   REQUIRE(run.reported() == "ora.L13");
   // A fresh one may.
   run.checker.seed(1, StateImage{});
-  run.checker.recovered(1, Role::kAuthority, StateImage{});
+  run.checker.recovered(1, Standing::kAuthority, StateImage{});
   run.checker.opened_absent(1);
   REQUIRE(run.reported() == "");
   run.checker.mutation_issued(1, 1, Mutation::save_meta({2, ""}));
@@ -290,15 +290,15 @@ TEST_CASE("a side that is no mirror yet owes nothing") {
 
 TEST_CASE("after a crash in a dual phase both families are equal") {
   Dual run;
-  run.checker.recovered(0, Role::kAuthority, run.start);
-  run.checker.recovered(0, Role::kMirror, run.start);
+  run.checker.recovered(0, Standing::kAuthority, run.start);
+  run.checker.recovered(0, Standing::kMirror, run.start);
   REQUIRE(run.reported() == "");
-  run.checker.recovered(0, Role::kAuthority, run.start);
-  run.checker.recovered(0, Role::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
+  run.checker.recovered(0, Standing::kAuthority, run.start);
+  run.checker.recovered(0, Standing::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
   REQUIRE(run.reported() == "ora.D3");
   // Equal, but both without something acked, is no reconciliation either.
-  run.checker.recovered(0, Role::kAuthority, state_of(1, entries(1, 4), {3, kVoteA}));
-  run.checker.recovered(0, Role::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
+  run.checker.recovered(0, Standing::kAuthority, state_of(1, entries(1, 4), {3, kVoteA}));
+  run.checker.recovered(0, Standing::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
   REQUIRE(run.reported() == "ora.L1");
 }
 

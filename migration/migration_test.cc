@@ -1,0 +1,468 @@
+// Manifest, intent journal, reconciliation and cluster guard, each against damage of its own files.
+#include <stdlib.h>
+
+#include <catch2/catch.hpp>
+
+#include "families/builtin.h"
+#include "families/fs/file_util.h"
+#include "families/fs/posix_file_system.h"
+#include "migration/cluster_guard.h"
+#include "migration/controller.h"
+#include "migration/fence.h"
+#include "migration/reconcile.h"
+
+namespace qk::migration {
+namespace {
+
+using families::Family;
+using families::HardState;
+using families::LogEntry;
+using families::Mutation;
+
+class TempDir {
+ public:
+  TempDir() {
+    char name[] = "/tmp/qksim-migration-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    path_ = name;
+  }
+  ~TempDir() { CHECK(families::remove_tree(fs_, path_).ok()); }
+
+  families::FileSystem& fs() { return fs_; }
+  std::string path(std::string_view name) const { return families::join_path(path_, name); }
+
+  void flip_byte(std::string_view name, uint64_t offset) {
+    auto file = fs_.open(path(name), {});
+    REQUIRE(file.ok());
+    char byte = 0;
+    REQUIRE((*file)->read_at(offset, {&byte, 1}).value() == 1);
+    byte ^= 1;
+    REQUIRE((*file)->write_at(offset, {&byte, 1}).ok());
+  }
+
+ private:
+  families::PosixFileSystem fs_;
+  std::string path_;
+};
+
+Manifest sample(uint64_t generation) {
+  Manifest manifest;
+  manifest.group_id = "g";
+  manifest.peer_id = "127.0.0.1:8100:0:0";
+  manifest.lineage = "abc";
+  manifest.generation = generation;
+  manifest.phase = Phase::kDualWrite;
+  manifest.authoritative = Side::kB;
+  manifest.a = {
+      "local", "/n/local", {{"segment_size", "1MiB"}}, "i1", image::InstanceState::kCurrent};
+  manifest.b = {"sqlite", "/n/sqlite-g1", {}, "i2", image::InstanceState::kCatchingUp};
+  CutRecord cut;
+  cut.seq = 17;
+  cut.last_index = 12;
+  cut.digest[5] = 9;
+  cut.proof_kind = "full";
+  cut.time_ns = 5;
+  manifest.export_cut = cut;
+  manifest.cutover_cut = cut;
+  manifest.reason = "why";
+  return manifest;
+}
+
+TEST_CASE("a manifest comes back as it was saved, and the newest wins") {
+  TempDir dir;
+  {
+    ManifestStore store(&dir.fs(), dir.path("migration"));
+    CHECK_FALSE(store.load().value().has_value());
+    for (uint64_t g = 1; g <= 5; ++g) REQUIRE(store.save(sample(g)).ok());
+  }
+  ManifestStore store(&dir.fs(), dir.path("migration"));
+  const auto loaded = store.load();
+  REQUIRE(loaded.ok());
+  REQUIRE(loaded->has_value());
+  CHECK(**loaded == sample(5));
+  REQUIRE(store.save(sample(6)).ok());
+  CHECK(**store.load() == sample(6));
+}
+
+TEST_CASE("a damaged slot leaves the manifest before it; two damaged slots are never idle") {
+  TempDir dir;
+  ManifestStore store(&dir.fs(), dir.path("migration"));
+  REQUIRE(store.save(sample(1)).ok());  // slot 0
+  REQUIRE(store.save(sample(2)).ok());  // slot 1
+  dir.flip_byte("migration/manifest-1", 30);
+  CHECK(**store.load() == sample(1));
+  // The next save must not overwrite the only valid slot.
+  REQUIRE(store.save(sample(3)).ok());
+  CHECK(**store.load() == sample(3));
+  dir.flip_byte("migration/manifest-0", 30);
+  CHECK(**store.load() == sample(3));
+  dir.flip_byte("migration/manifest-1", 30);
+  CHECK(store.load().status().code() == absl::StatusCode::kDataLoss);
+}
+
+TEST_CASE("every flipped byte of a manifest slot is noticed") {
+  TempDir dir;
+  ManifestStore store(&dir.fs(), dir.path("migration"));
+  REQUIRE(store.save(sample(1)).ok());
+  const uint64_t size = dir.fs().stat(dir.path("migration/manifest-0"))->size;
+  for (uint64_t offset = 0; offset < size; ++offset) {
+    dir.flip_byte("migration/manifest-0", offset);
+    INFO("offset " << offset);
+    CHECK(store.load().status().code() == absl::StatusCode::kDataLoss);
+    dir.flip_byte("migration/manifest-0", offset);
+  }
+  CHECK(**store.load() == sample(1));
+}
+
+TEST_CASE("the phase automaton allows the edges of the transition table and no other") {
+  const auto legal = [](Phase from, Phase to) { return is_legal_transition(from, to); };
+  CHECK(legal(Phase::kIdle, Phase::kExporting));
+  CHECK(legal(Phase::kValidated, Phase::kExporting));
+  CHECK(legal(Phase::kCutoverValidated, Phase::kDualWrite));
+  CHECK(legal(Phase::kCutOver, Phase::kAccepted));
+  CHECK(legal(Phase::kDualWrite, Phase::kRolledBack));
+  CHECK_FALSE(legal(Phase::kIdle, Phase::kDualWrite));
+  CHECK_FALSE(legal(Phase::kDualWrite, Phase::kCutOver));
+  CHECK_FALSE(legal(Phase::kDualWrite, Phase::kExporting));
+  CHECK_FALSE(legal(Phase::kAccepted, Phase::kRolledBack));
+  CHECK_FALSE(legal(Phase::kCutOver, Phase::kRolledBack));  // RB2 is not in this build
+  CHECK_FALSE(legal(Phase::kIdle, Phase::kRolledBack));
+}
+
+Intent sample_intent(uint64_t seq) {
+  Intent intent;
+  intent.seq = seq;
+  intent.operation = families::Operation::kAppend;
+  intent.primary_instance = "p";
+  intent.mirror_instance = "m";
+  intent.entries = {{3, 77}, {4, 78}};
+  intent.pre_first = 2;
+  intent.pre_last = 9;
+  intent.pre_hard_state = {4, "127.0.0.1:8100:0:0"};
+  intent.pre_snapshot = families::SnapshotMeta{5, 2, {"a"}, {"b"}};
+  return intent;
+}
+
+TEST_CASE("the journal keeps the newest record of each lane; a torn one never began") {
+  TempDir dir;
+  {
+    auto journal = IntentJournal::open(&dir.fs(), dir.path("migration"));
+    REQUIRE(journal.ok());
+    for (uint64_t seq = 1; seq <= 4; ++seq) REQUIRE((*journal)->write(sample_intent(seq)).ok());
+  }
+  {
+    auto journal = IntentJournal::open(&dir.fs(), dir.path("migration"));
+    REQUIRE(journal.ok());
+    CHECK((*journal)->newest(families::Lane::kLog) == sample_intent(4));
+    CHECK_FALSE((*journal)->newest(families::Lane::kMeta).has_value());
+  }
+  dir.flip_byte("migration/journal-log", 64 * 1024 + 20);  // record 4 is in the second slot
+  {
+    auto journal = IntentJournal::open(&dir.fs(), dir.path("migration"));
+    REQUIRE(journal.ok());
+    CHECK((*journal)->newest(families::Lane::kLog) == sample_intent(3));
+    // The next record goes to the damaged slot, not over the valid one.
+    REQUIRE((*journal)->write(sample_intent(5)).ok());
+    dir.flip_byte("migration/journal-log", 64 * 1024 + 20);
+  }
+  auto journal = IntentJournal::open(&dir.fs(), dir.path("migration"));
+  REQUIRE(journal.ok());
+  CHECK((*journal)->newest(families::Lane::kLog) == sample_intent(3));
+  REQUIRE(IntentJournal::remove(&dir.fs(), dir.path("migration")).ok());
+  CHECK(dir.fs().list(dir.path("migration"))->empty());
+}
+
+// A local primary and a sqlite mirror with equal state: term 2, entries 1..3, snapshot at 2.
+struct Pair {
+  TempDir dir;
+  families::Registry registry = families::builtin_families();
+  std::unique_ptr<Family> primary = make("local");
+  std::unique_ptr<Family> mirror = make("sqlite");
+  std::unique_ptr<IntentJournal> journal =
+      IntentJournal::open(&dir.fs(), dir.path("migration")).value();
+
+  std::unique_ptr<Family> make(std::string_view name) {
+    families::OpenRequest request;
+    request.fs = &dir.fs();
+    request.root = dir.path(name);
+    request.create = true;
+    auto family = families::open_family(registry, name, request);
+    INFO(family.status());
+    REQUIRE(family.ok());
+    Family& f = **family;
+    REQUIRE(f.meta().save({2, ""}).ok());
+    REQUIRE(f.log().append(std::vector<LogEntry>{entry(1), entry(2), entry(3)}).ok());
+    publish(f, 2);
+    return std::move(*family);
+  }
+
+  static LogEntry entry(int64_t index) {
+    LogEntry e;
+    e.index = index;
+    e.term = 2;
+    e.payload = cat("payload ", index);
+    return e;
+  }
+
+  static void publish(Family& family, int64_t index) {
+    auto writer = family.snapshot().create();
+    REQUIRE(writer.ok());
+    REQUIRE((*writer)->create_file("a/b").value()->write_at(0, cat("at ", index)).ok());
+    REQUIRE((*writer)->add_file("a/b", {}).ok());
+    REQUIRE((*writer)->save_meta({index, 2, {"127.0.0.1:8100:0:0"}, {}}).ok());
+    REQUIRE(family.snapshot().publish(std::move(*writer)).ok());
+  }
+
+  // The record that the dual driver writes before `mutation`.
+  void intend(Mutation mutation) {
+    Intent intent;
+    intent.seq = 1;
+    intent.operation = mutation.operation;
+    intent.primary_instance = "p";
+    intent.mirror_instance = "m";
+    for (const LogEntry& e : mutation.entries) intent.entries.push_back(mark_of(e));
+    intent.index = mutation.index;
+    intent.hard_state = mutation.hard_state;
+    intent.pre_first = primary->log().first_index();
+    intent.pre_last = primary->log().last_index();
+    intent.pre_hard_state = primary->meta().hard_state();
+    intent.pre_snapshot = primary->snapshot().current();
+    if (mutation.operation == families::Operation::kPublish) {
+      intent.snapshot = {3, 2, {"127.0.0.1:8100:0:0"}, {}};
+    }
+    REQUIRE(journal->write(intent).ok());
+  }
+
+  absl::StatusOr<ReconcileReport> run() { return reconcile(*journal, *primary, "p", *mirror, "m"); }
+
+  void check_equal() {
+    const auto report = image::compare(*primary, *mirror, 1);
+    INFO(image::to_text(report));
+    CHECK(report.equal);
+  }
+};
+
+TEST_CASE("an append that reached the primary alone is completed on the mirror") {
+  Pair pair;
+  const std::vector<LogEntry> batch = {Pair::entry(4), Pair::entry(5)};
+  pair.intend(Mutation::append(batch));
+  REQUIRE(pair.primary->log().append(batch).ok());
+  const auto report = pair.run();
+  INFO(report.status());
+  REQUIRE(report.ok());
+  CHECK(report->actions.size() == 1);
+  CHECK(pair.mirror->log().last_index() == 5);
+  pair.check_equal();
+  CHECK(pair.run()->actions.empty());
+}
+
+TEST_CASE("a batch that the primary holds in part goes back to before") {
+  Pair pair;
+  pair.intend(Mutation::append({Pair::entry(4), Pair::entry(5)}));
+  REQUIRE(pair.primary->log().append(std::vector<LogEntry>{Pair::entry(4)}).ok());
+  REQUIRE(pair.run().ok());
+  CHECK(pair.primary->log().last_index() == 3);
+  pair.check_equal();
+}
+
+TEST_CASE("operations whose arguments are in the record are applied to whoever lacks them") {
+  for (const bool primary_has_it : {false, true}) {
+    INFO("primary has it: " << primary_has_it);
+    const std::vector<std::function<Mutation()>> mutations = {
+        [] { return Mutation::truncate_prefix(3); }, [] { return Mutation::truncate_suffix(2); },
+        [] { return Mutation::reset(9); },
+        [] {
+          return Mutation::save_meta({3, "127.0.0.1:8100:0:0"});
+        }};
+    for (const auto& make : mutations) {
+      Pair pair;
+      Mutation mutation = make();
+      INFO(to_string(mutation.operation));
+      pair.intend(make());
+      if (primary_has_it) REQUIRE(families::apply(*pair.primary, mutation).ok());
+      REQUIRE(pair.run().ok());
+      pair.check_equal();
+      Pair wanted;
+      Mutation again = make();
+      REQUIRE(families::apply(*wanted.primary, again).ok());
+      CHECK(image::compare(*wanted.primary, *pair.primary, 1).equal);
+    }
+  }
+}
+
+TEST_CASE("a publish that reached the primary alone is published on the mirror, files included") {
+  Pair pair;
+  Mutation publish;
+  publish.operation = families::Operation::kPublish;
+  pair.intend(std::move(publish));
+  Pair::publish(*pair.primary, 3);
+  REQUIRE(pair.run().ok());
+  REQUIRE(pair.mirror->snapshot().current().has_value());
+  CHECK(pair.mirror->snapshot().current()->last_included_index == 3);
+  pair.check_equal();
+}
+
+TEST_CASE("a state that no crash explains is reported and left alone") {
+  SECTION("the mirror is ahead") {
+    Pair pair;
+    pair.intend(Mutation::append({Pair::entry(4)}));
+    REQUIRE(pair.mirror->log().append(std::vector<LogEntry>{Pair::entry(4)}).ok());
+    CHECK(pair.run().status().code() == absl::StatusCode::kDataLoss);
+    CHECK(pair.mirror->log().last_index() == 4);
+    CHECK(pair.primary->log().last_index() == 3);
+  }
+  SECTION("the primary holds another entry than the record says") {
+    Pair pair;
+    pair.intend(Mutation::append({Pair::entry(4)}));
+    LogEntry other = Pair::entry(4);
+    other.payload = "other";
+    REQUIRE(pair.primary->log().append(std::vector<LogEntry>{other}).ok());
+    CHECK(pair.run().status().code() == absl::StatusCode::kDataLoss);
+    CHECK(pair.mirror->log().last_index() == 3);
+  }
+  SECTION("the mirror lost an entry that was there before") {
+    Pair pair;
+    pair.intend(Mutation::append({Pair::entry(4)}));
+    REQUIRE(pair.mirror->log().truncate_suffix(2).ok());
+    CHECK(pair.run().status().code() == absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST_CASE("records of another attempt are ignored") {
+  Pair pair;
+  pair.intend(Mutation::append({Pair::entry(4)}));
+  REQUIRE(pair.primary->log().append(std::vector<LogEntry>{Pair::entry(4)}).ok());
+  const auto report = reconcile(*pair.journal, *pair.primary, "p", *pair.mirror, "other");
+  REQUIRE(report.ok());
+  CHECK(report->actions.empty());
+  CHECK(pair.mirror->log().last_index() == 3);
+}
+
+TEST_CASE("the dual driver refuses everything after the mirror failed") {
+  Pair pair;
+  NodeDriver driver(pair.primary.get(), 0);
+  DualPair dual;
+  dual.mirror = pair.mirror.get();
+  dual.journal = pair.journal.get();
+  driver.set_dual(pair.primary.get(), dual);
+  REQUIRE(driver.apply(Mutation::append({Pair::entry(4)})).ok());
+  pair.check_equal();
+  // A mirror that went its own way refuses the next entry: the pair is indeterminate.
+  REQUIRE(pair.mirror->log().truncate_suffix(2).ok());
+  const auto outcome = driver.apply(Mutation::append({Pair::entry(5)}));
+  CHECK(outcome.kind() == families::Outcome::Kind::kIndeterminate);
+  CHECK(driver.apply(Mutation::save_meta({9, ""})).kind() == families::Outcome::Kind::kFailedClean);
+  CHECK(pair.primary->meta().hard_state().term == 2);
+}
+
+TEST_CASE("arguments that the contract forbids leave no record to redo") {
+  Pair pair;
+  NodeDriver driver(pair.primary.get(), 0);
+  DualPair dual;
+  dual.mirror = pair.mirror.get();
+  dual.journal = pair.journal.get();
+  driver.set_dual(pair.primary.get(), dual);
+  CHECK(driver.apply(Mutation::save_meta({1, ""})).kind() == families::Outcome::Kind::kFailedClean);
+  CHECK(driver.apply(Mutation::append({Pair::entry(7)})).kind() ==
+        families::Outcome::Kind::kFailedClean);
+  CHECK_FALSE(pair.journal->newest(families::Lane::kMeta).has_value());
+  CHECK_FALSE(pair.journal->newest(families::Lane::kLog).has_value());
+}
+
+TEST_CASE("a batch longer than a record is several mutations and one acknowledgement") {
+  Pair pair;
+  NodeDriver driver(pair.primary.get(), 0);
+  DualPair dual;
+  dual.mirror = pair.mirror.get();
+  dual.journal = pair.journal.get();
+  driver.set_dual(pair.primary.get(), dual);
+  std::vector<LogEntry> entries;
+  for (int64_t index = 4; index < 4 + 2500; ++index) entries.push_back(Pair::entry(index));
+  const auto outcome = driver.apply(Mutation::append(entries));
+  REQUIRE(outcome.ok());
+  CHECK(outcome.count() == 2500);
+  CHECK(driver.seq() == 3);
+  pair.check_equal();
+}
+
+TEST_CASE("the cluster guard lets one node at a time be at risk, and never breaks a majority") {
+  const auto node = [](const char* id, Phase phase, bool healthy) {
+    NodeStatus status;
+    status.id = id;
+    status.phase = phase;
+    status.healthy = healthy;
+    return status;
+  };
+  CHECK(may_proceed({node("a", Phase::kIdle, true), node("b", Phase::kIdle, true),
+                     node("c", Phase::kAccepted, true)},
+                    "a")
+            .ok());
+  CHECK_FALSE(may_proceed({node("a", Phase::kIdle, true), node("b", Phase::kExporting, true),
+                           node("c", Phase::kIdle, true)},
+                          "a")
+                  .ok());
+  CHECK_FALSE(may_proceed({node("a", Phase::kIdle, true), node("b", Phase::kIdle, false),
+                           node("c", Phase::kIdle, true)},
+                          "a")
+                  .ok());
+  CHECK_FALSE(may_proceed({node("a", Phase::kIdle, true)}, "z").ok());
+}
+
+TEST_CASE("a fence can be repeated, and takes the old name") {
+  TempDir dir;
+  const std::string root = dir.path("local");
+  REQUIRE(families::make_directories(dir.fs(), root).ok());
+  REQUIRE(families::write_file(dir.fs(), families::join_path(root, "x"), "1").ok());
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(fence_root(dir.fs(), root, 4).ok());
+    CHECK(dir.fs().stat(root)->kind == families::FileKind::kFile);
+    CHECK(families::read_file(dir.fs(), dir.path("local.fenced-4/x"), 10).value() == "1");
+  }
+}
+
+TEST_CASE("a migration is refused without both freshness bounds, and to an unknown family") {
+  TempDir dir;
+  const families::Registry registry = families::builtin_families();
+  ControllerOptions options;
+  options.fs = &dir.fs();
+  options.registry = &registry;
+  options.node_dir = dir.path("");
+  options.node_dir.pop_back();
+  options.group_id = "g";
+  options.peer_id = "127.0.0.1:8100:0:0";
+  options.initial = {"local", dir.path("local"), {}};
+  options.create = true;
+  options.now = [] { return int64_t{5}; };
+  options.random = [] { return uint64_t{6}; };
+  auto controller = Controller::open(options);
+  INFO(controller.status());
+  REQUIRE(controller.ok());
+  MigrationRequest request;
+  request.family = "sqlite";
+  request.fresh_mutations = 1;
+  CHECK((*controller)->request_start(request).code() == absl::StatusCode::kInvalidArgument);
+  request.fresh_time_ns = 1;
+  request.family = "sqlight";
+  CHECK((*controller)->request_start(request).code() == absl::StatusCode::kNotFound);
+  CHECK((*controller)->request_cutover().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK((*controller)->request_accept().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK((*controller)->request_rollback("x").code() == absl::StatusCode::kFailedPrecondition);
+  CHECK((*controller)->phase() == Phase::kIdle);
+  request.family = "sqlite";
+  REQUIRE((*controller)->request_start(request).ok());
+  CHECK((*controller)->phase() == Phase::kExporting);
+  // Roll back and start over with a new generation.
+  REQUIRE((*controller)->request_rollback("changed my mind").ok());
+  REQUIRE((*controller)->step().ok());
+  CHECK((*controller)->phase() == Phase::kRolledBack);
+  REQUIRE((*controller)->request_start(request).ok());
+  CHECK((*controller)->manifest().generation == 2);
+
+  // A sidecar of a migration without its manifest is never taken for idle.
+  controller->reset();
+  REQUIRE(families::remove_tree(dir.fs(), dir.path("migration")).ok());
+  CHECK(Controller::open(options).status().code() == absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace qk::migration
