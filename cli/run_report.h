@@ -20,7 +20,6 @@ struct RunReport {
   uint64_t seed = 0;
   RunArguments arguments;
   sim::RunResult result;
-  std::string version;
   std::string build;
   int64_t wall_ms = 0;
 };

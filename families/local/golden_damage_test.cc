@@ -3,10 +3,9 @@
 // per case; where it differs from braft's, it says why.
 #include <catch2/catch.hpp>
 
-#include "families/fs/posix_file_system.h"
-#include "families/fs/temp_directory.h"
 #include "families/local/local_family.h"
 #include "families/local/testdata/golden_support.h"
+#include "families/local/testdata/scratch_disk.h"
 
 namespace qk::families {
 namespace {
@@ -106,17 +105,16 @@ bool braft_ok(const nlohmann::json& expected) {
 class Opened {
  public:
   explicit Opened(std::string_view name) {
-    REQUIRE(golden_archive().unpack(name, fs_, directory_.path()).ok());
+    REQUIRE(golden_archive().unpack(name, disk_.fs(), disk_.path()).ok());
   }
   absl::StatusOr<std::unique_ptr<Family>> open() {
     return local_family().open(
-        {.fs = &fs_, .root = directory_.path(), .create = true, .options = {}});
+        {.fs = &disk_.fs(), .root = disk_.path(), .create = true, .options = {}});
   }
-  GoldenArchive::Tree tree() { return read_tree(fs_, directory_.path()); }
+  GoldenArchive::Tree tree() { return read_tree(disk_.fs(), disk_.path()); }
 
  private:
-  PosixFileSystem fs_;
-  TempDirectory directory_;
+  ScratchDisk disk_;
 };
 
 TEST_CASE("every damaged case has its verdict") {

@@ -11,10 +11,9 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "families/fs/file_util.h"
-#include "families/fs/posix_file_system.h"
-#include "families/fs/temp_directory.h"
 #include "families/local/local_family.h"
 #include "families/local/testdata/golden_support.h"
+#include "families/local/testdata/scratch_disk.h"
 
 namespace qk::families {
 namespace {
@@ -287,7 +286,6 @@ const std::map<std::string, std::string>& not_identical() {
 TEST_CASE("the scripts of all healthy cases give braft's bytes") {
   const std::vector<std::string> names = golden_cases({"h"});
   REQUIRE(names.size() > 30);
-  PosixFileSystem fs;
   for (const std::string& name : names) {
     if (not_identical().count(name) > 0) continue;
     INFO(name);
@@ -295,9 +293,9 @@ TEST_CASE("the scripts of all healthy cases give braft's bytes") {
     const auto expected = golden_archive().tree(name);
     REQUIRE(script.ok());
     REQUIRE(expected.ok());
-    const TempDirectory directory;
-    Interpreter(fs, directory.path(), stored_entries(*expected)).run(*script);
-    CHECK(tree_differences(read_tree(fs, directory.path()), *expected) ==
+    ScratchDisk disk;
+    Interpreter(disk.fs(), disk.path(), stored_entries(*expected)).run(*script);
+    CHECK(tree_differences(read_tree(disk.fs(), disk.path()), *expected) ==
           std::vector<std::string>{});
   }
 }

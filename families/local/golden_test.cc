@@ -2,10 +2,9 @@
 // those that a killed process left. The logical state must be the one that braft read.
 #include <catch2/catch.hpp>
 
-#include "families/fs/posix_file_system.h"
-#include "families/fs/temp_directory.h"
 #include "families/local/local_family.h"
 #include "families/local/testdata/golden_support.h"
+#include "families/local/testdata/scratch_disk.h"
 
 namespace qk::families {
 namespace {
@@ -16,18 +15,17 @@ namespace {
 TEST_CASE("every healthy, killed and cluster case opens with the state that braft reads") {
   const std::vector<std::string> names = golden_cases({"h", "k-", "cluster-"});
   REQUIRE(names.size() > 80);
-  PosixFileSystem fs;
   for (const std::string& name : names) {
     INFO(name);
     const nlohmann::json expected = golden_expectation(name);
     REQUIRE(expected["log"]["ok"].get<bool>());
-    const TempDirectory directory;
-    REQUIRE(golden_archive().unpack(name, fs, directory.path()).ok());
+    ScratchDisk disk;
+    REQUIRE(golden_archive().unpack(name, disk.fs(), disk.path()).ok());
     // Twice: what the first open repaired must read the same.
     for (int round = 0; round < 2; ++round) {
       INFO("open " << round);
-      const auto family =
-          local_family().open({.fs = &fs, .root = directory.path(), .create = true, .options = {}});
+      const auto family = local_family().open(
+          {.fs = &disk.fs(), .root = disk.path(), .create = true, .options = {}});
       INFO(family.status());
       REQUIRE(family.ok());
       CHECK(differences(**family, expected) == std::vector<std::string>{});

@@ -1,0 +1,265 @@
+#include "sim/cluster/faults.h"
+
+#include <algorithm>
+
+#include "sim/cluster/node.h"
+
+namespace qk::sim {
+
+FaultInjector::FaultInjector(const World& world, std::vector<SimNode*> nodes)
+    : world_(world),
+      nodes_(std::move(nodes)),
+      crash_random_(world.stream("fault.crash")),
+      partition_random_(world.stream("fault.partition")) {
+  for (const FaultPlan& plan : world_.plan->faults) faults_.push_back(Armed{.plan = &plan});
+}
+
+void FaultInjector::start() {
+  for (Armed& fault : faults_) {
+    if (fault.plan->at.kind != Trigger::Kind::kTime) continue;
+    world_.scheduler->at(fault.plan->at.time, [this, &fault] { fire(fault); });
+  }
+  if (world_.plan->random.mean_time_to_crash > 0) draw_crash();
+  if (world_.plan->random.mean_time_to_partition > 0) draw_partition();
+}
+
+std::vector<std::string> FaultInjector::unfired() const {
+  std::vector<std::string> result;
+  for (const Armed& fault : faults_) {
+    if (!fault.fired)
+      result.push_back(cat(fault.plan->where, ": ", fault.plan->at.text, " never fired"));
+  }
+  return result;
+}
+
+bool FaultInjector::matches(const std::string& selector, const SimNode& node) const {
+  if (selector == "@leader") return node.leads();
+  if (selector == "@follower") return node.up() && !node.leads();
+  if (selector == "@migrating") return true;  // asked only of a node whose migration moves
+  return selector == node.name();
+}
+
+void FaultInjector::enter(Armed& fault, SimNode& node) {
+  fault.node = &node;
+  fault.entry = node.phase_entries();
+  const Trigger& trigger = fault.plan->at;
+  switch (trigger.kind) {
+    case Trigger::Kind::kPhaseEnter:
+    case Trigger::Kind::kPhaseExit: {
+      if (trigger.time == 0) return fire(fault);
+      fault.waiting = true;
+      const bool leaving = trigger.kind == Trigger::Kind::kPhaseExit;
+      world_.scheduler->after(trigger.time, [this, &fault, leaving] {
+        fault.waiting = false;
+        // An offset into a phase counts while the phase lasts.
+        if (fault.fired || (!leaving && fault.node->phase_entries() != fault.entry)) return;
+        fire(fault);
+      });
+      return;
+    }
+    case Trigger::Kind::kPhaseOperation:
+      fault.waiting = true;
+      node.disk().pin_crash_at_operation(node.disk().operation_count() + trigger.operation);
+      return;
+    default:
+      return;
+  }
+}
+
+void FaultInjector::phase_entered(SimNode& node, PhaseCode from, PhaseCode to) {
+  for (Armed& fault : faults_) {
+    const Trigger& trigger = fault.plan->at;
+    if (fault.fired) continue;
+    if (fault.waiting && fault.node == &node && trigger.kind == Trigger::Kind::kPhaseOperation &&
+        to != trigger.phase) {
+      fault.waiting = false;
+      node.disk().clear_pin();
+      continue;
+    }
+    const bool entering = to == trigger.phase && (trigger.kind == Trigger::Kind::kPhaseEnter ||
+                                                  trigger.kind == Trigger::Kind::kPhasePercent ||
+                                                  trigger.kind == Trigger::Kind::kPhaseOperation);
+    const bool leaving = from == trigger.phase && trigger.kind == Trigger::Kind::kPhaseExit;
+    if (fault.waiting || (!entering && !leaving) || !matches(trigger.node, node)) continue;
+    if (++fault.seen >= trigger.occurrence) enter(fault, node);
+  }
+}
+
+void FaultInjector::migration_progressed(SimNode& node) {
+  for (Armed& fault : faults_) {
+    const Trigger& trigger = fault.plan->at;
+    if (fault.fired || trigger.kind != Trigger::Kind::kPhasePercent || fault.node != &node ||
+        node.phase_code() != trigger.phase) {
+      continue;
+    }
+    if (node.controller()->progress_ppm() >= int64_t{trigger.percent} * 10'000) fire(fault);
+  }
+}
+
+void FaultInjector::disk_advanced(SimNode& node) {
+  const std::optional<Nanos> pinned = node.disk().pinned_crash();
+  if (!pinned) return;
+  for (Armed& fault : faults_) {
+    if (fault.fired || !fault.waiting || fault.node != &node ||
+        fault.plan->at.kind != Trigger::Kind::kPhaseOperation) {
+      continue;
+    }
+    node.disk().clear_pin();
+    fault.waiting = false;
+    fault.fired = true;
+    // The operation was issued just now; the machine stops in the middle of it.
+    world_.scheduler->at(std::max(*pinned, world_.scheduler->now()), [this, &fault] {
+      fault.fired = false;
+      fire(fault);
+    });
+  }
+}
+
+void FaultInjector::commit_advanced(int64_t index) {
+  for (Armed& fault : faults_) {
+    if (!fault.fired && fault.plan->at.kind == Trigger::Kind::kIndex &&
+        index >= fault.plan->at.index) {
+      fire(fault);
+    }
+  }
+}
+
+void FaultInjector::fire(Armed& fault) {
+  if (fault.fired) return;
+  fault.fired = true;
+  std::visit([&](const auto& what) { apply(what, fault); }, fault.plan->what);
+}
+
+SimNode* FaultInjector::resolve_one(const std::string& selector, const Armed& fault) const {
+  // A selector that made the trigger come true means the node that did.
+  if (fault.node != nullptr && selector == fault.plan->at.node) return fault.node;
+  for (SimNode* node : nodes_) {
+    if (selector == node->name()) return node;
+    if (selector == "@leader" && node->leads()) return node;
+    if (selector == "@follower" && node->up() && !node->leads()) return node;
+    if (selector == "@migrating" && node->migrating()) return node;
+  }
+  return nullptr;
+}
+
+// "@follower" on one side of a partition means every node that no side names.
+std::vector<SimNode*> FaultInjector::resolve(const std::string& selector, const Armed& fault,
+                                             const std::vector<SimNode*>& taken) const {
+  std::vector<SimNode*> result;
+  if (selector != "@follower") {
+    if (SimNode* node = resolve_one(selector, fault)) result.push_back(node);
+    return result;
+  }
+  for (SimNode* node : nodes_) {
+    if (std::find(taken.begin(), taken.end(), node) == taken.end()) result.push_back(node);
+  }
+  return result;
+}
+
+void FaultInjector::apply(const CrashFault& crash, Armed& fault) {
+  SimNode* node = resolve_one(crash.node, fault);
+  if (node == nullptr || !node->up()) {
+    fault.fired = false;  // nobody to crash: reported as never fired
+    return;
+  }
+  node->crash(static_cast<CrashLoss>(crash.loss), crash.restart_after, true);
+}
+
+void FaultInjector::begin_partition(const std::vector<std::vector<NodeId>>& sides, bool asymmetric,
+                                    std::optional<Nanos> duration) {
+  const auto id = world_.network->partition(sides, asymmetric);
+  if (!duration) return;
+  world_.scheduler->after(*duration, [this, id] { world_.network->heal(id); });
+}
+
+void FaultInjector::apply(const PartitionFault& partition, Armed& fault) {
+  std::vector<std::vector<NodeId>> sides(partition.sides.size());
+  std::vector<SimNode*> taken;
+  for (const bool rest : {false, true}) {
+    for (size_t i = 0; i < partition.sides.size(); ++i) {
+      for (const std::string& selector : partition.sides[i]) {
+        if ((selector == "@follower") != rest) continue;
+        for (SimNode* node : resolve(selector, fault, taken)) {
+          sides[i].push_back(node->id());
+          if (!rest) taken.push_back(node);
+        }
+      }
+    }
+  }
+  const bool empty =
+      std::any_of(sides.begin(), sides.end(), [](const auto& s) { return s.empty(); });
+  if (empty) {
+    fault.fired = false;
+    return;
+  }
+  begin_partition(sides, partition.asymmetric, fault.plan->duration);
+}
+
+void FaultInjector::apply(const SlowDiskFault& slow, Armed& fault) {
+  SimNode* node = resolve_one(slow.node, fault);
+  if (node == nullptr) {
+    fault.fired = false;
+    return;
+  }
+  node->slow_disk(slow.factor);
+  if (fault.plan->duration) {
+    world_.scheduler->after(*fault.plan->duration, [node] { node->slow_disk(1); });
+  }
+}
+
+void FaultInjector::apply(const TransferFault& transfer, Armed& fault) {
+  SimNode* target = resolve_one(transfer.node, fault);
+  for (SimNode* node : nodes_) {
+    if (target != nullptr && target != node && node->leads()) {
+      return node->transfer_leadership(*target);
+    }
+  }
+  fault.fired = false;
+}
+
+void FaultInjector::apply(const HealFault&, Armed&) {
+  world_.network->heal_all();
+  for (SimNode* node : nodes_) node->slow_disk(1);
+}
+
+bool FaultInjector::quiet() const {
+  return world_.plan->random.quiet_after > 0 &&
+         world_.scheduler->now() >= world_.plan->random.quiet_after;
+}
+
+// Gaps are uniform in [0, 2 * mean): no logarithm, so no floating point.
+void FaultInjector::draw_crash() {
+  const RandomFaultPlan& plan = world_.plan->random;
+  world_.scheduler->after(crash_random_.between(1, 2 * plan.mean_time_to_crash), [this] {
+    const RandomFaultPlan& random = world_.plan->random;
+    if (quiet()) return;
+    SimNode* node = nodes_[crash_random_.below(nodes_.size())];
+    const auto loss = static_cast<CrashLoss>(crash_random_.below(5));
+    const Nanos restart =
+        crash_random_.between(random.restart_after.low, random.restart_after.high);
+    const auto down =
+        std::count_if(nodes_.begin(), nodes_.end(), [](const SimNode* n) { return !n->up(); });
+    if (node->up() && down < static_cast<int64_t>(random.max_concurrent_down)) {
+      node->crash(loss, restart, false);
+    }
+    draw_crash();
+  });
+}
+
+void FaultInjector::draw_partition() {
+  const RandomFaultPlan& plan = world_.plan->random;
+  world_.scheduler->after(partition_random_.between(1, 2 * plan.mean_time_to_partition), [this] {
+    const RandomFaultPlan& random = world_.plan->random;
+    if (quiet()) return;
+    std::vector<std::vector<NodeId>> sides(2);
+    const size_t alone = partition_random_.below(nodes_.size());
+    for (size_t i = 0; i < nodes_.size(); ++i) sides[i == alone ? 0 : 1].push_back(nodes_[i]->id());
+    const bool asymmetric = partition_random_.below(4) == 0;
+    const Nanos duration =
+        partition_random_.between(random.partition_for.low, random.partition_for.high);
+    begin_partition(sides, asymmetric, duration);
+    draw_partition();
+  });
+}
+
+}  // namespace qk::sim

@@ -1,0 +1,65 @@
+// FaultInjector: applies the plan's scheduled faults when their triggers come true, and draws
+// random faults from streams of its own. A scheduled fault that never fired is reported by its
+// line, so that a scenario cannot rot into an empty pass.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/cluster/world.h"
+
+namespace qk::sim {
+
+class FaultInjector {
+ public:
+  FaultInjector(const World& world, std::vector<SimNode*> nodes);
+
+  void start();
+
+  // Notifications of the cluster; triggers are judged here.
+  void phase_entered(SimNode& node, PhaseCode from, PhaseCode to);
+  void migration_progressed(SimNode& node);
+  void disk_advanced(SimNode& node);
+  void commit_advanced(int64_t index);
+
+  // "rolling.qks.txtpb:37: n2:EXPORT@50% never fired", one line per fault that did not.
+  std::vector<std::string> unfired() const;
+
+ private:
+  struct Armed {
+    const FaultPlan* plan = nullptr;
+    bool fired = false;
+    uint32_t seen = 0;        // entries (exits) of the phase so far
+    SimNode* node = nullptr;  // who made the trigger come true
+    bool waiting = false;     // offset or disk operation still to come
+    uint64_t entry = 0;       // which stay of the node in the phase is meant
+  };
+
+  bool matches(const std::string& selector, const SimNode& node) const;
+  void enter(Armed& fault, SimNode& node);
+  void fire(Armed& fault);
+  // Nodes that a selector names when the fault fires.
+  std::vector<SimNode*> resolve(const std::string& selector, const Armed& fault,
+                                const std::vector<SimNode*>& taken) const;
+  SimNode* resolve_one(const std::string& selector, const Armed& fault) const;
+  void apply(const CrashFault& crash, Armed& fault);
+  void apply(const PartitionFault& partition, Armed& fault);
+  void apply(const SlowDiskFault& slow, Armed& fault);
+  void apply(const TransferFault& transfer, Armed& fault);
+  void apply(const HealFault& heal, Armed& fault);
+  void begin_partition(const std::vector<std::vector<NodeId>>& sides, bool asymmetric,
+                       std::optional<Nanos> duration);
+
+  void draw_crash();
+  void draw_partition();
+  bool quiet() const;
+
+  World world_;
+  std::vector<SimNode*> nodes_;
+  std::vector<Armed> faults_;
+  RandomStream crash_random_;
+  RandomStream partition_random_;
+};
+
+}  // namespace qk::sim

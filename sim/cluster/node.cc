@@ -1,0 +1,604 @@
+#include "sim/cluster/node.h"
+
+#include <algorithm>
+
+#include "families/fs/file_util.h"
+#include "image/reader.h"
+#include "sim/cluster/process.h"
+#include "sim/disk/sync_dropping.h"
+
+namespace qk::sim {
+namespace {
+
+using migration::Controller;
+using migration::Manifest;
+using migration::Need;
+using migration::Phase;
+
+constexpr char kNodeDir[] = "/node";
+// Copying leaves the disk to the node's own work between two steps.
+constexpr Nanos kStepPause = 12 * kMillisecond;
+constexpr int64_t kStepEntries = 48;
+// One append in so many is followed by a probe of what is durable; every other mutation always is.
+constexpr uint64_t kProbeEvery = 24;
+
+PhaseCode code_of(Phase phase) {
+  switch (phase) {
+    case Phase::kIdle:
+    case Phase::kRolledBack:
+      return PhaseCode::kA;
+    case Phase::kExporting:
+      return PhaseCode::kExport;
+    case Phase::kBootstrapping:
+      return PhaseCode::kBoot;
+    case Phase::kValidated:
+      return PhaseCode::kV1;
+    case Phase::kDualWrite:
+      return PhaseCode::kDual;
+    case Phase::kCutoverValidated:
+      return PhaseCode::kV2;
+    case Phase::kCutOver:
+      return PhaseCode::kCut;
+    case Phase::kAccepted:
+    case Phase::kRetired:
+      return PhaseCode::kB;
+  }
+  return PhaseCode::kA;
+}
+
+PhaseRecord record_of(const Manifest& manifest) {
+  PhaseRecord record;
+  record.phase = static_cast<MigrationPhase>(manifest.phase);
+  record.generation = manifest.generation;
+  record.authority = static_cast<Side>(manifest.authoritative);
+  return record;
+}
+
+DiskOptions disk_options(const DiskPlan& plan) {
+  DiskOptions options;
+  options.latency.write_low = plan.write_latency.low;
+  options.latency.write_high = plan.write_latency.high;
+  options.latency.sync_low = plan.sync_latency.low;
+  options.latency.sync_high = plan.sync_latency.high;
+  return options;
+}
+
+const StorePlan& store_of(const Plan& plan, std::string_view id) {
+  const auto it = std::find_if(plan.stores.begin(), plan.stores.end(),
+                               [&](const StorePlan& store) { return store.id == id; });
+  QK_CHECK(it != plan.stores.end());
+  return *it;
+}
+
+}  // namespace
+
+SimNode::SimNode(const World& world, NodeId id, const NodePlan& plan)
+    : world_(world),
+      id_(id),
+      plan_(&plan),
+      disk_(disk_options(world.plan->cluster.disk), world.stream(cat("disk.", plan.id))),
+      election_random_(world.stream(cat("election.", plan.id))),
+      id_random_(world.stream(cat("ids.", plan.id))),
+      probe_random_(world.stream(cat("probe.", plan.id))) {
+  const StorePlan& store = store_of(*world_.plan, plan.store);
+  manifest_.a.family = store.family;
+  manifest_.a.root = families::join_path(kNodeDir, store.family);
+  manifest_.a.options = store.options;
+  install_initial_tree();
+}
+
+SimNode::~SimNode() { process_.reset(); }
+
+// The disk that the machine is delivered with: everything on it is durable.
+void SimNode::install_initial_tree() {
+  const auto fs = disk_.mount();
+  const auto install = [&]() -> absl::Status {
+    QK_RETURN_IF_ERROR(fs->mkdir(kNodeDir));
+    if (plan_->initial) {
+      QK_RETURN_IF_ERROR(fs->mkdir(manifest_.a.root));
+      for (const DirectoryTree::Item& item : plan_->initial->items) {
+        const std::string path = families::join_path(manifest_.a.root, item.path);
+        if (item.directory) {
+          QK_RETURN_IF_ERROR(fs->mkdir(path));
+        } else {
+          QK_RETURN_IF_ERROR(families::write_file(*fs, path, item.bytes));
+        }
+      }
+    }
+    QK_RETURN_IF_ERROR(families::sync_tree(*fs, kNodeDir));
+    return fs->sync_dir("/", families::SyncKind::kFull);
+  };
+  const absl::Status installed = install();
+  QK_CHECK(installed.ok());
+}
+
+Controller* SimNode::controller() const {
+  return process_ == nullptr ? nullptr : process_->controller.get();
+}
+
+raft::Node* SimNode::raft() const { return process_ == nullptr ? nullptr : process_->node.get(); }
+
+bool SimNode::leads() const {
+  return up() && raft() != nullptr && raft()->role() == raft::Role::kLeader;
+}
+
+PhaseCode SimNode::phase_code() const { return code_of(phase_); }
+
+bool SimNode::migrating() const { return phase_ > Phase::kIdle && phase_ < Phase::kAccepted; }
+
+// ---------------------------------------------------------------------------------------- process
+
+void SimNode::boot_first() {
+  // The clock starts after the delivery of the disk.
+  start_process();
+}
+
+void SimNode::start_process() {
+  ++life_;
+  stopping_ = false;
+  blocked_ = false;
+  pumping_ = false;
+  marks_.clear();
+  waiting_.clear();
+  disk_.set_now(world_.scheduler->now());
+  fs_ = disk_.mount();
+  if (world_.plan->planted == PlantedBug::kVoteNotSynced) {
+    fs_ = std::make_unique<SyncDroppingFileSystem>(std::move(fs_), [](std::string_view path) {
+      return path.find("/raft_meta") != std::string_view::npos;
+    });
+  }
+  open_families();
+}
+
+void SimNode::open_families() {
+  // What a reader of the disk finds before anything is repaired.
+  migration::ManifestStore store(fs_.get(), families::join_path(kNodeDir, "migration"));
+  const auto found = store.load();
+  if (found.ok() && *found) {
+    world_.checker->phase_resumed(id_ - 1, record_of(**found));
+    if (is_dual((*found)->phase)) {
+      SimDisk copy = disk_.fork();
+      const auto copy_fs = copy.mount();
+      std::optional<families::HardState> hard_states[2];
+      for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
+        const migration::Instance& instance = (*found)->side(side);
+        families::OpenRequest request;
+        request.fs = copy_fs.get();
+        request.root = instance.root;
+        request.options = instance.options;
+        const auto family = families::open_family(*world_.registry, instance.family, request);
+        if (family.ok()) hard_states[static_cast<int>(side)] = (*family)->meta().hard_state();
+      }
+      if (hard_states[0] && hard_states[1]) {
+        world_.checker->dual_opened(id_ - 1, *hard_states[0], *hard_states[1]);
+      }
+    }
+  }
+
+  migration::ControllerOptions options;
+  options.fs = fs_.get();
+  options.registry = world_.registry;
+  options.node_dir = kNodeDir;
+  options.group_id = world_.plan->cluster.group;
+  options.peer_id = plan_->peer;
+  options.initial = {manifest_.a.family, manifest_.a.root, manifest_.a.options};
+  options.create = !created_ && !plan_->initial;
+  options.now = [this] { return world_.scheduler->now(); };
+  options.random = [this] { return id_random_.next(); };
+  options.observer = this;
+  options.step_entries = kStepEntries;
+  options.planted_mirror_deferred = world_.plan->planted == PlantedBug::kAckBeforeMirror;
+  options.planted_marker_first = world_.plan->planted == PlantedBug::kImportMarkerFirst;
+  auto opened = Controller::open(std::move(options));
+  if (!opened.ok()) return report_start_failure(opened.status());
+
+  process_ = std::make_unique<Process>(*this, world_);
+  process_->controller = std::move(*opened);
+  const Manifest& manifest = process_->controller->manifest();
+  authority_ = manifest.authoritative;
+  manifest_ = manifest;
+  phase_ = manifest.phase;
+
+  const auto state = read_state(process_->controller->driver().authority());
+  if (!state.ok()) return report_start_failure(state.status());
+  if (!created_) {
+    world_.checker->seed(id_ - 1, *state);
+    created_ = true;
+  } else {
+    world_.checker->recovered(id_ - 1, Standing::kAuthority, *state);
+    if (is_dual(phase_)) {
+      const migration::Side mirror =
+          authority_ == migration::Side::kA ? migration::Side::kB : migration::Side::kA;
+      const auto other = read_state(*process_->controller->family(mirror));
+      if (!other.ok()) return report_start_failure(other.status());
+      world_.checker->recovered(id_ - 1, Standing::kMirror, *other);
+    }
+  }
+  // What the start wrote must be on the disk before the node speaks.
+  after_storage([this] { go_live(); });
+}
+
+void SimNode::go_live() {
+  // Marks made by the start are durable now; the trace shows the phase that the node starts in.
+  for (const PhaseMark& mark : std::exchange(marks_, {})) announce_phase(mark);
+  record_phase(code_of(phase_), manifest_, "");
+  process_->start_node();
+  const absl::Status started = process_->node->start();
+  touch_disk();
+  if (!started.ok()) return report_start_failure(started);
+  world_.network->set_node_up(id_, true);
+  world_.network->attach(id_, [this](NodeId from, const NetMessage& message) {
+    deliver(world_.plan->cluster.nodes[from - 1].peer, message);
+  });
+  pump_migration();
+}
+
+// A family that refuses an image which the disk model allows is itself a finding: recovery must
+// succeed (no family of this build declares refusals that the simulated levels produce).
+void SimNode::report_start_failure(const absl::Status& status) {
+  world_.checker->start_failed(id_ - 1, to_std(status.message()));
+  Event event{.node = id_, .kind = EventKind::kNodeStop};
+  event.args = {static_cast<uint64_t>(status.code())};
+  world_.trace->record(event, to_std(status.message()));
+  ++life_;
+  process_.reset();
+}
+
+void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
+  if (!up()) return;
+  stopping_ = true;
+  // An event of its own: the process may be on the call stack right now.
+  world_.scheduler->after(0, [this, loss, restart_after, scheduled] {
+    RandomStream random = world_.stream(cat("choice.", name(), ".", ++choices_));
+    std::unique_ptr<Choice> choice;
+    switch (loss) {
+      case CrashLoss::kProcess:
+      case CrashLoss::kRandomSubset:
+        choice = std::make_unique<Sampled>(random);
+        break;
+      case CrashLoss::kKeepSynced:
+        choice = std::make_unique<DropAll>();
+        break;
+      case CrashLoss::kKeepAll:
+        choice = std::make_unique<KeepAll>();
+        break;
+      case CrashLoss::kTornTail:
+        choice = std::make_unique<TornTail>();
+        break;
+    }
+    const CrashLevel level = loss == CrashLoss::kProcess ? CrashLevel::kP0 : CrashLevel::kP2;
+    disk_.set_now(world_.scheduler->now());
+    const CrashReport report = disk_.crash(level, world_.scheduler->now(), *choice);
+    Event crashed{.node = id_, .kind = EventKind::kFaultCrash};
+    crashed.args = {static_cast<uint64_t>(loss), scheduled, report.dropped + report.torn};
+    world_.trace->record(crashed, report.text);
+    Event survived{.node = id_, .kind = EventKind::kDiskCrash};
+    survived.args = {report.pending, report.kept, report.dropped + report.torn, disk_.image_hash()};
+    world_.trace->record(survived);
+    stop_process(restart_after, scheduled);
+    judge_import();
+  });
+}
+
+void SimNode::planned_restart(Nanos down_for) {
+  if (!up()) return;
+  stopping_ = true;
+  world_.scheduler->after(0, [this, down_for] {
+    Event event{.node = id_, .kind = EventKind::kNodeStop};
+    world_.trace->record(event, "planned restart");
+    // Everything issued runs to its end: the process leaves when its last operation has returned.
+    const Nanos quiet = std::max(disk_.busy_until(), world_.scheduler->now());
+    stop_process(quiet - world_.scheduler->now() + down_for, true);
+  });
+}
+
+void SimNode::stop_process(Nanos restart_after, bool scheduled) {
+  ++life_;
+  world_.network->set_node_up(id_, false);
+  world_.network->attach(id_, {});
+  process_.reset();
+  schedule_start(restart_after, scheduled);
+}
+
+void SimNode::schedule_start(Nanos after, bool scheduled) {
+  world_.scheduler->after(after, [this, scheduled] {
+    Event event{.node = id_, .kind = EventKind::kFaultRestart};
+    event.args = {scheduled};
+    world_.trace->record(event);
+    start_process();
+  });
+}
+
+// ora.L14: whatever a crash left of an import must not open as a whole instance that it is not.
+void SimNode::judge_import() {
+  if (phase_ != Phase::kBootstrapping || !cut_state_) return;
+  SimDisk copy = disk_.fork();
+  const auto fs = copy.mount();
+  families::OpenRequest request;
+  request.fs = fs.get();
+  request.root = manifest_.b.root;
+  request.options = manifest_.b.options;
+  const auto opened =
+      image::open_instance(*world_.registry, request, manifest_.b.family, manifest_.identity());
+  if (!opened.ok()) {
+    const ImportOpen how =
+        absl::IsNotFound(opened.status()) ? ImportOpen::kAbsent : ImportOpen::kIncomplete;
+    world_.checker->import_opened(id_ - 1, how, std::nullopt, *cut_state_);
+    return;
+  }
+  // What does not even read is certainly not the image.
+  const auto found = read_state(**opened);
+  world_.checker->import_opened(id_ - 1, ImportOpen::kComplete, found.ok() ? *found : StateImage{},
+                                *cut_state_);
+}
+
+// ---------------------------------------------------------------------------------------- storage
+
+void SimNode::after_storage(std::function<void()> fn) {
+  touch_disk();
+  const Nanos at = std::max(disk_.busy_until(), world_.scheduler->now());
+  world_.scheduler->at(at, [this, life = life_, fn = std::move(fn)] {
+    if (life != life_) return;
+    disk_.set_now(world_.scheduler->now());
+    fn();
+  });
+}
+
+void SimNode::touch_disk() { world_.events->disk_advanced(*this); }
+
+void SimNode::when_free(std::function<void()> fn) {
+  if (blocked_) {
+    waiting_.push_back(std::move(fn));
+    return;
+  }
+  disk_.set_now(world_.scheduler->now());
+  fn();
+}
+
+void SimNode::slow_disk(uint32_t factor) {
+  disk_.set_slow_factor(factor);
+  Event event{.node = id_, .kind = EventKind::kFaultSlowDisk};
+  event.args = {factor};
+  world_.trace->record(event);
+}
+
+absl::StatusOr<StateImage> SimNode::durable_state(migration::Side side) const {
+  SimDisk copy = disk_.fork();
+  DropAll drop;
+  copy.crash(CrashLevel::kP2, std::max(copy.now(), world_.scheduler->now()), drop);
+  const auto fs = copy.mount();
+  const migration::Instance& instance = manifest_.side(side);
+  families::OpenRequest request;
+  request.fs = fs.get();
+  request.root = instance.root;
+  request.options = instance.options;
+  QK_ASSIGN_OR_RETURN(const auto family,
+                      families::open_family(*world_.registry, instance.family, request));
+  return read_state(*family);
+}
+
+void SimNode::probe_ack(families::Operation operation) {
+  if (operation == families::Operation::kAppend && probe_random_.below(kProbeEvery) != 0) return;
+  // A side that does not even open holds nothing of what was acknowledged.
+  const auto probe = [this](migration::Side side) {
+    return durable_state(side).value_or(StateImage{});
+  };
+  if (is_dual(phase_)) {
+    world_.checker->dual_ack(id_ - 1, probe(migration::Side::kA), probe(migration::Side::kB));
+  } else {
+    world_.checker->durable_probe(id_ - 1, static_cast<Side>(authority_), probe(authority_));
+  }
+}
+
+// ------------------------------------------------------------------------------- network, clients
+
+void SimNode::deliver(const std::string& from_peer, const NetMessage& message) {
+  if (!up()) return;
+  when_free([this, from_peer, bytes = message.bytes] {
+    const absl::StatusOr<raft::Packet> packet = raft::decode(bytes);
+    QK_CHECK(packet.ok());  // the network corrupts nothing
+    process_->node->receive(from_peer, *packet);
+    touch_disk();
+  });
+}
+
+void SimNode::propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done) {
+  if (!up() || raft() == nullptr) return;
+  when_free([this, payload = std::move(payload), done = std::move(done)]() mutable {
+    process_->node->propose(
+        std::move(payload), [this, done = std::move(done)](absl::StatusOr<raft::ApplyResult> r) {
+          if (!r.ok()) return done(r.status());
+          world_.checker->served(id_ - 1, static_cast<Side>(authority_), manifest_.generation);
+          done(std::move(r->response));
+        });
+    touch_disk();
+  });
+}
+
+void SimNode::transfer_leadership(SimNode& to) {
+  if (!leads()) return;
+  Event event{.node = id_, .kind = EventKind::kFaultTransfer};
+  event.args = {to.id()};
+  world_.trace->record(event);
+  when_free([this, peer = to.peer()] {
+    // Refused is fine: the operator looks again.
+    (void)process_->node->transfer_leadership(peer);
+    touch_disk();
+  });
+}
+
+// -------------------------------------------------------------------------------------- migration
+
+absl::Status SimNode::request_migration(const migration::MigrationRequest& request) {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  disk_.set_now(world_.scheduler->now());
+  const absl::Status status = controller()->request_start(request);
+  announce_marks();
+  pump_migration();
+  return status;
+}
+
+absl::Status SimNode::request_validation() {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  const absl::Status status = controller()->request_validation();
+  pump_migration();
+  return status;
+}
+
+absl::Status SimNode::request_cutover() {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  const absl::Status status = controller()->request_cutover();
+  pump_migration();
+  return status;
+}
+
+absl::Status SimNode::request_accept() {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  const absl::Status status = controller()->request_accept();
+  pump_migration();
+  return status;
+}
+
+// Asks the controller what it needs and gives it that, one step at a time.
+void SimNode::pump_migration() {
+  if (!up() || pumping_ || raft() == nullptr) return;
+  const Need need = controller()->need();
+  if (need == Need::kNothing) return;
+  pumping_ = true;
+  if (need == Need::kStep) {
+    world_.scheduler->after(kStepPause, [this, life = life_] {
+      if (life == life_) when_free([this] { migration_step(false); });
+    });
+    return;
+  }
+  process_->node->request_barrier([this] {
+    // The barrier may be granted in the middle of the node's own work.
+    world_.scheduler->after(0, [this, life = life_] {
+      if (life == life_) when_free([this] { migration_step(true); });
+    });
+  });
+}
+
+void SimNode::migration_step(bool at_barrier) {
+  const bool exporting_begins = at_barrier && controller()->phase() == Phase::kExporting;
+  blocked_ = at_barrier;
+  const absl::Status status = controller()->step();
+  if (status.ok() && exporting_begins && controller()->phase() == Phase::kExporting) {
+    const auto cut = read_state(controller()->driver().authority());
+    if (cut.ok()) cut_state_ = *cut;
+  }
+  after_storage([this, status, at_barrier] {
+    blocked_ = false;
+    pumping_ = false;
+    if (!status.ok()) return process_->storage_failed(status);
+    announce_marks();
+    world_.events->migration_progressed(*this);
+    if (at_barrier) process_->node->release_barrier();
+    // Handling one event may block the process again.
+    while (!blocked_ && up() && !waiting_.empty()) {
+      auto next = std::move(waiting_.front());
+      waiting_.pop_front();
+      when_free(std::move(next));
+    }
+    pump_migration();
+  });
+}
+
+void SimNode::phase_changed(Phase from, const Manifest& to) { marks_.push_back({from, to}); }
+
+void SimNode::announce_marks() {
+  if (marks_.empty()) return;
+  after_storage([this] {
+    for (const PhaseMark& mark : std::exchange(marks_, {})) announce_phase(mark);
+  });
+}
+
+void SimNode::record_phase(PhaseCode code, const Manifest& manifest, std::string_view text) {
+  Event event{.node = id_, .kind = EventKind::kMigPhase};
+  int64_t index = 0;
+  if (manifest.cutover_cut) {
+    index = manifest.cutover_cut->last_index;
+  } else if (manifest.export_cut) {
+    index = manifest.export_cut->last_index;
+  }
+  const auto last = [&](migration::Side side) -> int64_t {
+    families::Family* family = process_->controller->family(side);
+    return family == nullptr ? -1 : family->log().last_index();
+  };
+  const int64_t commit = raft() == nullptr ? 0 : raft()->commit_index();
+  event.args = {static_cast<uint64_t>(code),
+                manifest.generation,
+                static_cast<uint64_t>(index),
+                static_cast<uint64_t>(last(migration::Side::kA)),
+                static_cast<uint64_t>(last(migration::Side::kB)),
+                static_cast<uint64_t>(commit)};
+  world_.trace->record(event, text);
+}
+
+void SimNode::announce_phase(const PhaseMark& mark) {
+  const PhaseCode from = code_of(phase_);
+  // ora.M2, M3: judged against what a disk that lost everything unsynced would tell.
+  SimDisk copy = disk_.fork();
+  DropAll drop;
+  copy.crash(CrashLevel::kP2, std::max(copy.now(), world_.scheduler->now()), drop);
+  const auto fs = copy.mount();
+  migration::ManifestStore store(fs.get(), families::join_path(kNodeDir, "migration"));
+  const auto durable = store.load();
+  const bool is_durable = durable.ok() && *durable && record_of(**durable) == record_of(mark.to);
+
+  manifest_ = mark.to;
+  phase_ = mark.to.phase;
+  authority_ = mark.to.authoritative;
+  if (mark.from == mark.to.phase && mark.to.phase != Phase::kExporting) return;
+  if (mark.to.phase == Phase::kCutOver) {
+    world_.checker->fenced(id_ - 1, mark.to.generation,
+                           durable_state(migration::Side::kA).value_or(StateImage{}),
+                           durable_state(migration::Side::kB).value_or(StateImage{}));
+  }
+  if (mark.to.phase == Phase::kBootstrapping && cut_state_) judge_image();
+  world_.checker->phase_changed(id_ - 1, record_of(mark.to), is_durable);
+  if (mark.to.phase == Phase::kRolledBack) {
+    record_phase(PhaseCode::kRollback, mark.to, mark.to.reason);
+    ++phase_entries_;
+    world_.events->phase_entered(*this, from, PhaseCode::kRollback);
+  }
+  record_phase(phase_code(), mark.to, mark.to.reason);
+  ++phase_entries_;
+  world_.events->phase_entered(*this, from, phase_code());
+}
+
+// ora.I1 and I3, on the image that the node has just written.
+void SimNode::judge_image() {
+  const auto& totals = controller()->exported();
+  if (!totals) return;
+  world_.checker->exported(id_ - 1, *cut_state_, as_bytes(totals->content_sha256));
+  const std::string path = controller()->image_file();
+  const auto bytes = families::read_file(*fs_, path, 1u << 30);
+  if (!bytes.ok()) return;
+  std::string damaged = *bytes;
+  std::string damage;
+  if (probe_random_.below(4) == 0) {
+    damaged.resize(probe_random_.below(damaged.size()));
+    damage = cat("only ", damaged.size(), " of ", bytes->size(), " bytes");
+  } else {
+    const uint64_t bit = probe_random_.below(damaged.size() * 8);
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    damage = cat("bit ", bit % 8, " of byte ", bit / 8, " flipped");
+  }
+  const image::MemorySource source(path, damaged);
+  world_.checker->damaged_image_judged(id_ - 1, !image::verify_image(source).ok(), damage);
+}
+
+void SimNode::cut_compared(int which, const migration::CutRecord& a, const Digest& b) {
+  Event event{.node = id_, .kind = EventKind::kMigCut};
+  event.args = {static_cast<uint64_t>(which), static_cast<uint64_t>(a.last_index),
+                a.digest == b ? 1u : 0u};
+  world_.trace->record(event);
+  if (which != 2 || a.digest != b) return;
+  // No mutation is in flight, so what is durable is all there is.
+  world_.checker->cut_validated(id_ - 1, manifest_.generation,
+                                durable_state(migration::Side::kA).value_or(StateImage{}),
+                                durable_state(migration::Side::kB).value_or(StateImage{}));
+}
+
+}  // namespace qk::sim

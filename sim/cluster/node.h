@@ -1,0 +1,137 @@
+// SimNode: one machine of the cluster. Its disk outlives every process that runs on it; a process
+// is the migration controller, the Raft node and the state machine on top of the disk's file
+// system.
+//
+// Time. Storage calls run at once and end when the disk says; everything that waits for storage is
+// an event at that instant. A controller step under a barrier blocks the whole process until its
+// disk operations are done: what arrives meanwhile is handled afterwards, as in a process whose
+// only thread sits in fsync.
+//
+// A crash takes the process away as an event of its own: handles die first, then the engines are
+// destroyed, so that nothing they do on the way out reaches the disk that survives.
+//
+// The node also feeds the checker, with what it sees of itself and with probes: copies of its disk
+// on which everything unsynced is lost at once.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "migration/controller.h"
+#include "raft/node.h"
+#include "sim/cluster/state_machine.h"
+#include "sim/cluster/world.h"
+#include "sim/disk/sim_disk.h"
+
+namespace qk::sim {
+
+class SimNode final : private migration::ControllerObserver {
+ public:
+  SimNode(const World& world, NodeId id, const NodePlan& plan);
+  ~SimNode() override;
+
+  NodeId id() const { return id_; }
+  const std::string& name() const { return plan_->id; }
+  const std::string& peer() const { return plan_->peer; }
+  const std::string& configured_store() const { return plan_->store; }
+
+  // The first start; the ghost is seeded from what the disk holds.
+  void boot_first();
+  bool up() const { return process_ != nullptr && !stopping_; }
+  bool leads() const;
+  SimDisk& disk() { return disk_; }
+  migration::Controller* controller() const;
+  raft::Node* raft() const;
+  migration::Phase last_phase() const { return phase_; }
+  PhaseCode phase_code() const;
+  bool migrating() const;
+  // Counts every entry into a phase, so that a stay in one can be told from the next.
+  uint64_t phase_entries() const { return phase_entries_; }
+
+  void crash(CrashLoss loss, Nanos restart_after, bool scheduled);
+  // Stops the process in good order and starts it again.
+  void planned_restart(Nanos down_for);
+  void slow_disk(uint32_t factor);
+  void transfer_leadership(SimNode& to);
+
+  // `done` is called once, or never if the process goes down first.
+  void propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done);
+  void deliver(const std::string& from_peer, const NetMessage& message);
+
+  absl::Status request_migration(const migration::MigrationRequest& request);
+  absl::Status request_validation();
+  absl::Status request_cutover();
+  absl::Status request_accept();
+
+  // What side A or B would recover to if the power failed now and nothing unsynced survived.
+  absl::StatusOr<StateImage> durable_state(migration::Side side) const;
+  migration::Side authority() const { return authority_; }
+
+ private:
+  class Process;
+
+  // migration::ControllerObserver; the marks are announced when they are durable.
+  void phase_changed(migration::Phase from, const migration::Manifest& to) override;
+  void cut_compared(int which, const migration::CutRecord& a, const Digest& b) override;
+
+  struct PhaseMark {
+    migration::Phase from;
+    migration::Manifest to;
+  };
+
+  void install_initial_tree();
+  void start_process();
+  void open_families();
+  void go_live();
+  void stop_process(Nanos restart_after, bool scheduled);
+  void end_process(CrashLevel level, Choice& choice);
+  void schedule_start(Nanos after, bool scheduled);
+  void report_start_failure(const absl::Status& status);
+  void judge_import();
+  void judge_image();
+
+  // Runs `fn` when everything issued to the disk so far is complete, in this process only.
+  void after_storage(std::function<void()> fn);
+  // Runs `fn` now, or when the process is no longer blocked by a controller step.
+  void when_free(std::function<void()> fn);
+  void touch_disk();
+  void announce_marks();
+  void announce_phase(const PhaseMark& mark);
+  void record_phase(PhaseCode code, const migration::Manifest& manifest, std::string_view text);
+  void pump_migration();
+  void migration_step(bool at_barrier);
+  void probe_ack(families::Operation operation);
+
+  World world_;
+  NodeId id_;
+  const NodePlan* plan_;
+  SimDisk disk_;
+  RandomStream election_random_;
+  RandomStream id_random_;
+  RandomStream probe_random_;
+  uint64_t choices_ = 0;
+
+  uint64_t life_ = 0;  // of the process; callbacks of an earlier life do nothing
+  std::unique_ptr<families::FileSystem> fs_;
+  std::unique_ptr<Process> process_;
+  bool stopping_ = false;
+  bool created_ = false;
+
+  migration::Phase phase_ = migration::Phase::kIdle;
+  migration::Manifest manifest_;  // as last announced
+  migration::Side authority_ = migration::Side::kA;
+  uint64_t phase_entries_ = 0;
+  std::vector<PhaseMark> marks_;
+  bool pumping_ = false;
+  bool blocked_ = false;
+  std::deque<std::function<void()>> waiting_;
+
+  std::optional<StateImage> cut_state_;  // of the export under way
+};
+
+}  // namespace qk::sim

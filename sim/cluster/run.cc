@@ -1,0 +1,235 @@
+// run(): builds the cluster of a plan, lets virtual time pass, and says what came of it.
+#include "sim/cluster/run.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "families/builtin.h"
+#include "families/sqlite/engine.h"
+#include "sim/cluster/faults.h"
+#include "sim/cluster/node.h"
+#include "sim/cluster/operator.h"
+#include "sim/cluster/workload.h"
+
+namespace qk::sim {
+namespace {
+
+// One commit in so many is checked against what every disk would hold after a power cut (ora.R7).
+constexpr uint64_t kCommitProbeEvery = 40;
+// Clients go quiet before the end, so that the history closes and the nodes come to rest.
+constexpr Nanos kClientQuiet = 2 * kSecond;
+
+class Cluster final : private ClusterEvents {
+ public:
+  Cluster(const Plan& plan, const RunOptions& options)
+      : plan_(plan),
+        options_(options),
+        trace_(std::make_shared<Trace>(&scheduler_, trace_start(plan), options.trace)),
+        network_(&scheduler_, trace_.get(), plan.seed, link_options(plan.cluster.link)),
+        checker_(node_names(plan), [this](const Finding& finding) { found(finding); }),
+        probe_random_(plan.seed, "probe.commit") {
+    families::sqlite_reset_for_run(plan.seed);
+    world_.plan = &plan_;
+    world_.registry = &registry_;
+    world_.scheduler = &scheduler_;
+    world_.trace = trace_.get();
+    world_.network = &network_;
+    world_.checker = &checker_;
+    world_.events = this;
+    for (size_t i = 0; i < plan_.cluster.nodes.size(); ++i) {
+      nodes_.push_back(
+          std::make_unique<SimNode>(world_, static_cast<NodeId>(i + 1), plan_.cluster.nodes[i]));
+      node_pointers_.push_back(nodes_.back().get());
+      checker_.set_append_partial(static_cast<int>(i), append_partial(plan_));
+    }
+    if (!plan_.migrations.empty()) {
+      checker_.set_fresh_mutations(plan_.migrations[0].fresh_mutations);
+    }
+    operator_ = std::make_unique<RollingOperator>(world_, node_pointers_);
+    faults_ = std::make_unique<FaultInjector>(world_, node_pointers_);
+    workload_ = std::make_unique<Workload>(
+        world_, [this](NodeId node, std::string payload,
+                       std::function<void(absl::StatusOr<std::string>)> done) {
+          nodes_[node - 1]->propose(std::move(payload), std::move(done));
+        });
+  }
+
+  RunResult run() {
+    const Nanos end = options_.until ? std::min(*options_.until, plan_.run_for) : plan_.run_for;
+    for (const auto& node : nodes_) node->boot_first();
+    for (const auto& node : nodes_) start_index_ = std::max(start_index_, last_index(*node));
+    workload_->start();
+    operator_->start();
+    faults_->start();
+    if (end > kClientQuiet) {
+      scheduler_.at(end - kClientQuiet, [this] { workload_->stop(); });
+    }
+    bool stopped = false;
+    scheduler_.at(end, [&stopped] { stopped = true; });
+    while (!stopped && !(halted_ && !options_.keep_going) && scheduler_.run_next()) {
+    }
+    if (!halted_ || options_.keep_going) checker_.finish();
+    return conclude();
+  }
+
+ private:
+  static TraceStart trace_start(const Plan& plan) {
+    return {plan.scenario_hash, plan.seed, node_names(plan)};
+  }
+
+  static LinkOptions link_options(const LinkPlan& plan) {
+    LinkOptions options;
+    options.latency_low = plan.latency.low;
+    options.latency_high = plan.latency.high;
+    options.loss_ppm = plan.loss_ppm;
+    options.duplicate_ppm = plan.duplicate_ppm;
+    options.reorder_ppm = plan.reorder_ppm;
+    return options;
+  }
+
+  static std::vector<std::string> node_names(const Plan& plan) {
+    std::vector<std::string> names;
+    for (const NodePlan& node : plan.cluster.nodes) names.push_back(node.id);
+    return names;
+  }
+
+  // A node of the run may live on any family of the plan.
+  families::Partial append_partial(const Plan& plan) const {
+    for (const StorePlan& store : plan.stores) {
+      const families::FamilyDescriptor* family = registry_.find(store.family);
+      QK_CHECK(family != nullptr);
+      if (family->partials(families::Operation::kAppend) == families::Partial::kBatchPrefix) {
+        return families::Partial::kBatchPrefix;
+      }
+    }
+    return families::Partial::kNone;
+  }
+
+  static int64_t last_index(const SimNode& node) {
+    return node.controller() == nullptr
+               ? 0
+               : node.controller()->driver().authority().log().last_index();
+  }
+
+  // ClusterEvents
+  void phase_entered(SimNode& node, PhaseCode from, PhaseCode to) override {
+    faults_->phase_entered(node, from, to);
+  }
+  void migration_progressed(SimNode& node) override { faults_->migration_progressed(node); }
+  void disk_advanced(SimNode& node) override { faults_->disk_advanced(node); }
+  void commit_advanced(SimNode& node, int64_t index) override {
+    const bool news = index > commit_;
+    commit_ = std::max(commit_, index);
+    faults_->commit_advanced(index);
+    if (!news || probe_random_.below(kCommitProbeEvery) != 0) return;
+    const int64_t term = checker_.ghost(node.id() - 1).term_at(index);
+    std::vector<int> holders;
+    for (const auto& other : nodes_) {
+      const auto state = other->durable_state(other->authority());
+      if (state.ok() && state->holds(index, term)) holders.push_back(other->id() - 1);
+    }
+    checker_.commit_probe(index, term, holders);
+  }
+
+  void found(const Finding& finding) {
+    halted_ = true;
+    Event event{.kind = EventKind::kCheckViolation};
+    Violation violation;
+    for (const auto& node : nodes_) {
+      if (node->name() != finding.node) continue;
+      event.node = node->id();
+      violation.phase = std::string(to_string(node->phase_code()));
+    }
+    event.args = {xxh3_64(finding.oracle), static_cast<uint64_t>(finding.index),
+                  xxh3_64(finding.expected), xxh3_64(finding.actual)};
+    violation.last_fault = last_fault();
+    violation.seq = trace_->record(event, cat(finding.oracle, " ", finding.name));
+    violation.oracle = finding.oracle;
+    violation.name = finding.name;
+    violation.node = finding.node;
+    violation.index = finding.index;
+    violation.t = scheduler_.now();
+    violation.expected = finding.expected;
+    violation.actual = finding.actual;
+    violation.chain = trace_->chain();
+    violations_.push_back(std::move(violation));
+  }
+
+  std::string last_fault() const {
+    const std::vector<Mark>& marks = trace_->marks();
+    for (auto mark = marks.rbegin(); mark != marks.rend(); ++mark) {
+      switch (mark->event.kind) {
+        case EventKind::kFaultCrash:
+        case EventKind::kFaultPartition:
+        case EventKind::kFaultSlowDisk:
+        case EventKind::kNodeStop:
+          return cat(info(mark->event.kind).name, " ", trace_->node_name(mark->event.node), " #",
+                     mark->event.seq);
+        default:
+          break;
+      }
+    }
+    return "none";
+  }
+
+  RunResult conclude() {
+    RunResult result;
+    result.violations = std::move(violations_);
+    result.committed = static_cast<uint64_t>(std::max<int64_t>(0, commit_ - start_index_));
+    for (const std::string& id : plan_.expect.migrated) {
+      for (const auto& node : nodes_) {
+        if (node->name() != id || node->last_phase() == migration::Phase::kAccepted) continue;
+        result.inconclusive.push_back(cat(id, " ended in phase ",
+                                          migration::to_string(node->last_phase()),
+                                          ", expected accepted"));
+      }
+    }
+    if (result.committed < plan_.expect.min_committed) {
+      result.inconclusive.push_back(cat(result.committed, " entries were committed, expected ",
+                                        plan_.expect.min_committed, " at least"));
+    }
+    for (std::string& line : faults_->unfired()) result.inconclusive.push_back(std::move(line));
+    result.notes = operator_->notes();
+    if (!result.violations.empty()) {
+      result.verdict = Verdict::kViolation;
+    } else if (!result.inconclusive.empty()) {
+      result.verdict = Verdict::kInconclusive;
+    }
+    Event end{.kind = EventKind::kRunEnd};
+    end.args = {static_cast<uint64_t>(result.verdict), result.committed};
+    trace_->record(end);
+    result.simulated = scheduler_.now();
+    result.events = trace_->events();
+    result.chain = trace_->chain();
+    result.digest = to_hex(trace_->digest());
+    result.trace = trace_;
+    return result;
+  }
+
+  const Plan plan_;
+  const RunOptions options_;
+  const families::Registry registry_ = families::builtin_families();
+  Scheduler scheduler_;
+  std::shared_ptr<Trace> trace_;
+  Network network_;
+  Checker checker_;
+  RandomStream probe_random_;
+  World world_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<SimNode*> node_pointers_;
+  std::unique_ptr<RollingOperator> operator_;
+  std::unique_ptr<FaultInjector> faults_;
+  std::unique_ptr<Workload> workload_;
+  std::vector<Violation> violations_;
+  bool halted_ = false;
+  int64_t commit_ = 0;
+  int64_t start_index_ = 0;
+};
+
+}  // namespace
+
+RunResult run(const Plan& plan, const RunOptions& options) {
+  return std::make_unique<Cluster>(plan, options)->run();
+}
+
+}  // namespace qk::sim

@@ -1,0 +1,40 @@
+// World: what every part of a running cluster shares. It owns nothing; the Cluster does.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "families/contract/family.h"
+#include "sim/check/checker.h"
+#include "sim/cluster/plan.h"
+#include "sim/kernel/scheduler.h"
+#include "sim/kernel/trace.h"
+#include "sim/net/network.h"
+
+namespace qk::sim {
+
+class SimNode;
+
+// What parts tell each other through the cluster, so that none of them knows the others.
+class ClusterEvents {
+ public:
+  virtual ~ClusterEvents() = default;
+  virtual void phase_entered(SimNode& node, PhaseCode from, PhaseCode to) = 0;
+  virtual void migration_progressed(SimNode& node) = 0;
+  virtual void disk_advanced(SimNode& node) = 0;
+  virtual void commit_advanced(SimNode& node, int64_t index) = 0;
+};
+
+struct World {
+  const Plan* plan = nullptr;
+  const families::Registry* registry = nullptr;
+  Scheduler* scheduler = nullptr;
+  Trace* trace = nullptr;
+  Network* network = nullptr;
+  Checker* checker = nullptr;
+  ClusterEvents* events = nullptr;
+
+  RandomStream stream(std::string_view name) const { return RandomStream(plan->seed, name); }
+};
+
+}  // namespace qk::sim
