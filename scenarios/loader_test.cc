@@ -14,8 +14,11 @@
 #include <sstream>
 
 #include "base/strings.h"
+#include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
 #include "scenarios/embedded.h"
+#include "scenarios/scenario.pb.h"
 
 namespace qk::scenarios {
 namespace {
@@ -298,6 +301,46 @@ TEST_CASE("the hash covers what changes a run and nothing else") {
   CHECK(hash({"run_for=61s"}) != plain);
   CHECK(hash({"at[0].crash.unsynced=PROCESS"}) != plain);
   CHECK(hash({"store[new].sqlite.journal=WAL"}) != plain);  // the family's default is not ours
+}
+
+TEST_CASE("the families take every option that the schema offers") {
+  const families::Registry registry = families::builtin_families();
+  families::PosixFileSystem fs;
+  const std::pair<std::string, std::vector<std::string>> kStores[] = {
+      {"local",
+       {"", "checksum: CRC32C", "checksum: MURMUR32", "segment_size: \"1B\"",
+        "segment_size: \"1GiB\""}},
+      {"sqlite",
+       {"", "journal: WAL", "journal: DELETE", "journal: TRUNCATE", "synchronous: FULL",
+        "synchronous: EXTRA", "page_size: 1024", "page_size: 65536", "checkpoint_frames: 1"}},
+  };
+  size_t offered = 0;
+  for (const auto& [family, options] : kStores) {
+    for (const std::string& option : options) {
+      INFO(family << " " << option);
+      const LoadResult result = load_text(
+          cat("name: \"x\"\ncluster { nodes: 1 default_store: \"s\" }\nstore { id: \"s\" ", family,
+              " { ", option, " } }"));
+      CHECK(messages(result) == "");
+      REQUIRE(result.plan.has_value());
+      const families::TempDirectory directory;
+      families::OpenRequest request;
+      request.fs = &fs;
+      request.root = cat(directory.path(), "/root");
+      request.create = true;
+      request.options = result.plan->stores[0].options;
+      CHECK(families::open_family(registry, result.plan->stores[0].family, request)
+                .status()
+                .ToString() == "OK");
+      offered += request.options.size();
+    }
+  }
+  // A value added to the schema belongs above.
+  const auto values = [](const google::protobuf::EnumDescriptor* e) { return e->value_count(); };
+  CHECK(values(qksim::LocalStore::Checksum_descriptor()) == 2);
+  CHECK(values(qksim::SqliteStore::Journal_descriptor()) == 3);
+  CHECK(values(qksim::SqliteStore::Synchronous_descriptor()) == 2);
+  CHECK(offered == 12);
 }
 
 TEST_CASE("a missing scenario names the built-in ones") {
