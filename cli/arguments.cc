@@ -323,7 +323,8 @@ class Parser {
   }
 
   HelpArguments help_arguments() {
-    if (topic_.empty()) return {app_.help()};
+    // After parsing, an App explains the command that it found; a fresh one explains itself.
+    if (topic_.empty()) return {Parser().app_.help()};
     if (topic_ == "exit-codes") return {exit_codes_text()};
     if (const CLI::App* sub = find_command(app_, topic_)) return {sub->help()};
     std::vector<std::string> topics = commands_of(app_);

@@ -25,6 +25,13 @@ std::string absolute_path(const Environment& environment, const std::string& pat
   return out.empty() ? "/" : out;
 }
 
+bool use_colour(Colour colour, const Terminal& terminal) {
+  if (colour != Colour::kAuto) return colour == Colour::kAlways;
+  if (!terminal.no_color.empty()) return false;
+  if (!terminal.clicolor_force.empty() && terminal.clicolor_force != "0") return true;
+  return terminal.is_terminal && terminal.term != "dumb" && !terminal.term.empty();
+}
+
 void print_error(const Environment& environment, const std::string& message) {
   *environment.err << (environment.colour_err ? "\x1b[31merror:\x1b[0m " : "error: ") << message
                    << "\n";

@@ -7,6 +7,7 @@
 #include <ostream>
 #include <string>
 
+#include "cli/arguments.h"
 #include "families/contract/family.h"
 #include "families/fs/file_system.h"
 #include "sim/cluster/run.h"
@@ -31,6 +32,7 @@ struct Environment {
   families::FileSystem* fs = nullptr;
   const families::Registry* registry = nullptr;
   std::string directory;  // absolute; relative arguments start here
+  std::string version;    // "0.1.0"
   std::string build;      // "c0ffee12"
   std::function<sim::RunResult(const sim::Plan&, const sim::RunOptions&)> run;
   std::function<uint64_t()> random_seed;
@@ -40,6 +42,9 @@ struct Environment {
 // `path` as it is if absolute, else below the environment's directory; "." and ".." components
 // and doubled slashes are resolved as text, because FileSystem takes normalised paths.
 std::string absolute_path(const Environment& environment, const std::string& path);
+
+// Whether to colour a stream: --color, then NO_COLOR, then CLICOLOR_FORCE, then the terminal.
+bool use_colour(Colour colour, const Terminal& terminal);
 
 // "error: ..." on err, in the colour of errors.
 void print_error(const Environment& environment, const std::string& message);

@@ -66,6 +66,7 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   if (code != ExitCode::kOk) return code;
   RunReport report;
   report.arguments = arguments;
+  report.version = environment.version;
   report.build = environment.build;
   report.seed = arguments.seed.has_value() ? *arguments.seed : environment.random_seed();
   scenarios::LoadResult loaded;

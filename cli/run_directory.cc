@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -10,6 +11,9 @@
 #include "base/strings.h"
 #include "families/fs/file_util.h"
 #include "sim/kernel/trace_text.h"
+#include "viz/render.h"
+#include "viz/timeline_dot.h"
+#include "viz/timeline_model.h"
 
 namespace qk::cli {
 namespace {
@@ -55,6 +59,47 @@ class TextFile {
   uint64_t offset_ = 0;
   absl::Status status_;
 };
+
+const sim::StorePlan& store_of(const sim::Plan& plan, const std::string& id) {
+  for (const sim::StorePlan& store : plan.stores) {
+    if (store.id == id) return store;
+  }
+  QK_CHECK(false);
+}
+
+// The family each node starts with, and the one that its last migration leads to.
+std::vector<viz::RunSummary::Families> families_of(const sim::Plan& plan) {
+  std::vector<viz::RunSummary::Families> out;
+  for (const sim::NodePlan& node : plan.cluster.nodes) {
+    std::string store = node.store;
+    for (const sim::MigrationPlan& migration : plan.migrations) {
+      const bool listed = migration.nodes.empty() ||
+                          std::find(migration.nodes.begin(), migration.nodes.end(), node.id) !=
+                              migration.nodes.end();
+      if (listed && migration.from == store) store = migration.to;
+    }
+    out.push_back({store_of(plan, node.store).family,
+                   store == node.store ? std::string() : store_of(plan, store).family});
+  }
+  return out;
+}
+
+viz::RunSummary summary_of(const RunReport& report, const sim::Plan& plan, std::string id) {
+  viz::RunSummary summary;
+  summary.scenario = report.name;
+  summary.seed = report.seed;
+  summary.version = cat("qksim ", report.version, " (", report.build, ")");
+  summary.verdict = report.result.verdict;
+  // The report's first line says it all, without its trailing newline.
+  const std::string text = report_text(report, /*colour=*/false, /*timing=*/false);
+  summary.verdict_text = text.substr(0, text.find('\n'));
+  summary.run_id = std::move(id);
+  summary.events = report.result.events;
+  summary.chain = chain_text(report.result.chain);
+  summary.repro = repro_command(report);
+  summary.families = families_of(plan);
+  return summary;
+}
 
 // Replaces a symbolic link in one step, so that it always leads somewhere. Links are a convenience
 // for people and carry no bytes; FileSystem, which is for durable state, has none.
@@ -129,8 +174,18 @@ absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
     directory->files.emplace_back("trace.txt");
     sim::write_text(*trace, [&](std::string_view line) { file.add(line); });
     QK_RETURN_IF_ERROR(file.finish());
+    const std::string id(families::base_name(directory->path));
+    const std::string dot =
+        viz::timeline_dot(viz::build_timeline(*trace, summary_of(report, plan, id)));
+    QK_RETURN_IF_ERROR(write("timeline.dot", dot));
+    const absl::StatusOr<std::string> svg = viz::render(dot, "svg");
+    if (svg.ok()) {
+      QK_RETURN_IF_ERROR(write("timeline.svg", *svg));
+    } else {
+      // The picture can be drawn later from the DOT text; the run itself is not in doubt.
+      *environment.err << "note: no timeline.svg: " << svg.status().message() << "\n";
+    }
   }
-  static_cast<void>(plan);
   if (!ours) return absl::OkStatus();
   const std::string runs = absolute_path(environment, std::string(kRuns));
   const std::string id(families::base_name(directory->path));

@@ -20,6 +20,7 @@ struct RunReport {
   uint64_t seed = 0;
   RunArguments arguments;
   sim::RunResult result;
+  std::string version;
   std::string build;
   int64_t wall_ms = 0;
 };

@@ -21,7 +21,4 @@ ExitCode version_command(const Environment& environment);
 // Parses `words` (without the program's name) and runs what they ask for.
 ExitCode dispatch(const std::vector<std::string>& words, Environment environment);
 
-// Whether to colour a stream: --color, then NO_COLOR, then CLICOLOR_FORCE, then the terminal.
-bool use_colour(Colour colour, const Terminal& terminal);
-
 }  // namespace qk::cli

@@ -125,7 +125,7 @@ class Node {
 
   // Barrier over all lanes: `ready` is called (at once if it can be) when no mutation is in flight,
   // and none starts until release_barrier(). Work queued meanwhile goes on afterwards. One at a
-  // time.
+  // time. A node that fails meanwhile may never be ready.
   void request_barrier(std::function<void()> ready);
   void release_barrier();
 

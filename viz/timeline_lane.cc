@@ -168,9 +168,17 @@ void LanePicture::draw_names(Cp top, Canvas* canvas) const {
   canvas->text(pt(8), centre - pt(3), Align::kLeft, {pt(13), true, kInk}, lane_.name);
   const Font small{650, false, kFaintInk};
   const Cp room = axis_.left - pt(10);
-  std::string subtitle = lane_.subtitle;
-  if (text_width(subtitle, small) > room) subtitle.resize(subtitle.rfind(','));
-  canvas->text(pt(8), centre + pt(12), Align::kLeft, small, subtitle);
+  const Cp y = centre + pt(12);
+  if (text_width(lane_.subtitle, small) <= room) {
+    canvas->text(pt(8), y, Align::kLeft, small, lane_.subtitle);
+  } else {
+    const size_t comma = lane_.subtitle.rfind(", ");
+    canvas->text(pt(8), y, Align::kLeft, small, lane_.subtitle.substr(0, comma));
+    // Quiet lanes have no room for a second line.
+    if (height() > pt(40)) {
+      canvas->text(pt(8), y + pt(8), Align::kLeft, small, lane_.subtitle.substr(comma + 2));
+    }
+  }
   bool leader = false;
   bool faults = false;
   for (const Strip& strip : lane_.strips) {

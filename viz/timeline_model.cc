@@ -109,8 +109,8 @@ class LaneBuilder {
     close_bar(end);
     lane_->subtitle =
         lane_->to.empty() ? lane_->from : cat(lane_->from, " \xE2\x86\x92 ", lane_->to);
-    const std::string last = down_ ? "down" : std::string(sim::short_name(phase_));
-    lane_->subtitle += cat(", ends ", last);
+    if (!lane_->subtitle.empty()) lane_->subtitle += ", ";
+    lane_->subtitle += cat("ends ", down_ ? "down" : sim::short_name(phase_));
     std::stable_sort(lane_->strips.begin(), lane_->strips.end(),
                      [](const Strip& a, const Strip& b) { return a.begin < b.begin; });
   }

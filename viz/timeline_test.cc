@@ -90,7 +90,7 @@ TEST_CASE("a node that is down at the end, and one that stops twice") {
   CHECK(bars_text(timeline.lanes[0]) == "A 0-10 DOWN 10-30");
   CHECK(strips_text(timeline.lanes[0]) == "leader t2 5-10");
   CHECK(timeline.lanes[0].points.size() == 1);
-  CHECK(timeline.lanes[0].subtitle == ", ends down");
+  CHECK(timeline.lanes[0].subtitle == "ends down");
 }
 
 TEST_CASE("a partition marks the lanes that are cut off") {

@@ -1,10 +1,12 @@
-// The sqlite family against the contract, on a real disk: what each operation does, what it
+// The sqlite family against the contract: what each operation does, what it
 // refuses, and that a reopened instance holds the same. Crashes: sqlite_crash_test.cc; damage:
 // sqlite_damage_test.cc.
 #include <sqlite3.h>
 
+#include "families/fs/overlay_file_system.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
+#include "families/sqlite/connection.h"
 #include "families/sqlite/engine.h"
 #include "families/sqlite/test_util.h"
 
@@ -39,7 +41,8 @@ class Instance {
   }
 
   TempDirectory directory;
-  PosixFileSystem fs;
+  PosixFileSystem disk;
+  OverlayFileSystem fs{&disk};  // in memory, for speed
   const std::string root = cat(directory.path(), "/a/root");
 
  private:
@@ -351,6 +354,25 @@ TEST_CASE("a store changes its journal mode when it is reopened with another") {
   }
 }
 
+TEST_CASE("a store on a real disk holds what it acknowledged") {
+  const std::string journal = GENERATE("WAL", "DELETE", "TRUNCATE");
+  CAPTURE(journal);
+  TempDirectory directory;
+  PosixFileSystem fs;
+  std::string expected;
+  {
+    const std::unique_ptr<Family> family =
+        *open_sqlite(fs, cat(directory.path(), "/root"), true, {{"journal", journal}});
+    REQUIRE_OK(family->log().append(data_entries(1, 300, 2, 100)));
+    REQUIRE_OK(publish_snapshot(*family, 7, 2, {{"a/b", "contents"}, {"c", ""}}));
+    REQUIRE_OK(family->log().truncate_prefix(8));
+    REQUIRE_OK(family->meta().save({3, ""}));
+    expected = *describe(*family);
+  }
+  const std::unique_ptr<Family> family = *open_sqlite(fs, cat(directory.path(), "/root"), false);
+  CHECK(*describe(*family) == expected);
+}
+
 TEST_CASE("one instance at a time") {
   Instance instance;
   CHECK(absl::IsUnavailable(open_sqlite(instance.fs, instance.root, true).status()));
@@ -424,12 +446,18 @@ TEST_CASE("a root that tells of a lost store never opens as fresh (ora.L13)") {
 }
 
 TEST_CASE("a schema that this build did not write is refused") {
-  // Through our VFS's page format, with SQLite's own tools: they keep reserved bytes, not
-  // checksums.
-  Instance instance;
-  instance.close();
-  run_sql(cat(instance.root, "/db"), "CREATE TRIGGER t AFTER INSERT ON log BEGIN SELECT 1; END;");
-  CHECK(absl::IsDataLoss(open_sqlite(instance.fs, instance.root, false).status()));
+  TempDirectory directory;
+  PosixFileSystem fs;
+  REQUIRE_OK(open_sqlite(fs, directory.path(), true));
+  {
+    // Through our VFS, so that the checksums of the pages hold.
+    const std::unique_ptr<SqliteConnection> db =
+        *SqliteConnection::open(&fs, cat(directory.path(), "/db"), 4096, SqliteOptions{});
+    REQUIRE_OK(db->execute("CREATE TRIGGER t AFTER INSERT ON log BEGIN SELECT 1; END"));
+  }
+  const absl::Status status = open_sqlite(fs, directory.path(), false).status();
+  CHECK(absl::IsDataLoss(status));
+  CHECK(std::string(status.message()).find("schema object 2") != std::string::npos);
 }
 
 TEST_CASE("the generator of a run repeats, and differs between seeds") {
@@ -449,7 +477,8 @@ TEST_CASE("the generator of a run repeats, and differs between seeds") {
 // Every file below the root, after each step of a fixed sequence of operations.
 std::string history_bytes(uint64_t seed, const std::string& journal) {
   TempDirectory directory;
-  PosixFileSystem fs;
+  PosixFileSystem disk;
+  OverlayFileSystem fs(&disk);
   const std::string root = cat(directory.path(), "/root");
   sqlite_reset_for_run(seed);
   std::string out;

@@ -97,8 +97,13 @@ class WalCheck {
       }
       return absl::OkStatus();
     }
-    if (!broken_at_) broken_at_ = frame;
-    // Padding of a commit that is itself intact may be torn; it holds nothing of its own.
+    if (!broken_at_) {
+      broken_at_ = frame;
+      // All padding but the last frame is synced before the next transaction begins, so here the
+      // transaction that a crash may have torn is the one that this pads.
+      if (frame + 1 < padding_end_) tail_end_ = padding_end_;
+    }
+    // Padding of a commit that is itself intact holds nothing of its own.
     if (frame < padding_end_) return absl::OkStatus();
 
     const bool written =

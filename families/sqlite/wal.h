@@ -4,10 +4,11 @@
 // is right for a tail that a crash tore, and loses acknowledged commits when a frame was damaged
 // later. check_wal() tells the two apart before SQLite sees the file. It relies on two facts of
 // this family: the file holds the frames of one generation only (it is emptied, durably, at each
-// checkpoint and at each open), and each commit is synced before the next one begins; so a crash
-// can tear one transaction and the padding just before it, and nothing else.
+// checkpoint and at each open), and each commit is synced before the next one begins. SQLite fills
+// the sector after a commit with copies of its last frame and syncs up to the end of that sector;
+// so a crash can tear one transaction and the end of the padding before it, and nothing else.
 //
-// Not told apart: damage to the last transaction, or to the padding frame right before it, which
+// Not told apart: damage to the last transaction, or to the last padding frame before it, which
 // looks exactly like a tear.
 #pragma once
 

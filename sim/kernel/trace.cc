@@ -147,9 +147,8 @@ void Trace::checkpoint() {
 }
 
 void Trace::keep(const Event& event) {
-  const size_t position = (event.seq - 1) % kBlock;
-  if (position == 0) blocks_.push_back(std::make_unique<Event[]>(kBlock));
-  blocks_.back()[position] = event;
+  if ((event.seq - 1) % kBlock == 0) blocks_.emplace_back().reserve(kBlock);
+  blocks_.back().push_back(event);
 }
 
 }  // namespace qk::sim

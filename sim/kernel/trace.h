@@ -17,7 +17,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -118,7 +117,7 @@ class Trace {
   std::vector<Node> nodes_;  // [0]: the simulator
   std::vector<uint64_t> checkpoints_;
   std::vector<Mark> marks_;
-  std::vector<std::unique_ptr<Event[]>> blocks_;
+  std::vector<std::vector<Event>> blocks_;  // of kBlock, so that no event is ever copied again
 };
 
 }  // namespace qk::sim

@@ -1,0 +1,70 @@
+// Lanes: the queue between what a node decided and its StorageDriver. One lane each for log, meta
+// and snapshot; each is serial with one mutation in flight, and different lanes overlap in time.
+//
+// A mutation is applied synchronously when its lane is free and is complete when
+// Environment::after_storage says so. Appends that wait behind one in flight are joined into one
+// batch (group commit). A barrier lets what is in flight end and starts nothing more.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "raft/node.h"
+
+namespace qk::raft {
+
+class Lanes {
+ public:
+  // The mutation with `token` and those before it on the lane are complete with this outcome.
+  using Completed = std::function<void(families::Lane, uint64_t token, const families::Outcome&)>;
+
+  Lanes(families::StorageDriver* driver, Environment* environment, NodeObserver* observer,
+        Completed completed);
+
+  // Tokens rise per lane.
+  void issue(uint64_t token, families::Mutation mutation);
+  // Starts what can be started.
+  void pump();
+
+  // See Node::request_barrier().
+  void request_barrier(std::function<void()> ready);
+  void release_barrier();
+
+  // No completion is reported and nothing starts any more.
+  void stop();
+
+ private:
+  struct Item {
+    uint64_t token = 0;
+    families::Mutation mutation;
+  };
+  struct InFlight {
+    uint64_t token = 0;
+    uint64_t id = 0;
+    families::Outcome outcome = families::Outcome::success();
+  };
+  struct LaneState {
+    std::deque<Item> queue;
+    std::optional<InFlight> in_flight;
+  };
+
+  void start(families::Lane lane);
+  void complete(families::Lane lane);
+  void check_barrier();
+
+  families::StorageDriver* driver_;
+  Environment* environment_;
+  NodeObserver* observer_;
+  Completed completed_;
+  std::array<LaneState, families::kLaneCount> lanes_;
+  uint64_t next_id_ = 1;
+  bool pumping_ = false;
+  bool barrier_ = false;
+  std::function<void()> barrier_ready_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // completions of a dead node are void
+};
+
+}  // namespace qk::raft
