@@ -63,7 +63,7 @@ void Core::count_votes() {
   if (!won) return;
   if (role_ == Role::kPreCandidate) {
     start_election({"pre-vote won -> candidate in term #", term() + 1});
-  } else if (vote_token_ == 0) {
+  } else {
     become_leader();
   }
 }

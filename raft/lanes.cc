@@ -62,11 +62,8 @@ void Lanes::start(Lane which) {
     }
   }
   const uint64_t id = next_id_++;
-  lane.in_flight.emplace();
-  lane.in_flight->token = item.token;
-  lane.in_flight->id = id;
   observer_->mutation_issued(id, item.mutation);
-  lane.in_flight->outcome = driver_->apply(std::move(item.mutation));
+  lane.in_flight = InFlight{item.token, id, driver_->apply(std::move(item.mutation))};
   environment_->after_storage([this, which, alive = std::weak_ptr<int>(alive_)] {
     if (!alive.expired()) complete(which);
   });

@@ -42,9 +42,9 @@ class Lanes {
     families::Mutation mutation;
   };
   struct InFlight {
-    uint64_t token = 0;
-    uint64_t id = 0;
-    families::Outcome outcome = families::Outcome::success();
+    uint64_t token;
+    uint64_t id;
+    families::Outcome outcome;
   };
   struct LaneState {
     std::deque<Item> queue;

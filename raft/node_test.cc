@@ -69,6 +69,76 @@ TEST_CASE("the leader's crash and lost messages cost no committed entry") {
   CHECK(cluster.machine(0).state.commands == cluster.machine(2).state.commands);
 }
 
+// Crashes, restarts, partitions, slow disks, snapshots and transfers at random; the machines check
+// the safety rules all along. Whatever was acknowledged is there in the end, on every node.
+TEST_CASE("random faults") {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    INFO("seed " << seed);
+    Cluster cluster(3, nullptr, seed);
+    cluster.snapshot_every = 8;
+    cluster.boot_all();
+    Scheduler& s = cluster.scheduler;
+    std::set<std::string> acked;
+    int proposed = 0;
+    for (int step = 0; step < 150; ++step) {
+      Machine& m = cluster.machine(static_cast<int>(s.random_below(3)));
+      switch (s.random_below(12)) {
+        case 0:
+          m.crash();
+          break;
+        case 1:
+          if (!m.running()) {
+            m.crash();
+            REQUIRE(m.boot().ok());
+          }
+          break;
+        case 2:
+          cluster.isolate(cluster.peers[s.random_below(3)], s.random_below(2) == 0);
+          break;
+        case 3:
+          cluster.loss_ppm = static_cast<uint32_t>(s.random_below(3) * 100'000);
+          break;
+        case 4:
+          m.storage_delay = static_cast<Nanos>(1 + s.random_below(40)) * kMs;
+          break;
+        case 5:
+          if (m.running()) m.node().trigger_snapshot();
+          break;
+        case 6:
+          if (m.running() && m.node().role() == Role::kLeader) {
+            (void)m.node().transfer_leadership(cluster.peers[s.random_below(3)]);
+          }
+          break;
+        default:
+          if (!m.running()) break;
+          for (int i = 0; i < 3; ++i) {
+            const std::string command = cat("p", proposed++);
+            m.node().propose(command, [&acked, command](absl::StatusOr<ApplyResult> result) {
+              if (result.ok()) acked.insert(command);
+            });
+          }
+      }
+      s.run_for(static_cast<Nanos>(s.random_below(120)) * kMs);
+    }
+    cluster.loss_ppm = 0;
+    for (const std::string& peer : cluster.peers) {
+      cluster.isolate(peer, false);
+      Machine& m = cluster.machine(peer);
+      m.storage_delay = kMs;
+      if (m.running()) continue;
+      m.crash();
+      REQUIRE(m.boot().ok());
+    }
+    cluster.commit("end");
+    cluster.settle();
+    std::set<std::string> present;
+    for (const auto& [index, command] : cluster.machine(0).state.commands) present.insert(command);
+    for (const std::string& command : acked) CHECK(present.count(command) == 1);
+    CHECK(cluster.machine(0).state.commands == cluster.machine(1).state.commands);
+    CHECK(cluster.machine(0).state.commands == cluster.machine(2).state.commands);
+  }
+}
+
 TEST_CASE("storage that completes at once") {
   Cluster cluster(3);
   for (const std::string& peer : cluster.peers) cluster.machine(peer).after_storage_at_once = true;

@@ -29,10 +29,11 @@ inline constexpr Nanos kMs = 1'000'000;
 // Events in order of (time, sequence).
 class Scheduler {
  public:
+  explicit Scheduler(uint64_t seed) : seed_(seed) {}
   Nanos now() const { return now_; }
   uint64_t random_below(uint64_t bound) {
     const uint64_t n = draws_++;
-    return xxh3_64({reinterpret_cast<const char*>(&n), sizeof n}, 42) % bound;
+    return xxh3_64({reinterpret_cast<const char*>(&n), sizeof n}, seed_) % bound;
   }
   uint64_t at(Nanos time, std::function<void()> run) {
     const uint64_t id = ++ids_;
@@ -60,6 +61,7 @@ class Scheduler {
   }
 
  private:
+  const uint64_t seed_;
   Nanos now_ = 0;
   uint64_t ids_ = 0;
   uint64_t draws_ = 0;
@@ -198,8 +200,9 @@ class Machine final : public Environment, public NodeObserver {
 
 class Cluster {
  public:
-  explicit Cluster(int size, const families::FamilyDescriptor* family = nullptr)
-      : registry_(families::builtin_families()),
+  explicit Cluster(int size, const families::FamilyDescriptor* family = nullptr, uint64_t seed = 42)
+      : scheduler(seed),
+        registry_(families::builtin_families()),
         family_(family != nullptr ? *family : registry_.all().front()) {
     for (int i = 0; i < size; ++i) {
       peers.push_back(cat("127.0.0.1:", 8100 + i, ":0:0"));
