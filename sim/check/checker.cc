@@ -102,11 +102,6 @@ void Checker::start_failed(int node, std::string_view error) const {
   sink_.report("ora.L9", node, 0, "the node starts from what the crash left", std::string(error));
 }
 
-void Checker::damaged_image_judged(int node, bool refused, std::string_view damage) const {
-  if (refused) return;
-  sink_.report("ora.I3", node, 0, cat("an image with ", damage, " is refused"), "it was accepted");
-}
-
 void Checker::durable_probe(int node, Side side, const StateImage& durable) {
   const PhaseRecord& record = migration_.record(node);
   const GhostState& ghost = ghosts_[static_cast<size_t>(node)];

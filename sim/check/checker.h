@@ -47,7 +47,7 @@ class Checker {
   // how many mutations may be acked between a validated cut and cut-over.
   void set_fresh_mutations(uint64_t most) { migration_.set_fresh_mutations(most); }
 
-  // --- Storage: L1 L2 L5 L9 L13, D1 D3 D4 ---------------------------------------------------------
+  // --- Storage: L1 L2 L5 L9 L13, D1 D3 D4 ------------------------------------------------------
 
   // What the node starts with, before the first event: a fresh image, or its initial directory's.
   void seed(int node, const StateImage& state);
@@ -76,18 +76,22 @@ class Checker {
   // mutation_acked() must have been called: probes both sides.
   void dual_ack(int node, const StateImage& a, const StateImage& b);
 
-  // --- Images and imports: I1 I3 L14 --------------------------------------------------------------
+  // --- Images and imports: I1 I3 L14 -----------------------------------------------------------
 
-  void exported(int node, const StateImage& logical, std::string_view content_digest) {
-    image_.exported(node, logical, content_digest);
+  // A whole image file; `at_cut`: the logical state of the source at its cut, if it is known.
+  void exported(int node, std::string_view image, const StateImage* at_cut = nullptr) {
+    image_.exported(node, image, at_cut);
   }
+  // What the system said of a whole image file, damaged or not.
+  void image_judged(int node, std::string_view image, bool accepted) const {
+    image_.judged(node, image, accepted);
+  }
+  // What opening the destination of an import says, now or after any crash. `image`: the state in
+  // the image (decode_image). `found`: what the instance holds, when it opened as complete.
   void import_opened(int node, ImportOpen open, const std::optional<StateImage>& found,
                      const StateImage& image) {
     import_.import_opened(node, open, found, image);
   }
-
-  // A copy of an exported image was damaged and then verified: ora.I3, it must be refused.
-  void damaged_image_judged(int node, bool refused, std::string_view damage) const;
 
   // --- Migration: M1 M2 M3 ---------------------------------------------------------------------
 

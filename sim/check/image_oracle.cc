@@ -1,23 +1,38 @@
 #include "sim/check/image_oracle.h"
 
-#include "base/bytes.h"
-
 namespace qk::sim {
 
-void ImageOracle::exported(int node, const StateImage& logical, std::string_view content_digest) {
-  const uint64_t state = fingerprint(logical);
-  const auto [by_state, new_state] = digest_of_.try_emplace(state, content_digest);
-  const auto [by_digest, new_digest] = state_of_.try_emplace(std::string(content_digest), state);
-  if (!new_state && by_state->second != content_digest) {
-    sink_->report("ora.I1", node, 0,
-                  cat("content digest ", to_hex(by_state->second), " for state ", hex16(state)),
-                  cat("content digest ", to_hex(content_digest)));
-  } else if (!new_digest && by_digest->second != state) {
-    sink_->report("ora.I1", node, 0,
-                  cat("content digest ", to_hex(content_digest), " for state ",
-                      hex16(by_digest->second), " alone"),
-                  cat("the same digest for state ", hex16(state)));
+void ImageOracle::exported(int node, std::string_view image, const StateImage* at_cut) {
+  const auto decoded = decode_image(image);
+  if (!decoded.ok()) {
+    sink_->report("ora.I1", node, 0, "an image as its format demands",
+                  std::string(decoded.status().message()));
+    return;
   }
+  if (at_cut != nullptr) {
+    if (const auto difference = first_difference(*at_cut, decoded->state)) {
+      sink_->report("ora.I1", node, difference->index, cat("at the cut: ", difference->a),
+                    cat("in the image: ", difference->b));
+      return;
+    }
+  }
+  content_seen(node, fingerprint(decoded->state), decoded->content);
+}
+
+void ImageOracle::content_seen(int node, uint64_t state, const Digest& content) {
+  const auto [found, inserted] = content_of_.try_emplace(state, content);
+  if (inserted || found->second == content) return;
+  sink_->report("ora.I1", node, 0,
+                cat("content ", to_hex(found->second), ", as another export of this state has"),
+                cat("content ", to_hex(content)));
+}
+
+void ImageOracle::judged(int node, std::string_view image, bool accepted) const {
+  if (!accepted) return;
+  const auto decoded = decode_image(image);
+  if (decoded.ok()) return;
+  sink_->report("ora.I3", node, 0, cat("refused: ", std::string(decoded.status().message())),
+                "accepted");
 }
 
 }  // namespace qk::sim

@@ -4,28 +4,10 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "families/fs/file_util.h"
 
 namespace qk::sim {
 namespace {
-
-constexpr size_t kChunkSize = 64 << 10;
-
-absl::StatusOr<uint64_t> hash_file(families::File& file, std::string_view path) {
-  QK_ASSIGN_OR_RETURN(const uint64_t size, file.size());
-  std::string chunk(std::min<uint64_t>(size, kChunkSize), '\0');
-  uint64_t hash = size;
-  for (uint64_t offset = 0; offset < size;) {
-    const size_t want = std::min<uint64_t>(size - offset, kChunkSize);
-    QK_ASSIGN_OR_RETURN(const size_t got, file.read_at(offset, {chunk.data(), want}));
-    if (got != want) {
-      return absl::DataLossError(
-          cat("snapshot file ", path, ": read ", got, " bytes at ", offset, ", expected ", want));
-    }
-    hash = xxh3_64({chunk.data(), got}, hash);
-    offset += got;
-  }
-  return hash;
-}
 
 template <typename Field>
 void put_optional(std::string* out, const std::optional<Field>& field, std::string_view bytes) {
@@ -40,18 +22,15 @@ absl::StatusOr<uint64_t> hash_tree(const Tree& tree) {
   for (const families::SnapshotFile& file : tree.files()) files.push_back(&file);
   std::sort(files.begin(), files.end(),
             [](const auto* a, const auto* b) { return a->path < b->path; });
-  std::string encoded;
+  TreeHasher hasher;
   for (const families::SnapshotFile* file : files) {
     QK_ASSIGN_OR_RETURN(const auto handle, tree.open_file(file->path));
-    QK_ASSIGN_OR_RETURN(const uint64_t content, hash_file(*handle, file->path));
-    put_bytes(&encoded, file->path);
-    put_optional(&encoded, file->meta.user_meta, file->meta.user_meta.value_or(""));
-    put_optional(&encoded, file->meta.checksum, file->meta.checksum.value_or(""));
-    put_optional(&encoded, file->meta.source, {});
-    put_le32(&encoded, static_cast<uint32_t>(file->meta.source.value_or(0)));
-    put_le64(&encoded, content);
+    QK_ASSIGN_OR_RETURN(const uint64_t size, handle->size());
+    std::string bytes(size, '\0');
+    QK_RETURN_IF_ERROR(families::read_exact(*handle, file->path, 0, bytes));
+    hasher.add(*file, bytes);
   }
-  return xxh3_64(encoded);
+  return hasher.finish();
 }
 
 void put_peers(std::string* out, const std::vector<std::string>& peers) {
@@ -111,6 +90,18 @@ absl::StatusOr<StateImage> read_state(families::Family& family) {
   }
   return state;
 }
+
+void TreeHasher::add(const families::SnapshotFile& file, std::string_view bytes) {
+  put_bytes(&encoded_, file.path);
+  put_optional(&encoded_, file.meta.user_meta, file.meta.user_meta.value_or(""));
+  put_optional(&encoded_, file.meta.checksum, file.meta.checksum.value_or(""));
+  put_optional(&encoded_, file.meta.source, {});
+  put_le32(&encoded_, static_cast<uint32_t>(file.meta.source.value_or(0)));
+  put_le64(&encoded_, bytes.size());
+  put_le64(&encoded_, xxh3_64(bytes));
+}
+
+uint64_t TreeHasher::finish() const { return xxh3_64(encoded_); }
 
 absl::StatusOr<uint64_t> tree_hash(const families::SnapshotReader& reader) {
   return hash_tree(reader);

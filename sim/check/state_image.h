@@ -46,6 +46,15 @@ EntryDigest digest_of(const families::LogEntry& entry);
 // Reads everything, snapshot files included. An error of the family is returned.
 absl::StatusOr<StateImage> read_state(families::Family& family);
 
+// Over the files of a snapshot, in ascending order of path.
+class TreeHasher {
+ public:
+  void add(const families::SnapshotFile& file, std::string_view bytes);
+  uint64_t finish() const;
+
+ private:
+  std::string encoded_;
+};
 absl::StatusOr<uint64_t> tree_hash(const families::SnapshotReader& reader);
 // Of a tree that is about to be published.
 absl::StatusOr<uint64_t> tree_hash(const families::SnapshotWriter& writer);

@@ -215,6 +215,14 @@ TEST_CASE("an instance that acked anything does not open as fresh, or as absent"
   REQUIRE(run.reported() == "ora.L13");
 }
 
+TEST_CASE("a start that fails is L9") {
+  Acked run;
+  run.checker.start_failed(0, "log_meta: not a ProtoBufFile");
+  REQUIRE(run.findings.size() == 1);
+  REQUIRE(run.findings[0].actual == "log_meta: not a ProtoBufFile");
+  REQUIRE(run.reported() == "ora.L9");
+}
+
 TEST_CASE("a half import does not open as complete") {
   Watched run;
   const StateImage image =
@@ -236,20 +244,6 @@ TEST_CASE("a half import does not open as complete") {
     run.checker.import_opened(0, ImportOpen::kComplete, other, image);
     REQUIRE(run.reported() == "ora.L14");
   }
-}
-
-TEST_CASE("equal states have one image, and different states different ones") {
-  Watched run;
-  const StateImage one = state_of(1, entries(1, 5), {3, kVoteA});
-  const StateImage two = with_snapshot(one, snapshot_at(3, 1));
-  run.checker.exported(0, one, "digest 1");
-  run.checker.exported(1, one, "digest 1");
-  run.checker.exported(2, two, "digest 2");
-  REQUIRE(run.reported() == "");
-  run.checker.exported(1, one, "digest 3");
-  REQUIRE(run.reported() == "ora.I1");
-  run.checker.exported(1, with_snapshot(one, snapshot_at(4, 1)), "digest 2");
-  REQUIRE(run.reported() == "ora.I1");
 }
 
 // Node 0 in dual-write.

@@ -569,24 +569,20 @@ void SimNode::announce_phase(const PhaseMark& mark) {
 
 // ora.I1 and I3, on the image that the node has just written.
 void SimNode::judge_image() {
-  const auto& totals = controller()->exported();
-  if (!totals) return;
-  world_.checker->exported(id_ - 1, *cut_state_, as_bytes(totals->content_sha256));
+  if (!controller()->exported()) return;
   const std::string path = controller()->image_file();
   const auto bytes = families::read_file(*fs_, path, 1u << 30);
   if (!bytes.ok()) return;
+  world_.checker->exported(id_ - 1, *bytes, &*cut_state_);
   std::string damaged = *bytes;
-  std::string damage;
   if (probe_random_.below(4) == 0) {
     damaged.resize(probe_random_.below(damaged.size()));
-    damage = cat("only ", damaged.size(), " of ", bytes->size(), " bytes");
   } else {
     const uint64_t bit = probe_random_.below(damaged.size() * 8);
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
-    damage = cat("bit ", bit % 8, " of byte ", bit / 8, " flipped");
   }
   const image::MemorySource source(path, damaged);
-  world_.checker->damaged_image_judged(id_ - 1, !image::verify_image(source).ok(), damage);
+  world_.checker->image_judged(id_ - 1, damaged, image::verify_image(source).ok());
 }
 
 void SimNode::cut_compared(int which, const migration::CutRecord& a, const Digest& b) {
