@@ -87,10 +87,9 @@ struct HelpArguments {
   std::string text;  // ready to print
 };
 
-using Command = std::variant<RunArguments, ImageExportArguments, ImageImportArguments,
-                             ImageInspectArguments, ImageVerifyArguments, FamiliesArguments,
-                             ScenariosListArguments, ScenariosShowArguments,
-                             ScenariosValidateArguments, VersionArguments, HelpArguments>;
+using Command =
+    std::variant<RunArguments, FamiliesArguments, ScenariosListArguments, ScenariosShowArguments,
+                 ScenariosValidateArguments, VersionArguments, HelpArguments>;
 
 struct Arguments {
   Colour colour = Colour::kAuto;

@@ -1,0 +1,49 @@
+#include <exception>
+
+#include "base/strings.h"
+#include "cli/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+struct Run {
+  const Environment& environment;
+
+  ExitCode operator()(const RunArguments& a) const { return run_command(a, environment); }
+  ExitCode operator()(const FamiliesArguments& a) const { return families_command(a, environment); }
+  ExitCode operator()(const ScenariosListArguments& a) const {
+    return scenarios_list(a, environment);
+  }
+  ExitCode operator()(const ScenariosShowArguments& a) const {
+    return scenarios_show(a, environment);
+  }
+  ExitCode operator()(const ScenariosValidateArguments& a) const {
+    return scenarios_validate(a, environment);
+  }
+  ExitCode operator()(const VersionArguments&) const { return version_command(environment); }
+  ExitCode operator()(const HelpArguments& a) const {
+    *environment.out << a.text;
+    return ExitCode::kOk;
+  }
+};
+
+}  // namespace
+
+ExitCode version_command(const Environment& environment) {
+  *environment.out << "qksim " << environment.version << " (" << environment.build << ")\n";
+  return ExitCode::kOk;
+}
+
+ExitCode dispatch(const std::vector<std::string>& words, Environment environment) {
+  const std::variant<Arguments, UsageError> parsed = parse_arguments(words);
+  if (const UsageError* error = std::get_if<UsageError>(&parsed)) {
+    *environment.err << error->text;
+    return ExitCode::kUsage;
+  }
+  const Arguments& arguments = std::get<Arguments>(parsed);
+  environment.colour_out = use_colour(arguments.colour, environment.terminal_out);
+  environment.colour_err = use_colour(arguments.colour, environment.terminal_err);
+  return std::visit(Run{environment}, arguments.command);
+}
+
+}  // namespace qk::cli

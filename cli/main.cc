@@ -1,0 +1,67 @@
+// qksim: fills the environment from the process and hands over.
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <random>
+
+#include "cli/build_id.h"
+#include "cli/verbs.h"
+#include "families/builtin.h"
+#include "families/fs/posix_file_system.h"
+#include "sim/cluster/run.h"
+
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+qk::cli::Terminal terminal(int descriptor) {
+  return {variable("NO_COLOR"), variable("CLICOLOR_FORCE"), variable("TERM"),
+          ::isatty(descriptor) == 1};
+}
+
+std::string working_directory() {
+  char* path = ::getcwd(nullptr, 0);
+  const std::string out = path == nullptr ? "/" : path;
+  std::free(path);
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  qk::families::PosixFileSystem fs;
+  const qk::families::Registry registry = qk::families::builtin_families();
+  qk::cli::Environment environment;
+  environment.out = &std::cout;
+  environment.err = &std::cerr;
+  environment.terminal_out = terminal(STDOUT_FILENO);
+  environment.terminal_err = terminal(STDERR_FILENO);
+  environment.fs = &fs;
+  environment.registry = &registry;
+  environment.directory = working_directory();
+  environment.version = QKSIM_VERSION;
+  environment.build = QKSIM_BUILD_ID;
+  environment.run = qk::sim::run;
+  // Chance and wall time end here: a run gets a seed, and never sees a clock.
+  environment.random_seed = [] {
+    std::random_device device;
+    return (uint64_t{device()} << 32) | device();
+  };
+  environment.wall_ms = [] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  };
+  const qk::cli::ExitCode code = qk::cli::dispatch({argv + 1, argv + argc}, environment);
+  std::cout.flush();
+  if (!std::cout.good()) {
+    std::cerr << "error: standard output cannot be written\n";
+    return qk::cli::to_int(qk::cli::worst(code, qk::cli::ExitCode::kCannotWrite));
+  }
+  return qk::cli::to_int(code);
+}

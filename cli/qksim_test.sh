@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# The built program, as a user meets it: exit codes, streams and messages for bad input.
+#   cli/qksim_test.sh PATH_OF_QKSIM PATH_OF_SOURCES
+set -u
+qksim=$1
+sources=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+
+# expect CODE STREAM TEXT -- WORDS...: the exit code, and TEXT somewhere in STREAM (out or err);
+# an error prints nothing to stdout.
+expect() {
+  local code=$1 stream=$2 text=$3
+  shift 4
+  "$qksim" "$@" >out 2>err </dev/null
+  local got=$?
+  if [ "$got" != "$code" ]; then
+    echo "FAILED: qksim $*: exit code $got, expected $code"
+    cat out err
+    failures=$((failures + 1))
+  elif ! grep -qF -- "$text" "$stream"; then
+    echo "FAILED: qksim $*: no \"$text\" in std$stream:"
+    cat "$stream"
+    failures=$((failures + 1))
+  elif [ "$code" -ge 64 ] && [ -s out ]; then
+    echo "FAILED: qksim $*: an error printed to stdout:"
+    cat out
+    failures=$((failures + 1))
+  fi
+}
+
+# Usage: 64.
+expect 64 err 'did you mean "run"? commands: ' -- rnu
+expect 64 err 'did you mean "--seed"? options: ' -- run rolling-local-to-sqlite --sede 3
+expect 64 err '"-1" is not a seed' -- run rolling-local-to-sqlite --seed -1
+expect 64 err 'allowed: 0 to 18446744073709551615' -- run rolling-local-to-sqlite --seed -1
+expect 64 err 'is too large for a seed' -- run rolling-local-to-sqlite --seed 18446744073709551616
+expect 64 err 'there is no store[nwe]' -- run rolling-local-to-sqlite --set store[nwe].id=x
+expect 64 err 'did you mean "sqlite"?' -- families show sqllite
+expect 64 err 'no command' --
+
+# An unknown family: 64; one that exists but is not built: 69.
+expect 69 err 'is not in this build' -- families show rocksdb
+
+# A bad scenario: 65, with its place.
+cp "$sources/scenarios/testdata/unknown-field.bad.qks.txtpb" .
+expect 65 err 'unknown-field.bad.qks.txtpb:4:24: error: sqlite store has no field "synchronus"' -- \
+  run unknown-field.bad.qks.txtpb
+expect 65 err 'did you mean "synchronous"?' -- scenarios validate unknown-field.bad.qks.txtpb
+cp "$sources/scenarios/testdata/unknown-family.bad.qks.txtpb" .
+expect 65 err 'did you mean "sqlite"?' -- run unknown-family.bad.qks.txtpb
+
+# A missing one: 66.
+expect 66 err 'did you mean "rolling-local-to-sqlite"?' -- run roling-local-to-sqlite
+expect 66 err 'there is no scenario "nowhere/x.qks.txtpb"' -- run nowhere/x.qks.txtpb
+
+# A place that is taken: 73, before anything runs.
+mkdir taken && touch taken/file
+expect 73 err 'is not empty' -- run rolling-local-to-sqlite --out taken
+
+# What is right.
+expect 0 out 'rolling-local-to-sqlite' -- scenarios list
+expect 0 out 'rolling-local-to-sqlite.qks.txtpb: ok' -- scenarios validate "$sources/scenarios/rolling-local-to-sqlite.qks.txtpb"
+expect 0 out 'sqlite' -- families list
+expect 0 out '73' -- help exit-codes
+expect 0 out 'qksim 0.' -- version
+expect 0 out '--check-determinism' -- run --help
+
+# Nothing above leaves a trace in the working directory.
+if [ -e .qksim ]; then
+  echo "FAILED: bad input left a .qksim directory"
+  failures=$((failures + 1))
+fi
+[ "$failures" = 0 ] && echo "qksim_test: all good"
+exit "$failures"
