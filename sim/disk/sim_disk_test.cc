@@ -277,6 +277,24 @@ TEST_CASE("a file that grows again after a power cut shows zeros, not what lay b
   CHECK(read_file(*fs, "/f", 10).value() == std::string(6, '\0'));
 }
 
+TEST_CASE("the sector size is the unit that tears", "[disk]") {
+  for (const uint32_t sector_size : {512u, 1024u, 4096u}) {
+    DiskOptions options = fixed_latency(10, 100);
+    options.sector_size = sector_size;
+    SimDisk disk = make_disk(options);
+    const auto fs = disk.mount();
+    must(write_file(*fs, "/f", std::string(4096, 'a')));
+    must(fs->sync_dir("/", SyncKind::kFull));
+    disk.set_now(disk.busy_until());
+    must((*fs->open("/f", {}))->write_at(0, std::string(4096, 'b')));
+    Scripted first_sector(Decision{0, {Fate::torn(1)}});
+    disk.crash(CrashLevel::kP2, disk.busy_until(), first_sector);
+    const std::string expected =
+        std::string(sector_size, 'b') + std::string(4096 - sector_size, 'a');
+    CHECK(read_file(*disk.mount(), "/f", 4096).value() == expected);
+  }
+}
+
 TEST_CASE("the same seed gives the same image; another latency stream another", "[disk]") {
   DiskOptions options;
   options.latency = {10, 1000, 100, 5000};
