@@ -1,6 +1,7 @@
 #include "families/builtin.h"
 
 #include "families/local/local_family.h"
+#include "families/sqlite/engine.h"
 #include "families/sqlite/sqlite_family.h"
 
 namespace qk::families {
@@ -11,5 +12,7 @@ Registry builtin_families() {
   registry.add(sqlite_family());
   return registry;
 }
+
+void reset_engines_for_run(uint64_t seed) { sqlite_reset_for_run(seed); }
 
 }  // namespace qk::families

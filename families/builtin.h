@@ -1,10 +1,17 @@
 // The one registration file: a new family is its folder and one line in builtin.cc.
 #pragma once
 
+#include <cstdint>
+
 #include "families/contract/family.h"
 
 namespace qk::families {
 
 Registry builtin_families();
+
+// Sets whatever engines keep per process (generators, default VFS) to a state that follows from
+// `seed` alone. A simulated run calls it before it opens its first instance; a real tool never
+// does.
+void reset_engines_for_run(uint64_t seed);
 
 }  // namespace qk::families

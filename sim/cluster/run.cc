@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "families/builtin.h"
-#include "families/sqlite/engine.h"
 #include "sim/cluster/faults.h"
 #include "sim/cluster/node.h"
 #include "sim/cluster/operator.h"
@@ -28,7 +27,7 @@ class Cluster final : private ClusterEvents {
         network_(&scheduler_, trace_.get(), plan.seed, link_options(plan.cluster.link)),
         checker_(node_names(plan), [this](const Finding& finding) { found(finding); }),
         probe_random_(plan.seed, "probe.commit") {
-    families::sqlite_reset_for_run(plan.seed);
+    families::reset_engines_for_run(plan.seed);
     world_.plan = &plan_;
     world_.registry = &registry_;
     world_.scheduler = &scheduler_;
