@@ -1,0 +1,280 @@
+// The sqlite family under a crash at every disk operation of a fixed history: of its creation, of
+// each operation of the contract, of checkpoints, of closing and reopening. After each crash (the
+// process dies; the power is cut and nothing, everything, or some of what was not synced survives,
+// torn) the store opens, holds the state before or after the operation that was running, and holds
+// it still after it is reopened, after another power cut, and after a crash in the recovery itself.
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "families/sqlite/engine.h"
+#include "families/sqlite/test_util.h"
+#include "sim/disk/sim_disk.h"
+#include "sim/disk/sync_dropping.h"
+
+namespace qk::sim {
+namespace {
+
+using families::data_entries;
+using families::describe;
+using families::Family;
+using families::FamilyOptions;
+using families::FileSystem;
+using families::open_sqlite;
+using families::Outcome;
+using families::publish_snapshot;
+using families::sqlite_reset_for_run;
+
+constexpr char kRoot[] = "/node/root";
+constexpr DiskOptions kDisk = {.latency = {10, 10, 100, 100, 1}};
+
+// A machine with one store. Virtual time passes between operations, never inside one.
+struct Machine {
+  explicit Machine(FamilyOptions options)
+      : disk(kDisk, RandomStream(1, "disk")), fs(disk.mount()), options(std::move(options)) {}
+  explicit Machine(SimDisk survivor, FamilyOptions options)
+      : disk(std::move(survivor)), fs(disk.mount()), options(std::move(options)) {}
+
+  absl::Status open(bool create) {
+    family.reset();
+    absl::StatusOr<std::unique_ptr<Family>> opened = open_sqlite(*fs, kRoot, create, options);
+    QK_RETURN_IF_ERROR(opened.status());
+    family = std::move(*opened);
+    return absl::OkStatus();
+  }
+  void settle() { disk.set_now(disk.busy_until()); }
+
+  SimDisk disk;
+  std::unique_ptr<FileSystem> fs;
+  FamilyOptions options;
+  std::unique_ptr<Family> family;
+};
+
+struct Step {
+  const char* name;
+  std::function<absl::Status(Machine&)> run;
+};
+
+Step mutation(const char* name, std::function<Outcome(Family&)> run) {
+  return {name, [run](Machine& m) { return run(*m.family).status(); }};
+}
+
+std::vector<Step> history() {
+  std::vector<Step> steps;
+  steps.push_back({"create", [](Machine& m) { return m.open(true); }});
+  steps.push_back(
+      mutation("append 1", [](Family& f) { return f.log().append(data_entries(1, 1, 1)); }));
+  steps.push_back(mutation("append 2..9",
+                           [](Family& f) { return f.log().append(data_entries(2, 9, 1, 300)); }));
+  steps.push_back(mutation("vote", [](Family& f) {
+    return f.meta().save({2, "127.0.0.1:8100:0:0"});
+  }));
+  steps.push_back(mutation(
+      "append 10", [](Family& f) { return f.log().append(data_entries(10, 10, 2, 9000)); }));
+  steps.push_back(mutation("publish 8", [](Family& f) {
+    return publish_snapshot(f, 8, 1, {{"data", "eight"}, {"nested/deep", std::string(5000, 'd')}});
+  }));
+  steps.push_back(
+      mutation("truncate prefix", [](Family& f) { return f.log().truncate_prefix(5); }));
+  steps.push_back({"reopen", [](Machine& m) { return m.open(false); }});
+  steps.push_back(
+      mutation("truncate suffix", [](Family& f) { return f.log().truncate_suffix(8); }));
+  steps.push_back(
+      mutation("append 9..10", [](Family& f) { return f.log().append(data_entries(9, 10, 3)); }));
+  steps.push_back(mutation("publish 9", [](Family& f) {
+    return publish_snapshot(f, 9, 3, {{"data", "nine"}});
+  }));
+  steps.push_back(mutation("term", [](Family& f) { return f.meta().save({7, ""}); }));
+  steps.push_back(mutation("reset", [](Family& f) { return f.log().reset(20); }));
+  for (int64_t i = 20; i < 24; ++i) {
+    steps.push_back(mutation("append to the reset log",
+                             [i](Family& f) { return f.log().append(data_entries(i, i, 7)); }));
+  }
+  steps.push_back({"close", [](Machine& m) { return m.family.reset(), absl::OkStatus(); }});
+  steps.push_back({"open again", [](Machine& m) { return m.open(false); }});
+  return steps;
+}
+
+constexpr char kAbsent[] = "absent";
+
+// The state that the store in `m` recovers to; a store in creation may be absent. Errors fail.
+std::string recover(Machine& m) {
+  const absl::Status status = m.open(false);
+  if (absl::IsNotFound(status)) return kAbsent;
+  REQUIRE_OK(status);
+  const absl::StatusOr<std::string> state = describe(*m.family);
+  REQUIRE_OK(state);
+  return *state;
+}
+
+struct Expected {
+  std::string before;
+  std::string after;
+  bool allows(const std::string& state) const { return state == before || state == after; }
+};
+
+// What must hold from a crash on.
+class Judge {
+ public:
+  Judge(FamilyOptions options, Expected expected, bool crash_in_recovery)
+      : options_(std::move(options)),
+        expected_(std::move(expected)),
+        crash_in_recovery_(crash_in_recovery) {}
+
+  void judge(const SimDisk& survivor) const {
+    Machine m(survivor.fork(), options_);
+    const std::string state = recover(m);
+    CHECK(expected_.allows(state));
+    CHECK(recover(m) == state);
+    m.settle();
+    power_cut(m, state);
+    serve(survivor, state);
+    if (crash_in_recovery_) explore_recovery(survivor);
+  }
+
+ private:
+  // What was served after an open survives a power cut (ora.L10).
+  void power_cut(const Machine& m, const std::string& state) const {
+    SimDisk disk = m.disk.fork();
+    DropAll nothing;
+    disk.crash(CrashLevel::kP2, disk.now(), nothing);
+    Machine after(std::move(disk), options_);
+    CHECK(recover(after) == state);
+  }
+
+  // A recovered store, or one created where there was none, goes on: what it acknowledges is
+  // durable.
+  void serve(const SimDisk& survivor, const std::string& state) const {
+    Machine m(survivor.fork(), options_);
+    REQUIRE_OK(m.open(state == kAbsent));
+    const int64_t next = m.family->log().last_index() + 1;
+    REQUIRE_OK(m.family->log().append(data_entries(next, next, 8)));
+    const absl::StatusOr<std::string> served = describe(*m.family);
+    REQUIRE_OK(served);
+    m.settle();
+    power_cut(m, *served);
+  }
+
+  void explore_recovery(const SimDisk& survivor) const {
+    const uint64_t first = survivor.operation_count() + 1;
+    for (uint64_t n = first;; ++n) {
+      Machine m(survivor.fork(), options_);
+      m.disk.pin_crash_at_operation(n);
+      CAPTURE(n);
+      const std::string state = recover(m);
+      if (!m.disk.pinned_crash()) return;
+      const Nanos at = *m.disk.pinned_crash();
+      DropAll nothing;
+      KeepAll everything;
+      TornTail torn;
+      for (Choice* choice : {static_cast<Choice*>(&nothing), static_cast<Choice*>(&everything),
+                             static_cast<Choice*>(&torn)}) {
+        SimDisk disk = m.disk.fork();
+        disk.crash(CrashLevel::kP2, at, *choice);
+        Machine again(std::move(disk), options_);
+        CHECK(expected_.allows(recover(again)));
+      }
+    }
+  }
+
+  const FamilyOptions options_;
+  const Expected expected_;
+  const bool crash_in_recovery_;
+};
+
+// The states between the steps, when nothing crashes. `absent` before the first.
+std::vector<std::string> clean_states(const FamilyOptions& options) {
+  sqlite_reset_for_run(1);
+  Machine m(options);
+  std::vector<std::string> states = {kAbsent};
+  for (const Step& step : history()) {
+    CAPTURE(step.name);
+    REQUIRE_OK(step.run(m));
+    const absl::StatusOr<std::string> state =
+        m.family == nullptr ? states.back() : describe(*m.family);
+    REQUIRE_OK(state);
+    states.push_back(*state);
+    m.settle();
+  }
+  return states;
+}
+
+// Runs the history until disk operation `n` is issued; returns the number of the step in which it
+// was, or nothing if the history ends before.
+std::optional<size_t> run_until(Machine& m, const std::vector<Step>& steps, uint64_t n) {
+  m.disk.pin_crash_at_operation(n);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    REQUIRE_OK(steps[i].run(m));
+    if (m.disk.pinned_crash()) return i;
+    m.settle();
+  }
+  return std::nullopt;
+}
+
+TEST_CASE("sqlite: a crash at every disk operation leaves the state before or after") {
+  const FamilyOptions options =
+      GENERATE(values<FamilyOptions>({{{"checkpoint_frames", "12"}},
+                                      {{"page_size", "1024"}, {"checkpoint_frames", "20"}},
+                                      {{"journal", "DELETE"}},
+                                      {{"journal", "TRUNCATE"}, {"synchronous", "EXTRA"}}}));
+  CAPTURE(options);
+  const std::vector<Step> steps = history();
+  const std::vector<std::string> states = clean_states(options);
+  uint64_t n = 1;
+  for (;; ++n) {
+    sqlite_reset_for_run(1);
+    Machine m(options);
+    const std::optional<size_t> step = run_until(m, steps, n);
+    if (!step) break;
+    CAPTURE(n, steps[*step].name);
+    const Nanos at = *m.disk.pinned_crash();
+    const Judge judge(options, {states[*step], states[*step + 1]}, n % 16 == 0);
+
+    Sampled sampled(RandomStream(n, "crash"));
+    DropAll nothing;
+    KeepAll everything;
+    TornTail torn;
+    for (Choice* choice : {static_cast<Choice*>(&nothing), static_cast<Choice*>(&everything),
+                           static_cast<Choice*>(&torn), static_cast<Choice*>(&sampled),
+                           static_cast<Choice*>(&sampled)}) {
+      SimDisk disk = m.disk.fork();
+      const CrashReport report = disk.crash(CrashLevel::kP2, at, *choice);
+      CAPTURE(report.text);
+      judge.judge(disk);
+    }
+    // The process dies: the machine's own handles with it, and then it is torn down.
+    const CrashReport report = m.disk.crash(CrashLevel::kP0, at, sampled);
+    CAPTURE(report.text);
+    const uint64_t image = m.disk.image_hash();
+    m.family.reset();
+    CHECK(m.disk.image_hash() == image);
+    judge.judge(m.disk);
+  }
+  CHECK(n > 150);
+}
+
+// Without the sync of the WAL, acknowledged entries are lost: the test above would see it.
+TEST_CASE("sqlite: a family that forgets a sync loses what it acknowledged") {
+  const std::string forgotten = GENERATE("/node/root/db-wal", "/node/root");
+  CAPTURE(forgotten);
+  SimDisk disk(kDisk, RandomStream(1, "disk"));
+  {
+    Machine m(disk.fork(), {});
+    REQUIRE_OK(m.open(true));
+    m.settle();
+    m.family.reset();
+    disk = m.disk.fork();
+  }
+  Machine m(disk.fork(), {});
+  m.fs = std::make_unique<SyncDroppingFileSystem>(
+      std::move(m.fs), [&](std::string_view path) { return path == forgotten; });
+  REQUIRE_OK(m.open(false));
+  REQUIRE_OK(m.family->log().append(data_entries(1, 1, 1)));
+  m.settle();
+  DropAll nothing;
+  m.disk.crash(CrashLevel::kP2, m.disk.now(), nothing);
+  Machine after(m.disk.fork(), {});
+  CHECK(recover(after).substr(0, 9) == "log 1..0\n");
+}
+
+}  // namespace
+}  // namespace qk::sim
