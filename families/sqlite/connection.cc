@@ -96,6 +96,7 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::create(FileS
   QK_RETURN_IF_ERROR(c->harden());
   QK_RETURN_IF_ERROR(c->set("locking_mode", "EXCLUSIVE", "exclusive"));
   QK_RETURN_IF_ERROR(c->set("temp_store", "MEMORY", "2"));
+  QK_RETURN_IF_ERROR(c->set("synchronous", "FULL", "2"));
   QK_RETURN_IF_ERROR(c->set("page_size", cat(page_size), cat(page_size)));
   QK_RETURN_IF_ERROR(c->set("auto_vacuum", "NONE", "0"));
   QK_RETURN_IF_ERROR(c->set("journal_mode", "MEMORY", "memory"));

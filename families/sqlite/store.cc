@@ -128,7 +128,7 @@ absl::Status SqliteStore::create_database(uint32_t page_size) {
   OpenFlags empty;
   empty.create = true;
   empty.truncate = true;
-  QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs_->open(unfinished, empty));
+  QK_RETURN_IF_ERROR(fs_->open(unfinished, empty).status());
   {
     QK_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteConnection> db,
                         SqliteConnection::create(fs_, unfinished, page_size));
@@ -147,10 +147,9 @@ absl::Status SqliteStore::create_database(uint32_t page_size) {
     }
     QK_RETURN_IF_ERROR(db->execute("COMMIT"));
   }
-  QK_RETURN_IF_ERROR(file->sync(SyncKind::kFull));
   QK_RETURN_IF_ERROR(make_directories(*fs_, snapshot_root()));
-  QK_RETURN_IF_ERROR(fs_->rename(unfinished, db_path_));
-  return fs_->sync_dir(root_, SyncKind::kFull);
+  // The commit has synced the file; open_database() syncs its new name before it reads it.
+  return fs_->rename(unfinished, db_path_);
 }
 
 absl::Status SqliteStore::open_database() {
