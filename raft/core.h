@@ -222,6 +222,7 @@ class Core {
   void receive(const Message& from, AppendRequest& request);
   void receive(const Message& from, const AppendResponse& response);
   bool take_entries(const std::string& leader, std::vector<families::LogEntry>& entries);
+  void fail_committed(const std::string& leader, const families::LogId& theirs, int64_t ours);
   void append(std::vector<families::LogEntry> entries);
   void replicate(const std::string& peer, Progress& progress);
   void replicate_all();

@@ -109,7 +109,7 @@ absl::Status Node::Impl::start() {
 }
 
 void Node::Impl::receive(const std::string& from, const Packet& packet) {
-  if (halted_ || !started_) return;
+  if (halted_ || !started_ || from == options_.peer) return;
   if (packet.method == Method::kGetFile) {
     if (!packet.response) {
       transmit(from, server_.serve(packet, environment_->now()), nullptr);

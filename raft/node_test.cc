@@ -80,6 +80,7 @@ TEST_CASE("random faults") {
     Scheduler& s = cluster.scheduler;
     std::set<std::string> acked;
     int proposed = 0;
+    bool on = false;
     for (int step = 0; step < 150; ++step) {
       Machine& m = cluster.machine(static_cast<int>(s.random_below(3)));
       switch (s.random_below(12)) {
@@ -93,7 +94,8 @@ TEST_CASE("random faults") {
           }
           break;
         case 2:
-          cluster.isolate(cluster.peers[s.random_below(3)], s.random_below(2) == 0);
+          on = s.random_below(2) == 0;
+          cluster.isolate(cluster.peers[s.random_below(3)], on);
           break;
         case 3:
           cluster.loss_ppm = static_cast<uint32_t>(s.random_below(3) * 100'000);
@@ -392,6 +394,27 @@ TEST_CASE("a stopped node calls nothing") {
   cluster.scheduler.run_for(1000 * kMs);
   CHECK_FALSE(called);
   CHECK(machine.sent.size() == sent);
+}
+
+TEST_CASE("a leader that contradicts what is committed stops the node") {
+  for (const int64_t prev : {int64_t{1}, int64_t{2}}) {
+    Cluster cluster(1);
+    cluster.boot_all();
+    cluster.commit("a");
+    cluster.settle();
+    Machine& machine = cluster.machine(0);
+    REQUIRE(machine.node().commit_index() == 2);
+    AppendRequest request;
+    request.term = 9;
+    request.prev = {prev, prev == 1 ? 2 : 1};  // both entries are of term 2
+    request.entries.push_back({prev + 1, prev == 1 ? 8 : 1, families::EntryType::kData, "x"});
+    const std::string other = "127.0.0.1:9:0:0";
+    machine.node().receive(other, to_packet({cluster.peers[0], 1, request}, "test", other));
+    CHECK(absl::IsDataLoss(machine.node().failure()));
+    CHECK(to_std(machine.node().failure().message()) ==
+          cat("leader 127.0.0.1:9:0:0 of term 9 has index 2 with term ", prev == 1 ? 8 : 1,
+              ", but it is committed with term 2"));
+  }
 }
 
 TEST_CASE("packets that are not for this node are dropped") {

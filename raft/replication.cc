@@ -166,17 +166,19 @@ void Core::receive(const Message& from, AppendRequest& request) {
   if (!accept_leader(from.peer, request.term)) return refuse();
 
   const int64_t last_sent = request.prev.index + static_cast<int64_t>(request.entries.size());
-  // What is committed here is in the leader's log, so it needs no comparison (and may be
-  // compacted).
-  if (request.prev.index > commit_) {
-    if (request.prev.index > log_.last().index) {
-      decide({"previous index # is beyond our last, # -> refused", request.prev.index,
-              log_.last().index});
-      return refuse();
-    }
+  if (request.prev.index > log_.last().index) {
+    decide({"previous index # is beyond our last, # -> refused", request.prev.index,
+            log_.last().index});
+    return refuse();
+  }
+  // What was compacted is committed, so it is in the leader's log too.
+  if (log_.knows_term(request.prev.index)) {
     const auto prev_term = log_.term(request.prev.index);
     if (!prev_term.ok()) return fail(prev_term.status());
     if (*prev_term != request.prev.term) {
+      if (request.prev.index <= commit_) {
+        return fail_committed(from.peer, request.prev, *prev_term);
+      }
       decide({"previous entry has term #, ours has # -> refused", request.prev.term, *prev_term});
       return refuse();
     }
@@ -188,13 +190,20 @@ void Core::receive(const Message& from, AppendRequest& request) {
   advance_commit();
 }
 
+// Somebody broke Raft's promise, and going on would break it for our clients too.
+void Core::fail_committed(const std::string& leader, const families::LogId& theirs, int64_t ours) {
+  fail(absl::DataLossError(cat("leader ", leader, " of term ", term(), " has index ", theirs.index,
+                               " with term ", theirs.term, ", but it is committed with term ",
+                               ours)));
+}
+
 // Appends what is new, after cutting off what conflicts. False: failed.
 bool Core::take_entries(const std::string& leader, std::vector<LogEntry>& entries) {
   size_t skip = 0;
   for (; skip < entries.size(); ++skip) {
     const LogEntry& entry = entries[skip];
     if (entry.index > log_.last().index) break;
-    if (entry.index < log_.first()) continue;  // compacted, hence committed
+    if (!log_.knows_term(entry.index)) continue;  // compacted, hence committed
     const auto ours = log_.term(entry.index);
     if (!ours.ok()) {
       fail(ours.status());
@@ -202,9 +211,7 @@ bool Core::take_entries(const std::string& leader, std::vector<LogEntry>& entrie
     }
     if (*ours == entry.term) continue;
     if (entry.index <= commit_) {
-      fail(absl::DataLossError(cat("leader ", leader, " of term ", term(), " sends index ",
-                                   entry.index, " with term ", entry.term,
-                                   ", but it is committed with term ", *ours)));
+      fail_committed(leader, {entry.index, entry.term}, *ours);
       return false;
     }
     const auto last_term = log_.term(entry.index - 1);
