@@ -288,7 +288,8 @@ TEST_CASE("the sector size is the unit that tears", "[disk]") {
     disk.set_now(disk.busy_until());
     must((*fs->open("/f", {}))->write_at(0, std::string(4096, 'b')));
     Scripted first_sector(Decision{0, {Fate::torn(1)}});
-    disk.crash(CrashLevel::kP2, disk.busy_until(), first_sector);
+    const CrashReport report = disk.crash(CrashLevel::kP2, disk.busy_until(), first_sector);
+    CHECK(report.torn == (sector_size < 4096 ? 1 : 0));
     const std::string expected =
         std::string(sector_size, 'b') + std::string(4096 - sector_size, 'a');
     CHECK(read_file(*disk.mount(), "/f", 4096).value() == expected);
