@@ -119,7 +119,7 @@ Controller* SimNode::controller() const {
 raft::Node* SimNode::raft() const { return process_ == nullptr ? nullptr : process_->node.get(); }
 
 bool SimNode::leads() const {
-  return up() && raft() != nullptr && raft()->role() == raft::Role::kLeader;
+  return up() && raft()->role() == raft::Role::kLeader;
 }
 
 PhaseCode SimNode::phase_code() const { return code_of(phase_); }
@@ -219,8 +219,8 @@ void SimNode::open_families() {
 }
 
 void SimNode::go_live() {
-  // Marks made by the start are durable now; the trace shows the phase that the node starts in.
-  for (const PhaseMark& mark : std::exchange(marks_, {})) announce_phase(mark);
+  // The trace shows the phase that the node starts in, after those that the start went through.
+  announce_marks();
   record_phase(code_of(phase_), manifest_, "");
   process_->start_node();
   const absl::Status started = process_->node->start();
@@ -403,7 +403,7 @@ void SimNode::deliver(const std::string& from_peer, const NetMessage& message) {
 }
 
 void SimNode::propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done) {
-  if (!up() || raft() == nullptr) return;
+  if (!up()) return;
   when_free([this, payload = std::move(payload), done = std::move(done)]() mutable {
     process_->node->propose(
         std::move(payload), [this, done = std::move(done)](absl::StatusOr<raft::ApplyResult> r) {
@@ -433,7 +433,7 @@ absl::Status SimNode::request_migration(const migration::MigrationRequest& reque
   if (!up() || blocked_) return absl::UnavailableError("the node is busy");
   disk_.set_now(world_.scheduler->now());
   const absl::Status status = controller()->request_start(request);
-  announce_marks();
+  after_storage([this] { announce_marks(); });
   pump_migration();
   return status;
 }
@@ -461,7 +461,7 @@ absl::Status SimNode::request_accept() {
 
 // Asks the controller what it needs and gives it that, one step at a time.
 void SimNode::pump_migration() {
-  if (!up() || pumping_ || raft() == nullptr) return;
+  if (!up() || pumping_) return;
   const Need need = controller()->need();
   if (need == Need::kNothing) return;
   pumping_ = true;
@@ -506,11 +506,9 @@ void SimNode::migration_step(bool at_barrier) {
 
 void SimNode::phase_changed(Phase from, const Manifest& to) { marks_.push_back({from, to}); }
 
+// Called when the disk has done everything issued so far: the marks are durable.
 void SimNode::announce_marks() {
-  if (marks_.empty()) return;
-  after_storage([this] {
-    for (const PhaseMark& mark : std::exchange(marks_, {})) announce_phase(mark);
-  });
+  for (const PhaseMark& mark : std::exchange(marks_, {})) announce_phase(mark);
 }
 
 void SimNode::record_phase(PhaseCode code, const Manifest& manifest, std::string_view text) {

@@ -42,7 +42,8 @@ class SimNode final : private migration::ControllerObserver {
 
   // The first start; the ghost is seeded from what the disk holds.
   void boot_first();
-  bool up() const { return process_ != nullptr && !stopping_; }
+  // Runs, and speaks: a start that is still opening or repairing its families is not up.
+  bool up() const { return raft() != nullptr && !stopping_; }
   bool leads() const;
   SimDisk& disk() { return disk_; }
   migration::Controller* controller() const;

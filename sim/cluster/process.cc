@@ -213,7 +213,7 @@ void SimNode::Process::committed(int64_t index, int64_t term) {
   Event event{.node = node_.id_, .kind = EventKind::kRaftCommit};
   event.args = {static_cast<uint64_t>(index), static_cast<uint64_t>(term)};
   world_.trace->record(event);
-  world_.events->commit_advanced(node_, index);
+  world_.events->commit_advanced(node_, index, term);
 }
 
 void SimNode::Process::applied(const families::LogEntry& entry) {

@@ -116,12 +116,11 @@ class Cluster final : private ClusterEvents {
   }
   void migration_progressed(SimNode& node) override { faults_->migration_progressed(node); }
   void disk_advanced(SimNode& node) override { faults_->disk_advanced(node); }
-  void commit_advanced(SimNode& node, int64_t index) override {
+  void commit_advanced(SimNode&, int64_t index, int64_t term) override {
     const bool news = index > commit_;
     commit_ = std::max(commit_, index);
     faults_->commit_advanced(index);
     if (!news || probe_random_.below(kCommitProbeEvery) != 0) return;
-    const int64_t term = checker_.ghost(node.id() - 1).term_at(index);
     std::vector<int> holders;
     for (const auto& other : nodes_) {
       const auto state = other->durable_state(other->authority());

@@ -22,7 +22,7 @@ class ClusterEvents {
   virtual void phase_entered(SimNode& node, PhaseCode from, PhaseCode to) = 0;
   virtual void migration_progressed(SimNode& node) = 0;
   virtual void disk_advanced(SimNode& node) = 0;
-  virtual void commit_advanced(SimNode& node, int64_t index) = 0;
+  virtual void commit_advanced(SimNode& node, int64_t index, int64_t term) = 0;
 };
 
 struct World {
