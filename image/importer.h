@@ -54,7 +54,10 @@ class Importer {
 
   // In parts per million; 1000000 only when finished.
   int64_t progress_ppm() const;
-  // Valid once the image was verified, that is once staging began.
+  // Whether the whole image has been found good; an error before that is about the image, the
+  // destination's name, or the identity, and nothing was created.
+  bool verified() const { return stage_ != Stage::kVerify; }
+  // Valid once verified.
   const ImageHeader& header() const { return header_; }
   const ImageTotals& totals() const { return totals_; }
 

@@ -1,0 +1,254 @@
+// `qksim image` on a directory that real braft wrote: there and back through sqlite, and each
+// refusal with its exit code, its message and nothing changed.
+#include "cli/image_command.h"
+
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "families/builtin.h"
+#include "families/fs/file_util.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
+#include "families/local/testdata/golden_support.h"
+
+namespace qk::cli {
+namespace {
+
+constexpr char kCase[] = "cluster-b-node0-all-killed";
+constexpr char kPeer[] = "127.0.0.1:8100:0";
+
+struct Result {
+  ExitCode code;
+  std::string out;
+  std::string err;
+};
+
+struct Shell {
+  families::PosixFileSystem fs;
+  families::TempDirectory temporary;
+  families::Registry registry = families::builtin_families();
+
+  Shell() { REQUIRE(families::golden_archive().unpack(kCase, fs, path("node0")).ok()); }
+  std::string path(const std::string& name) const {
+    return families::join_path(temporary.path(), name);
+  }
+  template <typename Arguments>
+  Result run(ExitCode (*verb)(const Arguments&, const Environment&), const Arguments& arguments) {
+    std::ostringstream out, err;
+    Environment environment;
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = &fs;
+    environment.registry = &registry;
+    environment.directory = temporary.path();
+    const ExitCode code = verb(arguments, environment);
+    return {code, out.str(), err.str()};
+  }
+  Result export_from(const std::string& directory, const std::string& family,
+                     const std::string& output) {
+    return run(image_export, ImageExportArguments{directory, family, "g", kPeer, output});
+  }
+  Result import_to(const std::string& image, const std::string& family,
+                   const std::string& directory, const std::string& group = "g",
+                   const std::string& peer = kPeer) {
+    return run(image_import, ImageImportArguments{image, family, directory, group, peer});
+  }
+  std::string bytes(const std::string& name) {
+    return families::read_file(fs, path(name), 64 << 20).value();
+  }
+  void write(const std::string& name, const std::string& content) {
+    REQUIRE(families::write_file(fs, path(name), content).ok());
+  }
+  // Every name with its bytes.
+  std::vector<std::string> tree() {
+    std::vector<std::string> all = families::list_tree(fs, temporary.path()).value();
+    for (std::string& name : all) name += "\n" + bytes(name);
+    return all;
+  }
+};
+
+std::string line_with(const std::string& text, const std::string& what) {
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    if (line.find(what) != std::string::npos) return line;
+  }
+  return "no line with " + what;
+}
+
+bool contains(const std::string& text, const std::string& what) {
+  UNSCOPED_INFO(text);
+  return text.find(what) != std::string::npos;
+}
+
+TEST_CASE("image: a real directory goes into sqlite and comes back equal") {
+  Shell shell;
+  const std::vector<std::string> before = shell.tree();
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  INFO(exported.err);
+  REQUIRE(exported.code == ExitCode::kOk);
+  REQUIRE(contains(exported.out,
+                   "entries 8636..12068, term 3, vote nobody, snapshot 8635/3 with 1 file\n"));
+  // The source is untouched.
+  std::vector<std::string> after = shell.tree();
+  std::erase_if(after, [](const std::string& file) { return file.starts_with("a.qki\n"); });
+  REQUIRE(after == before);
+
+  const Result imported = shell.import_to("a.qki", "sqlite", "b");
+  INFO(imported.err);
+  REQUIRE(imported.code == ExitCode::kOk);
+  REQUIRE(contains(imported.out, "PASS"));
+  const Result again = shell.export_from("b", "sqlite", "b.qki");
+  INFO(again.err);
+  REQUIRE(again.code == ExitCode::kOk);
+  for (const std::string what : {"content sha256", "state digest", "  state "}) {
+    REQUIRE(line_with(again.out, what) == line_with(exported.out, what));
+  }
+
+  const Result inspected = shell.run(image_inspect, ImageInspectArguments{"b.qki"});
+  REQUIRE(inspected.code == ExitCode::kOk);
+  REQUIRE(line_with(inspected.out, "  state ") == line_with(exported.out, "  state "));
+  REQUIRE(contains(inspected.out, "group g, peer 127.0.0.1:8100:0:0, lineage none, generation 0"));
+  REQUIRE(contains(inspected.out, "family sqlite"));
+  const Result verified = shell.run(image_verify, ImageVerifyArguments{"b.qki"});
+  REQUIRE(verified.code == ExitCode::kOk);
+  REQUIRE(verified.out.starts_with("PASS"));
+}
+
+TEST_CASE("image: damage is refused, and nothing is imported") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  std::string bytes = shell.bytes("a.qki");
+  SECTION("flipped bit") {
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);
+  }
+  SECTION("truncated") { bytes.resize(bytes.size() - 100); }
+  SECTION("trailing byte") { bytes += '\0'; }
+  SECTION("empty") { bytes.clear(); }
+  shell.write("a.qki", bytes);
+  const std::vector<std::string> before = shell.tree();
+  const Result imported = shell.import_to("a.qki", "sqlite", "b");
+  REQUIRE(imported.code == ExitCode::kData);
+  REQUIRE(imported.err.starts_with(shell.path("a.qki") + ": error: image damaged at offset"));
+  REQUIRE(contains(imported.err, "hint: nothing was imported"));
+  REQUIRE(shell.run(image_inspect, ImageInspectArguments{"a.qki"}).code == ExitCode::kData);
+  const Result verified = shell.run(image_verify, ImageVerifyArguments{"a.qki"});
+  REQUIRE(verified.code == ExitCode::kViolated);
+  REQUIRE(verified.out.empty());
+  REQUIRE(shell.tree() == before);
+}
+
+TEST_CASE("image: another node's image is refused") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const std::vector<std::string> before = shell.tree();
+  const Result peer = shell.import_to("a.qki", "sqlite", "b", "g", "127.0.0.1:8101:0");
+  REQUIRE(peer.code == ExitCode::kData);
+  REQUIRE(contains(peer.err, "found group g, peer 127.0.0.1:8100:0:0"));
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b", "other").code == ExitCode::kData);
+  REQUIRE(shell.tree() == before);
+  // And so is the export of an instance under another name.
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b").code == ExitCode::kOk);
+  REQUIRE(shell
+              .run(image_export,
+                   ImageExportArguments{"b", "sqlite", "g", "127.0.0.1:8101:0:0", "b.qki"})
+              .code == ExitCode::kData);
+}
+
+TEST_CASE("image: outputs that exist are refused and unchanged") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  REQUIRE(shell.fs.mkdir(shell.path("full")).ok());
+  shell.write("full/notes", "x");
+  const std::vector<std::string> before = shell.tree();
+  const Result imported = shell.import_to("a.qki", "sqlite", "full");
+  REQUIRE(imported.code == ExitCode::kCannotWrite);
+  REQUIRE(contains(imported.err, "not empty: holds \"notes\""));
+  REQUIRE(shell.import_to("a.qki", "local", "node0").code == ExitCode::kCannotWrite);
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kCannotWrite);
+  REQUIRE(shell.export_from("node0", "local", "missing/a.qki").code == ExitCode::kCannotWrite);
+  REQUIRE(shell.tree() == before);
+}
+
+TEST_CASE("image: inputs that are missing, in use or wrong") {
+  Shell shell;
+  const std::vector<std::string> before = shell.tree();
+  REQUIRE(shell.export_from("missing", "local", "a.qki").code == ExitCode::kNoInput);
+  REQUIRE(shell.import_to("missing.qki", "sqlite", "b").code == ExitCode::kNoInput);
+  REQUIRE(shell.run(image_inspect, ImageInspectArguments{"missing.qki"}).code ==
+          ExitCode::kNoInput);
+  REQUIRE(shell.run(image_verify, ImageVerifyArguments{"missing.qki"}).code == ExitCode::kNoInput);
+  REQUIRE(shell.export_from("node0", "sqlite", "a.qki").code == ExitCode::kNoInput);
+  REQUIRE(shell.export_from("node0", "slqite", "a.qki").code == ExitCode::kUsage);
+  REQUIRE(shell.export_from("node0", "rocksdb", "a.qki").code == ExitCode::kUnavailable);
+  REQUIRE(
+      shell.run(image_export, ImageExportArguments{"node0", "local", "g", "n1", "a.qki"}).code ==
+      ExitCode::kUsage);
+  {
+    const auto held =
+        shell.fs.open(shell.path("node0/raft_meta/raft_meta"), {.read_only = true}).value();
+    const Result result = shell.export_from("node0", "local", "a.qki");
+    REQUIRE(result.code == ExitCode::kNoInput);
+    REQUIRE(contains(result.err, "in use: process "));
+  }
+  REQUIRE(shell.tree() == before);
+}
+
+// A file system whose source changes while it is read.
+class ChangingFileSystem final : public families::FileSystem {
+ public:
+  ChangingFileSystem(families::FileSystem* base, std::string when, std::string what)
+      : base_(base), when_(std::move(when)), what_(std::move(what)) {}
+  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
+                                                       families::OpenFlags flags) override {
+    if (path == when_) REQUIRE(families::write_file(*base_, what_, "new").ok());
+    return base_->open(path, flags);
+  }
+  absl::Status unlink(std::string_view path) override { return base_->unlink(path); }
+  absl::Status rename(std::string_view from, std::string_view to) override {
+    return base_->rename(from, to);
+  }
+  absl::Status link(std::string_view a, std::string_view b) override { return base_->link(a, b); }
+  absl::Status mkdir(std::string_view path) override { return base_->mkdir(path); }
+  absl::Status rmdir(std::string_view path) override { return base_->rmdir(path); }
+  absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
+    return base_->list(path);
+  }
+  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
+    return base_->stat(path);
+  }
+  absl::Status sync_dir(std::string_view path, families::SyncKind kind) override {
+    return base_->sync_dir(path, kind);
+  }
+  absl::StatusOr<std::unique_ptr<families::FileLock>> lock(std::string_view path) override {
+    return base_->lock(path);
+  }
+  absl::StatusOr<uint64_t> free_space(std::string_view path) override {
+    return base_->free_space(path);
+  }
+
+ private:
+  families::FileSystem* base_;
+  std::string when_;
+  std::string what_;
+};
+
+TEST_CASE("image: a source that changes while it is exported gives no image") {
+  Shell shell;
+  std::ostringstream out, err;
+  ChangingFileSystem changing(&shell.fs, shell.path("a.qki.tmp"), shell.path("node0/log/new"));
+  Environment environment;
+  environment.out = &out;
+  environment.err = &err;
+  environment.fs = &changing;
+  environment.registry = &shell.registry;
+  environment.directory = shell.temporary.path();
+  REQUIRE(image_export({"node0", "local", "g", kPeer, "a.qki"}, environment) == ExitCode::kNoInput);
+  REQUIRE(contains(err.str(), "changed meanwhile: found \"log/new\" of 3 bytes"));
+  REQUIRE(out.str().empty());
+  REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki")).value());
+  REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki.tmp")).value());
+}
+
+}  // namespace
+}  // namespace qk::cli
