@@ -75,6 +75,7 @@ class Parser {
     app_.add_option("--color", color_, "auto, always or never")->type_name("WHEN");
     app_.add_flag("--version", version_flag_, "Same as `qksim version`");
     add_run();
+    add_image();
     add_families();
     add_scenarios();
     version_ = app_.add_subcommand("version", "Print the version");
@@ -119,6 +120,33 @@ class Parser {
     run_->add_flag("--check-determinism", run_arguments_.check_determinism,
                    "Run twice and compare the chains");
     run_->add_option("--planted", planted_, "Switch a known defect on")->group("");  // tests only
+  }
+
+  void add_image() {
+    image_ = app_.add_subcommand("image", "Work with bootstrap images");
+    image_->require_subcommand(1);
+    export_ = image_->add_subcommand("export", "Write a stopped node's state as an image");
+    export_->add_option("--from", export_arguments_.from, "The family's root directory")
+        ->type_name("DIR")
+        ->required();
+    export_->add_option("--family", export_arguments_.family, "local, sqlite")->required();
+    export_->add_option("--group", export_arguments_.group, "Whose state it is")->required();
+    export_->add_option("--peer", export_arguments_.peer, "ip:port:index:role")->required();
+    export_->add_option("-o,--output", export_arguments_.output, "The image")
+        ->type_name("IMG")
+        ->required();
+    import_ = image_->add_subcommand("import", "Make a new instance from an image");
+    import_->add_option("IMG", import_arguments_.image, "The image")->required();
+    import_->add_option("--family", import_arguments_.family, "local, sqlite")->required();
+    import_->add_option("-d,--directory", import_arguments_.directory, "Root of the new instance")
+        ->type_name("DIR")
+        ->required();
+    import_->add_option("--group", import_arguments_.group, "Whose image it must be");
+    import_->add_option("--peer", import_arguments_.peer, "Whose image it must be, ip:port:index");
+    inspect_ = image_->add_subcommand("inspect", "Say what an image holds");
+    inspect_->add_option("IMG", inspect_arguments_.image, "The image")->required();
+    verify_ = image_->add_subcommand("verify", "Check every byte of an image");
+    verify_->add_option("IMG", verify_arguments_.image, "The image")->required();
   }
 
   void add_families() {
@@ -243,6 +271,14 @@ class Parser {
         {{"auto", Colour::kAuto}, {"always", Colour::kAlways}, {"never", Colour::kNever}});
     if (run_->parsed()) {
       out.command = run_arguments();
+    } else if (export_->parsed()) {
+      out.command = export_arguments_;
+    } else if (import_->parsed()) {
+      out.command = import_arguments_;
+    } else if (inspect_->parsed()) {
+      out.command = inspect_arguments_;
+    } else if (verify_->parsed()) {
+      out.command = verify_arguments_;
     } else if (families_->parsed()) {
       out.command = families_arguments_;
     } else if (scenarios_list_->parsed()) {
@@ -298,6 +334,11 @@ class Parser {
 
   CLI::App app_;
   CLI::App* run_ = nullptr;
+  CLI::App* image_ = nullptr;
+  CLI::App* export_ = nullptr;
+  CLI::App* import_ = nullptr;
+  CLI::App* inspect_ = nullptr;
+  CLI::App* verify_ = nullptr;
   CLI::App* families_ = nullptr;
   CLI::App* families_list_ = nullptr;
   CLI::App* families_show_ = nullptr;
@@ -320,6 +361,10 @@ class Parser {
   std::string topic_;
 
   RunArguments run_arguments_;
+  ImageExportArguments export_arguments_;
+  ImageImportArguments import_arguments_;
+  ImageInspectArguments inspect_arguments_;
+  ImageVerifyArguments verify_arguments_;
   FamiliesArguments families_arguments_;
   ScenariosListArguments list_arguments_;
   ScenariosShowArguments show_arguments_;

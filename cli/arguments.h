@@ -58,7 +58,7 @@ struct ImageImportArguments {
   std::string image;
   std::string family;
   std::string directory;  // root of the new instance; must not exist or be empty
-  std::string group;      // whose image is expected; another's is refused
+  std::string group;      // whose image is expected; another's is refused; empty: anybody's
   std::string peer;
 };
 struct ImageInspectArguments {
@@ -87,9 +87,10 @@ struct HelpArguments {
   std::string text;  // ready to print
 };
 
-using Command =
-    std::variant<RunArguments, FamiliesArguments, ScenariosListArguments, ScenariosShowArguments,
-                 ScenariosValidateArguments, VersionArguments, HelpArguments>;
+using Command = std::variant<RunArguments, ImageExportArguments, ImageImportArguments,
+                             ImageInspectArguments, ImageVerifyArguments, FamiliesArguments,
+                             ScenariosListArguments, ScenariosShowArguments,
+                             ScenariosValidateArguments, VersionArguments, HelpArguments>;
 
 struct Arguments {
   Colour colour = Colour::kAuto;

@@ -71,6 +71,20 @@ TEST_CASE("run: defaults") {
 }
 
 TEST_CASE("the other verbs") {
+  const auto exported = std::get<ImageExportArguments>(
+      parsed({"image", "export", "--from", "d", "--family", "local", "--group", "g", "--peer",
+              "127.0.0.1:1:0:0", "-o", "x.qki"})
+          .command);
+  CHECK(exported.from == "d");
+  CHECK(exported.output == "x.qki");
+  const auto imported =
+      std::get<ImageImportArguments>(parsed({"image", "import", "x.qki", "--family", "sqlite", "-d",
+                                             "e", "--group", "g", "--peer", "p"})
+                                         .command);
+  CHECK(imported.image == "x.qki");
+  CHECK(imported.directory == "e");
+  CHECK(std::get<ImageVerifyArguments>(parsed({"image", "verify", "i"}).command).image == "i");
+  CHECK(std::get<ImageInspectArguments>(parsed({"image", "inspect", "i"}).command).image == "i");
   CHECK(std::get<FamiliesArguments>(parsed({"families", "list"}).command).show.empty());
   CHECK(std::get<FamiliesArguments>(parsed({"families", "show", "local"}).command).show == "local");
   CHECK(std::get<ScenariosListArguments>(parsed({"scenarios", "list", "--tag", "x"}).command).tag ==
@@ -100,13 +114,13 @@ TEST_CASE("help") {
 
 TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   const std::pair<std::vector<std::string>, const char*> kCases[] = {
-      {{}, "error: no command\nhint: commands: run, families, scenarios, version, help\n"},
+      {{}, "error: no command\nhint: commands: run, image, families, scenarios, version, help\n"},
       {{"rnu", "x"},
        "error: there is no command \"rnu\"\n"
-       "hint: did you mean \"run\"? commands: run, families, scenarios, version, help\n"},
-      {{"scenarios", "lst"},
-       "error: there is no scenarios command \"lst\"\n"
-       "hint: did you mean \"list\"? commands: list, show, validate\n"},
+       "hint: did you mean \"run\"? commands: run, image, families, scenarios, version, help\n"},
+      {{"image", "exprot"},
+       "error: there is no image command \"exprot\"\n"
+       "hint: did you mean \"export\"? commands: export, import, inspect, verify\n"},
       {{"run", "x", "--sede", "3"},
        "error: there is no option \"--sede\"\n"
        "hint: did you mean \"--seed\"? options: --help, --seed, --set, --until, --out, "
@@ -132,7 +146,7 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"run"}, "error: SCENARIO is required\nhint: qksim help run\n"},
       {{"help", "exit-code"},
        "error: there is no topic \"exit-code\"\n"
-       "hint: did you mean \"exit-codes\"? topics: run, families, scenarios, version, help, "
+       "hint: did you mean \"exit-codes\"? topics: run, image, families, scenarios, version, help, "
        "exit-codes\n"},
   };
   for (const auto& [words, expected] : kCases) {
@@ -142,8 +156,8 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{"run", "x", "y"},
                                              {"run", "x", "--seed"},
-                                             {"families"},
-
+                                             {"image"},
+                                             {"image", "verify"},
                                              {"run", "x", "--set"},
                                              {"version", "x"},
                                              {"run", "x", "--seed", "1", "--seed", "2"}}) {

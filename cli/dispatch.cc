@@ -1,6 +1,7 @@
 #include <exception>
 
 #include "base/strings.h"
+#include "cli/image_command.h"
 #include "cli/verbs.h"
 
 namespace qk::cli {
@@ -10,6 +11,12 @@ struct Run {
   const Environment& environment;
 
   ExitCode operator()(const RunArguments& a) const { return run_command(a, environment); }
+  ExitCode operator()(const ImageExportArguments& a) const { return image_export(a, environment); }
+  ExitCode operator()(const ImageImportArguments& a) const { return image_import(a, environment); }
+  ExitCode operator()(const ImageInspectArguments& a) const {
+    return image_inspect(a, environment);
+  }
+  ExitCode operator()(const ImageVerifyArguments& a) const { return image_verify(a, environment); }
   ExitCode operator()(const FamiliesArguments& a) const { return families_command(a, environment); }
   ExitCode operator()(const ScenariosListArguments& a) const {
     return scenarios_list(a, environment);

@@ -188,8 +188,10 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
     return code;
   }
   std::string peer;
-  if (ExitCode code = parse_peer(environment, arguments.peer, &peer); code != ExitCode::kOk) {
-    return code;
+  if (!arguments.peer.empty()) {
+    if (ExitCode code = parse_peer(environment, arguments.peer, &peer); code != ExitCode::kOk) {
+      return code;
+    }
   }
   families::FileSystem& fs = *environment.fs;
   const std::string path = absolute_path(environment, arguments.image);
@@ -203,8 +205,8 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   }
   // Lineage and generation come with the image: the command line names a node, not an attempt.
   image::Identity expected = reader.header().identity;
-  expected.group_id = arguments.group;
-  expected.peer_id = peer;
+  if (!arguments.group.empty()) expected.group_id = arguments.group;
+  if (!peer.empty()) expected.peer_id = peer;
   if (const absl::Status status =
           image::check_identity("image", reader.header().identity, expected);
       !status.ok()) {

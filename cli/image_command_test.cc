@@ -148,7 +148,8 @@ TEST_CASE("image: another node's image is refused") {
   REQUIRE(shell.import_to("a.qki", "sqlite", "b", "other").code == ExitCode::kData);
   REQUIRE(shell.tree() == before);
   // And so is the export of an instance under another name.
-  REQUIRE(shell.import_to("a.qki", "sqlite", "b").code == ExitCode::kOk);
+  // Who names nobody takes the image as it is.
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b", "", "").code == ExitCode::kOk);
   REQUIRE(shell
               .run(image_export,
                    ImageExportArguments{"b", "sqlite", "g", "127.0.0.1:8101:0:0", "b.qki"})

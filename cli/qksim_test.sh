@@ -56,6 +56,18 @@ expect 65 err 'did you mean "sqlite"?' -- run unknown-family.bad.qks.txtpb
 expect 66 err 'did you mean "rolling-local-to-sqlite"?' -- run roling-local-to-sqlite
 expect 66 err 'there is no scenario "nowhere/x.qks.txtpb"' -- run nowhere/x.qks.txtpb
 
+expect 66 err 'missing.qki: error: ' -- image verify missing.qki
+expect 66 err 'missing.qki: error: ' -- image import missing.qki --family sqlite -d d
+expect 66 err 'nowhere: error: ' -- \
+  image export --from nowhere --family local --group g --peer 127.0.0.1:1 -o x.qki
+
+# A bad image: 65; and 1 for who asked whether it is.
+echo 'no image at all' >bad.qki
+expect 65 err 'bad.qki: error: image damaged at offset 0' -- image import bad.qki --family sqlite -d d
+expect 65 err 'bad.qki: error: image damaged at offset 0' -- image inspect bad.qki
+expect 1 err 'bad.qki: error: image damaged at offset 0' -- image verify bad.qki
+expect 64 err 'did you mean "sqlite"?' -- image import bad.qki --family sqllite -d d
+
 # A place that is taken: 73, before anything runs.
 mkdir taken && touch taken/file
 expect 73 err 'is not empty' -- run rolling-local-to-sqlite --out taken
@@ -71,6 +83,10 @@ expect 0 out '--check-determinism' -- run --help
 # Nothing above leaves a trace in the working directory.
 if [ -e .qksim ]; then
   echo "FAILED: bad input left a .qksim directory"
+  failures=$((failures + 1))
+fi
+if [ -e d ] || [ -e x.qki ]; then
+  echo "FAILED: a refused image left something"
   failures=$((failures + 1))
 fi
 [ "$failures" = 0 ] && echo "qksim_test: all good"
