@@ -4,8 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "families/fs/fault_file_system.h"
 #include "families/fs/file_util.h"
-#include "families/local/testdata/fault_file_system.h"
 #include "families/local/testdata/scratch_disk.h"
 
 namespace qk::families {
