@@ -49,7 +49,8 @@ absl::Status SegmentLogStorage::scan(int64_t from, int64_t to, const Visitor& vi
     const Segment& segment = segments_[segment_of(next)];
     const int64_t end = std::min(to, segment.last());
     QK_ASSIGN_OR_RETURN(File* const file, file_of(segment));
-    FileWindow window(file, path_of(segment.name()), segment.size());
+    FileWindow window(file, path_of(segment.name()), segment.size(),
+                      from == to ? FileWindow::kLookUp : FileWindow::kWalk);
     QK_RETURN_IF_ERROR(scan_segment(segment, window, next, end, visit));
     next = end + 1;
   }

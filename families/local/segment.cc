@@ -86,7 +86,7 @@ absl::StatusOr<std::string_view> FileWindow::read(uint64_t offset, uint64_t leng
                                    " lie beyond the end, file has ", file_size_));
   }
   if (offset < begin_ || offset + length > begin_ + buffer_.size()) {
-    const uint64_t wanted = std::min(std::max(length, kWindowSize), file_size_ - offset);
+    const uint64_t wanted = std::min(std::max(length, window_size_), file_size_ - offset);
     begin_ = offset;
     buffer_.resize(wanted);
     const absl::Status status = read_exact(*file_, path_, offset, {buffer_.data(), wanted});

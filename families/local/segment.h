@@ -3,7 +3,7 @@
 //   log_%020d_%020d        closed: first and last index
 //   log_inprogress_%020d   open: first index; the last segment, at most one
 //
-// In memory a segment is a sparse index: the offset of every 64th entry and the points where the
+// In memory a segment is a sparse index: the offset of every 16th entry and the points where the
 // term changes, so memory does not grow with payloads, and hardly with entries.
 #pragma once
 
@@ -57,7 +57,7 @@ class Segment {
   std::pair<int64_t, uint64_t> seek(int64_t index) const;
 
  private:
-  static constexpr int64_t kStride = 64;
+  static constexpr int64_t kStride = 16;
 
   struct TermStart {
     int64_t index;
@@ -74,8 +74,12 @@ class Segment {
 // Reads forward through one file by means of a window; what it returns lives until the next call.
 class FileWindow {
  public:
-  FileWindow(File* file, std::string path, uint64_t file_size)
-      : file_(file), path_(std::move(path)), file_size_(file_size) {}
+  // For a walk through the file, and for one entry of it.
+  static constexpr uint64_t kWalk = 64 << 10;
+  static constexpr uint64_t kLookUp = 4 << 10;
+
+  FileWindow(File* file, std::string path, uint64_t file_size, uint64_t window_size = kWalk)
+      : file_(file), path_(std::move(path)), file_size_(file_size), window_size_(window_size) {}
 
   const std::string& path() const { return path_; }
   uint64_t file_size() const { return file_size_; }
@@ -83,11 +87,10 @@ class FileWindow {
   absl::StatusOr<std::string_view> read(uint64_t offset, uint64_t length);
 
  private:
-  static constexpr uint64_t kWindowSize = 64 << 10;
-
   File* file_;
   std::string path_;
   uint64_t file_size_;
+  uint64_t window_size_;
   uint64_t begin_ = 0;
   std::string buffer_;
 };

@@ -13,8 +13,8 @@
 //   4. the instance is reopened. It must hold the state before or after the operation, or a
 //   declared
 //      partial one; the same when it is opened again; and the same after a power cut right after
-//      the open (what recovery showed is durable). A family may refuse to open only within its
-//      declared refusals, and never unless garbage was left.
+//      the open (what recovery showed is durable). Equal images are judged once. A family may
+//      refuse to open only within its declared refusals, and never unless garbage was left.
 //
 // Further: nothing acknowledged is lost by any power cut after the operation; recovery itself is
 // crashed at each of its disk operations; so is the creation of an instance.
@@ -24,6 +24,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include "families/builtin.h"
 #include "families/contract/mutation.h"
@@ -264,6 +265,7 @@ std::vector<Crash> all_crashes(size_t pending) {
 struct Counts {
   uint64_t points = 0;
   uint64_t images = 0;
+  uint64_t distinct = 0;
   uint64_t partial = 0;
   uint64_t refused = 0;
   uint64_t nested = 0;
@@ -304,6 +306,7 @@ class Exploration {
     }
     REQUIRE_FALSE(before_ == after_);
     REQUIRE(end > begin);
+    seen_.clear();
     for (uint64_t number = begin + 1; number <= end; ++number) {
       ++counts_.points;
       size_t pending = 0;
@@ -312,6 +315,7 @@ class Exploration {
         crash_inside(base, number, all_crashes(pending)[i], &pending);
       }
     }
+    seen_.clear();  // the same image owes more now
     for (const Crash& crash : all_crashes(8)) crash_afterwards(base, crash);
   }
 
@@ -440,6 +444,8 @@ class Exploration {
 
   void check_recovery(SimDisk& disk, const Crash& crash,
                       const std::function<bool(const State&)>& legal) {
+    if (!seen_.insert(disk.image_hash()).second) return;
+    ++counts_.distinct;
     const SimDisk image = disk.fork();
     State recovered;
     uint64_t count = 0;
@@ -508,6 +514,7 @@ class Exploration {
   const Operation* operation_ = nullptr;
   State before_;
   State after_;
+  std::set<uint64_t> seen_;  // images, of one operation
   Counts counts_;
 };
 
@@ -532,8 +539,8 @@ TEST_CASE("each family survives a crash at each disk operation") {
         const Counts& counts = exploration.counts();
         std::cout << descriptor.name << (options.empty() ? "" : ", small segments") << ": "
                   << counts.points << " crash points, " << counts.images << " images, "
-                  << counts.partial << " partial, " << counts.refused << " refused, "
-                  << counts.nested << " crashes in recovery\n";
+                  << counts.distinct << " distinct, " << counts.partial << " partial, "
+                  << counts.refused << " refused, " << counts.nested << " crashes in recovery\n";
         CHECK(counts.points > 50);
         CHECK(counts.nested > 500);
       }
