@@ -1,4 +1,5 @@
-// The shipped scenarios under many seeds: every seed passes, and the same seed gives the same chain.
+// The shipped scenarios under many seeds: every seed passes, and the same seed gives the same
+// chain.
 //
 // QKSIM_TEST_SEEDS says how many seeds (sanitizer builds take fewer); the first is always seed 1.
 #include <catch2/catch.hpp>
