@@ -20,7 +20,7 @@ constexpr char kNodeDir[] = "/node";
 constexpr Nanos kStepPause = 12 * kMillisecond;
 constexpr int64_t kStepEntries = 48;
 // One append in so many is followed by a probe of what is durable; every other mutation always is.
-constexpr uint64_t kProbeEvery = 24;
+constexpr uint64_t kProbeEvery = 96;
 
 PhaseCode code_of(Phase phase) {
   switch (phase) {

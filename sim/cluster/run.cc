@@ -14,7 +14,7 @@ namespace qk::sim {
 namespace {
 
 // One commit in so many is checked against what every disk would hold after a power cut (ora.R7).
-constexpr uint64_t kCommitProbeEvery = 40;
+constexpr uint64_t kCommitProbeEvery = 200;
 // Clients go quiet before the end, so that the history closes and the nodes come to rest.
 constexpr Nanos kClientQuiet = 2 * kSecond;
 
