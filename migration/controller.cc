@@ -50,10 +50,11 @@ absl::Status Controller::fail(absl::Status status) {
   return status;
 }
 
-absl::Status Controller::mark(Manifest next) {
+absl::Status Controller::mark(Manifest next, std::string reason) {
   const Phase from = manifest_.phase;
   QK_CHECK(next.phase == from || is_legal_transition(from, next.phase));
   next.phase_at_ns = options_.now();
+  next.reason = std::move(reason);
   QK_RETURN_IF_ERROR(store_.save(next));
   manifest_ = std::move(next);
   if (options_.observer != nullptr) options_.observer->phase_changed(from, manifest_);
@@ -166,7 +167,7 @@ absl::StatusOr<std::unique_ptr<Family>> Controller::open_side(Side side) {
 absl::Status Controller::start_plain(Side side) {
   QK_RETURN_IF_ERROR(ensure_sidecar(side));
   QK_ASSIGN_OR_RETURN(auto family, open_side(side));
-  uint64_t last_seq = 0;
+  uint64_t last_seq = seq_floor();
   for (const auto* cut :
        {&manifest_.export_cut, &manifest_.validated_cut, &manifest_.cutover_cut}) {
     if (*cut) last_seq = std::max(last_seq, (*cut)->seq);
@@ -179,13 +180,12 @@ absl::Status Controller::start_plain(Side side) {
 // The queue of mutations since the cut was lost with the process, so B cannot catch up.
 absl::Status Controller::start_over() {
   QK_RETURN_IF_ERROR(remove_target());
-  if (manifest_.phase != Phase::kExporting) {
-    Manifest next = manifest_;
-    next.phase = Phase::kExporting;
-    next.b.state = InstanceState::kEmpty;
-    next.reason = "restarted: the queue of mutations since the export cut was lost";
-    QK_RETURN_IF_ERROR(mark(std::move(next)));
-  }
+  Manifest next = manifest_;
+  next.phase = Phase::kExporting;
+  next.attempts += 1;
+  next.b.state = InstanceState::kEmpty;
+  QK_RETURN_IF_ERROR(
+      mark(std::move(next), "restarted: the queue of mutations since the export cut was lost"));
   return start_plain(Side::kA);
 }
 
@@ -232,8 +232,7 @@ absl::Status Controller::start_dual() {
   if (manifest_.phase == Phase::kCutoverValidated) {
     Manifest next = manifest_;
     next.phase = Phase::kDualWrite;
-    next.reason = "restarted: the cutover cut is no longer fresh";
-    QK_RETURN_IF_ERROR(mark(std::move(next)));
+    QK_RETURN_IF_ERROR(mark(std::move(next), "restarted: the cutover cut is no longer fresh"));
   }
   return absl::OkStatus();
 }
@@ -287,7 +286,6 @@ absl::Status Controller::request_start(const MigrationRequest& request) {
   next.fresh_mutations = request.fresh_mutations;
   next.fresh_time_ns = request.fresh_time_ns;
   next.attempts = 0;
-  next.reason.clear();
   next.last_error.clear();
   next.started_at_ns = options_.now();
   QK_RETURN_IF_ERROR(image::check_empty_destination(*options_.fs, next.b.root, *target));

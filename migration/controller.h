@@ -125,7 +125,12 @@ class Controller {
   absl::Status ensure_sidecar(Side side);
   absl::StatusOr<std::unique_ptr<families::Family>> open_side(Side side);
 
-  absl::Status mark(Manifest next);
+  // Writes `next`, durably, with this reason; the phase must be the present one or a legal
+  // successor.
+  absl::Status mark(Manifest next, std::string reason = "");
+  // The first mutation number of an export attempt: attempts never share one, so that no two cuts
+  // of a generation have the same name.
+  uint64_t seq_floor() const { return manifest_.attempts << 32; }
   absl::Status fail(absl::Status status);
   DualPair dual_pair(Side mirror);
   std::string path_in_migration(std::string_view name) const;

@@ -27,8 +27,7 @@ absl::Status Controller::restart_export(std::string reason) {
   next.phase = Phase::kExporting;
   next.attempts += 1;
   next.b.state = image::InstanceState::kEmpty;
-  next.reason = std::move(reason);
-  return mark(std::move(next));
+  return mark(std::move(next), std::move(reason));
 }
 
 absl::Status Controller::step_exporting() {

@@ -35,10 +35,9 @@ absl::Status Controller::cut_over() {
   if (mutations > manifest_.fresh_mutations || age > manifest_.fresh_time_ns) {
     Manifest next = manifest_;
     next.phase = Phase::kDualWrite;
-    next.reason =
-        cat("the cutover cut went stale: ", mutations, " mutations and ", age, " ns old, at most ",
-            manifest_.fresh_mutations, " and ", manifest_.fresh_time_ns);
-    return mark(std::move(next));
+    return mark(std::move(next), cat("the cutover cut went stale: ", mutations, " mutations and ",
+                                     age, " ns old, at most ", manifest_.fresh_mutations, " and ",
+                                     manifest_.fresh_time_ns));
   }
   // Only what changed since the cut is read, so the pause does not grow with the state (SB-39).
   QK_ASSIGN_OR_RETURN(const image::StateDigest a, image::compute_digest(*a_, &cache_a_));
@@ -86,8 +85,7 @@ absl::Status Controller::roll_back(std::string reason, bool keep_evidence) {
   next.phase = Phase::kRolledBack;
   // A fenced instance stays on disk as evidence; a stale one is deleted.
   next.b.state = keep_evidence ? image::InstanceState::kFenced : image::InstanceState::kStale;
-  next.reason = std::move(reason);
-  QK_RETURN_IF_ERROR(mark(std::move(next)));
+  QK_RETURN_IF_ERROR(mark(std::move(next), std::move(reason)));
   exporter_.reset();
   sink_.reset();
   importer_.reset();

@@ -30,7 +30,10 @@ class LaneBuilder {
 
   void crash(const sim::Mark& mark, const std::string& what) {
     if (down_) return;
-    point(Point::Kind::kCrash, mark, "crash", what);
+    // A planned restart shows as down time and a restart; nothing broke.
+    const bool planned =
+        mark.event.kind == EventKind::kNodeStop && sim::is_planned_stop(mark.event);
+    if (!planned) point(Point::Kind::kCrash, mark, "crash", what);
     end_leadership(mark.event.t);
     close_bar(mark.event.t);
     open_bar(mark.event, true);

@@ -36,7 +36,8 @@ absl::StatusOr<const FamilyDescriptor*> Registry::get(std::string_view name) con
 absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, std::string_view name,
                                                     const OpenRequest& request) {
   QK_ASSIGN_OR_RETURN(const FamilyDescriptor* descriptor, registry.get(name));
-  for (const auto& [option, value] : request.options) {
+  for (const auto& given : request.options) {
+    const std::string& option = given.first;
     const bool known = std::any_of(descriptor->options.begin(), descriptor->options.end(),
                                    [&](const OptionDescriptor& o) { return o.name == option; });
     if (known) continue;

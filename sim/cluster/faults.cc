@@ -186,6 +186,15 @@ void FaultInjector::apply(const PartitionFault& partition, Armed& fault) {
       }
     }
   }
+  // One side alone is cut off from everybody else.
+  if (sides.size() == 1) {
+    sides.emplace_back();
+    for (SimNode* node : nodes_) {
+      if (std::find(taken.begin(), taken.end(), node) == taken.end()) {
+        sides[1].push_back(node->id());
+      }
+    }
+  }
   const bool empty =
       std::any_of(sides.begin(), sides.end(), [](const auto& s) { return s.empty(); });
   if (empty) {

@@ -285,7 +285,7 @@ void SimNode::planned_restart(Nanos down_for) {
   stopping_ = true;
   world_.scheduler->after(0, [this, down_for] {
     Event event{.node = id_, .kind = EventKind::kNodeStop};
-    world_.trace->record(event, "planned restart");
+    world_.trace->record(event);
     // Everything issued runs to its end: the process leaves when its last operation has returned.
     const Nanos quiet = std::max(disk_.busy_until(), world_.scheduler->now());
     stop_process(quiet - world_.scheduler->now() + down_for, true);

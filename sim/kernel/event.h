@@ -86,8 +86,8 @@ inline constexpr size_t kMaxArgs = 6;
     {"scheduled", ArgForm::kBool}, {"lost", ArgForm::kNumber})                                     \
   /* The process starts again, as the next incarnation. */                                         \
   X(kFaultRestart, "fault.restart", true, {"scheduled", ArgForm::kBool})                           \
-  /* The node stopped by itself on a storage error; down until fault.restart. Text: the error.     \
-     code: absl::StatusCode. */                                                                    \
+  /* The process ended by itself, on a storage error or, code 0, for a planned restart; down until \
+     fault.restart. Text: the error. code: absl::StatusCode. */                                    \
   X(kNodeStop, "node.stop", true, {"code", ArgForm::kNumber})                                      \
   /* A partition begins. Node 0. Sides without members are absent; more than four sides take more  \
      than one event with the same id. asymmetric: only messages from side 1 to the others. */      \
@@ -213,5 +213,8 @@ struct Event {
 
   friend bool operator==(const Event&, const Event&) = default;
 };
+
+// Of a node.stop.
+inline bool is_planned_stop(const Event& event) { return event.arg(0) == 0; }
 
 }  // namespace qk::sim

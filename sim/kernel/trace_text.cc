@@ -111,8 +111,9 @@ char mark_letter(const Mark& mark) {
   switch (mark.event.kind) {
     case EventKind::kCheckViolation:
       return 'X';
-    case EventKind::kFaultCrash:
     case EventKind::kNodeStop:
+      return is_planned_stop(mark.event) ? '~' : '!';
+    case EventKind::kFaultCrash:
       return '!';
     case EventKind::kFaultRestart:
       return '^';
@@ -226,7 +227,8 @@ std::string describe(const Trace& trace, const Mark& mark) {
     case EventKind::kFaultRestart:
       return cat("restart as incarnation ", event.incarnation);
     case EventKind::kNodeStop:
-      return with_text("stopped on a storage error", mark.text);
+      return is_planned_stop(event) ? "stopped for a planned restart"
+                                    : with_text("stopped on a storage error", mark.text);
     case EventKind::kFaultPartition:
       return cat("partition ", partition_sides(trace, event));
     case EventKind::kFaultHeal:
