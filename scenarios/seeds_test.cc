@@ -107,7 +107,7 @@ TEST_CASE("a vote that is not synced is found by ora.L5", "[planted]") {
 
 TEST_CASE("an import that sets its marker first is found by ora.L14", "[planted]") {
   // The default scenario stops nobody inside an import.
-  check_planted("rolling-under-random-faults", sim::PlantedBug::kImportMarkerFirst, {"ora.L14"});
+  check_planted("crash-in-every-phase", sim::PlantedBug::kImportMarkerFirst, {"ora.L14"});
 }
 
 }  // namespace

@@ -174,19 +174,8 @@ class Cluster final : private ClusterEvents {
     RunResult result;
     result.violations = std::move(violations_);
     result.committed = static_cast<uint64_t>(std::max<int64_t>(0, commit_ - start_index_));
-    for (const std::string& id : plan_.expect.migrated) {
-      for (const auto& node : nodes_) {
-        if (node->name() != id || node->last_phase() == migration::Phase::kAccepted) continue;
-        result.inconclusive.push_back(cat(id, " ended in phase ",
-                                          migration::to_string(node->last_phase()),
-                                          ", expected accepted"));
-      }
-    }
-    if (result.committed < plan_.expect.min_committed) {
-      result.inconclusive.push_back(cat(result.committed, " entries were committed, expected ",
-                                        plan_.expect.min_committed, " at least"));
-    }
-    for (std::string& line : faults_->unfired()) result.inconclusive.push_back(std::move(line));
+    // A run that stopped at a violation says nothing about what would have come.
+    if (result.violations.empty() || options_.keep_going) judge_expectations(&result);
     result.notes = operator_->notes();
     if (!result.violations.empty()) {
       result.verdict = Verdict::kViolation;
@@ -202,6 +191,22 @@ class Cluster final : private ClusterEvents {
     result.digest = to_hex(trace_->digest());
     result.trace = trace_;
     return result;
+  }
+
+  void judge_expectations(RunResult* result) const {
+    for (const std::string& id : plan_.expect.migrated) {
+      for (const auto& node : nodes_) {
+        if (node->name() != id || node->last_phase() == migration::Phase::kAccepted) continue;
+        result->inconclusive.push_back(cat(id, " ended in phase ",
+                                           migration::to_string(node->last_phase()),
+                                           ", expected accepted"));
+      }
+    }
+    if (result->committed < plan_.expect.min_committed) {
+      result->inconclusive.push_back(cat(result->committed, " entries were committed, expected ",
+                                         plan_.expect.min_committed, " at least"));
+    }
+    for (std::string& line : faults_->unfired()) result->inconclusive.push_back(std::move(line));
   }
 
   const Plan plan_;
