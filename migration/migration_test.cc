@@ -385,6 +385,28 @@ TEST_CASE("a batch longer than a record is several mutations and one acknowledge
   pair.check_equal();
 }
 
+TEST_CASE("a snapshot begun before the roles changed is published on both after it") {
+  Pair pair;
+  NodeDriver driver(pair.primary.get(), 0);
+  DualPair dual;
+  dual.mirror = pair.mirror.get();
+  dual.journal = pair.journal.get();
+  driver.set_dual(pair.primary.get(), dual);
+  auto writer = driver.create_snapshot();
+  REQUIRE(writer.ok());
+  REQUIRE((*writer)->create_file("a/b").value()->write_at(0, "at 3").ok());
+  REQUIRE((*writer)->add_file("a/b", {}).ok());
+  REQUIRE((*writer)->save_meta({3, 2, {"127.0.0.1:8100:0:0"}, {}}).ok());
+  dual.mirror = pair.primary.get();
+  driver.set_dual(pair.mirror.get(), dual);
+  const auto outcome = driver.apply(Mutation::publish(std::move(*writer)));
+  INFO(outcome.status());
+  REQUIRE(outcome.ok());
+  CHECK(outcome.count() == 1);
+  CHECK(pair.mirror->snapshot().current()->last_included_index == 3);
+  pair.check_equal();
+}
+
 TEST_CASE("the cluster guard lets one node at a time be at risk, and never breaks a majority") {
   const auto node = [](const char* id, Phase phase, bool healthy) {
     NodeStatus status;

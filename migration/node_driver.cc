@@ -63,6 +63,54 @@ absl::Status check_arguments(Family& family, const Mutation& mutation) {
   }
 }
 
+// What create_snapshot() hands out: a writer that knows whose it is. It may be filled for a while,
+// and the roles may change meanwhile.
+class OwnedWriter final : public families::SnapshotWriter {
+ public:
+  OwnedWriter(std::unique_ptr<families::SnapshotWriter> inner, const Family* owner)
+      : inner_(std::move(inner)), owner_(owner) {}
+
+  std::string get_path() const override { return inner_->get_path(); }
+  absl::StatusOr<std::unique_ptr<families::File>> create_file(std::string_view path) override {
+    return inner_->create_file(path);
+  }
+  absl::Status add_file(std::string_view path, const families::FileMeta& meta) override {
+    return inner_->add_file(path, meta);
+  }
+  absl::Status remove_file(std::string_view path) override { return inner_->remove_file(path); }
+  absl::Status save_meta(const families::SnapshotMeta& meta) override {
+    return inner_->save_meta(meta);
+  }
+  const families::SnapshotMeta& meta() const override { return inner_->meta(); }
+  const std::vector<families::SnapshotFile>& files() const override { return inner_->files(); }
+  absl::StatusOr<std::unique_ptr<families::File>> open_file(std::string_view path) const override {
+    return inner_->open_file(path);
+  }
+  absl::Status seal() override { return inner_->seal(); }
+
+  const Family* owner() const { return owner_; }
+  std::unique_ptr<families::SnapshotWriter> take() { return std::move(inner_); }
+
+ private:
+  std::unique_ptr<families::SnapshotWriter> inner_;
+  const Family* owner_;
+};
+
+// Puts a writer of `primary` into a publish that was prepared through create_snapshot(). A tree
+// that was begun in another family, because that one was primary then, is copied.
+absl::Status settle_writer(Family& primary, Mutation* mutation) {
+  auto& prepared = static_cast<OwnedWriter&>(*mutation->writer);
+  std::unique_ptr<families::SnapshotWriter> writer = prepared.take();
+  if (prepared.owner() != &primary) {
+    QK_RETURN_IF_ERROR(writer->seal());
+    QK_ASSIGN_OR_RETURN(auto own, primary.snapshot().create());
+    QK_RETURN_IF_ERROR(copy_tree(*writer, *own));
+    writer = std::move(own);
+  }
+  mutation->writer = std::move(writer);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status copy_snapshot(const families::SnapshotReader& from, families::SnapshotWriter& writer) {
@@ -89,7 +137,8 @@ Outcome replay(Family& family, const QueuedMutation& queued) {
 NodeDriver::NodeDriver(Family* primary, uint64_t last_seq) : primary_(primary), seq_(last_seq) {}
 
 absl::StatusOr<std::unique_ptr<families::SnapshotWriter>> NodeDriver::create_snapshot() {
-  return primary_->snapshot().create();
+  QK_ASSIGN_OR_RETURN(auto writer, primary_->snapshot().create());
+  return std::make_unique<OwnedWriter>(std::move(writer), primary_);
 }
 
 Outcome NodeDriver::poison(absl::Status status, int64_t count) {
@@ -102,6 +151,11 @@ Outcome NodeDriver::apply(Mutation mutation) {
     return Outcome::failed_clean(annotate(failure_, "the node must reopen after"));
   }
   ++seq_;
+  if (mutation.operation == Operation::kPublish) {
+    if (absl::Status status = settle_writer(*primary_, &mutation); !status.ok()) {
+      return poison(annotate(status, "publish"));
+    }
+  }
   if (pair_.mirror == nullptr) return apply_plain(mutation);
   if (mutation.operation != Operation::kAppend ||
       mutation.entries.size() <= IntentJournal::kMaxEntries) {

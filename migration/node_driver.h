@@ -55,7 +55,9 @@ class NodeDriver final : public families::StorageDriver {
   NodeDriver(families::Family* primary, uint64_t last_seq);
 
   families::Family& authority() override { return *primary_; }
+  // The writer may be published after a change of roles, too.
   absl::StatusOr<std::unique_ptr<families::SnapshotWriter>> create_snapshot() override;
+  // A publish takes a writer of create_snapshot().
   families::Outcome apply(families::Mutation mutation) override;
 
   // Number of the newest mutation begun.
