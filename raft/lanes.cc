@@ -105,6 +105,18 @@ void Lanes::release_barrier() {
   pump();
 }
 
+std::vector<families::LogEntry> Lanes::queued_entries() const {
+  std::vector<families::LogEntry> entries;
+  for (const Item& item : lanes_[static_cast<size_t>(families::Lane::kLog)].queue) {
+    for (const families::LogEntry& entry : item.mutation.entries) {
+      // A truncation in between, or a reset, made room for it.
+      while (!entries.empty() && entries.back().index >= entry.index) entries.pop_back();
+      entries.push_back(entry);
+    }
+  }
+  return entries;
+}
+
 void Lanes::stop() {
   alive_.reset();
   barrier_ready_ = nullptr;

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "raft/node.h"
 
@@ -32,6 +33,9 @@ class Lanes {
   // See Node::request_barrier().
   void request_barrier(std::function<void()> ready);
   void release_barrier();
+
+  // Entries of appends that storage was not given yet, in index order.
+  std::vector<families::LogEntry> queued_entries() const;
 
   // No completion is reported and nothing starts any more.
   void stop();

@@ -399,6 +399,9 @@ int64_t Node::commit_index() const { return impl_->core().commit(); }
 int64_t Node::applied_index() const { return impl_->applied(); }
 int64_t Node::last_index() const { return impl_->core().log().last().index; }
 const std::string& Node::leader() const { return impl_->core().leader(); }
+std::vector<families::LogEntry> Node::queued_entries() const {
+  return impl_->lanes().queued_entries();
+}
 const families::Configuration& Node::configuration() const {
   return impl_->core().log().configuration();
 }

@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "families/contract/mutation.h"
 #include "raft/message.h"
@@ -143,6 +144,8 @@ class Node {
   int64_t last_index() const;
   const std::string& leader() const;  // empty: unknown
   const families::Configuration& configuration() const;
+  // The end of the log that storage was not given yet: for oracles.
+  std::vector<families::LogEntry> queued_entries() const;
 
  private:
   class Impl;

@@ -158,7 +158,9 @@ void SimNode::Process::vote_granted(int64_t term, const std::string& candidate) 
 }
 
 void SimNode::Process::leader_started(int64_t term, const families::LogId&) {
-  world_.checker->leader_elected(index(), term);
+  std::vector<EntryDigest> queued;
+  for (const families::LogEntry& entry : node->queued_entries()) queued.push_back(digest_of(entry));
+  world_.checker->leader_elected(index(), term, queued);
 }
 
 void SimNode::Process::mutation_issued(uint64_t id, const families::Mutation& mutation) {
