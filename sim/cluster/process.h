@@ -11,6 +11,12 @@
 
 namespace qk::sim {
 
+// Everything of a node lies below this directory of its disk.
+inline constexpr char kNodeDir[] = "/node";
+
+PhaseCode code_of(migration::Phase phase);
+PhaseRecord record_of(const migration::Manifest& manifest);
+
 class SimNode::Process final : public raft::Environment, public raft::NodeObserver {
  public:
   Process(SimNode& node, const World& world);

@@ -1,0 +1,100 @@
+// What SimNode gives the checker beyond what it sees of itself: copies of its disk on which
+// everything unsynced is lost, what a crashed import left, and images that were damaged on purpose.
+#include <algorithm>
+
+#include "families/fs/file_util.h"
+#include "image/reader.h"
+#include "sim/cluster/process.h"
+
+namespace qk::sim {
+namespace {
+
+using migration::Phase;
+
+// One append in so many is followed by a probe of what is durable; every other mutation always is.
+constexpr uint64_t kProbeEvery = 96;
+
+}  // namespace
+
+absl::StatusOr<StateImage> SimNode::durable_state(migration::Side side) const {
+  SimDisk copy = disk_.fork();
+  DropAll drop;
+  copy.crash(CrashLevel::kP2, std::max(copy.now(), world_.scheduler->now()), drop);
+  const auto fs = copy.mount();
+  const migration::Instance& instance = manifest_.side(side);
+  families::OpenRequest request;
+  request.fs = fs.get();
+  request.root = instance.root;
+  request.options = instance.options;
+  QK_ASSIGN_OR_RETURN(const auto family,
+                      families::open_family(*world_.registry, instance.family, request));
+  return read_state(*family);
+}
+
+void SimNode::probe_ack(families::Operation operation) {
+  if (operation == families::Operation::kAppend && probe_random_.below(kProbeEvery) != 0) return;
+  // A side that does not even open holds nothing of what was acknowledged.
+  const auto probe = [this](migration::Side side) {
+    return durable_state(side).value_or(StateImage{});
+  };
+  if (is_dual(phase_)) {
+    world_.checker->dual_ack(id_ - 1, probe(migration::Side::kA), probe(migration::Side::kB));
+  } else {
+    world_.checker->durable_probe(id_ - 1, static_cast<Side>(authority_), probe(authority_));
+  }
+}
+
+// ora.L14: whatever a crash left of an import must not open as a whole instance that it is not.
+void SimNode::judge_import() {
+  if (phase_ != Phase::kBootstrapping || !cut_state_) return;
+  SimDisk copy = disk_.fork();
+  const auto fs = copy.mount();
+  families::OpenRequest request;
+  request.fs = fs.get();
+  request.root = manifest_.b.root;
+  request.options = manifest_.b.options;
+  const auto opened =
+      image::open_instance(*world_.registry, request, manifest_.b.family, manifest_.identity());
+  if (!opened.ok()) {
+    const ImportOpen how =
+        absl::IsNotFound(opened.status()) ? ImportOpen::kAbsent : ImportOpen::kIncomplete;
+    world_.checker->import_opened(id_ - 1, how, std::nullopt, *cut_state_);
+    return;
+  }
+  // What does not even read is certainly not the image.
+  const auto found = read_state(**opened);
+  world_.checker->import_opened(id_ - 1, ImportOpen::kComplete, found.ok() ? *found : StateImage{},
+                                *cut_state_);
+}
+
+// ora.I1 and I3, on the image that the node has just written.
+void SimNode::judge_image() {
+  if (!controller()->exported()) return;
+  const std::string path = controller()->image_file();
+  const auto bytes = families::read_file(*fs_, path, 1u << 30);
+  if (!bytes.ok()) return;
+  world_.checker->exported(id_ - 1, *bytes, &*cut_state_);
+  std::string damaged = *bytes;
+  if (probe_random_.below(4) == 0) {
+    damaged.resize(probe_random_.below(damaged.size()));
+  } else {
+    const uint64_t bit = probe_random_.below(damaged.size() * 8);
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+  }
+  const image::MemorySource source(path, damaged);
+  world_.checker->image_judged(id_ - 1, damaged, image::verify_image(source).ok());
+}
+
+void SimNode::cut_compared(int which, const migration::CutRecord& a, const Digest& b) {
+  Event event{.node = id_, .kind = EventKind::kMigCut};
+  event.args = {static_cast<uint64_t>(which), static_cast<uint64_t>(a.last_index),
+                a.digest == b ? 1u : 0u};
+  world_.trace->record(event);
+  if (which != 2 || a.digest != b) return;
+  // No mutation is in flight, so what is durable is all there is.
+  world_.checker->cut_validated(id_ - 1, manifest_.generation,
+                                durable_state(migration::Side::kA).value_or(StateImage{}),
+                                durable_state(migration::Side::kB).value_or(StateImage{}));
+}
+
+}  // namespace qk::sim

@@ -1,0 +1,189 @@
+// SimNode's migration: the operator's requests, one controller step after the other, and phases
+// announced when their marks are durable.
+#include <algorithm>
+#include <utility>
+
+#include "families/fs/file_util.h"
+#include "sim/cluster/process.h"
+
+namespace qk::sim {
+namespace {
+
+using migration::Manifest;
+using migration::Need;
+using migration::Phase;
+
+// Copying leaves the disk to the node's own work between two steps.
+constexpr Nanos kStepPause = 12 * kMillisecond;
+
+}  // namespace
+
+PhaseCode code_of(Phase phase) {
+  switch (phase) {
+    case Phase::kIdle:
+    case Phase::kRolledBack:
+      return PhaseCode::kA;
+    case Phase::kExporting:
+      return PhaseCode::kExport;
+    case Phase::kBootstrapping:
+      return PhaseCode::kBoot;
+    case Phase::kValidated:
+      return PhaseCode::kV1;
+    case Phase::kDualWrite:
+      return PhaseCode::kDual;
+    case Phase::kCutoverValidated:
+      return PhaseCode::kV2;
+    case Phase::kCutOver:
+      return PhaseCode::kCut;
+    case Phase::kAccepted:
+    case Phase::kRetired:
+      return PhaseCode::kB;
+  }
+  return PhaseCode::kA;
+}
+
+PhaseRecord record_of(const Manifest& manifest) {
+  PhaseRecord record;
+  record.phase = static_cast<MigrationPhase>(manifest.phase);
+  record.generation = manifest.generation;
+  record.authority = static_cast<Side>(manifest.authoritative);
+  return record;
+}
+
+absl::Status SimNode::request_migration(const migration::MigrationRequest& request) {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  disk_.set_now(world_.scheduler->now());
+  const absl::Status status = controller()->request_start(request);
+  after_storage([this] { announce_marks(); });
+  pump_migration();
+  return status;
+}
+
+absl::Status SimNode::request_validation() {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  const absl::Status status = controller()->request_validation();
+  pump_migration();
+  return status;
+}
+
+absl::Status SimNode::request_cutover() {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  const absl::Status status = controller()->request_cutover();
+  pump_migration();
+  return status;
+}
+
+absl::Status SimNode::request_accept() {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  const absl::Status status = controller()->request_accept();
+  pump_migration();
+  return status;
+}
+
+// Asks the controller what it needs and gives it that, one step at a time.
+void SimNode::pump_migration() {
+  if (!up() || pumping_) return;
+  const Need need = controller()->need();
+  if (need == Need::kNothing) return;
+  pumping_ = true;
+  if (need == Need::kStep) {
+    world_.scheduler->after(kStepPause, [this, life = life_] {
+      if (life == life_) when_free([this] { migration_step(false); });
+    });
+    return;
+  }
+  process_->node->request_barrier([this] {
+    // The barrier may be granted in the middle of the node's own work.
+    world_.scheduler->after(0, [this, life = life_] {
+      if (life == life_) when_free([this] { migration_step(true); });
+    });
+  });
+}
+
+void SimNode::migration_step(bool at_barrier) {
+  const bool exporting_begins = at_barrier && controller()->phase() == Phase::kExporting;
+  blocked_ = at_barrier;
+  const absl::Status status = controller()->step();
+  if (status.ok() && exporting_begins && controller()->phase() == Phase::kExporting) {
+    const auto cut = read_state(controller()->driver().authority());
+    if (cut.ok()) cut_state_ = *cut;
+  }
+  after_storage([this, status, at_barrier] {
+    blocked_ = false;
+    pumping_ = false;
+    if (!status.ok()) return process_->storage_failed(status);
+    announce_marks();
+    world_.events->migration_progressed(*this);
+    if (at_barrier) process_->node->release_barrier();
+    // Handling one event may block the process again.
+    while (!blocked_ && up() && !waiting_.empty()) {
+      auto next = std::move(waiting_.front());
+      waiting_.pop_front();
+      when_free(std::move(next));
+    }
+    pump_migration();
+  });
+}
+
+void SimNode::phase_changed(Phase from, const Manifest& to) { marks_.push_back({from, to}); }
+
+// Called when the disk has done everything issued so far: the marks are durable.
+void SimNode::announce_marks() {
+  for (const PhaseMark& mark : std::exchange(marks_, {})) announce_phase(mark);
+}
+
+void SimNode::record_phase(PhaseCode code, const Manifest& manifest, std::string_view text) {
+  Event event{.node = id_, .kind = EventKind::kMigPhase};
+  int64_t index = 0;
+  if (manifest.cutover_cut) {
+    index = manifest.cutover_cut->last_index;
+  } else if (manifest.export_cut) {
+    index = manifest.export_cut->last_index;
+  }
+  const auto last = [&](migration::Side side) -> int64_t {
+    families::Family* family = process_->controller->family(side);
+    return family == nullptr ? -1 : family->log().last_index();
+  };
+  const int64_t commit = raft() == nullptr ? 0 : raft()->commit_index();
+  event.args = {static_cast<uint64_t>(code),
+                manifest.generation,
+                static_cast<uint64_t>(index),
+                static_cast<uint64_t>(last(migration::Side::kA)),
+                static_cast<uint64_t>(last(migration::Side::kB)),
+                static_cast<uint64_t>(commit)};
+  world_.trace->record(event, text);
+}
+
+void SimNode::announce_phase(const PhaseMark& mark) {
+  const PhaseCode from = code_of(phase_);
+  // ora.M2, M3: judged against what a disk that lost everything unsynced would tell.
+  SimDisk copy = disk_.fork();
+  DropAll drop;
+  copy.crash(CrashLevel::kP2, std::max(copy.now(), world_.scheduler->now()), drop);
+  const auto fs = copy.mount();
+  migration::ManifestStore store(fs.get(), families::join_path(kNodeDir, "migration"));
+  const auto durable = store.load();
+  const bool is_durable = durable.ok() && *durable && record_of(**durable) == record_of(mark.to);
+
+  manifest_ = mark.to;
+  phase_ = mark.to.phase;
+  authority_ = mark.to.authoritative;
+  if (mark.from == mark.to.phase && mark.to.phase != Phase::kExporting) return;
+  if (mark.to.phase == Phase::kCutOver) {
+    world_.checker->fenced(id_ - 1, mark.to.generation,
+                           durable_state(migration::Side::kA).value_or(StateImage{}),
+                           durable_state(migration::Side::kB).value_or(StateImage{}));
+  }
+  if (mark.to.phase == Phase::kBootstrapping && cut_state_) judge_image();
+  world_.checker->phase_changed(id_ - 1, record_of(mark.to), is_durable);
+  if (mark.to.phase == Phase::kRolledBack) {
+    record_phase(PhaseCode::kRollback, mark.to, mark.to.reason);
+    ++phase_entries_;
+    world_.events->phase_entered(*this, from, PhaseCode::kRollback);
+  }
+  record_phase(phase_code(), mark.to, mark.to.reason);
+  ++phase_entries_;
+  world_.events->phase_entered(*this, from, phase_code());
+}
+
+}  // namespace qk::sim
