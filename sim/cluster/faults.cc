@@ -158,7 +158,7 @@ std::vector<SimNode*> FaultInjector::resolve(const std::string& selector, const 
 
 void FaultInjector::apply(const CrashFault& crash, Armed& fault) {
   SimNode* node = resolve_one(crash.node, fault);
-  if (node == nullptr || !node->up()) {
+  if (node == nullptr || !node->running()) {
     fault.fired = false;  // nobody to crash: reported as never fired
     return;
   }
@@ -246,9 +246,11 @@ void FaultInjector::draw_crash() {
     const auto loss = static_cast<CrashLoss>(crash_random_.below(5));
     const Nanos restart =
         crash_random_.between(random.restart_after.low, random.restart_after.high);
-    const auto down =
-        std::count_if(nodes_.begin(), nodes_.end(), [](const SimNode* n) { return !n->up(); });
-    if (node->up() && down < static_cast<int64_t>(random.max_concurrent_down)) {
+    const auto others_down =
+        std::count_if(nodes_.begin(), nodes_.end(),
+                      [node](const SimNode* other) { return other != node && !other->up(); });
+    // A node that is still recovering may be stopped again.
+    if (node->running() && others_down < static_cast<int64_t>(random.max_concurrent_down)) {
       node->crash(loss, restart, false);
     }
     draw_crash();

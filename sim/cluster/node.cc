@@ -158,8 +158,18 @@ void SimNode::open_families() {
   manifest_ = manifest;
   phase_ = manifest.phase;
 
+  // What the start wrote must be on the disk before the node speaks; until then it owes nothing
+  // new.
+  after_storage([this] { go_live(); });
+}
+
+// The oracles see what the start has made of the disk; false if it cannot be read.
+bool SimNode::judge_start() {
   const auto state = read_state(process_->controller->driver().authority());
-  if (!state.ok()) return report_start_failure(state.status());
+  if (!state.ok()) {
+    report_start_failure(state.status());
+    return false;
+  }
   if (!created_) {
     world_.checker->seed(id_ - 1, *state);
     created_ = true;
@@ -169,15 +179,18 @@ void SimNode::open_families() {
       const migration::Side mirror =
           authority_ == migration::Side::kA ? migration::Side::kB : migration::Side::kA;
       const auto other = read_state(*process_->controller->family(mirror));
-      if (!other.ok()) return report_start_failure(other.status());
+      if (!other.ok()) {
+        report_start_failure(other.status());
+        return false;
+      }
       world_.checker->recovered(id_ - 1, Standing::kMirror, *other);
     }
   }
-  // What the start wrote must be on the disk before the node speaks.
-  after_storage([this] { go_live(); });
+  return true;
 }
 
 void SimNode::go_live() {
+  if (!judge_start()) return;
   // The trace shows the phase that the node starts in, after those that the start went through.
   announce_marks();
   record_phase(code_of(phase_), manifest_, "");
@@ -204,7 +217,7 @@ void SimNode::report_start_failure(const absl::Status& status) {
 }
 
 void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
-  if (!up()) return;
+  if (!running()) return;
   stopping_ = true;
   // An event of its own: the process may be on the call stack right now.
   world_.scheduler->after(0, [this, loss, restart_after, scheduled] {

@@ -44,6 +44,8 @@ class SimNode final : private migration::ControllerObserver {
   void boot_first();
   // Runs, and speaks: a start that is still opening or repairing its families is not up.
   bool up() const { return raft() != nullptr && !stopping_; }
+  // Runs at all: it can be crashed.
+  bool running() const { return process_ != nullptr && !stopping_; }
   bool leads() const;
   SimDisk& disk() { return disk_; }
   migration::Controller* controller() const;
@@ -88,6 +90,7 @@ class SimNode final : private migration::ControllerObserver {
   void install_initial_tree();
   void start_process();
   void open_families();
+  bool judge_start();
   void go_live();
   void stop_process(Nanos restart_after, bool scheduled);
   void end_process(CrashLevel level, Choice& choice);
