@@ -66,6 +66,24 @@ TEST_CASE("every other shipped scenario passes under a tenth of the seeds", "[ot
   }
 }
 
+TEST_CASE("regressions stay fixed", "[others]") {
+  struct Regression {
+    const char* name;
+    uint64_t seed;
+  };
+  for (const Regression& regression : {Regression{"start-mark-lost", 6}}) {
+    families::PosixFileSystem fs;
+    const std::string directory = cat(QK_SOURCE_DIR, "/scenarios/regressions");
+    const auto source = find_scenario(fs, directory, cat(regression.name, ".qks.txtpb"));
+    REQUIRE(source.ok());
+    const LoadResult loaded = load(*source, {}, regression.seed, make_tree_resolver(fs, directory));
+    REQUIRE(loaded.plan.has_value());
+    const sim::RunResult result = sim::run(*loaded.plan, {});
+    INFO(regression.name << "\n" << describe(result));
+    CHECK(result.verdict == sim::Verdict::kPass);
+  }
+}
+
 TEST_CASE("the same seed gives the same chain, however often and whatever ran before",
           "[determinism]") {
   const auto run = [](uint64_t seed, sim::TraceLevel level) {

@@ -130,6 +130,12 @@ void RollingOperator::advance() {
   const Phase phase = controller.phase();
   const Nanos waited = world_.scheduler->now() - stage_since_;
   if (stage_ > Stage::kStart && phase == Phase::kRolledBack) return after_rollback();
+  // A request that was given up as lost may have been carried out after all: the phase decides.
+  if (stage_ > Stage::kStart && phase == Phase::kAccepted) return leave("");
+  if (stage_ < Stage::kCut && phase == Phase::kCutOver) return next_stage(Stage::kCut);
+  if (stage_ < Stage::kValidate && phase == Phase::kCutoverValidated) {
+    return next_stage(Stage::kValidate);
+  }
 
   switch (stage_) {
     case Stage::kChoose:
@@ -157,6 +163,8 @@ void RollingOperator::advance() {
       return next_stage(Stage::kCopy);
     }
     case Stage::kCopy:
+      // A crash took the mark of the start away before it was durable; ask again.
+      if (phase == Phase::kIdle) return next_stage(Stage::kStart);
       if (phase == Phase::kDualWrite) next_stage(Stage::kDual);
       return;
     case Stage::kDual:
@@ -181,7 +189,6 @@ void RollingOperator::advance() {
       if (node_->request_accept().ok()) next_stage(Stage::kAccept);
       return;
     case Stage::kAccept:
-      if (phase == Phase::kAccepted) return leave("");
       // The mark was lost with a crash; ask again.
       if (waited > kSecond) next_stage(Stage::kProbe);
       return;
