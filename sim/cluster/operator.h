@@ -21,8 +21,6 @@ class RollingOperator {
   bool done() const { return migration_ >= world_.plan->migrations.size(); }
   // Why a migration was given up, one line each.
   const std::vector<std::string>& notes() const { return notes_; }
-  // The node in work, or null.
-  SimNode* migrating() const { return node_; }
 
  private:
   enum class Stage : uint8_t { kChoose, kStart, kCopy, kDual, kValidate, kCut, kProbe, kAccept };

@@ -141,7 +141,6 @@ void Workload::answered(size_t index, uint64_t request, uint32_t attempt,
   const absl::StatusOr<Response> response = decode_response(*result);
   QK_CHECK(response.ok());  // our own state machine wrote it
   client.outstanding = false;
-  ++answered_;
   Event event{.span = client.invoke_seq, .kind = EventKind::kClientOk};
   event.args = {client.number, client.operation, 0, xxh3_64(*result)};
   world_.trace->record(event);

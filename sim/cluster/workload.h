@@ -26,8 +26,6 @@ class Workload {
   // No new requests; outstanding ones go on.
   void stop() { stopped_ = true; }
 
-  uint64_t answered() const { return answered_; }
-
  private:
   struct Client {
     explicit Client(RandomStream stream) : random(stream) {}
@@ -56,7 +54,6 @@ class Workload {
   World world_;
   ProposeFn propose_;
   std::vector<Client> clients_;
-  uint64_t answered_ = 0;
   uint64_t next_operation_ = 1;
   bool stopped_ = false;
 };
