@@ -8,8 +8,12 @@
 namespace qk::image {
 namespace {
 
+absl::Status annotate_if(const absl::Status& status, std::string_view what) {
+  return status.ok() ? status : annotate(status, what);
+}
+
 absl::Status failure(const families::Outcome& outcome, std::string_view what) {
-  return outcome.ok() ? absl::OkStatus() : annotate(outcome.status(), what);
+  return annotate_if(outcome.status(), what);
 }
 
 }  // namespace
@@ -137,13 +141,16 @@ absl::Status Importer::write(int64_t* budget) {
 
 absl::Status Importer::write_item(ImageReader::Item item) {
   switch (item) {
-    case ImageReader::Item::kRange:
-      // A fresh log starts at 1 already.
-      if (header_.first_index == 1) return absl::OkStatus();
-      return failure(family_->log().reset(header_.first_index), "import: reset");
+    case ImageReader::Item::kRange: {
+      // The range comes first, then the entries, then the meta.
+      QK_ASSIGN_OR_RETURN(loader_, family_->log().bulk_load(header_.first_index));
+      return absl::OkStatus();
+    }
     case ImageReader::Item::kEntries:
-      return failure(family_->log().append(reader_->entries()), "import: append");
+      return annotate_if(loader_->append(reader_->entries()), "import: append");
     case ImageReader::Item::kMeta:
+      QK_RETURN_IF_ERROR(annotate_if(loader_->finish(), "import: finish the log"));
+      loader_.reset();
       if (reader_->hard_state() == family_->meta().hard_state()) return absl::OkStatus();
       return failure(family_->meta().save(reader_->hard_state()), "import: save meta");
     case ImageReader::Item::kSnapshot: {
@@ -228,6 +235,7 @@ absl::Status Importer::publish() {
 absl::Status Importer::discard() {
   file_.reset();
   writer_.reset();
+  loader_.reset();
   exporter_.reset();
   family_.reset();
   if (!staged_) return absl::OkStatus();

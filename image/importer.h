@@ -91,6 +91,7 @@ class Importer {
 
   std::unique_ptr<ImageReader> reader_;
   std::unique_ptr<families::Family> family_;
+  std::unique_ptr<families::LogLoader> loader_;
   std::unique_ptr<families::SnapshotWriter> writer_;
   std::unique_ptr<families::File> file_;
   uint64_t file_offset_ = 0;

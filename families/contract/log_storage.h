@@ -9,12 +9,26 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 
 #include "families/contract/outcome.h"
 #include "families/contract/types.h"
 
 namespace qk::families {
+
+// Fills a log with many entries at once, for imports. Nothing counts before finish() returned OK:
+// whatever an unfinished load leaves is undefined, and the whole instance is to be thrown away (the
+// importer's staging directory is). End the loader before the log; nothing else touches the
+// instance in between.
+class LogLoader {
+ public:
+  virtual ~LogLoader() = default;
+  // Same rules as LogStorage::append().
+  virtual absl::Status append(std::span<const LogEntry> entries) = 0;
+  // Durable on OK.
+  virtual absl::Status finish() = 0;
+};
 
 class LogStorage {
  public:
@@ -43,6 +57,11 @@ class LogStorage {
   virtual Outcome truncate_suffix(int64_t last_kept) = 0;
   // Drops everything; the next append starts at `next_index` (>= 1).
   virtual Outcome reset(int64_t next_index) = 0;
+
+  // A loader whose first entry has index `first_index`. The log must be fresh, never written to:
+  // FailedPrecondition otherwise. The default appends batch by batch; a family overrides it where
+  // its engine has a faster way (held to the same digest by conformance).
+  virtual absl::StatusOr<std::unique_ptr<LogLoader>> bulk_load(int64_t first_index);
 };
 
 }  // namespace qk::families
