@@ -261,9 +261,10 @@ absl::Status Controller::request_start(const MigrationRequest& request) {
         ", fresh_time ", request.fresh_time_ns, " ns; each must be at least 1"));
   }
   QK_ASSIGN_OR_RETURN(const auto* target, options_.registry->get(request.family));
-  if (target->volatility == families::Volatility::kVolatile) {
-    return absl::FailedPreconditionError(
-        cat("family ", request.family, " is volatile and cannot take over durable state (A-11)"));
+  if (!request.accept_weak_durability) {
+    QK_ASSIGN_OR_RETURN(const auto* source, options_.registry->get(manifest_.a.family));
+    QK_RETURN_IF_ERROR(families::check_synchronous(*source, manifest_.a.options));
+    QK_RETURN_IF_ERROR(families::check_synchronous(*target, request.options));
   }
   Manifest next = manifest_;
   next.lineage = fresh_id();

@@ -72,6 +72,8 @@ struct MigrationRequest {
   families::FamilyOptions options;
   uint64_t fresh_mutations = 0;  // both at least 1
   int64_t fresh_time_ns = 0;
+  // Otherwise a pair is refused of which one side may lose what it acknowledged.
+  bool accept_weak_durability = false;
 };
 
 // A catch-up queue of at most this many mutations is drained under the barrier that begins dual

@@ -486,5 +486,39 @@ TEST_CASE("a migration is refused without both freshness bounds, and to an unkno
   CHECK(Controller::open(options).status().code() == absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_CASE(
+    "a pair with a side that may lose what it acknowledged is refused unless that is stated") {
+  const families::FamilyOptions weak = {{"durability", "AS_SHIPPED"}};
+  for (const bool weak_source : {true, false}) {
+    TempDir dir;
+    const families::Registry registry = families::builtin_families();
+    ControllerOptions options;
+    options.fs = &dir.fs();
+    options.registry = &registry;
+    options.node_dir = dir.path("");
+    options.node_dir.pop_back();
+    options.group_id = "g";
+    options.peer_id = "127.0.0.1:8100:0:0";
+    options.initial = {"local", dir.path("local"), weak_source ? weak : families::FamilyOptions{}};
+    options.create = true;
+    options.now = [] { return int64_t{5}; };
+    options.random = [] { return uint64_t{6}; };
+    auto controller = Controller::open(options);
+    INFO(controller.status());
+    REQUIRE(controller.ok());
+    MigrationRequest request;
+    request.family = weak_source ? "sqlite" : "local";
+    if (!weak_source) request.options = weak;
+    request.fresh_mutations = 1;
+    request.fresh_time_ns = 1;
+    const absl::Status refused = (*controller)->request_start(request);
+    CHECK(refused.code() == absl::StatusCode::kFailedPrecondition);
+    CHECK_THAT(std::string(refused.message()), Catch::Contains("AS_SHIPPED"));
+    CHECK((*controller)->phase() == Phase::kIdle);
+    request.accept_weak_durability = true;
+    CHECK((*controller)->request_start(request).ok());
+  }
+}
+
 }  // namespace
 }  // namespace qk::migration

@@ -6,6 +6,19 @@
 #include "base/suggest.h"
 
 namespace qk::families {
+
+absl::Status check_synchronous(const FamilyDescriptor& family, const FamilyOptions& options) {
+  std::string reason;
+  if (family.volatility == Volatility::kVolatile) {
+    reason = "nothing of it survives a crash";
+  } else if (family.weakness != nullptr) {
+    reason = family.weakness(options);
+  }
+  if (reason.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      cat("family ", family.name, " may lose what it acknowledged: ", reason, " (A-1)"));
+}
+
 void Registry::add(FamilyDescriptor descriptor) {
   QK_CHECK(!descriptor.name.empty());
   QK_CHECK(find(descriptor.name) == nullptr);

@@ -79,9 +79,16 @@ struct FamilyDescriptor {
   // Images after a crash (P0-P2) that this family may refuse to open with an explicit error.
   std::vector<std::string> refusals;
   std::function<Partial(Operation)> partials;
+  // Why an instance with these options may lose what it acknowledged; "" if it never does. Null:
+  // none does. A volatile family needs none.
+  std::function<std::string(const FamilyOptions&)> weakness;
   // NotFound: no instance at the root and `create` is off. DataLoss: there is one, damaged.
   std::function<absl::StatusOr<std::unique_ptr<Family>>(const OpenRequest&)> open;
 };
+
+// OK if no crash takes back what an instance of the family with these options acknowledged;
+// otherwise FailedPrecondition, which says why one may.
+absl::Status check_synchronous(const FamilyDescriptor& family, const FamilyOptions& options);
 
 // The families of this build, in registration order. No global: whoever needs families is given
 // one.

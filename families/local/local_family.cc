@@ -20,6 +20,10 @@ constexpr uint64_t kSegmentSizeMax = uint64_t{1} << 30;
 constexpr std::string_view kChecksum = "checksum";
 constexpr std::string_view kChecksumDefault = "crc32c";
 constexpr std::string_view kChecksumAllowed = "crc32c, murmur32";
+constexpr std::string_view kDurability = "durability";
+constexpr std::string_view kDurabilityDefault = "STRICT";
+constexpr std::string_view kDurabilityAsShipped = "AS_SHIPPED";
+constexpr std::string_view kDurabilityAllowed = "STRICT, AS_SHIPPED";
 
 // "8MiB", "64KiB", "1GiB" or plain bytes.
 std::optional<uint64_t> parse_size(std::string_view text) {
@@ -56,9 +60,15 @@ absl::StatusOr<LogOptions> parse_options(const FamilyOptions& options) {
     } else if (name == kChecksum) {
       if (value != "crc32c" && value != "murmur32") return bad(kChecksumAllowed);
       parsed.checksum_type = value == "crc32c" ? ChecksumType::kCrc32c : ChecksumType::kMurmur32;
+    } else if (name == kDurability) {
+      if (value != kDurabilityDefault && value != kDurabilityAsShipped) {
+        return bad(kDurabilityAllowed);
+      }
+      parsed.durability =
+          value == kDurabilityAsShipped ? Durability::kAsShipped : Durability::kStrict;
     } else {
-      return absl::InvalidArgumentError(cat("family local has no option \"", name,
-                                            "\"; allowed: ", kSegmentSize, ", ", kChecksum));
+      return absl::InvalidArgumentError(cat("family local has no option \"", name, "\"; allowed: ",
+                                            kSegmentSize, ", ", kChecksum, ", ", kDurability));
     }
   }
   return parsed;
@@ -114,6 +124,7 @@ class LocalFamily final : public Family {
     QK_ASSIGN_OR_RETURN(const LogOptions options, parse_options(request.options));
     FileSystem& fs = *request.fs;
     const Layout layout(request.root);
+    const Durability durability = options.durability;
     QK_ASSIGN_OR_RETURN(const Traces traces, find_traces(fs, layout));
     if (!traces.log && (traces.meta || traces.snapshot)) {
       // The log is made before anything else, so it was lost; an empty one would be amnesia.
@@ -125,16 +136,17 @@ class LocalFamily final : public Family {
     }
     // An interrupted creation may have left any of the directories.
     for (const std::string& directory : {layout.log, layout.meta, layout.snapshot}) {
-      QK_RETURN_IF_ERROR(make_directories(fs, directory));
+      QK_RETURN_IF_ERROR(make_tree(fs, directory, durability));
     }
-    if (!traces.log) QK_RETURN_IF_ERROR(SegmentLogStorage::create(fs, layout.log));
+    if (!traces.log) QK_RETURN_IF_ERROR(SegmentLogStorage::create(fs, layout.log, durability));
 
     auto family = std::make_unique<LocalFamily>();
     FailStop* const fail_stop = &family->fail_stop_;
     QK_ASSIGN_OR_RETURN(family->log_, SegmentLogStorage::open(fs, layout.log, options, fail_stop));
-    QK_ASSIGN_OR_RETURN(family->meta_, FileMetaStorage::open(fs, layout.meta, fail_stop));
+    QK_ASSIGN_OR_RETURN(family->meta_,
+                        FileMetaStorage::open(fs, layout.meta, durability, fail_stop));
     QK_ASSIGN_OR_RETURN(family->snapshot_,
-                        DirectorySnapshotStorage::open(fs, layout.snapshot, fail_stop));
+                        DirectorySnapshotStorage::open(fs, layout.snapshot, durability, fail_stop));
     return family;
   }
 
@@ -155,7 +167,14 @@ FamilyDescriptor local_family() {
   descriptor.options = {{std::string(local::kSegmentSize), std::string(local::kSegmentSizeDefault),
                          std::string(local::kSegmentSizeAllowed)},
                         {std::string(local::kChecksum), std::string(local::kChecksumDefault),
-                         std::string(local::kChecksumAllowed)}};
+                         std::string(local::kChecksumAllowed)},
+                        {std::string(local::kDurability), std::string(local::kDurabilityDefault),
+                         std::string(local::kDurabilityAllowed)}};
+  descriptor.weakness = [](const FamilyOptions& options) -> std::string {
+    const auto durability = options.find(local::kDurability);
+    if (durability == options.end() || durability->second != local::kDurabilityAsShipped) return "";
+    return "durability AS_SHIPPED issues only the syncs of braft as shipped";
+  };
   descriptor.root_names = {"log", "raft_meta", "snapshot"};
   descriptor.refusals = {
       "a torn batch of several entries in the open segment, in which a lost sector holds other "

@@ -147,7 +147,8 @@ absl::Status judge_damage(FileWindow& window, const Damage& damage) {
 
 class Recovery {
  public:
-  Recovery(FileSystem& fs, const std::string& directory) : fs_(fs), directory_(directory) {}
+  Recovery(FileSystem& fs, const std::string& directory, Durability durability)
+      : fs_(fs), directory_(directory), durability_(durability) {}
 
   absl::StatusOr<RecoveredLog> run() {
     QK_ASSIGN_OR_RETURN(Listing listing, list_log(fs_, directory_));
@@ -161,13 +162,17 @@ class Recovery {
     for (const std::string& name : doomed_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
     }
-    QK_RETURN_IF_ERROR(fs_.sync_dir(directory_, SyncKind::kFull));
+    QK_RETURN_IF_ERROR(sync_names(fs_, directory_, durability_));
     return std::move(log_);
   }
 
  private:
   std::string path_of(const SegmentName& name) const {
     return join_path(directory_, name.to_string());
+  }
+
+  absl::Status sync_found(File& file) const {
+    return durability_ == Durability::kStrict ? file.sync(SyncKind::kData) : absl::OkStatus();
   }
 
   // Segments that a truncation already gave up, and that can be judged by their names alone.
@@ -265,7 +270,7 @@ class Recovery {
       return absl::DataLossError(cat(path, ", offset ", segment.size(), ": found ", stray,
                                      " bytes behind index ", name.last, ", expected none"));
     }
-    QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
+    QK_RETURN_IF_ERROR(sync_found(*file));
     log_.segments.push_back(std::move(segment));
     return absl::OkStatus();
   }
@@ -282,7 +287,7 @@ class Recovery {
       QK_RETURN_IF_ERROR(judge_damage(window, *damage));
       QK_RETURN_IF_ERROR(file->truncate(segment.size()));
     }
-    QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
+    QK_RETURN_IF_ERROR(sync_found(*file));
     if (segment.last() < log_.meta.first_index) {
       doomed_.push_back(name.to_string());
     } else {
@@ -293,21 +298,24 @@ class Recovery {
 
   FileSystem& fs_;
   const std::string& directory_;
+  const Durability durability_;
   RecoveredLog log_;
   std::vector<std::string> doomed_;  // removed last, when nothing can be refused any more
 };
 
 }  // namespace
 
-absl::Status save_log_meta(FileSystem& fs, const std::string& directory, const LogMeta& meta) {
+absl::Status save_log_meta(FileSystem& fs, const std::string& directory, const LogMeta& meta,
+                           Durability durability) {
   proto::LogPBMeta message;
   message.set_first_log_index(meta.first_index);
   if (meta.truncate_after) message.set_truncate_after(*meta.truncate_after);
-  return save_protobuf_file(fs, join_path(directory, kLogMetaName), message);
+  return save_protobuf_file(fs, join_path(directory, kLogMetaName), message, durability);
 }
 
-absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory) {
-  return Recovery(fs, directory).run();
+absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory,
+                                         Durability durability) {
+  return Recovery(fs, directory, durability).run();
 }
 
 }  // namespace qk::families::local

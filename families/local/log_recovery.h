@@ -21,7 +21,8 @@
 //      cannot tell from a torn batch is a sector of synced entries that was zeroed later: the
 //      format has no commit mark.
 //   7. An open segment that ends below first_log_index goes.
-//   8. Everything that is now visible is synced, so a power cut right after open loses none of it.
+//   8. Everything that is now visible is synced, so a power cut right after open loses none of it
+//      (Durability::kStrict).
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@
 #include <optional>
 #include <string>
 
+#include "families/local/durability.h"
 #include "families/local/segment.h"
 
 namespace qk::families::local {
@@ -40,13 +42,15 @@ struct LogMeta {
   // A truncation in progress: entries above are gone.
   std::optional<int64_t> truncate_after;
 };
-// Durable and atomic.
-absl::Status save_log_meta(FileSystem& fs, const std::string& directory, const LogMeta& meta);
+// Atomic, and durable as far as the mode goes.
+absl::Status save_log_meta(FileSystem& fs, const std::string& directory, const LogMeta& meta,
+                           Durability durability);
 
 struct RecoveredLog {
   LogMeta meta;  // truncate_after is kept: the caller finishes cutting inside a segment
   std::deque<Segment> segments;
 };
-absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory);
+absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory,
+                                         Durability durability);
 
 }  // namespace qk::families::local

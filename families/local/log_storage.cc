@@ -7,13 +7,14 @@
 
 namespace qk::families::local {
 
-absl::Status SegmentLogStorage::create(FileSystem& fs, const std::string& directory) {
-  return save_log_meta(fs, directory, {.first_index = 1, .truncate_after = {}});
+absl::Status SegmentLogStorage::create(FileSystem& fs, const std::string& directory,
+                                       Durability durability) {
+  return save_log_meta(fs, directory, {.first_index = 1, .truncate_after = {}}, durability);
 }
 
 absl::StatusOr<std::unique_ptr<SegmentLogStorage>> SegmentLogStorage::open(
     FileSystem& fs, const std::string& directory, const LogOptions& options, FailStop* fail_stop) {
-  QK_ASSIGN_OR_RETURN(RecoveredLog recovered, recover_log(fs, directory));
+  QK_ASSIGN_OR_RETURN(RecoveredLog recovered, recover_log(fs, directory, options.durability));
   std::unique_ptr<SegmentLogStorage> log(new SegmentLogStorage(fs, directory, options, fail_stop));
   log->first_index_ = recovered.meta.first_index;
   log->segments_ = std::move(recovered.segments);
@@ -89,6 +90,8 @@ absl::StatusOr<File*> SegmentLogStorage::file_of(const Segment& segment) {
 // renamed, so a closed name always stands for whole, durable entries; the rename and the next
 // segment's name are made durable together, before anything is written to the latter. So a crash
 // leaves one open segment with a torn tail, or beside the full one an empty one.
+//
+// As shipped, entries are written one by one, and after the batch the last segment alone is synced.
 
 Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
   if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
@@ -109,13 +112,19 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
     // As much as fits: braft closes a segment once it has grown beyond the limit.
     uint64_t size = segments_.back().size();
     size_t count = 0;
-    while (done + count < entries.size() && size <= options_.segment_size) {
+    const size_t most = as_shipped() ? 1 : entries.size();
+    while (done + count < entries.size() && count < most && size <= options_.segment_size) {
       size += kEntryHeaderSize + entries[done + count].payload.size();
       ++count;
     }
     absl::Status status = write_entries(entries.subspan(done, count));
     if (!status.ok()) return fail(status);
     done += count;
+  }
+  if (as_shipped() && done > 0) {
+    const auto file = file_of(segments_.back());
+    absl::Status status = file.ok() ? (*file)->sync(SyncKind::kFull) : file.status();
+    if (!status.ok()) return fail_stop_.fail(status);
   }
   return Outcome::success(static_cast<int64_t>(done));
 }
@@ -168,7 +177,7 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
   for (const LogEntry& entry : entries) encode_entry(entry, options_.checksum_type, &bytes);
   QK_ASSIGN_OR_RETURN(File* const file, file_of(segment));
   QK_RETURN_IF_ERROR(file->write_at(segment.size(), bytes));
-  QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
+  if (!as_shipped()) QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
   for (const LogEntry& entry : entries) {
     segment.add(entry.term, kEntryHeaderSize + entry.payload.size());
   }
@@ -181,12 +190,12 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
 // is removed, one file is cut. A change of several files is first noted in log_meta, beside
 // first_log_index, and then carried out by finish_truncation(), which recovery repeats if it finds
 // the note. braft does not see the note; it reads such a directory as it reads one of its own
-// interrupted truncations.
+// interrupted truncations. As shipped, there is no note, and a crash in between is one of those.
 
 Outcome SegmentLogStorage::truncate_prefix(int64_t first_kept) {
   if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
   if (first_kept <= first_index_) return Outcome::success();
-  return finish(move_first(first_kept));
+  return finish(move_first(first_kept, first_kept - 1));
 }
 
 Outcome SegmentLogStorage::truncate_suffix(int64_t last_kept) {
@@ -197,7 +206,10 @@ Outcome SegmentLogStorage::truncate_suffix(int64_t last_kept) {
         "truncate_suffix: last kept index ", last_kept, ", expected at least ", first_index_ - 1)));
   }
   const bool several = segments_.size() > 1 && segments_[segments_.size() - 2].last() > last_kept;
-  if (several) return finish(truncate_noted({first_index_, last_kept}));
+  if (several) {
+    return finish(as_shipped() ? truncate_files(last_kept)
+                               : truncate_noted({first_index_, last_kept}));
+  }
   if (last_kept < std::max(first_index_, segments_.back().first())) {
     return finish(remove_from(segments_.size() - 1));
   }
@@ -210,7 +222,9 @@ Outcome SegmentLogStorage::reset(int64_t next_index) {
     return Outcome::failed_clean(
         absl::InvalidArgumentError(cat("reset: next index ", next_index, ", expected at least 1")));
   }
-  if (next_index > last_index()) return finish(move_first(next_index));
+  if (next_index > last_index() || as_shipped()) {
+    return finish(move_first(next_index, std::max(next_index - 1, last_index())));
+  }
   return finish(truncate_noted({next_index, next_index - 1}));
 }
 
@@ -218,11 +232,11 @@ Outcome SegmentLogStorage::finish(const absl::Status& status) {
   return status.ok() ? Outcome::success() : fail_stop_.fail(status);
 }
 
-absl::Status SegmentLogStorage::move_first(int64_t first) {
+absl::Status SegmentLogStorage::move_first(int64_t first, int64_t drop_to) {
   // First the record, then the files: until they are gone, recovery drops what lies below.
-  QK_RETURN_IF_ERROR(save_log_meta(fs_, directory_, {.first_index = first, .truncate_after = {}}));
+  QK_RETURN_IF_ERROR(save_meta({.first_index = first, .truncate_after = {}}));
   first_index_ = first;
-  while (!segments_.empty() && segments_.front().last() < first) {
+  while (!segments_.empty() && segments_.front().last() <= drop_to) {
     QK_RETURN_IF_ERROR(fs_.unlink(path_of(segments_.front().name())));
     forget_file();
     segments_.pop_front();
@@ -231,21 +245,23 @@ absl::Status SegmentLogStorage::move_first(int64_t first) {
 }
 
 absl::Status SegmentLogStorage::truncate_noted(const LogMeta& note) {
-  QK_RETURN_IF_ERROR(save_log_meta(fs_, directory_, note));
+  QK_RETURN_IF_ERROR(save_meta(note));
   return finish_truncation(note);
 }
 
 absl::Status SegmentLogStorage::finish_truncation(const LogMeta& note) {
-  const int64_t last_kept = *note.truncate_after;
   first_index_ = note.first_index;
+  // The names must be gone for good before the note is.
+  QK_RETURN_IF_ERROR(truncate_files(*note.truncate_after));
+  return save_meta({.first_index = first_index_, .truncate_after = {}});
+}
+
+absl::Status SegmentLogStorage::truncate_files(int64_t last_kept) {
   size_t kept = segments_.size();
   while (kept > 0 && (last_kept < first_index_ || segments_[kept - 1].first() > last_kept)) --kept;
-  // The names must be gone for good before the note is.
   QK_RETURN_IF_ERROR(remove_from(kept));
-  if (!segments_.empty() && segments_.back().last() > last_kept) {
-    QK_RETURN_IF_ERROR(cut_last(last_kept));
-  }
-  return save_log_meta(fs_, directory_, {.first_index = first_index_, .truncate_after = {}});
+  if (segments_.empty() || segments_.back().last() <= last_kept) return absl::OkStatus();
+  return cut_last(last_kept);
 }
 
 absl::Status SegmentLogStorage::remove_from(size_t position) {
@@ -271,7 +287,7 @@ absl::Status SegmentLogStorage::cut_last(int64_t last_kept) {
   FileWindow window(file, path_of(segment.name()), segment.size());
   QK_ASSIGN_OR_RETURN(const uint64_t size, find_offset(segment, window, last_kept + 1));
   QK_RETURN_IF_ERROR(file->truncate(size));
-  QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
+  if (!as_shipped()) QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
   segment.cut(last_kept, size);
   return absl::OkStatus();
 }

@@ -2,9 +2,10 @@
 // one are read by the other; for the same mutations both write the same bytes
 // (braft-local-format 2).
 //
-// After a crash. An ok mutation is durable, and each mutation is atomic except append, of which any
-// prefix of the batch may remain. The order of file operations that this rests on stands in
-// log_storage.cc beside each mutation; what recovery makes of the leftovers, in log_recovery.h.
+// After a crash, with Durability::kStrict. An ok mutation is durable, and each mutation is atomic
+// except append, of which any prefix of the batch may remain. The order of file operations that
+// this rests on stands in log_storage.cc beside each mutation; what recovery makes of the
+// leftovers, in log_recovery.h.
 //
 // It does not lock the directory (braft has no lock file either), and it does not tell a torn end
 // of the log from damage to the very last synced entry: the format has no commit mark.
@@ -25,12 +26,14 @@ struct LogOptions {
   // The open segment is closed when it is longer than this.
   uint64_t segment_size = 8u << 20;
   ChecksumType checksum_type = ChecksumType::kCrc32c;
+  Durability durability = Durability::kStrict;
 };
 
 class SegmentLogStorage final : public LogStorage {
  public:
   // Makes an empty log in an existing directory that holds none.
-  static absl::Status create(FileSystem& fs, const std::string& directory);
+  static absl::Status create(FileSystem& fs, const std::string& directory,
+                             Durability durability = Durability::kStrict);
   // NotFound: no log there (no log_meta and no segment). `fs` and `fail_stop` must outlive it.
   static absl::StatusOr<std::unique_ptr<SegmentLogStorage>> open(FileSystem& fs,
                                                                  const std::string& directory,
@@ -53,7 +56,11 @@ class SegmentLogStorage final : public LogStorage {
       : fs_(fs), directory_(std::move(directory)), options_(options), fail_stop_(*fail_stop) {}
 
   std::string path_of(const SegmentName& name) const;
-  absl::Status sync_directory() { return fs_.sync_dir(directory_, SyncKind::kFull); }
+  bool as_shipped() const { return options_.durability == Durability::kAsShipped; }
+  absl::Status sync_directory() { return sync_names(fs_, directory_, options_.durability); }
+  absl::Status save_meta(const LogMeta& meta) {
+    return save_log_meta(fs_, directory_, meta, options_.durability);
+  }
   absl::Status check_range(int64_t from, int64_t to) const;
   absl::Status check_batch(std::span<const LogEntry> entries) const;
 
@@ -65,15 +72,17 @@ class SegmentLogStorage final : public LogStorage {
 
   absl::Status create_segment(int64_t first);
   absl::Status close_segment();
-  // Writes entries to the open segment and syncs it.
+  // Writes entries to the open segment, and syncs it unless the end of the batch does.
   absl::Status write_entries(std::span<const LogEntry> entries);
   // Removes the segments from `position` on.
   absl::Status remove_from(size_t position);
   // Cuts inside the last segment, which keeps at least one entry.
   absl::Status cut_last(int64_t last_kept);
-  absl::Status move_first(int64_t first);
+  // The log begins at `first`; segments that end at or below `drop_to` go.
+  absl::Status move_first(int64_t first, int64_t drop_to);
   absl::Status truncate_noted(const LogMeta& note);
   absl::Status finish_truncation(const LogMeta& note);
+  absl::Status truncate_files(int64_t last_kept);
   Outcome finish(const absl::Status& status);
 
   FileSystem& fs_;

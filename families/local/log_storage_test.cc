@@ -261,19 +261,19 @@ TEST_CASE("a noted truncation is finished at open") {
   const std::vector<std::string> before = bench.names();
   REQUIRE(before.size() > 5);
   SECTION("inside a closed segment") {
-    REQUIRE(save_log_meta(bench.fs, bench.path(), {1, 7}).ok());
+    REQUIRE(save_log_meta(bench.fs, bench.path(), {1, 7}, Durability::kStrict).ok());
     bench.reopen();
     CHECK(bench.log().first_index() == 1);
     CHECK(bench.log().last_index() == 7);
   }
   SECTION("with some of the segments gone, in any order") {
-    REQUIRE(save_log_meta(bench.fs, bench.path(), {1, 7}).ok());
+    REQUIRE(save_log_meta(bench.fs, bench.path(), {1, 7}, Durability::kStrict).ok());
     REQUIRE(bench.fs.unlink(join_path(bench.path(), before[3])).ok());
     bench.reopen();
     CHECK(bench.log().last_index() == 7);
   }
   SECTION("a reset to the middle leaves nothing") {
-    REQUIRE(save_log_meta(bench.fs, bench.path(), {20, 19}).ok());
+    REQUIRE(save_log_meta(bench.fs, bench.path(), {20, 19}, Durability::kStrict).ok());
     bench.reopen();
     CHECK(bench.log().first_index() == 20);
     CHECK(bench.log().last_index() == 19);
@@ -281,7 +281,7 @@ TEST_CASE("a noted truncation is finished at open") {
   }
   SECTION("a reset to below the first index leaves nothing") {
     REQUIRE(bench.log().truncate_prefix(12).ok());
-    REQUIRE(save_log_meta(bench.fs, bench.path(), {3, 2}).ok());
+    REQUIRE(save_log_meta(bench.fs, bench.path(), {3, 2}, Durability::kStrict).ok());
     bench.reopen();
     CHECK(bench.log().first_index() == 3);
     CHECK(bench.log().last_index() == 2);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "families/fs/file_system.h"
+#include "families/local/durability.h"
 #include "google/protobuf/message_lite.h"
 
 namespace qk::families::local {
@@ -23,8 +24,10 @@ std::string encode_protobuf_file(const google::protobuf::MessageLite& message);
 absl::Status load_protobuf_file(FileSystem& fs, std::string_view path,
                                 google::protobuf::MessageLite* message);
 
-// Durable and atomic: after a crash `path` holds the old or the new record.
+// Atomic: after a crash `path` holds the old or the new record. The new one is durable on return,
+// as far as the mode goes.
 absl::Status save_protobuf_file(FileSystem& fs, std::string_view path,
-                                const google::protobuf::MessageLite& message);
+                                const google::protobuf::MessageLite& message,
+                                Durability durability);
 
 }  // namespace qk::families::local

@@ -100,9 +100,9 @@ class DirectorySnapshotReader final : public SnapshotReader {
 
 class DirectorySnapshotWriter final : public SnapshotWriter {
  public:
-  DirectorySnapshotWriter(FileSystem& fs, std::string path,
+  DirectorySnapshotWriter(FileSystem& fs, std::string path, Durability durability,
                           std::shared_ptr<DirectorySnapshotWriter*> slot)
-      : fs_(fs), path_(std::move(path)), slot_(std::move(slot)) {
+      : fs_(fs), path_(std::move(path)), durability_(durability), slot_(std::move(slot)) {
     *slot_ = this;
   }
   ~DirectorySnapshotWriter() override {
@@ -162,7 +162,7 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
       }
     }
     QK_RETURN_IF_ERROR(write_snapshot_table(fs_, path_, table_));
-    QK_RETURN_IF_ERROR(sync_tree(fs_, path_));
+    if (durability_ == Durability::kStrict) QK_RETURN_IF_ERROR(sync_tree(fs_, path_));
     sealed_ = true;
     return absl::OkStatus();
   }
@@ -185,6 +185,7 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
 
   FileSystem& fs_;
   const std::string path_;
+  const Durability durability_;
   const std::shared_ptr<DirectorySnapshotWriter*> slot_;
   SnapshotTable table_;
   bool sealed_ = false;
@@ -192,9 +193,9 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
 };
 
 absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> DirectorySnapshotStorage::open(
-    FileSystem& fs, const std::string& directory, FailStop* fail_stop) {
+    FileSystem& fs, const std::string& directory, Durability durability, FailStop* fail_stop) {
   std::unique_ptr<DirectorySnapshotStorage> storage(
-      new DirectorySnapshotStorage(fs, directory, fail_stop));
+      new DirectorySnapshotStorage(fs, directory, durability, fail_stop));
   QK_RETURN_IF_ERROR(storage->recover());
   return storage;
 }
@@ -214,10 +215,10 @@ absl::Status DirectorySnapshotStorage::recover() {
               table->meta.last_included_term, "; expected index ", index, ", term at least 1"));
     }
     // A tree that a killed process published may be visible without being durable.
-    QK_RETURN_IF_ERROR(sync_tree(fs_, path));
+    if (durability_ == Durability::kStrict) QK_RETURN_IF_ERROR(sync_tree(fs_, path));
     current_ = std::make_shared<PublishedSnapshot>(fs_, path, *std::move(table));
   }
-  QK_RETURN_IF_ERROR(fs_.sync_dir(directory_, SyncKind::kFull));
+  QK_RETURN_IF_ERROR(sync_names(fs_, directory_, durability_));
   for (const int64_t index : indices) {
     QK_RETURN_IF_ERROR(remove_tree(fs_, join_path(directory_, snapshot_name(index))));
   }
@@ -242,7 +243,7 @@ absl::StatusOr<std::unique_ptr<SnapshotWriter>> DirectorySnapshotStorage::create
   const std::string path = join_path(directory_, kTemporary);
   QK_RETURN_IF_ERROR(remove_tree(fs_, path));
   QK_RETURN_IF_ERROR(fs_.mkdir(path));
-  return std::make_unique<DirectorySnapshotWriter>(fs_, path, writer_slot_);
+  return std::make_unique<DirectorySnapshotWriter>(fs_, path, durability_, writer_slot_);
 }
 
 Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
@@ -264,7 +265,7 @@ Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer
   absl::Status status = fs_.rename(own.get_path(), path);
   if (status.ok()) {
     own.set_published();
-    status = fs_.sync_dir(directory_, SyncKind::kFull);
+    status = sync_names(fs_, directory_, durability_);
   }
   if (!status.ok()) return fail_stop_.fail(status);
   auto previous =

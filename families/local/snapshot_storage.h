@@ -20,6 +20,7 @@
 #include <string>
 
 #include "families/contract/snapshot_storage.h"
+#include "families/local/durability.h"
 #include "families/local/fail_stop.h"
 
 namespace qk::families::local {
@@ -31,7 +32,7 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
  public:
   // The directory must exist. `fs` must outlive the object and its readers; `fail_stop` the object.
   static absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> open(
-      FileSystem& fs, const std::string& directory, FailStop* fail_stop);
+      FileSystem& fs, const std::string& directory, Durability durability, FailStop* fail_stop);
 
   absl::StatusOr<std::shared_ptr<SnapshotReader>> open() override;
   std::optional<SnapshotMeta> current() const override;
@@ -41,13 +42,18 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
  private:
   friend class DirectorySnapshotWriter;
 
-  DirectorySnapshotStorage(FileSystem& fs, std::string directory, FailStop* fail_stop)
-      : fs_(fs), directory_(std::move(directory)), fail_stop_(*fail_stop) {}
+  DirectorySnapshotStorage(FileSystem& fs, std::string directory, Durability durability,
+                           FailStop* fail_stop)
+      : fs_(fs),
+        directory_(std::move(directory)),
+        durability_(durability),
+        fail_stop_(*fail_stop) {}
 
   absl::Status recover();
 
   FileSystem& fs_;
   const std::string directory_;
+  const Durability durability_;
   FailStop& fail_stop_;
   std::shared_ptr<PublishedSnapshot> current_;
   // The one writer, so that publish() knows its own; shared so that it may outlive the storage.

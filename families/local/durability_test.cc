@@ -1,0 +1,187 @@
+// What the two modes of the option `durability` ask of the disk, call by call (durability.h), and
+// that the mode is no property of the directory: the other one goes on where the first ended.
+//
+// What a power cut then takes is shown in sim/disk/local_durability_test.cc.
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "families/fs/fault_file_system.h"
+#include "families/fs/file_util.h"
+#include "families/local/local_family.h"
+#include "families/local/testdata/scratch_disk.h"
+
+namespace qk::families {
+namespace {
+
+constexpr const char* kPeer = "127.0.0.1:8100:0:0";
+using Calls = std::vector<std::string>;
+
+// Entries of 74 bytes, two to a segment.
+const FamilyOptions kStrict = {{"segment_size", "100"}};
+const FamilyOptions kAsShipped = {{"segment_size", "100"}, {"durability", "AS_SHIPPED"}};
+
+std::vector<LogEntry> entries(int64_t from, int64_t to) {
+  std::vector<LogEntry> batch;
+  for (int64_t i = from; i <= to; ++i) {
+    batch.push_back({i, 1, EntryType::kData, std::string(50, 'x')});
+  }
+  return batch;
+}
+
+class Bench {
+ public:
+  explicit Bench(FamilyOptions options) : options_(std::move(options)) { open(); }
+
+  void open() {
+    family_.reset();
+    fault_.take_calls();
+    auto opened =
+        local_family().open({.fs = &fault_, .root = root(), .create = true, .options = options_});
+    INFO(opened.status());
+    REQUIRE(opened.ok());
+    family_ = *std::move(opened);
+  }
+  void set_options(FamilyOptions options) { options_ = std::move(options); }
+  Family& family() { return *family_; }
+
+  // The calls of `run`, with paths as seen from the root and without zeros before an index.
+  template <typename Run>
+  Calls calls(Run run) {
+    fault_.take_calls();
+    const Outcome outcome = run();
+    INFO(outcome.status());
+    REQUIRE(outcome.ok());
+    return take();
+  }
+  Calls take() {
+    Calls calls = fault_.take_calls();
+    // The attempt to remove a tree that is hardly ever there.
+    calls.erase(std::remove(calls.begin(), calls.end(), "unlink " + root() + "/snapshot/temp"),
+                calls.end());
+    for (std::string& call : calls) {
+      erase_all(&call, root() + "/");
+      erase_all(&call, root());
+      for (const char* zeros : {"0000000000000000000", "000000000000000000"}) {
+        erase_all(&call, zeros);
+      }
+    }
+    return calls;
+  }
+
+ private:
+  static void erase_all(std::string* text, const std::string& part) {
+    for (size_t at; (at = text->find(part)) != std::string::npos;) text->erase(at, part.size());
+  }
+  std::string root() { return join_path(disk_.path(), "node"); }
+
+  ScratchDisk disk_;
+  FaultFileSystem fault_{&disk_.fs()};
+  FamilyOptions options_;
+  std::unique_ptr<Family> family_;
+};
+
+Outcome publish(Family& family, int64_t index) {
+  auto writer = family.snapshot().create();
+  REQUIRE(writer.ok());
+  auto file = (*writer)->create_file("data");
+  REQUIRE(file.ok());
+  REQUIRE((*file)->write_at(0, "state").ok());
+  REQUIRE((*writer)->add_file("data", {}).ok());
+  REQUIRE((*writer)->save_meta({index, 1, {kPeer}, {}}).ok());
+  return family.snapshot().publish(*std::move(writer));
+}
+
+const Calls kSaveLogMeta = {"open log/log_meta.tmp", "write log/log_meta.tmp",
+                            "sync log/log_meta.tmp", "rename log/log_meta.tmp log/log_meta"};
+
+Calls operator+(Calls a, const Calls& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+TEST_CASE("STRICT syncs what it acknowledges") {
+  Bench bench(kStrict);
+  Family& family = bench.family();
+  CHECK(bench.calls([&] { return family.log().append(entries(1, 3)); }) ==
+        Calls{"open log/log_inprogress_1", "sync_dir log", "write log/log_inprogress_1",
+              "sync log/log_inprogress_1", "rename log/log_inprogress_1 log/log_1_2",
+              "open log/log_inprogress_3", "sync_dir log", "write log/log_inprogress_3",
+              "sync log/log_inprogress_3"});
+  CHECK(bench.calls([&] { return family.log().truncate_suffix(1); }) ==
+        kSaveLogMeta +
+            Calls{"sync_dir log", "unlink log/log_inprogress_3", "sync_dir log",
+                  "rename log/log_1_2 log/log_inprogress_1", "sync_dir log",
+                  "truncate log/log_inprogress_1", "sync log/log_inprogress_1"} +
+            kSaveLogMeta + Calls{"sync_dir log"});
+  CHECK(bench.calls([&] { return family.log().reset(1); }) ==
+        kSaveLogMeta + Calls{"sync_dir log", "unlink log/log_inprogress_1", "sync_dir log"} +
+            kSaveLogMeta + Calls{"sync_dir log"});
+  CHECK(bench.calls([&] { return family.meta().save({2, kPeer}); }).back() == "sync_dir raft_meta");
+  CHECK(bench.calls([&] { return publish(family, 1); }) ==
+        Calls{"mkdir snapshot/temp", "open snapshot/temp/data", "write snapshot/temp/data",
+              "open snapshot/temp/__raft_snapshot_meta", "write snapshot/temp/__raft_snapshot_meta",
+              "sync snapshot/temp/__raft_snapshot_meta", "sync snapshot/temp/__raft_snapshot_meta",
+              "sync snapshot/temp/data", "sync_dir snapshot/temp",
+              "rename snapshot/temp snapshot/snapshot_1", "sync_dir snapshot"});
+}
+
+TEST_CASE("AS_SHIPPED syncs what braft does") {
+  Bench bench(kAsShipped);
+  const Calls made = bench.take();
+  CHECK(made == Calls{"mkdir ", "mkdir log", "mkdir raft_meta", "mkdir snapshot"} + kSaveLogMeta);
+  Family& family = bench.family();
+  CHECK(bench.calls([&] { return family.log().append(entries(1, 5)); }) ==
+        Calls{"open log/log_inprogress_1", "write log/log_inprogress_1",
+              "write log/log_inprogress_1", "rename log/log_inprogress_1 log/log_1_2",
+              "open log/log_inprogress_3", "write log/log_inprogress_3",
+              "write log/log_inprogress_3", "rename log/log_inprogress_3 log/log_3_4",
+              "open log/log_inprogress_5", "write log/log_inprogress_5",
+              "sync log/log_inprogress_5"});
+  CHECK(bench.calls([&] { return family.log().truncate_prefix(3); }) ==
+        kSaveLogMeta + Calls{"unlink log/log_1_2"});
+  CHECK(bench.calls([&] { return family.log().truncate_suffix(3); }) ==
+        Calls{"unlink log/log_inprogress_5", "rename log/log_3_4 log/log_inprogress_3",
+              "truncate log/log_inprogress_3"});
+  CHECK(bench.calls([&] { return family.log().append(entries(4, 5)); }).size() == 5);
+  CHECK(bench.calls([&] { return family.log().reset(2); }) ==
+        kSaveLogMeta + Calls{"unlink log/log_3_4", "unlink log/log_inprogress_5"});
+  CHECK(family.log().first_index() == 2);
+  CHECK(family.log().last_index() == 1);
+  CHECK(bench.calls([&] {
+    return family.meta().save({2, kPeer});
+  }) == Calls{"open raft_meta/raft_meta.tmp", "write raft_meta/raft_meta.tmp",
+              "sync raft_meta/raft_meta.tmp",
+              "rename raft_meta/raft_meta.tmp raft_meta/raft_meta"});
+  CHECK(bench.calls([&] { return publish(family, 1); }) ==
+        Calls{"mkdir snapshot/temp", "open snapshot/temp/data", "write snapshot/temp/data",
+              "open snapshot/temp/__raft_snapshot_meta", "write snapshot/temp/__raft_snapshot_meta",
+              "sync snapshot/temp/__raft_snapshot_meta",
+              "rename snapshot/temp snapshot/snapshot_1"});
+  bench.open();
+  CHECK(bench.take() == Calls{});
+}
+
+TEST_CASE("either mode goes on where the other ended") {
+  Bench bench(kStrict);
+  REQUIRE(bench.family().log().append(entries(1, 5)).ok());
+  bench.set_options(kAsShipped);
+  bench.open();
+  REQUIRE(bench.family().log().append(entries(6, 9)).ok());
+  REQUIRE(bench.family().log().truncate_suffix(4).ok());
+  bench.set_options(kStrict);
+  bench.open();
+  CHECK(bench.family().log().last_index() == 4);
+  CHECK(bench.family().log().append(entries(5, 8)).ok());
+}
+
+TEST_CASE("only AS_SHIPPED is declared weak") {
+  const FamilyDescriptor local = local_family();
+  CHECK(check_synchronous(local, {}).ok());
+  CHECK(check_synchronous(local, kStrict).ok());
+  const absl::Status weak = check_synchronous(local, kAsShipped);
+  CHECK(absl::IsFailedPrecondition(weak));
+  CHECK_THAT(std::string(weak.message()), Catch::Contains("AS_SHIPPED"));
+}
+
+}  // namespace
+}  // namespace qk::families
