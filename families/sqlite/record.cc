@@ -3,7 +3,6 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
-#include "families/fs/file_util.h"
 
 namespace qk::families {
 namespace {
@@ -11,42 +10,6 @@ namespace {
 absl::Status malformed(StateRow row, std::string_view value) {
   return absl::DataLossError(
       cat("state row \"", to_string(row), "\" is malformed (", value.size(), " bytes)"));
-}
-
-void put_strings(std::string* out, const std::vector<std::string>& strings) {
-  put_le32(out, static_cast<uint32_t>(strings.size()));
-  for (const std::string& s : strings) put_bytes(out, s);
-}
-
-std::vector<std::string> read_strings(ByteReader& in) {
-  std::vector<std::string> strings;
-  const uint32_t count = in.le32();
-  for (uint32_t i = 0; i < count && in.ok(); ++i) strings.emplace_back(in.bytes());
-  return strings;
-}
-
-// Which fields of a FileMeta are present.
-constexpr uint8_t kHasUserMeta = 1;
-constexpr uint8_t kHasSource = 2;
-constexpr uint8_t kHasChecksum = 4;
-constexpr uint8_t kHasAll = kHasUserMeta | kHasSource | kHasChecksum;
-
-void put_file_meta(std::string* out, const FileMeta& meta) {
-  put_u8(out,
-         static_cast<uint8_t>((meta.user_meta ? kHasUserMeta : 0) | (meta.source ? kHasSource : 0) |
-                              (meta.checksum ? kHasChecksum : 0)));
-  if (meta.user_meta) put_bytes(out, *meta.user_meta);
-  if (meta.source) put_le32(out, static_cast<uint32_t>(*meta.source));
-  if (meta.checksum) put_bytes(out, *meta.checksum);
-}
-
-// False: unknown presence bits.
-bool read_file_meta(ByteReader& in, FileMeta* meta) {
-  const uint8_t present = in.u8();
-  if (present & kHasUserMeta) meta->user_meta = std::string(in.bytes());
-  if (present & kHasSource) meta->source = static_cast<int32_t>(in.le32());
-  if (present & kHasChecksum) meta->checksum = std::string(in.bytes());
-  return (present & ~kHasAll) == 0;
 }
 
 }  // namespace
@@ -107,48 +70,6 @@ absl::StatusOr<HardState> decode_hard_state(std::string_view value) {
   state.voted_for = std::string(in.bytes());
   if (!in.done()) return malformed(StateRow::kHardState, value);
   return state;
-}
-
-std::string encode_snapshot(const SnapshotRecord& record) {
-  QK_CHECK(record.files.size() == record.contents.size());
-  std::string out;
-  put_le64(&out, static_cast<uint64_t>(record.meta.last_included_index));
-  put_le64(&out, static_cast<uint64_t>(record.meta.last_included_term));
-  put_strings(&out, record.meta.peers);
-  put_strings(&out, record.meta.old_peers);
-  put_le32(&out, static_cast<uint32_t>(record.files.size()));
-  for (size_t i = 0; i < record.files.size(); ++i) {
-    put_bytes(&out, record.files[i].path);
-    put_file_meta(&out, record.files[i].meta);
-    put_le64(&out, record.contents[i].size);
-    put_le32(&out, record.contents[i].crc);
-  }
-  return out;
-}
-
-absl::StatusOr<std::optional<SnapshotRecord>> decode_snapshot(std::string_view value) {
-  if (value.empty()) return std::nullopt;
-  ByteReader in(value);
-  SnapshotRecord record;
-  record.meta.last_included_index = static_cast<int64_t>(in.le64());
-  record.meta.last_included_term = static_cast<int64_t>(in.le64());
-  record.meta.peers = read_strings(in);
-  record.meta.old_peers = read_strings(in);
-  const uint32_t count = in.le32();
-  bool valid = record.meta.last_included_index >= 1 && record.meta.last_included_term >= 1;
-  for (uint32_t i = 0; i < count && in.ok() && valid; ++i) {
-    SnapshotFile file;
-    file.path = std::string(in.bytes());
-    valid = read_file_meta(in, &file.meta) && is_safe_relative_path(file.path) &&
-            (record.files.empty() || record.files.back().path < file.path);
-    record.files.push_back(std::move(file));
-    SnapshotRecord::Contents contents;
-    contents.size = in.le64();
-    contents.crc = in.le32();
-    record.contents.push_back(contents);
-  }
-  if (!in.done() || !valid) return malformed(StateRow::kSnapshot, value);
-  return record;
 }
 
 }  // namespace qk::families

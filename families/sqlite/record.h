@@ -11,10 +11,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "families/contract/types.h"
 
@@ -23,7 +21,7 @@ namespace qk::families {
 enum class StateRow : int64_t {
   kFirstIndex = 1,  // i64: first index of the log, empty or not
   kHardState = 2,   // i64 term, bytes voted_for
-  kSnapshot = 3,    // nothing, or a SnapshotRecord
+  kSnapshot = 3,    // nothing, or a SnapshotRecord (families/tree/snapshot_record.h)
 };
 inline constexpr StateRow kStateRows[] = {StateRow::kFirstIndex, StateRow::kHardState,
                                           StateRow::kSnapshot};
@@ -38,21 +36,5 @@ absl::StatusOr<int64_t> decode_first_index(std::string_view value);
 
 std::string encode_hard_state(const HardState& state);
 absl::StatusOr<HardState> decode_hard_state(std::string_view value);
-
-// The current snapshot: what to serve, and what each file must be on disk.
-struct SnapshotRecord {
-  struct Contents {
-    uint64_t size = 0;
-    uint32_t crc = 0;  // CRC-32C
-    friend bool operator==(const Contents&, const Contents&) = default;
-  };
-  SnapshotMeta meta;
-  std::vector<SnapshotFile> files;  // in byte order of path
-  std::vector<Contents> contents;   // one for each file
-};
-
-std::string encode_snapshot(const SnapshotRecord& record);
-// nullopt: no snapshot.
-absl::StatusOr<std::optional<SnapshotRecord>> decode_snapshot(std::string_view value);
 
 }  // namespace qk::families

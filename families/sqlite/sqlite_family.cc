@@ -4,7 +4,6 @@
 
 #include "families/sqlite/log.h"
 #include "families/sqlite/meta.h"
-#include "families/sqlite/snapshot.h"
 #include "families/sqlite/store.h"
 
 namespace qk::families {
@@ -65,7 +64,9 @@ class SqliteFamily final : public Family {
     QK_ASSIGN_OR_RETURN(family->store_, SqliteStore::open(request, parsed));
     QK_ASSIGN_OR_RETURN(family->log_, SqliteLog::open(family->store_.get()));
     QK_ASSIGN_OR_RETURN(family->meta_, SqliteMeta::open(family->store_.get()));
-    QK_ASSIGN_OR_RETURN(family->snapshot_, SqliteSnapshotStorage::open(family->store_.get()));
+    QK_ASSIGN_OR_RETURN(family->snapshot_,
+                        TreeSnapshotStorage::open(request.fs, family->store_->snapshot_root(),
+                                                  family->store_.get()));
     return family;
   }
 
@@ -78,7 +79,7 @@ class SqliteFamily final : public Family {
   std::unique_ptr<SqliteStore> store_;
   std::unique_ptr<SqliteLog> log_;
   std::unique_ptr<SqliteMeta> meta_;
-  std::unique_ptr<SqliteSnapshotStorage> snapshot_;
+  std::unique_ptr<TreeSnapshotStorage> snapshot_;
 };
 
 }  // namespace

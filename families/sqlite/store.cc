@@ -267,4 +267,13 @@ Outcome SqliteStore::fail_stop(absl::Status cause, std::string_view what) {
   return Outcome::indeterminate(status);
 }
 
+absl::StatusOr<std::string> SqliteStore::load_snapshot_record() {
+  return read_state(StateRow::kSnapshot);
+}
+
+Outcome SqliteStore::commit_snapshot_record(std::string_view record) {
+  static_assert(kMaxSnapshotRecordBytes <= kMaxValueBytes);
+  return mutate_once("publish", [&] { return write_state(StateRow::kSnapshot, record); });
+}
+
 }  // namespace qk::families

@@ -3,7 +3,7 @@
 //
 // Root:  db                 the database; db-wal or db-journal beside it while it is in use
 //        db.new             a database being created; means nothing
-//        snapshot/          trees of files (snapshot.h)
+//        snapshot/          trees of files (families/tree/snapshot.h)
 //
 // After a crash the state is that after the last ok mutation or the one that was executing:
 // mutations are single transactions. Opening syncs what it found before it reads it, so whatever is
@@ -23,6 +23,7 @@
 #include "families/contract/family.h"
 #include "families/sqlite/connection.h"
 #include "families/sqlite/record.h"
+#include "families/tree/snapshot.h"
 
 namespace qk::families {
 
@@ -31,7 +32,7 @@ inline constexpr uint32_t kApplicationId = 0x514b7374;
 // PRAGMA user_version: the format that this build reads and writes.
 inline constexpr uint32_t kFormatVersion = 1;
 
-class SqliteStore {
+class SqliteStore final : public SnapshotRecordStore {
  public:
   // Of `request`, the options are those already parsed into `options`.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> open(const OpenRequest& request,
@@ -48,15 +49,17 @@ class SqliteStore {
   // Inside mutate() only.
   absl::Status write_state(StateRow row, std::string_view value);
 
-  // OK, or why this instance refuses mutations.
-  absl::Status writable() const;
+  absl::Status writable() const override;
   // Runs `body` as one transaction: ok means committed durably. Afterwards folds the WAL if it has
   // grown long.
   Outcome mutate(std::string_view what, const std::function<absl::Status()>& body);
   // The same for a body of exactly one statement, which is a transaction by itself.
   Outcome mutate_once(std::string_view what, const std::function<absl::Status()>& body);
-  // Fail-stop, for what happens outside transactions; the outcome is indeterminate.
-  Outcome fail_stop(absl::Status cause, std::string_view what);
+  // For what happens outside transactions.
+  Outcome fail_stop(absl::Status cause, std::string_view what) override;
+
+  absl::StatusOr<std::string> load_snapshot_record() override;
+  Outcome commit_snapshot_record(std::string_view record) override;
 
  private:
   SqliteStore(FileSystem* fs, std::string root, const SqliteOptions& options);

@@ -1,4 +1,4 @@
-// The writer of a SqliteSnapshotStorage: fills `snapshot/temp`, and removes it when dropped before
+// The writer of a TreeSnapshotStorage: fills `snapshot/temp`, and removes it when dropped before
 // it was published.
 //
 // After seal() the tree holds exactly the files of the table: what was never added, or removed
@@ -9,15 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "families/sqlite/snapshot.h"
+#include "families/tree/snapshot.h"
 
 namespace qk::families {
 
-class SqliteSnapshotWriter final : public SnapshotWriter {
+class TreeSnapshotWriter final : public SnapshotWriter {
  public:
-  SqliteSnapshotWriter(SqliteSnapshotStorage* storage, FileSystem* fs, std::string path)
+  TreeSnapshotWriter(TreeSnapshotStorage* storage, FileSystem* fs, std::string path)
       : storage_(storage), fs_(fs), path_(std::move(path)) {}
-  ~SqliteSnapshotWriter() override;
+  ~TreeSnapshotWriter() override;
 
   std::string get_path() const override { return path_; }
   absl::StatusOr<std::unique_ptr<File>> create_file(std::string_view path) override;
@@ -39,7 +39,7 @@ class SqliteSnapshotWriter final : public SnapshotWriter {
  private:
   absl::Status check_unsealed(std::string_view what) const;
 
-  SqliteSnapshotStorage* storage_;
+  TreeSnapshotStorage* storage_;
   FileSystem* const fs_;
   const std::string path_;
   SnapshotRecord record_;

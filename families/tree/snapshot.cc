@@ -1,9 +1,9 @@
-#include "families/sqlite/snapshot.h"
+#include "families/tree/snapshot.h"
 
 #include <algorithm>
 
 #include "families/fs/file_util.h"
-#include "families/sqlite/snapshot_writer.h"
+#include "families/tree/snapshot_writer.h"
 
 namespace qk::families {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kTempName = "temp";
 constexpr size_t kIndexDigits = 20;
 
-// A name that this family gives to a tree; anything else below `snapshot/` is left alone.
+// A name that this storage gives to a tree; anything else below `snapshot/` is left alone.
 bool is_tree_name(std::string_view name) {
   if (name == kTempName) return true;
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -20,9 +20,9 @@ bool is_tree_name(std::string_view name) {
          std::all_of(name.begin() + kIndexDigits + 1, name.end(), is_digit);
 }
 
-class SqliteSnapshotReader final : public SnapshotReader {
+class TreeSnapshotReader final : public SnapshotReader {
  public:
-  SqliteSnapshotReader(SnapshotRecord record, std::shared_ptr<SnapshotTree> tree)
+  TreeSnapshotReader(SnapshotRecord record, std::shared_ptr<SnapshotTree> tree)
       : record_(std::move(record)), tree_(std::move(tree)) {}
 
   const SnapshotMeta& meta() const override { return record_.meta; }
@@ -69,75 +69,72 @@ SnapshotTree::~SnapshotTree() {
   if (obsolete_) remove_tree(*fs_, path_).IgnoreError();
 }
 
-absl::StatusOr<std::unique_ptr<SqliteSnapshotStorage>> SqliteSnapshotStorage::open(
-    SqliteStore* store) {
-  std::unique_ptr<SqliteSnapshotStorage> storage(new SqliteSnapshotStorage(store));
-  QK_ASSIGN_OR_RETURN(const std::string value, store->read_state(StateRow::kSnapshot));
+absl::StatusOr<std::unique_ptr<TreeSnapshotStorage>> TreeSnapshotStorage::open(
+    FileSystem* fs, std::string root, SnapshotRecordStore* store) {
+  std::unique_ptr<TreeSnapshotStorage> storage(new TreeSnapshotStorage(fs, std::move(root), store));
+  QK_ASSIGN_OR_RETURN(const std::string value, store->load_snapshot_record());
   QK_ASSIGN_OR_RETURN(storage->record_, decode_snapshot(value));
   if (storage->record_) {
-    storage->tree_ =
-        std::make_shared<SnapshotTree>(&store->fs(), storage->tree_path(storage->record_->meta));
+    storage->tree_ = std::make_shared<SnapshotTree>(fs, storage->tree_path(storage->record_->meta));
   }
   QK_RETURN_IF_ERROR(storage->remove_orphans());
   return storage;
 }
 
-SqliteSnapshotStorage::~SqliteSnapshotStorage() {
+TreeSnapshotStorage::~TreeSnapshotStorage() {
   if (writer_ != nullptr) writer_->detach();
 }
 
-std::string SqliteSnapshotStorage::tree_path(const SnapshotMeta& meta) const {
+std::string TreeSnapshotStorage::tree_path(const SnapshotMeta& meta) const {
   std::string index = cat(meta.last_included_index);
   index.insert(0, kIndexDigits - index.size(), '0');
-  return join_path(store_->snapshot_root(), cat(index, "-", meta.last_included_term));
+  return join_path(root_, cat(index, "-", meta.last_included_term));
 }
 
-absl::Status SqliteSnapshotStorage::remove_orphans() {
-  const std::string root = store_->snapshot_root();
-  const absl::StatusOr<std::vector<std::string>> names = store_->fs().list(root);
+absl::Status TreeSnapshotStorage::remove_orphans() {
+  const absl::StatusOr<std::vector<std::string>> names = fs_.list(root_);
   if (absl::IsNotFound(names.status())) return absl::OkStatus();
   QK_RETURN_IF_ERROR(names.status());
   for (const std::string& name : *names) {
-    const std::string path = join_path(root, name);
+    const std::string path = join_path(root_, name);
     if (!is_tree_name(name) || (tree_ != nullptr && path == tree_->path())) continue;
-    QK_RETURN_IF_ERROR(remove_tree(store_->fs(), path));
+    QK_RETURN_IF_ERROR(remove_tree(fs_, path));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<SnapshotReader>> SqliteSnapshotStorage::open() {
-  if (!record_) return absl::NotFoundError(cat(store_->root(), ": no snapshot"));
+absl::StatusOr<std::shared_ptr<SnapshotReader>> TreeSnapshotStorage::open() {
+  if (!record_) return absl::NotFoundError(cat(root_, ": no snapshot"));
   QK_RETURN_IF_ERROR(verify(*record_, *tree_));
-  return std::make_shared<SqliteSnapshotReader>(*record_, tree_);
+  return std::make_shared<TreeSnapshotReader>(*record_, tree_);
 }
 
-std::optional<SnapshotMeta> SqliteSnapshotStorage::current() const {
+std::optional<SnapshotMeta> TreeSnapshotStorage::current() const {
   if (!record_) return std::nullopt;
   return record_->meta;
 }
 
-absl::StatusOr<std::unique_ptr<SnapshotWriter>> SqliteSnapshotStorage::create() {
-  QK_RETURN_IF_ERROR(store_->writable());
+absl::StatusOr<std::unique_ptr<SnapshotWriter>> TreeSnapshotStorage::create() {
+  QK_RETURN_IF_ERROR(store_.writable());
   if (writer_ != nullptr) {
-    return absl::FailedPreconditionError(
-        cat(store_->snapshot_root(), ": a snapshot is being written already"));
+    return absl::FailedPreconditionError(cat(root_, ": a snapshot is being written already"));
   }
-  const std::string path = join_path(store_->snapshot_root(), kTempName);
-  QK_RETURN_IF_ERROR(remove_tree(store_->fs(), path));
-  QK_RETURN_IF_ERROR(make_directories(store_->fs(), store_->snapshot_root()));
-  QK_RETURN_IF_ERROR(store_->fs().mkdir(path));
-  auto writer = std::make_unique<SqliteSnapshotWriter>(this, &store_->fs(), path);
+  const std::string path = join_path(root_, kTempName);
+  QK_RETURN_IF_ERROR(remove_tree(fs_, path));
+  QK_RETURN_IF_ERROR(make_directories(fs_, root_));
+  QK_RETURN_IF_ERROR(fs_.mkdir(path));
+  auto writer = std::make_unique<TreeSnapshotWriter>(this, &fs_, path);
   writer_ = writer.get();
   return writer;
 }
 
-Outcome SqliteSnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
-  if (const absl::Status status = store_->writable(); !status.ok()) {
+Outcome TreeSnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
+  if (const absl::Status status = store_.writable(); !status.ok()) {
     return Outcome::failed_clean(status);
   }
   if (writer == nullptr || writer.get() != writer_) {
-    return Outcome::failed_clean(absl::InvalidArgumentError(
-        cat(store_->snapshot_root(), ": publish: the writer is not one of this storage")));
+    return Outcome::failed_clean(
+        absl::InvalidArgumentError(cat(root_, ": publish: the writer is not one of this storage")));
   }
   const absl::StatusOr<PublishVerdict> verdict = judge_publish(current(), writer_->meta());
   if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
@@ -148,26 +145,24 @@ Outcome SqliteSnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
   return make_current(*writer_);
 }
 
-Outcome SqliteSnapshotStorage::make_current(SqliteSnapshotWriter& writer) {
+Outcome TreeSnapshotStorage::make_current(TreeSnapshotWriter& writer) {
   const SnapshotRecord& record = writer.record();
   const std::string encoded = encode_snapshot(record);
-  if (encoded.size() > kMaxValueBytes) {
-    return Outcome::failed_clean(absl::InvalidArgumentError(
-        cat(store_->snapshot_root(), ": publish: the file table has ", encoded.size(),
-            " bytes, expected at most ", kMaxValueBytes)));
+  if (encoded.size() > kMaxSnapshotRecordBytes) {
+    return Outcome::failed_clean(
+        absl::InvalidArgumentError(cat(root_, ": publish: the file table has ", encoded.size(),
+                                       " bytes, expected at most ", kMaxSnapshotRecordBytes)));
   }
-  FileSystem& fs = store_->fs();
-  auto tree = std::make_shared<SnapshotTree>(&fs, tree_path(record.meta));
+  auto tree = std::make_shared<SnapshotTree>(&fs_, tree_path(record.meta));
   const auto move_tree = [&]() -> absl::Status {
-    QK_RETURN_IF_ERROR(fs.rename(writer.get_path(), tree->path()));
-    return fs.sync_dir(store_->snapshot_root(), SyncKind::kFull);
+    QK_RETURN_IF_ERROR(fs_.rename(writer.get_path(), tree->path()));
+    return fs_.sync_dir(root_, SyncKind::kFull);
   };
   if (const absl::Status status = move_tree(); !status.ok()) {
-    return store_->fail_stop(status, "publish");
+    return store_.fail_stop(status, "publish");
   }
   writer.release();
-  Outcome outcome = store_->mutate_once(
-      "publish", [&] { return store_->write_state(StateRow::kSnapshot, encoded); });
+  Outcome outcome = store_.commit_snapshot_record(encoded);
   if (!outcome.ok()) return outcome;
   if (tree_ != nullptr) tree_->make_obsolete();
   tree_ = std::move(tree);

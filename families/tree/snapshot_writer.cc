@@ -1,4 +1,4 @@
-#include "families/sqlite/snapshot_writer.h"
+#include "families/tree/snapshot_writer.h"
 
 #include <algorithm>
 
@@ -48,18 +48,18 @@ std::vector<SnapshotFile>::const_iterator find_file(const std::vector<SnapshotFi
                           [](const SnapshotFile& f, std::string_view p) { return f.path < p; });
 }
 
-SqliteSnapshotWriter::~SqliteSnapshotWriter() {
+TreeSnapshotWriter::~TreeSnapshotWriter() {
   if (storage_ != nullptr) storage_->writer_ = nullptr;
   // What cannot be removed now is an orphan for the next open.
   if (!released_) remove_tree(*fs_, path_).IgnoreError();
 }
 
-absl::Status SqliteSnapshotWriter::check_unsealed(std::string_view what) const {
+absl::Status TreeSnapshotWriter::check_unsealed(std::string_view what) const {
   if (!sealed_) return absl::OkStatus();
   return absl::FailedPreconditionError(cat(path_, ": ", what, ": the snapshot is sealed"));
 }
 
-absl::StatusOr<std::unique_ptr<File>> SqliteSnapshotWriter::create_file(std::string_view path) {
+absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::create_file(std::string_view path) {
   QK_RETURN_IF_ERROR(check_unsealed("create_file"));
   QK_RETURN_IF_ERROR(check_path(path));
   QK_RETURN_IF_ERROR(make_parents(*fs_, path_, path));
@@ -69,7 +69,7 @@ absl::StatusOr<std::unique_ptr<File>> SqliteSnapshotWriter::create_file(std::str
   return fs_->open(join_path(path_, path), flags);
 }
 
-absl::Status SqliteSnapshotWriter::add_file(std::string_view path, const FileMeta& meta) {
+absl::Status TreeSnapshotWriter::add_file(std::string_view path, const FileMeta& meta) {
   QK_RETURN_IF_ERROR(check_unsealed("add_file"));
   QK_RETURN_IF_ERROR(check_path(path));
   const auto at = find_file(record_.files, path);
@@ -80,7 +80,7 @@ absl::Status SqliteSnapshotWriter::add_file(std::string_view path, const FileMet
   return absl::OkStatus();
 }
 
-absl::Status SqliteSnapshotWriter::remove_file(std::string_view path) {
+absl::Status TreeSnapshotWriter::remove_file(std::string_view path) {
   QK_RETURN_IF_ERROR(check_unsealed("remove_file"));
   const auto at = find_file(record_.files, path);
   if (at == record_.files.end() || at->path != path) {
@@ -90,13 +90,13 @@ absl::Status SqliteSnapshotWriter::remove_file(std::string_view path) {
   return absl::OkStatus();
 }
 
-absl::Status SqliteSnapshotWriter::save_meta(const SnapshotMeta& meta) {
+absl::Status TreeSnapshotWriter::save_meta(const SnapshotMeta& meta) {
   QK_RETURN_IF_ERROR(check_unsealed("save_meta"));
   record_.meta = meta;
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<File>> SqliteSnapshotWriter::open_file(std::string_view path) const {
+absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_file(std::string_view path) const {
   const auto at = find_file(record_.files, path);
   if (at == record_.files.end() || at->path != path) {
     return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
@@ -106,7 +106,7 @@ absl::StatusOr<std::unique_ptr<File>> SqliteSnapshotWriter::open_file(std::strin
   return fs_->open(join_path(path_, path), flags);
 }
 
-absl::Status SqliteSnapshotWriter::seal() {
+absl::Status TreeSnapshotWriter::seal() {
   if (sealed_) return absl::OkStatus();
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> present, list_tree(*fs_, path_));
   for (const std::string& path : present) {
