@@ -1,0 +1,58 @@
+// The suite itself, for the families of this build, with one seed; and what holds of its list of
+// checks. Split by scope and disk, so that ctest can run the parts side by side.
+#include <catch2/catch.hpp>
+#include <iostream>
+#include <set>
+
+#include "families/builtin.h"
+#include "sim/conformance/groups.h"
+#include "sim/conformance/requirements.h"
+#include "sim/conformance/runner.h"
+
+namespace qk::sim::conformance {
+namespace {
+
+void run_all(bool pairs, DiskKind disk) {
+  const families::Registry registry = families::builtin_families();
+  std::vector<Check> checks;
+  for (Check& check : all_checks()) {
+    if ((check.pair != nullptr) != pairs) continue;
+    std::erase_if(check.disks, [&](DiskKind one) { return one != disk; });
+    checks.push_back(std::move(check));
+  }
+  Host host;
+  host.registry = &registry;
+  const Report report = run_conformance(checks, host, {});
+  for (const CaseResult& result : report.results) {
+    INFO(result.what.id() << ": " << result.message);
+    CHECK(result.verdict != Verdict::kFailed);
+  }
+  std::cout << report.count(Verdict::kPassed) << " cases passed, "
+            << report.count(Verdict::kNotApplicable) << " do not apply\n";
+  CHECK(report.count(Verdict::kPassed) > 0);
+}
+
+TEST_CASE("instances, simulated disk", "[instances-sim]") { run_all(false, DiskKind::kSimulated); }
+TEST_CASE("instances, real directory", "[instances-real]") { run_all(false, DiskKind::kReal); }
+TEST_CASE("pairs, simulated disk", "[pairs-sim]") { run_all(true, DiskKind::kSimulated); }
+TEST_CASE("pairs, real directory", "[pairs-real]") { run_all(true, DiskKind::kReal); }
+
+TEST_CASE("each check has a name of its own and cites known requirements", "[list]") {
+  std::set<std::string> names;
+  for (const Check& check : all_checks()) {
+    const std::string name = cat(check.group, "/", check.name);
+    INFO(name);
+    CHECK(names.insert(name).second);
+    CHECK((check.instance != nullptr) != (check.pair != nullptr));
+    CHECK_FALSE(check.requirements.empty());
+    std::set<std::string> ids;
+    for (const std::string& id : check.requirements) {
+      INFO(id);
+      CHECK(find_requirement(id) != nullptr);
+      CHECK(ids.insert(id).second);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qk::sim::conformance

@@ -1,0 +1,15 @@
+#include "sim/conformance/groups.h"
+
+namespace qk::sim::conformance {
+
+std::vector<Check> all_checks() {
+  std::vector<Check> all;
+  for (const auto& group : {basic_checks}) {
+    std::vector<Check> checks = group();
+    all.insert(all.end(), std::make_move_iterator(checks.begin()),
+               std::make_move_iterator(checks.end()));
+  }
+  return all;
+}
+
+}  // namespace qk::sim::conformance

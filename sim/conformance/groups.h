@@ -1,0 +1,15 @@
+// The groups of the suite, one function and one file each, and all of them in the order in which
+// they run.
+#pragma once
+
+#include <vector>
+
+#include "sim/conformance/check.h"
+
+namespace qk::sim::conformance {
+
+std::vector<Check> basic_checks();
+
+std::vector<Check> all_checks();
+
+}  // namespace qk::sim::conformance
