@@ -14,11 +14,6 @@ constexpr std::string_view kScan =
     "SELECT idx, term, type, payload_crc, crc, payload FROM log WHERE idx BETWEEN ?1 AND ?2 "
     "ORDER BY idx";
 
-bool is_entry_type(int64_t type) {
-  return type >= static_cast<int64_t>(EntryType::kNoOp) &&
-         type <= static_cast<int64_t>(EntryType::kConfiguration);
-}
-
 // Of a row in the order above, with a payload of `payload_size` bytes.
 bool head_is_intact(const SqliteStatement& row, uint64_t payload_size) {
   return row.integer(1) >= 1 && is_entry_type(row.integer(2)) &&
@@ -143,26 +138,6 @@ absl::Status SqliteLog::scan_with(SqliteStatement& statement, int64_t from, int6
   return absl::OkStatus();
 }
 
-absl::Status SqliteLog::check_batch(std::span<const LogEntry> entries) const {
-  int64_t expected = last_ + 1;
-  for (const LogEntry& entry : entries) {
-    if (entry.index != expected || entry.term < 1 ||
-        !is_entry_type(static_cast<int64_t>(entry.type))) {
-      return absl::InvalidArgumentError(cat(store_->db_path(), ": append: found entry at index ",
-                                            entry.index, ", term ", entry.term, ", type ",
-                                            static_cast<int>(entry.type), "; expected index ",
-                                            expected, ", term at least 1, type 1..3"));
-    }
-    if (entry.payload.size() > kMaxValueBytes) {
-      return absl::InvalidArgumentError(cat(store_->db_path(), ": append: entry ", entry.index,
-                                            " has ", entry.payload.size(),
-                                            " bytes, expected at most ", kMaxValueBytes));
-    }
-    ++expected;
-  }
-  return absl::OkStatus();
-}
-
 absl::Status SqliteLog::insert(const LogEntry& entry) {
   const uint32_t payload_crc = crc32c(entry.payload);
   const auto type = static_cast<int64_t>(entry.type);
@@ -176,10 +151,12 @@ absl::Status SqliteLog::insert(const LogEntry& entry) {
 }
 
 Outcome SqliteLog::append(std::span<const LogEntry> entries) {
+  static_assert(kMaxPayloadBytes <= kMaxValueBytes);
   if (const absl::Status status = store_->writable(); !status.ok()) {
     return Outcome::failed_clean(status);
   }
-  if (const absl::Status status = check_batch(entries); !status.ok()) {
+  if (const absl::Status status = check_append(store_->db_path(), last_ + 1, entries);
+      !status.ok()) {
     return Outcome::failed_clean(status);
   }
   if (entries.empty()) return Outcome::success();

@@ -32,7 +32,6 @@ class SqliteLog final : public LogStorage {
   absl::Status prepare();
   absl::Status load_range();
   absl::Status check_index(int64_t index) const;
-  absl::Status check_batch(std::span<const LogEntry> entries) const;
   absl::Status insert(const LogEntry& entry);
   // The row under `statement`, which must be that of `index`.
   absl::StatusOr<LogEntry> read_row(const SqliteStatement& statement, int64_t index) const;

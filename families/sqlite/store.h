@@ -11,6 +11,12 @@
 // renames it, so a `db` is always whole; an unfinished creation opens as absent. A root with other
 // traces of a store and no `db`, or an empty one, is damage and never a fresh store (ora.L13).
 //
+// Rows, each verified when it is read:
+//   log(idx INTEGER PRIMARY KEY, term, type, payload_crc, crc, payload BLOB)
+//     crc          log_crc() of the other columns
+//   state(id INTEGER PRIMARY KEY, value BLOB, crc)
+//     crc          state_crc()
+//
 // Any error of SQLite ends the instance's writing (fail-stop): the mutation is indeterminate, later
 // ones are refused, reads go on as far as they can.
 #pragma once
@@ -21,8 +27,8 @@
 #include <string_view>
 
 #include "families/contract/family.h"
+#include "families/rows/record.h"
 #include "families/sqlite/connection.h"
-#include "families/sqlite/record.h"
 #include "families/tree/snapshot.h"
 
 namespace qk::families {

@@ -1,16 +1,14 @@
-// The records of a store, as they stand in its rows.
+// What the engines that keep a store in rows have in common: the state rows and their codecs, the
+// checksums of all rows, and the rule of an append. Each engine lays its rows out in its own way.
 //
-//   log(idx INTEGER PRIMARY KEY, term, type, payload_crc, crc, payload BLOB)
-//     payload_crc  CRC-32C of the payload
-//     crc          CRC-32C of idx, term, type, payload length and payload_crc, so that a term is
-//                  verified without its payload
-//   state(id INTEGER PRIMARY KEY, value BLOB, crc)
-//     crc          CRC-32C of id and value
+// A log row's payload has its CRC-32C, and that stands under the checksum of the row's head, so
+// that a term is verified without its payload.
 //
 // Each state row exists from the creation on; a missing one is damage, never a default.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,7 +25,9 @@ inline constexpr StateRow kStateRows[] = {StateRow::kFirstIndex, StateRow::kHard
                                           StateRow::kSnapshot};
 std::string_view to_string(StateRow row);
 
+// CRC-32C of the row's id and its value.
 uint32_t state_crc(StateRow row, std::string_view value);
+// CRC-32C of all that a log row holds but its payload.
 uint32_t log_crc(int64_t index, int64_t term, int64_t type, uint64_t payload_size,
                  uint32_t payload_crc);
 
@@ -36,5 +36,14 @@ absl::StatusOr<int64_t> decode_first_index(std::string_view value);
 
 std::string encode_hard_state(const HardState& state);
 absl::StatusOr<HardState> decode_hard_state(std::string_view value);
+
+bool is_entry_type(int64_t type);
+
+// Above this, an entry is refused.
+inline constexpr size_t kMaxPayloadBytes = 512u << 20;
+
+// OK, or InvalidArgument naming `where`: what LogStorage::append() demands of a batch whose first
+// entry must have index `next`.
+absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries);
 
 }  // namespace qk::families
