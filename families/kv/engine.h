@@ -76,8 +76,11 @@ class KvEngine {
   virtual absl::Status run_one() { return absl::OkStatus(); }
 };
 
-// Opens the store in directory `path`, or makes a new one there (its parent exists and is durable).
-// DataLoss: damaged, with the file's name. Closing an engine makes nothing durable and runs no job.
+// Opens the store in directory `path`. With `create` the directory exists and is durable, and the
+// engine makes a new store in it; otherwise all that stands in it was synced before the call, so
+// what recovery reads is durable, and a directory without a store is DataLoss, never a new one.
+// Files that are not the engine's own (FORMAT) stay. DataLoss: damaged, with the file's name.
+// Closing an engine makes nothing durable and runs no job. A closed store may be renamed.
 using OpenKvEngine = std::function<absl::StatusOr<std::unique_ptr<KvEngine>>(
     FileSystem* fs, const std::string& path, bool create)>;
 
