@@ -31,7 +31,9 @@ absl::Status load_protobuf_file(FileSystem& fs, std::string_view path,
     return absl::DataLossError(
         cat(path, ": found ", bytes.size() - kLengthSize, " bytes of message, expected ", length));
   }
-  if (!message->ParseFromArray(bytes.data() + kLengthSize, static_cast<int>(length))) {
+  // In two steps, because protobuf itself reports a missing field on the standard error stream.
+  if (!message->ParsePartialFromArray(bytes.data() + kLengthSize, static_cast<int>(length)) ||
+      !message->IsInitialized()) {
     return absl::DataLossError(
         cat(path, ": ", length, " bytes are not a ", message->GetTypeName()));
   }
