@@ -8,7 +8,7 @@
 // crash-safe where braft is not: directories are synced, a segment is synced before it is closed,
 // errors of a sync are errors, a truncation over several files is atomic, a missing or short record
 // is never read as "empty". Where it refuses a directory that braft opens, or the reverse, is
-// listed case by case in golden_damage_test.cc.
+// listed case by case in DAMAGED.md.
 //
 // All that goes for the default, `durability` STRICT. With AS_SHIPPED the family issues braft's own
 // syncs and no others; it is then declared weak, and durability.h says what that loses.
