@@ -12,6 +12,9 @@ namespace {
 using families::Family;
 using image::InstanceState;
 
+// A reason may quote whatever failed; longer ones are cut, so that the manifest fits its slot.
+constexpr size_t kMaxReasonBytes = 8 << 10;
+
 absl::Status not_allowed(std::string_view what, Phase phase, std::string_view allowed) {
   return absl::FailedPreconditionError(
       cat(what, " is not allowed in phase ", to_string(phase), "; allowed: ", allowed));
@@ -54,7 +57,7 @@ absl::Status Controller::mark(Manifest next, std::string reason) {
   const Phase from = manifest_.phase;
   QK_CHECK(next.phase == from || is_legal_transition(from, next.phase));
   next.phase_at_ns = options_.now();
-  next.reason = std::move(reason);
+  next.reason = reason.substr(0, kMaxReasonBytes);
   QK_RETURN_IF_ERROR(store_.save(next));
   manifest_ = std::move(next);
   if (options_.observer != nullptr) options_.observer->phase_changed(from, manifest_);

@@ -474,7 +474,7 @@ TEST_CASE("a migration is refused without both freshness bounds, and to an unkno
   REQUIRE((*controller)->request_start(request).ok());
   CHECK((*controller)->phase() == Phase::kExporting);
   // Roll back and start over with a new generation.
-  REQUIRE((*controller)->request_rollback("changed my mind").ok());
+  REQUIRE((*controller)->request_rollback(std::string(1 << 20, '!')).ok());
   REQUIRE((*controller)->step().ok());
   CHECK((*controller)->phase() == Phase::kRolledBack);
   REQUIRE((*controller)->request_start(request).ok());
