@@ -124,6 +124,17 @@ ExitCode parse_peer(const Environment& environment, const std::string& text, std
   return ExitCode::kOk;
 }
 
+// no directory holds an instance of a volatile family, and none can be left in one.
+ExitCode refuse_volatile(const Environment& environment, const families::FamilyDescriptor& family,
+                         const std::string& root) {
+  if (family.volatility == families::Volatility::kDurable) return ExitCode::kOk;
+  return fail(
+      environment, ExitCode::kUsage, root,
+      absl::FailedPreconditionError(cat(
+          "family ", family.name, " is volatile: an instance ends with the process that made it")),
+      "volatile families are for scenarios");
+}
+
 }  // namespace
 
 ExitCode image_export(const ImageExportArguments& arguments, const Environment& environment) {
@@ -138,6 +149,9 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
   }
   families::FileSystem& fs = *environment.fs;
   const std::string root = absolute_path(environment, arguments.from);
+  if (ExitCode code = refuse_volatile(environment, *family, root); code != ExitCode::kOk) {
+    return code;
+  }
   const std::string output = absolute_path(environment, arguments.output);
   if (const auto stat = fs.stat(root); !stat.ok()) {
     return fail(environment, ExitCode::kNoInput, root, stat.status());
@@ -196,6 +210,9 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   families::FileSystem& fs = *environment.fs;
   const std::string path = absolute_path(environment, arguments.image);
   const std::string root = absolute_path(environment, arguments.directory);
+  if (ExitCode code = refuse_volatile(environment, *family, root); code != ExitCode::kOk) {
+    return code;
+  }
   const auto source = image::FileSource::open(fs, path);
   if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
   image::ImageReader reader(source->get());

@@ -26,7 +26,8 @@ struct Result {
 struct Shell {
   families::PosixFileSystem fs;
   families::TempDirectory temporary;
-  families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory{1};
+  families::Registry registry = families::builtin_families(&memory);
 
   Shell() { REQUIRE(families::golden_archive().unpack(kCase, fs, path("node0")).ok()); }
   std::string path(const std::string& name) const {
@@ -249,6 +250,19 @@ TEST_CASE("image: a source that changes while it is exported gives no image") {
   REQUIRE(out.str().empty());
   REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki")).value());
   REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki.tmp")).value());
+}
+
+TEST_CASE("a volatile family is refused in both directions, with nothing changed") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const Result imported = shell.import_to("a.qki", "memory", "b");
+  CHECK(imported.code == ExitCode::kUsage);
+  CHECK(imported.err.find("family memory is volatile") != std::string::npos);
+  CHECK_FALSE(families::exists(shell.fs, shell.path("b")).value());
+  const Result exported = shell.export_from("node0", "memory", "b.qki");
+  CHECK(exported.code == ExitCode::kUsage);
+  CHECK(exported.err.find("family memory is volatile") != std::string::npos);
+  CHECK_FALSE(families::exists(shell.fs, shell.path("b.qki")).value());
 }
 
 }  // namespace

@@ -31,11 +31,17 @@ std::string working_directory() {
   return out;
 }
 
+uint64_t random_u64() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   qk::families::PosixFileSystem fs;
-  const qk::families::Registry registry = qk::families::builtin_families();
+  qk::families::VolatileMemory memory(random_u64());
+  const qk::families::Registry registry = qk::families::builtin_families(&memory);
   qk::cli::Environment environment;
   environment.out = &std::cout;
   environment.err = &std::cerr;
@@ -48,10 +54,7 @@ int main(int argc, char** argv) {
   environment.build = QKSIM_BUILD_ID;
   environment.run = qk::sim::run;
   // Chance and wall time end here: a run gets a seed, and never sees a clock.
-  environment.random_seed = [] {
-    std::random_device device;
-    return (uint64_t{device()} << 32) | device();
-  };
+  environment.random_seed = random_u64;
   environment.wall_ms = [] {
     return std::chrono::duration_cast<std::chrono::milliseconds>(
                std::chrono::steady_clock::now().time_since_epoch())

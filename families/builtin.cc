@@ -1,15 +1,17 @@
 #include "families/builtin.h"
 
 #include "families/local/local_family.h"
+#include "families/memory/memory_family.h"
 #include "families/sqlite/engine.h"
 #include "families/sqlite/sqlite_family.h"
 
 namespace qk::families {
 
-Registry builtin_families() {
+Registry builtin_families(VolatileMemory* memory) {
   Registry registry;
   registry.add(local_family());
   registry.add(sqlite_family());
+  registry.add(memory_family(memory));
   return registry;
 }
 

@@ -11,10 +11,11 @@ namespace qk::image {
 namespace {
 
 struct Families : TestDisk {
+  families::VolatileMemory memory{1};
   std::vector<std::string> names;
 
   Families() {
-    registry = families::builtin_families();
+    registry = families::builtin_families(&memory);
     registry.add(toy_family());
     for (const families::FamilyDescriptor& family : registry.all()) names.push_back(family.name);
     REQUIRE(names.size() >= 3);

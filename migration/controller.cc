@@ -197,8 +197,21 @@ absl::Status Controller::start_dual() {
   const Side mirror = primary == Side::kA ? Side::kB : Side::kA;
   QK_RETURN_IF_ERROR(ensure_sidecar(Side::kA));
   QK_RETURN_IF_ERROR(ensure_sidecar(Side::kB));
-  QK_ASSIGN_OR_RETURN(a_, open_side(Side::kA));
-  QK_ASSIGN_OR_RETURN(b_, open_side(Side::kB));
+  absl::StatusOr<std::unique_ptr<Family>> a = open_side(Side::kA);
+  absl::StatusOr<std::unique_ptr<Family>> b = open_side(Side::kB);
+  QK_RETURN_IF_ERROR((primary == Side::kA ? a : b).status());
+  const absl::Status mirror_status = (mirror == Side::kA ? a : b).status();
+  if (absl::IsNotFound(mirror_status)) {
+    QK_ASSIGN_OR_RETURN(const auto* descriptor,
+                        options_.registry->get(manifest_.side(mirror).family));
+    if (descriptor->volatility == families::Volatility::kVolatile) {
+      if (a.ok()) a->reset();  // the primary, which is opened anew
+      return start_without_mirror(mirror_status);
+    }
+  }
+  QK_RETURN_IF_ERROR(mirror_status);
+  a_ = *std::move(a);
+  b_ = *std::move(b);
   QK_ASSIGN_OR_RETURN(
       journal_,
       IntentJournal::open(options_.fs, families::join_path(options_.node_dir, "migration")));
@@ -238,6 +251,19 @@ absl::Status Controller::start_dual() {
     QK_RETURN_IF_ERROR(mark(std::move(next), "restarted: the cutover cut is no longer fresh"));
   }
   return absl::OkStatus();
+}
+
+// DT1: the mirror is given up before the primary acknowledges anything alone.
+absl::Status Controller::start_without_mirror(const absl::Status& lost) {
+  if (manifest_.phase == Phase::kCutOver) {
+    return annotate(lost, "the old family, mirror and rollback target since the cut-over");
+  }
+  Manifest next = manifest_;
+  next.phase = Phase::kRolledBack;
+  next.b.state = InstanceState::kStale;
+  QK_RETURN_IF_ERROR(mark(std::move(next), cat("mirror-detached: ", to_std(lost.message()))));
+  QK_RETURN_IF_ERROR(finish_rollback());
+  return start_plain(Side::kA);
 }
 
 DualPair Controller::dual_pair(Side mirror) {

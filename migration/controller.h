@@ -5,10 +5,16 @@
 // then idempotent work that every start repeats until it is done. So a crash anywhere leaves the
 // phase before or after the mark, and open() goes on from there:
 //
-//   exporting, bootstrapping, validated   A serves; B and the image are deleted, export starts
-//   again dual-write, cutover-validated         reconcile, then A is primary and B mirror cut-over
-//   reconcile, then B is primary and A mirror accepted                              A is fenced, B
-//   serves alone rolled-back                           B is deleted or fenced, A serves alone
+//   exporting, bootstrapping, validated  A serves; B and the image are deleted, export starts anew
+//   dual-write, cutover-validated        reconcile, then A is primary and B mirror
+//   cut-over                             reconcile, then B is primary and A mirror
+//   accepted                             A is fenced, B serves alone
+//   rolled-back                          B is deleted or fenced, A serves alone
+//
+// A volatile family that a crash took is a lost primary or a lost mirror. Without its
+// primary a node does not start: NotFound. A lost mirror before the cut-over ends the migration on
+// A (DT1); after it the node does not start either, because nobody has said that it may go on
+// without a rollback target (DT2).
 //
 // The controller never starts work by itself: the node's owner asks need(), and calls step() when
 // its time has come, under a barrier over all lanes if need() says so. An error of step() or open()
@@ -124,6 +130,7 @@ class Controller {
   absl::Status start_plain(Side side);
   absl::Status start_over();
   absl::Status start_dual();
+  absl::Status start_without_mirror(const absl::Status& lost);
   absl::Status ensure_sidecar(Side side);
   absl::StatusOr<std::unique_ptr<families::Family>> open_side(Side side);
 

@@ -175,7 +175,8 @@ TEST_CASE("the journal keeps the newest record of each lane; a torn one never be
 // A local primary and a sqlite mirror with equal state: term 2, entries 1..3, snapshot at 2.
 struct Pair {
   TempDir dir;
-  families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory{1};
+  families::Registry registry = families::builtin_families(&memory);
   std::unique_ptr<Family> primary = make("local");
   std::unique_ptr<Family> mirror = make("sqlite");
   std::unique_ptr<IntentJournal> journal =
@@ -444,7 +445,8 @@ TEST_CASE("a fence can be repeated, and takes the old name") {
 
 TEST_CASE("a migration is refused without both freshness bounds, and to an unknown family") {
   TempDir dir;
-  const families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory(1);
+  const families::Registry registry = families::builtin_families(&memory);
   ControllerOptions options;
   options.fs = &dir.fs();
   options.registry = &registry;
@@ -491,7 +493,8 @@ TEST_CASE(
   const families::FamilyOptions weak = {{"durability", "AS_SHIPPED"}};
   for (const bool weak_source : {true, false}) {
     TempDir dir;
-    const families::Registry registry = families::builtin_families();
+    families::VolatileMemory memory(1);
+    const families::Registry registry = families::builtin_families(&memory);
     ControllerOptions options;
     options.fs = &dir.fs();
     options.registry = &registry;
@@ -518,6 +521,127 @@ TEST_CASE(
     request.accept_weak_durability = true;
     CHECK((*controller)->request_start(request).ok());
   }
+}
+
+// A node on the real disk whose memory can be lost, from idle up to a phase of its migration.
+struct MachineWithMemory {
+  TempDir dir;
+  families::VolatileMemory memory{1};
+  families::Registry registry = families::builtin_families(&memory);
+  uint64_t ids = 0;
+  std::string from;
+  std::unique_ptr<Controller> controller;
+
+  explicit MachineWithMemory(std::string source) : from(std::move(source)) {}
+
+  absl::Status open(bool create = false) {
+    controller.reset();
+    ControllerOptions options;
+    options.fs = &dir.fs();
+    options.registry = &registry;
+    options.node_dir = dir.path("");
+    options.node_dir.pop_back();
+    options.group_id = "g";
+    options.peer_id = "127.0.0.1:8100:0:0";
+    options.initial = {from, dir.path(from), {}};
+    options.create = create;
+    options.now = [] { return int64_t{5}; };
+    options.random = [this] { return ++ids; };
+    QK_ASSIGN_OR_RETURN(controller, Controller::open(options));
+    return absl::OkStatus();
+  }
+
+  void migrate(const std::string& to, Phase until) {
+    REQUIRE(open(true).ok());
+    REQUIRE(append().ok());
+    MigrationRequest request;
+    request.family = to;
+    request.fresh_mutations = 10;
+    request.fresh_time_ns = 10;
+    request.accept_weak_durability = true;
+    REQUIRE(controller->request_start(request).ok());
+    while (controller->phase() != until) {
+      if (controller->phase() == Phase::kDualWrite && controller->need() == Need::kNothing) {
+        REQUIRE(controller->request_validation().ok());
+      } else if (controller->phase() == Phase::kCutoverValidated) {
+        REQUIRE(controller->request_cutover().ok());
+      }
+      const absl::Status status = controller->step();
+      INFO(status);
+      REQUIRE(status.ok());
+    }
+    REQUIRE(append().ok());
+  }
+
+  families::Outcome append() {
+    const int64_t next = controller->driver().authority().log().last_index() + 1;
+    return controller->driver().apply(
+        Mutation::append({{next, 1, families::EntryType::kData, "payload"}}));
+  }
+  int64_t last() { return controller->driver().authority().log().last_index(); }
+};
+
+TEST_CASE("a lost mirror ends the migration on the primary, durably, and another one may start") {
+  for (const Phase phase : {Phase::kDualWrite, Phase::kCutoverValidated}) {
+    INFO(to_string(phase));
+    MachineWithMemory machine("local");
+    machine.migrate("memory", phase);
+    machine.controller.reset();
+    machine.memory.lose();
+    const absl::Status opened = machine.open();
+    INFO(opened);
+    REQUIRE(opened.ok());
+    CHECK(machine.controller->phase() == Phase::kRolledBack);
+    CHECK_THAT(machine.controller->manifest().reason, Catch::Contains("mirror-detached"));
+    CHECK(machine.controller->family(Side::kB) == nullptr);
+    CHECK(machine.last() == 2);
+    CHECK_FALSE(families::exists(machine.dir.fs(), machine.dir.path("memory-g1")).value());
+    REQUIRE(machine.append().ok());
+    REQUIRE(machine.open().ok());
+    CHECK(machine.controller->phase() == Phase::kRolledBack);
+    CHECK(machine.last() == 3);
+    machine.migrate("memory", Phase::kCutOver);
+    CHECK(machine.controller->manifest().generation == 2);
+    CHECK(machine.last() == 5);
+  }
+}
+
+TEST_CASE("a planned restart keeps a volatile family in every role") {
+  for (const bool is_target : {true, false}) {
+    for (const Phase phase : {Phase::kDualWrite, Phase::kCutOver}) {
+      INFO(to_string(phase) << (is_target ? ", target" : ", source"));
+      MachineWithMemory machine(is_target ? "local" : "memory");
+      machine.migrate(is_target ? "memory" : "local", phase);
+      REQUIRE(machine.open().ok());
+      CHECK(machine.controller->phase() == phase);
+      CHECK(machine.last() == 2);
+    }
+  }
+}
+
+TEST_CASE("a node does not start without its volatile authority, nor without its rollback target") {
+  const auto check_refused = [](MachineWithMemory& machine) {
+    machine.controller.reset();
+    machine.memory.lose();
+    for (const bool create : {false, true}) {
+      const absl::Status refused = machine.open(create);
+      INFO(refused);
+      CHECK(absl::IsNotFound(refused));
+      CHECK_THAT(std::string(refused.message()), Catch::Contains("lost in a crash"));
+    }
+  };
+  MachineWithMemory plain("memory");
+  REQUIRE(plain.open(true).ok());
+  check_refused(plain);
+  for (const Phase phase : {Phase::kExporting, Phase::kDualWrite, Phase::kCutOver}) {
+    INFO(to_string(phase));
+    MachineWithMemory source("memory");
+    source.migrate("local", phase);
+    check_refused(source);
+  }
+  MachineWithMemory target("local");
+  target.migrate("memory", Phase::kCutOver);
+  check_refused(target);
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace {
 
 template <typename Body>
 void on_every_family(Body body) {
-  const families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory(1);
+  const families::Registry registry = families::builtin_families(&memory);
   for (const families::FamilyDescriptor& family : registry.all()) {
     if (family.volatility == families::Volatility::kVolatile) continue;
     INFO("family " << family.name);

@@ -24,7 +24,8 @@ struct Storage {
   families::TempDirectory directory;
   families::PosixFileSystem posix;
   families::OverlayFileSystem fs{&posix};
-  families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory{1};
+  families::Registry registry = families::builtin_families(&memory);
   std::unique_ptr<families::Family> family;
   std::unique_ptr<families::PlainDriver> driver;
 

@@ -202,7 +202,7 @@ class Cluster {
  public:
   explicit Cluster(int size, const families::FamilyDescriptor* family = nullptr, uint64_t seed = 42)
       : scheduler(seed),
-        registry_(families::builtin_families()),
+        registry_(families::builtin_families(&memory_)),
         family_(family != nullptr ? *family : registry_.all().front()) {
     for (int i = 0; i < size; ++i) {
       peers.push_back(cat("127.0.0.1:", 8100 + i, ":0:0"));
@@ -287,6 +287,7 @@ class Cluster {
 
  private:
   friend class Machine;
+  families::VolatileMemory memory_{1};
   families::Registry registry_;
   families::FamilyDescriptor family_;
   families::TempDirectory directory_;

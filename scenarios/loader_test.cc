@@ -304,7 +304,8 @@ TEST_CASE("the hash covers what changes a run and nothing else") {
 }
 
 TEST_CASE("the families take every option that the schema offers") {
-  const families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory(1);
+  const families::Registry registry = families::builtin_families(&memory);
   families::PosixFileSystem fs;
   const std::pair<std::string, std::vector<std::string>> kStores[] = {
       {"local",

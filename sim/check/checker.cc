@@ -102,6 +102,14 @@ void Checker::start_failed(int node, std::string_view error) const {
   sink_.report("ora.L9", node, 0, "the node starts from what the crash left", std::string(error));
 }
 
+void Checker::served(int node, Side side, uint64_t generation) const {
+  if (nodes_[static_cast<size_t>(node)].lost) {
+    sink_.report("ora.L13", node, 0, "a node that lost its storage stays down",
+                 cat("served from ", to_string(side), " of generation ", generation));
+  }
+  migration_.served(node, side, generation);
+}
+
 void Checker::durable_probe(int node, Side side, const StateImage& durable) {
   const PhaseRecord& record = migration_.record(node);
   const GhostState& ghost = ghosts_[static_cast<size_t>(node)];

@@ -67,6 +67,9 @@ class Checker {
   void recovered(int node, Standing standing, const StateImage& state);
   // Instead of recovered(kAuthority): the family says that there is no instance.
   void opened_absent(int node);
+  // Instead of recovered(kAuthority): the node refused to start, because its authority is volatile
+  // and was lost in a crash. ora.L13: from now on it never serves again.
+  void lost(int node) { nodes_[static_cast<size_t>(node)].lost = true; }
   // Instead of recovered(kAuthority): the start failed with this error. ora.L9: no family of this
   // build declares refusals that the crash levels of a run can produce.
   void start_failed(int node, std::string_view error) const;
@@ -98,9 +101,7 @@ class Checker {
   void phase_changed(int node, const PhaseRecord& to, bool durable);
   void phase_resumed(int node, const PhaseRecord& record);
   // The node answers a peer or a client, or opens its core, from this side.
-  void served(int node, Side side, uint64_t generation) const {
-    migration_.served(node, side, generation);
-  }
+  void served(int node, Side side, uint64_t generation) const;
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
   // phase_changed(kCutoverValidated).
   void cut_validated(int node, uint64_t generation, const StateImage& a, const StateImage& b);
@@ -140,6 +141,7 @@ class Checker {
   struct Node {
     bool append_prefix = false;
     bool authority_recovered = false;  // for the mirror to be compared with
+    bool lost = false;
   };
 
   void report(int node, std::optional<Complaint> complaint);

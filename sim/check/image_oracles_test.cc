@@ -15,9 +15,10 @@ namespace {
 using image::Exported;
 
 struct Families : image::TestDisk {
+  families::VolatileMemory memory{1};
   std::vector<std::string> names;
   Families() {
-    registry = families::builtin_families();
+    registry = families::builtin_families(&memory);
     registry.add(image::toy_family());
     for (const auto& family : registry.all()) names.push_back(family.name);
     REQUIRE(names.size() >= 3);

@@ -70,7 +70,7 @@ std::vector<Crash> crashes(uint64_t point) {
 class Fixture {
  public:
   explicit Fixture(std::string family) : family_(std::move(family)) {
-    registry_ = families::builtin_families();
+    registry_ = families::builtin_families(&memory_);
     registry_.add(image::toy_family());
     make_image();
   }
@@ -144,6 +144,7 @@ class Fixture {
   }
 
   std::string family_;
+  families::VolatileMemory memory_{1};
   families::Registry registry_;
   std::string image_;
   StateImage state_;

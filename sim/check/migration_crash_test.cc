@@ -245,7 +245,8 @@ class Machine {
     return false;
   }
 
-  families::Registry registry_ = families::builtin_families();
+  families::VolatileMemory memory_{1};
+  families::Registry registry_ = families::builtin_families(&memory_);
   SimDisk disk_;
   RandomStream random_{7, "ids"};
   std::unique_ptr<families::FileSystem> fs_;

@@ -314,5 +314,18 @@ TEST_CASE("reconciliation keeps the greater hard state, and every vote granted")
   REQUIRE(reopen({3, kVoteA}, {4, kVoteB}, {4, kVoteB}) == "");
 }
 
+TEST_CASE("L13: a node that lost its volatile storage never serves again") {
+  Watched node;
+  node.checker.seed(0, state_of(1, entries(1, 3)));
+  node.checker.served(0, Side::kA, 0);
+  CHECK(node.reported().empty());
+  node.checker.lost(0);
+  CHECK(node.reported().empty());
+  node.checker.served(1, Side::kA, 0);
+  CHECK(node.reported().empty());
+  node.checker.served(0, Side::kA, 0);
+  CHECK(node.reported() == "ora.L13");
+}
+
 }  // namespace
 }  // namespace qk::sim

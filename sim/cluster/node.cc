@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "sim/cluster/process.h"
 #include "sim/disk/sync_dropping.h"
@@ -38,6 +39,9 @@ SimNode::SimNode(const World& world, NodeId id, const NodePlan& plan)
       id_(id),
       plan_(&plan),
       disk_(disk_options(world.plan->cluster.disk), world.stream(cat("disk.", plan.id))),
+      memory_(world.stream(cat("memory.", plan.id)).next()),
+      registry_(families::builtin_families(&memory_)),
+      cold_registry_(families::builtin_families(&no_memory_)),
       election_random_(world.stream(cat("election.", plan.id))),
       id_random_(world.stream(cat("ids.", plan.id))),
       probe_random_(world.stream(cat("probe.", plan.id))) {
@@ -125,7 +129,7 @@ void SimNode::open_families() {
         request.fs = copy_fs.get();
         request.root = instance.root;
         request.options = instance.options;
-        const auto family = families::open_family(*world_.registry, instance.family, request);
+        const auto family = families::open_family(registry_, instance.family, request);
         if (family.ok()) hard_states[static_cast<int>(side)] = (*family)->meta().hard_state();
       }
       if (hard_states[0] && hard_states[1]) {
@@ -134,9 +138,15 @@ void SimNode::open_families() {
     }
   }
 
+  // Without its authority no node starts, nor with an old family gone after the cut-over.
+  const Manifest& on_disk = found.ok() && *found ? **found : manifest_;
+  needs_lost_memory_ =
+      memory_lost_ && (is_volatile(on_disk.side(on_disk.authoritative)) ||
+                       (on_disk.phase == Phase::kCutOver && is_volatile(on_disk.a)));
+
   migration::ControllerOptions options;
   options.fs = fs_.get();
-  options.registry = world_.registry;
+  options.registry = &registry_;
   options.node_dir = kNodeDir;
   options.group_id = world_.plan->cluster.group;
   options.peer_id = plan_->peer;
@@ -191,6 +201,7 @@ bool SimNode::judge_start() {
 
 void SimNode::go_live() {
   if (!judge_start()) return;
+  memory_lost_ = false;
   // The trace shows the phase that the node starts in, after those that the start went through.
   announce_marks();
   record_phase(code_of(phase_), manifest_, "");
@@ -207,13 +218,29 @@ void SimNode::go_live() {
 
 // A family that refuses an image which the disk model allows is itself a finding: recovery must
 // succeed (no family of this build declares refusals that the simulated levels produce).
+// A volatile family whose machine crashed must refuse: that the node stays down is what A-11 asks.
 void SimNode::report_start_failure(const absl::Status& status) {
-  world_.checker->start_failed(id_ - 1, to_std(status.message()));
+  if (needs_lost_memory_ && absl::IsNotFound(status)) {
+    world_.checker->lost(id_ - 1);
+  } else {
+    world_.checker->start_failed(id_ - 1, to_std(status.message()));
+  }
   Event event{.node = id_, .kind = EventKind::kNodeStop};
   event.args = {static_cast<uint64_t>(status.code())};
   world_.trace->record(event, to_std(status.message()));
   ++life_;
   process_.reset();
+  lose_memory();
+}
+
+bool SimNode::is_volatile(const migration::Instance& instance) const {
+  const families::FamilyDescriptor* family = registry_.find(instance.family);
+  return family != nullptr && family->volatility == families::Volatility::kVolatile;
+}
+
+void SimNode::lose_memory() {
+  memory_.lose();
+  memory_lost_ = true;
 }
 
 void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
@@ -247,6 +274,7 @@ void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
     Event survived{.node = id_, .kind = EventKind::kDiskCrash};
     survived.args = {report.pending, report.kept, report.dropped + report.torn, disk_.image_hash()};
     world_.trace->record(survived);
+    lose_memory();
     stop_process(restart_after, scheduled);
     judge_import();
   });

@@ -10,8 +10,13 @@
 // A crash takes the process away as an event of its own: handles die first, then the engines are
 // destroyed, so that nothing they do on the way out reaches the disk that survives.
 //
+// Memory. What a volatile family keeps belongs to the machine: a process that stops in good
+// order leaves it to the next one, any other end of a process takes it away. A node whose authority
+// is lost so stays down for good.
+//
 // The node also feeds the checker, with what it sees of itself and with probes: copies of its disk
-// on which everything unsynced is lost at once.
+// on which everything unsynced is lost at once. A volatile family owes such a disk nothing; it is
+// asked what it holds instead.
 #pragma once
 
 #include <deque>
@@ -22,6 +27,7 @@
 #include <string>
 #include <vector>
 
+#include "families/contract/volatile_memory.h"
 #include "migration/controller.h"
 #include "raft/node.h"
 #include "sim/cluster/state_machine.h"
@@ -71,8 +77,12 @@ class SimNode final : private migration::ControllerObserver {
   absl::Status request_cutover();
   absl::Status request_accept();
 
-  // What side A or B would recover to if the power failed now and nothing unsynced survived.
+  // What side A or B would recover to if the power failed now and nothing unsynced survived; of a
+  // volatile family, what it holds.
   absl::StatusOr<StateImage> durable_state(migration::Side side) const;
+  // Whether the authority counts for a majority that holds this entry (ora.R7). A crash of the node
+  // takes nothing back of what a volatile one answered before.
+  bool holds_durably(int64_t index, int64_t term) const;
   migration::Side authority() const { return authority_; }
 
  private:
@@ -96,6 +106,8 @@ class SimNode final : private migration::ControllerObserver {
   void end_process(CrashLevel level, Choice& choice);
   void schedule_start(Nanos after, bool scheduled);
   void report_start_failure(const absl::Status& status);
+  bool is_volatile(const migration::Instance& instance) const;
+  void lose_memory();
   void judge_import();
   void judge_image();
 
@@ -115,6 +127,13 @@ class SimNode final : private migration::ControllerObserver {
   NodeId id_;
   const NodePlan* plan_;
   SimDisk disk_;
+  families::VolatileMemory memory_;
+  const families::Registry registry_;
+  // For copies of the disk in machines that have just been switched on.
+  families::VolatileMemory no_memory_{0};
+  const families::Registry cold_registry_;
+  bool memory_lost_ = false;        // since the last start that succeeded
+  bool needs_lost_memory_ = false;  // this start does
   RandomStream election_random_;
   RandomStream id_random_;
   RandomStream probe_random_;

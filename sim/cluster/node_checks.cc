@@ -17,6 +17,11 @@ constexpr uint64_t kProbeEvery = 96;
 }  // namespace
 
 absl::StatusOr<StateImage> SimNode::durable_state(migration::Side side) const {
+  if (is_volatile(manifest_.side(side))) {
+    families::Family* family = controller() == nullptr ? nullptr : controller()->family(side);
+    if (family == nullptr) return absl::NotFoundError("the volatile instance is not open");
+    return read_state(*family);
+  }
   SimDisk copy = disk_.fork();
   DropAll drop;
   copy.crash(CrashLevel::kP2, std::max(copy.now(), world_.scheduler->now()), drop);
@@ -27,8 +32,16 @@ absl::StatusOr<StateImage> SimNode::durable_state(migration::Side side) const {
   request.root = instance.root;
   request.options = instance.options;
   QK_ASSIGN_OR_RETURN(const auto family,
-                      families::open_family(*world_.registry, instance.family, request));
+                      families::open_family(cold_registry_, instance.family, request));
   return read_state(*family);
+}
+
+bool SimNode::holds_durably(int64_t index, int64_t term) const {
+  if (is_volatile(manifest_.side(authority_)) && controller() == nullptr) {
+    return world_.checker->ghost(id_ - 1).acked().holds(index, term);
+  }
+  const auto state = durable_state(authority_);
+  return state.ok() && state->holds(index, term);
 }
 
 void SimNode::probe_ack(families::Operation operation) {
@@ -54,7 +67,7 @@ void SimNode::judge_import() {
   request.root = manifest_.b.root;
   request.options = manifest_.b.options;
   const auto opened =
-      image::open_instance(*world_.registry, request, manifest_.b.family, manifest_.identity());
+      image::open_instance(registry_, request, manifest_.b.family, manifest_.identity());
   if (!opened.ok()) {
     const ImportOpen how =
         absl::IsNotFound(opened.status()) ? ImportOpen::kAbsent : ImportOpen::kIncomplete;

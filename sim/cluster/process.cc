@@ -70,6 +70,7 @@ void SimNode::Process::storage_failed(const absl::Status& status) {
     Event event{.node = node.id_, .kind = EventKind::kNodeStop};
     event.args = {static_cast<uint64_t>(code)};
     world.trace->record(event, text);
+    node.lose_memory();
     node.stop_process(world.plan->cluster.operator_restart_after, false);
   });
 }

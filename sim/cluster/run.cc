@@ -29,7 +29,6 @@ class Cluster final : private ClusterEvents {
         probe_random_(plan.seed, "probe.commit") {
     families::reset_engines_for_run(plan.seed);
     world_.plan = &plan_;
-    world_.registry = &registry_;
     world_.scheduler = &scheduler_;
     world_.trace = trace_.get();
     world_.network = &network_;
@@ -93,9 +92,11 @@ class Cluster final : private ClusterEvents {
   }
 
   // A node of the run may live on any family of the plan.
-  families::Partial append_partial(const Plan& plan) const {
+  static families::Partial append_partial(const Plan& plan) {
+    families::VolatileMemory memory(0);
+    const families::Registry registry = families::builtin_families(&memory);
     for (const StorePlan& store : plan.stores) {
-      const families::FamilyDescriptor* family = registry_.find(store.family);
+      const families::FamilyDescriptor* family = registry.find(store.family);
       QK_CHECK(family != nullptr);
       if (family->partials(families::Operation::kAppend) == families::Partial::kBatchPrefix) {
         return families::Partial::kBatchPrefix;
@@ -123,8 +124,7 @@ class Cluster final : private ClusterEvents {
     if (!news || probe_random_.below(kCommitProbeEvery) != 0) return;
     std::vector<int> holders;
     for (const auto& other : nodes_) {
-      const auto state = other->durable_state(other->authority());
-      if (state.ok() && state->holds(index, term)) holders.push_back(other->id() - 1);
+      if (other->holds_durably(index, term)) holders.push_back(other->id() - 1);
     }
     checker_.commit_probe(index, term, holders);
   }
@@ -211,7 +211,6 @@ class Cluster final : private ClusterEvents {
 
   const Plan plan_;
   const RunOptions options_;
-  const families::Registry registry_ = families::builtin_families();
   Scheduler scheduler_;
   std::shared_ptr<Trace> trace_;
   Network network_;

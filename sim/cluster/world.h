@@ -4,7 +4,6 @@
 #include <functional>
 #include <string>
 
-#include "families/contract/family.h"
 #include "sim/check/checker.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/scheduler.h"
@@ -27,7 +26,6 @@ class ClusterEvents {
 
 struct World {
   const Plan* plan = nullptr;
-  const families::Registry* registry = nullptr;
   Scheduler* scheduler = nullptr;
   Trace* trace = nullptr;
   Network* network = nullptr;

@@ -13,7 +13,8 @@ namespace qk::sim::conformance {
 namespace {
 
 void run_all(bool pairs, DiskKind disk) {
-  const families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory(1);
+  const families::Registry registry = families::builtin_families(&memory);
   std::vector<Check> checks;
   for (Check& check : all_checks()) {
     if ((check.pair != nullptr) != pairs) continue;
@@ -22,6 +23,7 @@ void run_all(bool pairs, DiskKind disk) {
   }
   Host host;
   host.registry = &registry;
+  host.lose_memory = [&memory] { memory.lose(); };
   const Report report = run_conformance(checks, host, {});
   for (const CaseResult& result : report.results) {
     INFO(result.what.id() << ": " << result.message);

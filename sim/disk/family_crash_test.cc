@@ -528,7 +528,8 @@ std::vector<FamilyOptions> option_sets(const FamilyDescriptor& descriptor) {
 }
 
 TEST_CASE("each family survives a crash at each disk operation") {
-  const families::Registry registry = families::builtin_families();
+  families::VolatileMemory memory(1);
+  const families::Registry registry = families::builtin_families(&memory);
   for (const FamilyDescriptor& descriptor : registry.all()) {
     if (descriptor.volatility != families::Volatility::kDurable) continue;
     DYNAMIC_SECTION(descriptor.name) {
