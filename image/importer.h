@@ -57,6 +57,8 @@ class Importer {
   // Whether the whole image has been found good; an error before that is about the image, the
   // destination's name, or the identity, and nothing was created.
   bool verified() const { return stage_ != Stage::kVerify; }
+  // The instance under way while it is open, for its background work; null otherwise.
+  families::Family* family() { return family_.get(); }
   // Valid once verified.
   const ImageHeader& header() const { return header_; }
   const ImageTotals& totals() const { return totals_; }

@@ -266,6 +266,14 @@ absl::Status Controller::start_without_mirror(const absl::Status& lost) {
   return start_plain(Side::kA);
 }
 
+Family* Controller::busy_family() {
+  Family* const importing = importer_ == nullptr ? nullptr : importer_->family();
+  for (Family* family : {a_.get(), b_.get(), importing}) {
+    if (family != nullptr && family->pending_work() > 0) return family;
+  }
+  return nullptr;
+}
+
 DualPair Controller::dual_pair(Side mirror) {
   const Side primary = mirror == Side::kA ? Side::kB : Side::kA;
   DualPair pair;

@@ -107,6 +107,9 @@ class Controller {
   std::string image_file() const { return image_path(); }
   // The open families; B is null unless it is open. For reading.
   families::Family* family(Side side) { return side == Side::kA ? a_.get() : b_.get(); }
+  // An open family with background work, that of a running import included; null if none has any.
+  // The owner runs it, one piece after the other; an error of a piece means that the node stops.
+  families::Family* busy_family();
 
   // Each fails with FailedPrecondition, naming the phase, where migration.md 3 does not allow it.
   absl::Status request_start(const MigrationRequest& request);  // T1, RS

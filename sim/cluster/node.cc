@@ -101,6 +101,7 @@ void SimNode::start_process() {
   stopping_ = false;
   blocked_ = false;
   pumping_ = false;
+  in_background_ = false;
   marks_.clear();
   waiting_.clear();
   disk_.set_now(world_.scheduler->now());
@@ -321,7 +322,28 @@ void SimNode::after_storage(std::function<void()> fn) {
   });
 }
 
-void SimNode::touch_disk() { world_.events->disk_advanced(*this); }
+void SimNode::touch_disk() {
+  world_.events->disk_advanced(*this);
+  pump_background();
+}
+
+void SimNode::pump_background() {
+  if (in_background_ || !running() || controller()->busy_family() == nullptr) return;
+  in_background_ = true;
+  const Nanos at = std::max(disk_.busy_until(), world_.scheduler->now());
+  world_.scheduler->at(at, [this, life = life_] {
+    if (life != life_) return;
+    in_background_ = false;
+    if (stopping_) return;
+    disk_.set_now(world_.scheduler->now());
+    // It may have been closed in the meantime.
+    families::Family* const family = controller()->busy_family();
+    if (family == nullptr) return;
+    const absl::Status status = family->run_one();
+    if (!status.ok()) return process_->storage_failed(status);
+    touch_disk();
+  });
+}
 
 void SimNode::when_free(std::function<void()> fn) {
   if (blocked_) {

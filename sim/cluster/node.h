@@ -116,6 +116,9 @@ class SimNode final : private migration::ControllerObserver {
   // Runs `fn` now, or when the process is no longer blocked by a controller step.
   void when_free(std::function<void()> fn);
   void touch_disk();
+  // Runs the engines' background work, one piece at a time, each when the disk has done all that
+  // was issued before it; a controller step that blocks the process does not hold it up.
+  void pump_background();
   void announce_marks();
   void announce_phase(const PhaseMark& mark);
   void record_phase(PhaseCode code, const migration::Manifest& manifest, std::string_view text);
@@ -152,6 +155,7 @@ class SimNode final : private migration::ControllerObserver {
   std::vector<PhaseMark> marks_;
   bool pumping_ = false;
   bool blocked_ = false;
+  bool in_background_ = false;  // a piece of background work is due
   std::deque<std::function<void()>> waiting_;
 
   std::optional<StateImage> cut_state_;  // of the export under way
