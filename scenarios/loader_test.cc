@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "base/strings.h"
+#include "base/suggest.h"
 #include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
@@ -49,6 +50,13 @@ migration { from: "old" to: "new" fresh_mutations: 2000 fresh_time: "2s" }
 at { t: "3s" crash { node: "n1" } }
 at { t: "4s" heal_all: true }
 )";
+
+std::string families_of_the_schema() {
+  std::vector<std::string> names;
+  const auto* const family = qksim::Store::descriptor()->FindOneofByName("family");
+  for (int i = 0; i < family->field_count(); ++i) names.push_back(family->field(i)->name());
+  return join(names);
+}
 
 TEST_CASE("every bad file gets the messages written down for it") {
   std::set<std::filesystem::path> files;
@@ -239,8 +247,24 @@ TEST_CASE("--set changes one field, by id or by position, and makes what the fil
   CHECK(load_text(set.effective).plan->scenario_hash == set.plan->scenario_hash);
 }
 
+TEST_CASE("--set changes the family of a store, and then its options") {
+  const LoadResult set = load_text(
+      kSmall,
+      {"store[old].family=sqlite", "store[old].sqlite.page_size=8192", "store[new].family=memory"});
+  CHECK(messages(set) == "");
+  REQUIRE(set.plan.has_value());
+  CHECK(set.plan->stores[0].family == "sqlite");
+  CHECK(set.plan->stores[0].options == families::FamilyOptions{{"page_size", "8192"}});
+  CHECK(set.plan->stores[1].family == "memory");
+  CHECK(set.plan->stores[1].options.empty());
+  // The family that it already has keeps its options.
+  const LoadResult same = load_text(kSmall, {"store[new].family=sqlite"});
+  REQUIRE(same.plan.has_value());
+  CHECK(same.plan->stores[1].options.at("synchronous") == "FULL");
+}
+
 TEST_CASE("bad --set arguments say what is allowed") {
-  const std::pair<const char*, const char*> kCases[] = {
+  const std::pair<const char*, std::string> kCases[] = {
       {"cluster.lnk.loss=1",
        "--set cluster.lnk.loss=1: error: cluster has no field \"lnk\"\n"
        "hint: did you mean \"link\"? fields: group, node, nodes, default_store, "
@@ -257,7 +281,11 @@ TEST_CASE("bad --set arguments say what is allowed") {
        "\"FUL\"\nhint: did you mean \"FULL\"? values: FULL, EXTRA\n"},
       {"store[old].sqlite.synchronous=EXTRA",
        "--set store[old].sqlite.synchronous=EXTRA: error: \"sqlite\" and \"local\" exclude each "
-       "other, and the scenario has \"local\"\nhint: change the scenario file instead\n"},
+       "other, and the scenario has \"local\"\nhint: first --set store[old].family=sqlite\n"},
+      {"store[old].family=memry",
+       cat("--set store[old].family=memry: error: \"memry\" is no family\n"
+           "hint: did you mean \"memory\"? allowed: ",
+           families_of_the_schema(), "\n")},
       {"cluster.link=1",
        "--set cluster.link=1: error: \"link\" is not a single value\n"
        "hint: set one of its fields: latency, loss, duplicate, reorder\n"},
@@ -303,45 +331,69 @@ TEST_CASE("the hash covers what changes a run and nothing else") {
   CHECK(hash({"store[new].sqlite.journal=WAL"}) != plain);  // the family's default is not ours
 }
 
-TEST_CASE("the families take every option that the schema offers") {
+// Every text that the schema allows for a field, of numbers the two ends.
+std::vector<std::string> values_of(const google::protobuf::FieldDescriptor& field) {
+  using google::protobuf::FieldDescriptor;
+  std::vector<std::string> texts;
+  const qksim::Limits& limits = field.options().GetExtension(qksim::limits);
+  if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+    for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+      texts.push_back(field.enum_type()->value(i)->name());
+    }
+  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
+    texts = {"true", "false"};
+  } else {
+    REQUIRE((limits.has_min() && limits.has_max()));
+    for (const uint64_t value : {limits.min(), limits.max()}) {
+      texts.push_back(limits.size() ? cat("\"", value, "B\"") : cat(value));
+    }
+  }
+  return texts;
+}
+
+TEST_CASE("the schema offers every option of every family, and the families take all it offers") {
   families::VolatileMemory memory(1);
   const families::Registry registry = families::builtin_families(&memory);
   families::PosixFileSystem fs;
-  const std::pair<std::string, std::vector<std::string>> kStores[] = {
-      {"local",
-       {"", "checksum: CRC32C", "checksum: MURMUR32", "segment_size: \"1B\"",
-        "segment_size: \"1GiB\""}},
-      {"sqlite",
-       {"", "journal: WAL", "journal: DELETE", "journal: TRUNCATE", "synchronous: FULL",
-        "synchronous: EXTRA", "page_size: 1024", "page_size: 65536", "checkpoint_frames: 1"}},
-  };
-  size_t offered = 0;
-  for (const auto& [family, options] : kStores) {
-    for (const std::string& option : options) {
-      INFO(family << " " << option);
+  for (const families::FamilyDescriptor& family : registry.all()) {
+    INFO(family.name);
+    const auto* const member = qksim::Store::descriptor()->FindFieldByName(family.name);
+    REQUIRE(member != nullptr);
+    REQUIRE(member->containing_oneof() != nullptr);
+    std::set<std::string> fields;
+    std::vector<std::string> texts = {""};
+    for (int i = 0; i < member->message_type()->field_count(); ++i) {
+      const google::protobuf::FieldDescriptor& field = *member->message_type()->field(i);
+      fields.insert(field.name());
+      for (const std::string& value : values_of(field)) {
+        texts.push_back(cat(field.name(), ": ", value));
+      }
+    }
+    std::set<std::string> options;
+    for (const families::OptionDescriptor& option : family.options) options.insert(option.name);
+    CHECK(fields == options);
+    for (const std::string& text : texts) {
+      INFO(text);
       const LoadResult result = load_text(
-          cat("name: \"x\"\ncluster { nodes: 1 default_store: \"s\" }\nstore { id: \"s\" ", family,
-              " { ", option, " } }"));
+          cat("name: \"x\"\ncluster { nodes: 1 default_store: \"s\" }\nstore { id: \"s\" ",
+              family.name, " { ", text, " } }"));
       CHECK(messages(result) == "");
       REQUIRE(result.plan.has_value());
+      const sim::StorePlan& store = result.plan->stores[0];
+      CHECK(store.family == family.name);
+      CHECK(store.options.size() == (text.empty() ? 0 : 1));
       const families::TempDirectory directory;
       families::OpenRequest request;
       request.fs = &fs;
       request.root = cat(directory.path(), "/root");
       request.create = true;
-      request.options = result.plan->stores[0].options;
-      CHECK(families::open_family(registry, result.plan->stores[0].family, request)
-                .status()
-                .ToString() == "OK");
-      offered += request.options.size();
+      request.options = store.options;
+      CHECK(families::open_family(registry, store.family, request).status().ToString() == "OK");
     }
   }
-  // A value added to the schema belongs above.
-  const auto values = [](const google::protobuf::EnumDescriptor* e) { return e->value_count(); };
-  CHECK(values(qksim::LocalStore::Checksum_descriptor()) == 2);
-  CHECK(values(qksim::SqliteStore::Journal_descriptor()) == 3);
-  CHECK(values(qksim::SqliteStore::Synchronous_descriptor()) == 2);
-  CHECK(offered == 12);
+  // No store of the schema is without its family.
+  CHECK(qksim::Store::descriptor()->FindOneofByName("family")->field_count() ==
+        static_cast<int>(registry.all().size()));
 }
 
 TEST_CASE("a missing scenario names the built-in ones") {

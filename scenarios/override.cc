@@ -68,6 +68,9 @@ class Override {
     }
     const Descriptor& type = *(*message)->GetDescriptor();
     const FieldDescriptor* field = type.FindFieldByName(name);
+    if (const OneofDescriptor* oneof = type.FindOneofByName(name); oneof != nullptr && last) {
+      return choose(**message, *oneof);
+    }
     if (field == nullptr) {
       return fail(cat(spoken_name(type), " has no field \"", name, "\""),
                   suggestion(name, "fields", field_names(type)));
@@ -78,7 +81,11 @@ class Override {
       if (chosen != nullptr && chosen != field) {
         return fail(cat("\"", name, "\" and \"", chosen->name(),
                         "\" exclude each other, and the scenario has \"", chosen->name(), "\""),
-                    "change the scenario file instead");
+                    field->message_type() == nullptr
+                        ? "change the scenario file instead"
+                        : cat("first ", origin_.substr(0, origin_.find(' ') + 1),
+                              path_.substr(0, static_cast<size_t>(step.data() - path_.data())),
+                              oneof->name(), "=", name));
       }
     }
     if (field->message_type() != nullptr) {
@@ -98,6 +105,22 @@ class Override {
     }
     source_.mark_set(**message, *field, origin_);
     return field->is_repeated() ? assign_list(**message, *field) : assign(**message, *field);
+  }
+
+  // Alternatives that are messages: the one that the value names, with nothing said about it. The
+  // chosen one stays as it is.
+  std::optional<Diagnostic> choose(Message& message, const OneofDescriptor& oneof) {
+    const Reflection& reflection = *message.GetReflection();
+    std::vector<std::string> names;
+    for (int i = 0; i < oneof.field_count(); ++i) {
+      const FieldDescriptor& field = *oneof.field(i);
+      if (field.message_type() == nullptr) continue;
+      names.push_back(field.name());
+      if (field.name() != value_) continue;
+      reflection.MutableMessage(&message, &field);
+      return std::nullopt;
+    }
+    return fail(cat("\"", value_, "\" is no ", oneof.name()), suggestion(value_, "allowed", names));
   }
 
   std::optional<Diagnostic> descend(const FieldDescriptor& field,

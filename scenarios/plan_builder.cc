@@ -1,8 +1,10 @@
 #include "scenarios/plan_builder.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
+#include "base/check.h"
 #include "base/strings.h"
 #include "base/suggest.h"
 #include "families/contract/types.h"
@@ -11,13 +13,13 @@
 namespace qk::scenarios {
 namespace {
 
+using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using Point = ParsedSource::Point;
 
 constexpr std::string_view kFileSuffix = ".qks.txtpb";
 constexpr size_t kMaxNodes = 31;
 
-constexpr uint64_t kMaxSegment = 1 << 30;
 constexpr std::string_view kSelectors = "@leader, @follower, @migrating";
 
 bool is_identifier(std::string_view text) {
@@ -174,59 +176,72 @@ class Builder {
     } else {
       missing(store, "id", "as in store { id: \"old\" local {} }");
     }
-    switch (store.family_case()) {
-      case qksim::Store::kLocal:
-        out.family = "local";
-        local_options(store.local(), &out.options);
-        break;
-      case qksim::Store::kSqlite:
-        out.family = "sqlite";
-        sqlite_options(store.sqlite(), &out.options);
-        break;
-      case qksim::Store::FAMILY_NOT_SET:
-        report(scenario, "store", i, Point::kName, "store has no family",
-               "families: local, sqlite, as in store { id: \"old\" local {} }");
-        break;
+    const FieldDescriptor* const family = store.GetReflection()->GetOneofFieldDescriptor(
+        store, store.GetDescriptor()->FindOneofByName("family"));
+    if (family == nullptr) {
+      report(scenario, "store", i, Point::kName, "store has no family",
+             cat("families: ", join(family_names()), ", as in store { id: \"old\" local {} }"));
+    } else {
+      out.family = family->name();
+      store_options(store.GetReflection()->GetMessage(store, family), &out.options);
     }
     plan_.stores.push_back(std::move(out));
   }
 
-  void local_options(const qksim::LocalStore& local, families::FamilyOptions* options) {
-    if (local.has_segment_size()) {
-      uint64_t bytes = 0;
-      if (take(local, "segment_size", parse_size(local.segment_size()), &bytes)) {
-        if (bytes == 0 || bytes > kMaxSegment) {
-          bad_value(local, "segment_size",
-                    {in_quotes(local.segment_size()) + " is no segment size", "1B to 1GiB"});
-        }
-        (*options)["segment_size"] = cat(bytes);
-      }
-    }
-    if (local.has_checksum()) {
-      (*options)["checksum"] =
-          local.checksum() == qksim::LocalStore::CRC32C ? "crc32c" : "murmur32";
+  static std::vector<std::string> family_names() {
+    std::vector<std::string> names;
+    const auto* const oneof = qksim::Store::descriptor()->FindOneofByName("family");
+    for (int i = 0; i < oneof->field_count(); ++i) names.push_back(oneof->field(i)->name());
+    return names;
+  }
+
+  // The options that the scenario gives, each under its field's name.
+  void store_options(const Message& family, families::FamilyOptions* options) {
+    for (int i = 0; i < family.GetDescriptor()->field_count(); ++i) {
+      const FieldDescriptor& field = *family.GetDescriptor()->field(i);
+      if (!family.GetReflection()->HasField(family, &field)) continue;
+      (*options)[field.name()] = option_value(family, field);
     }
   }
 
-  void sqlite_options(const qksim::SqliteStore& sqlite, families::FamilyOptions* options) {
-    if (sqlite.has_journal()) {
-      (*options)["journal"] = qksim::SqliteStore::Journal_Name(sqlite.journal());
-    }
-    if (sqlite.has_synchronous()) {
-      (*options)["synchronous"] = qksim::SqliteStore::Synchronous_Name(sqlite.synchronous());
-    }
-    if (sqlite.has_page_size()) {
-      const uint32_t size = sqlite.page_size();
-      if (size < 1024 || size > 65536 || (size & (size - 1)) != 0) {
-        bad_value(sqlite, "page_size",
-                  {cat(size, " is not a page size"), "a power of two from 1024 to 65536"});
+  std::string option_value(const Message& family, const FieldDescriptor& field) {
+    const google::protobuf::Reflection& reflection = *family.GetReflection();
+    switch (field.cpp_type()) {
+      case FieldDescriptor::CPPTYPE_BOOL:
+        return reflection.GetBool(family, &field) ? "true" : "false";
+      case FieldDescriptor::CPPTYPE_UINT32:
+        return number_value(family, field, reflection.GetUInt32(family, &field));
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return number_value(family, field, reflection.GetUInt64(family, &field));
+      case FieldDescriptor::CPPTYPE_ENUM: {
+        const auto& value = *reflection.GetEnum(family, &field);
+        return value.options().HasExtension(qksim::option)
+                   ? value.options().GetExtension(qksim::option)
+                   : value.name();
       }
-      (*options)["page_size"] = cat(size);
+      case FieldDescriptor::CPPTYPE_STRING: {
+        const std::string text = reflection.GetString(family, &field);
+        if (!field.options().GetExtension(qksim::limits).size()) return text;
+        uint64_t bytes = 0;
+        if (!take(family, field.name(), parse_size(text), &bytes)) return text;
+        return number_value(family, field, bytes);
+      }
+      default:
+        QK_CHECK(false);  // no option is a message, a list or a fraction
     }
-    if (sqlite.has_checkpoint_frames()) {
-      at_least_one(sqlite, "checkpoint_frames", sqlite.checkpoint_frames());
-      (*options)["checkpoint_frames"] = cat(sqlite.checkpoint_frames());
+  }
+
+  std::string number_value(const Message& family, const FieldDescriptor& field, uint64_t value) {
+    const qksim::Limits& limits = field.options().GetExtension(qksim::limits);
+    const uint64_t max = limits.has_max() ? limits.max() : std::numeric_limits<uint64_t>::max();
+    const bool power = value != 0 && (value & (value - 1)) == 0;
+    if (value < limits.min() || value > max || (limits.power_of_two() && !power)) {
+      bad_value(family, field.name(),
+                {cat(value, " is not allowed"),
+                 cat(limits.power_of_two() ? "a power of two, " : "", limits.min(), " to ", max,
+                     limits.size() ? " bytes" : "")});
     }
+    return cat(value);
   }
 
   void build_cluster(const qksim::Scenario& scenario) {
@@ -395,6 +410,7 @@ class Builder {
     } else {
       missing(migration, "fresh_time", std::string(kFreshness));
     }
+    out.accept_weak_durability = migration.accept_weak_durability();
     plan_.migrations.push_back(std::move(out));
   }
 

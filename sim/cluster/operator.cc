@@ -158,6 +158,7 @@ void RollingOperator::advance() {
       request.options = store->options;
       request.fresh_mutations = plan.fresh_mutations;
       request.fresh_time_ns = plan.fresh_time;
+      request.accept_weak_durability = plan.accept_weak_durability;
       const absl::Status status = node_->request_migration(request);
       if (!status.ok()) return leave(cat("not started: ", to_std(status.message())));
       return next_stage(Stage::kCopy);

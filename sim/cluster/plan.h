@@ -83,6 +83,7 @@ struct MigrationPlan {
   bool transfer_leadership_first = true;
   uint64_t fresh_mutations = 0;  // both are mandatory and at least 1
   Nanos fresh_time = 0;
+  bool accept_weak_durability = false;
 };
 
 struct WorkloadPlan {
