@@ -1,0 +1,47 @@
+// What the tests that run shipped scenarios share.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "families/fs/posix_file_system.h"
+#include "scenarios/loader.h"
+#include "sim/cluster/run.h"
+
+namespace qk::scenarios {
+
+// How many seeds of the main scenario a test run shall take: QKSIM_TEST_SEEDS, or `usual`.
+// Sanitizer builds take fewer.
+inline uint64_t seed_count(uint64_t usual) {
+  const char* text = std::getenv("QKSIM_TEST_SEEDS");
+  return text == nullptr ? usual : std::strtoull(text, nullptr, 10);
+}
+
+inline sim::Plan plan_of(const std::string& name, uint64_t seed,
+                         const std::vector<std::string>& overrides = {}) {
+  for (const ScenarioSource& source : builtin_scenarios()) {
+    if (scenario_stem(source.file) != name) continue;
+    families::PosixFileSystem fs;
+    LoadResult loaded = load(source, overrides, seed, make_tree_resolver(fs, "/"));
+    for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
+    REQUIRE(loaded.plan.has_value());
+    return std::move(*loaded.plan);
+  }
+  FAIL("no scenario " << name);
+  return {};
+}
+
+inline std::string describe(const sim::RunResult& result) {
+  std::string text = cat("committed ", result.committed, ", events ", result.events, "\n");
+  for (const sim::Violation& v : result.violations) {
+    text += cat(v.oracle, " ", v.name, " ", v.node, " index ", v.index, " t=", v.t, " #", v.seq,
+                "\n  expected ", v.expected, "\n  actual ", v.actual, "\n");
+  }
+  for (const std::string& line : result.inconclusive) text += line + "\n";
+  for (const std::string& line : result.notes) text += line + "\n";
+  return text;
+}
+
+}  // namespace qk::scenarios
