@@ -3,6 +3,9 @@
 // sqlite_damage_test.cc.
 #include <sqlite3.h>
 
+#include <algorithm>
+
+#include "families/fs/fault_file_system.h"
 #include "families/fs/overlay_file_system.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
@@ -333,6 +336,56 @@ TEST_CASE("options are checked") {
   CHECK_FALSE(*exists(fs, root));
   for (const OptionDescriptor& option : sqlite_family().options) {
     REQUIRE_OK(open_sqlite(fs, root, true, {{option.name, option.default_value}}));
+  }
+}
+
+TEST_CASE("every option has its effect") {
+  TempDirectory directory;
+  PosixFileSystem disk;
+  OverlayFileSystem memory(&disk);
+  FaultFileSystem fs(&memory);
+  int roots = 0;
+  // What one instance with these options asks of the disk for 20 appends and its closing, beside
+  // its root.
+  const auto calls = [&](const FamilyOptions& options) {
+    const std::string root = cat(directory.path(), "/", ++roots);
+    absl::StatusOr<std::unique_ptr<Family>> family = open_sqlite(fs, root, true, options);
+    REQUIRE_OK(family);
+    fs.take_calls();
+    for (int64_t i = 1; i <= 20; ++i) {
+      REQUIRE_OK((*family)->log().append(data_entries(i, i, 1)));
+    }
+    family->reset();
+    return std::pair(fs.take_calls(), root);
+  };
+  const auto count = [&](const FamilyOptions& options, const std::string& call) {
+    const auto [found, root] = calls(options);
+    return std::count(found.begin(), found.end(),
+                      cat(call, root, call == "sync_dir " ? "" : "/db"));
+  };
+  const auto journal_writes = [&](const char* journal) {
+    const auto [found, root] = calls({{"journal", journal}});
+    const auto wrote = [&, &found = found, &root = root](std::string_view suffix) {
+      return std::count(found.begin(), found.end(), cat("write ", root, "/db", suffix));
+    };
+    return std::pair(wrote("-wal") > 0, wrote("-journal") > 0);
+  };
+  CHECK(journal_writes("WAL") == std::pair(true, false));
+  CHECK(journal_writes("DELETE") == std::pair(false, true));
+  CHECK(journal_writes("TRUNCATE") == std::pair(false, true));
+  // EXTRA syncs the directory when the journal is removed. In exclusive locking mode that is not
+  // each commit, which empties the journal, but the closing.
+  const FamilyOptions full = {{"journal", "DELETE"}};
+  CHECK(count({{"journal", "DELETE"}, {"synchronous", "EXTRA"}}, "sync_dir ") ==
+        count(full, "sync_dir ") + 1);
+  // A checkpoint, and nothing else, syncs the database; closing makes the last one.
+  CHECK(count({{"checkpoint_frames", "1000000"}}, "sync ") == 1);
+  CHECK(count({{"checkpoint_frames", "4"}}, "sync ") >
+        count({{"checkpoint_frames", "9"}}, "sync "));
+  for (const uint32_t size : {1024, 8192}) {
+    const auto [unused, root] = calls({{"page_size", cat(size)}});
+    const std::string header = *read_file(fs, cat(root, "/db"), 1 << 20);
+    CHECK((static_cast<uint32_t>(header[16]) << 8 | static_cast<uint32_t>(header[17])) == size);
   }
 }
 
