@@ -29,6 +29,11 @@ void show(const families::FamilyDescriptor& family, std::ostream& out) {
   for (const std::string& refusal : family.refusals) {
     out << "refuses  " << refusal << "\n";
   }
+  for (const families::UncheckedPath& path : family.unchecked) {
+    out << "unseen   " << path.prefix << ": the format cannot show "
+        << (path.bytes ? "a changed byte" : "") << (path.bytes && path.presence ? ", nor " : "")
+        << (path.presence ? "that the file is gone" : "") << "\n";
+  }
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ expect 73 err 'is not empty' -- run rolling-local-to-sqlite --out taken
 expect 0 out 'rolling-local-to-sqlite' -- scenarios list
 expect 0 out 'rolling-local-to-sqlite.qks.txtpb: ok' -- scenarios validate "$sources/scenarios/rolling-local-to-sqlite.qks.txtpb"
 expect 0 out 'sqlite' -- families list
+expect 0 out 'raft_meta/raft_meta: the format cannot show a changed byte, nor that the file is gone' -- families show local
 expect 0 out '73' -- help exit-codes
 expect 0 out 'qksim 0.' -- version
 expect 0 out '--check-determinism' -- run --help

@@ -69,6 +69,13 @@ struct OptionDescriptor {
   std::string allowed;  // for messages: "64KiB..1GiB" or "WAL, DELETE, TRUNCATE"
 };
 
+// Files whose damage a format cannot show, by how their path in the root begins.
+struct UncheckedPath {
+  std::string prefix;
+  bool bytes = false;     // a changed byte, or a shorter file, may read as another value
+  bool presence = false;  // a missing file may read as one that never was
+};
+
 struct FamilyDescriptor {
   std::string name;            // "sqlite"; also the URI scheme
   std::string format_version;  // of the files this build writes; goes into image headers (CI-7)
@@ -78,6 +85,8 @@ struct FamilyDescriptor {
   std::vector<std::string> root_names;
   // Images after a crash (P0-P2) that this family may refuse to open with an explicit error.
   std::vector<std::string> refusals;
+  // Every other change to its files is noticed: an error that names the place, never a wrong value.
+  std::vector<UncheckedPath> unchecked;
   std::function<Partial(Operation)> partials;
   // Why an instance with these options may lose what it acknowledged; "" if it never does. Null:
   // none does. A volatile family needs none.

@@ -180,6 +180,11 @@ FamilyDescriptor local_family() {
       "a torn batch of several entries in the open segment, in which a lost sector holds other "
       "bytes "
       "than zeros and an intact entry follows: it cannot be told from rot"};
+  // braft's format protects entries by checksums, and nothing else; and no file names another.
+  descriptor.unchecked = {{"log/log_meta", true, false},
+                          {"log/log_inprogress_", false, true},
+                          {"raft_meta/raft_meta", true, true},
+                          {"snapshot/", true, false}};
   descriptor.partials = [](Operation operation) {
     return operation == Operation::kAppend ? Partial::kBatchPrefix : Partial::kNone;
   };
