@@ -2,6 +2,7 @@
 
 #include <google/protobuf/io/tokenizer.h>
 
+#include <algorithm>
 #include <cctype>
 
 #include "base/check.h"
@@ -193,7 +194,9 @@ std::optional<ParsedSource::Position> ParsedSource::place(const Message& message
   QK_CHECK(found != homes_.end());
   const Home& home = found->second;
   if (home.places != nullptr) {
-    for (const int i : {index, field->is_repeated() ? 0 : -1}) {
+    // Protobuf aborts over an index that does not suit the field; -1 is the whole list.
+    const int first = field->is_repeated() ? 0 : -1;
+    for (const int i : {std::max(index, first), first}) {
       const TextFormat::ParseLocation location = home.places->GetLocation(field, i);
       if (location.line >= 0) return Position{location.line, location.column};
     }
