@@ -42,7 +42,8 @@ class KvCursor {
   // To the last key <= `key`.
   virtual void seek_back(std::string_view key) = 0;
   virtual void next() = 0;
-  // False at the end, or after an error: ask status().
+  // False at the end, or after an error. Some engines step over what they cannot read: a key that
+  // is not met may be called missing only if status() is OK.
   virtual bool valid() const = 0;
   // Valid until the cursor moves.
   virtual std::string_view key() const = 0;

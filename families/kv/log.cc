@@ -105,11 +105,11 @@ absl::Status KvLog::scan(int64_t from, int64_t to, const Visitor& visit) {
   cursor->seek(key);
   for (int64_t index = from; index <= to; ++index, cursor->next()) {
     set_log_key(&key, index);
-    if (!cursor->valid()) {
+    if (!cursor->valid() || cursor->key() != key) {
+      // An engine may have stepped over what it could not read.
       QK_RETURN_IF_ERROR(cursor->status());
       return missing_row(index);
     }
-    if (cursor->key() != key) return missing_row(index);
     if (const absl::Status status = decode_log_entry(index, cursor->value(), &entry);
         !status.ok()) {
       return annotate(status, store_.db_path());
