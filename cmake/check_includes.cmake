@@ -22,7 +22,10 @@ set(allow_viz base sim/kernel)
 set(allow_cli ${allow_families} families image migration raft sim sim/kernel scenarios viz)
 set(rooms base families/fs families/contract families image migration raft sim/kernel sim scenarios
     viz cli)
-set(engines local memory sqlite rocksdb leveldb)
+# A folder of families/ is a family's own, unless several share it.
+file(GLOB engines RELATIVE ${root}/families LIST_DIRECTORIES true ${root}/families/*/)
+list(FILTER engines EXCLUDE REGEX "\\.")
+list(REMOVE_ITEM engines contract fs kv rows tree)
 
 function(room_of path out)
   set(best "")
