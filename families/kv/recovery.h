@@ -24,7 +24,7 @@
 namespace qk::families {
 
 struct RecoveredLogs {
-  // That RocksDB will replay.
+  // That the engine will replay.
   size_t wals = 0;
   uint64_t wal_bytes = 0;
 };
