@@ -58,6 +58,16 @@ std::string families_of_the_schema() {
   return join(names);
 }
 
+// The messages, with "{families}" for the list that grows with each family.
+std::string messages_of_any_build(const LoadResult& result) {
+  const std::string families = families_of_the_schema();
+  std::string text = messages(result);
+  for (size_t at = text.find(families); at != text.npos; at = text.find(families, at)) {
+    text.replace(at, families.size(), "{families}");
+  }
+  return text;
+}
+
 TEST_CASE("every bad file gets the messages written down for it") {
   std::set<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(kTestdata)) {
@@ -72,9 +82,9 @@ TEST_CASE("every bad file gets the messages written down for it") {
     std::filesystem::path expected = file;
     expected.replace_extension().replace_extension(".expected");
     if (std::getenv("QKSIM_UPDATE_EXPECTED") != nullptr) {
-      std::ofstream(expected, std::ios::binary) << messages(result);
+      std::ofstream(expected, std::ios::binary) << messages_of_any_build(result);
     }
-    CHECK(messages(result) == slurp(expected));
+    CHECK(messages_of_any_build(result) == slurp(expected));
   }
 }
 
