@@ -14,4 +14,5 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive) # unpacks initial directories
 pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat)         # tests parse the SVG
 
+find_library(LEVELDB_LIBRARY leveldb REQUIRED)
 find_library(MURMURHASH_LIBRARY murmurhash REQUIRED)          # braft's older entry checksum

@@ -1,5 +1,6 @@
 #include "families/builtin.h"
 
+#include "families/leveldb/leveldb_family.h"
 #include "families/local/local_family.h"
 #include "families/memory/memory_family.h"
 #include "families/sqlite/engine.h"
@@ -12,6 +13,7 @@ Registry builtin_families(VolatileMemory* memory) {
   registry.add(local_family());
   registry.add(sqlite_family());
   registry.add(memory_family(memory));
+  registry.add(leveldb_family());
   return registry;
 }
 
