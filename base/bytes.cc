@@ -36,6 +36,11 @@ void put_bytes(std::string* out, std::string_view bytes) {
   out->append(bytes);
 }
 
+void store_le32(char* p, uint32_t value) { std::memcpy(p, &value, sizeof value); }
+void store_le64(char* p, uint64_t value) { std::memcpy(p, &value, sizeof value); }
+void store_be32(char* p, uint32_t value) { store_le32(p, __builtin_bswap32(value)); }
+void store_be64(char* p, uint64_t value) { store_le64(p, __builtin_bswap64(value)); }
+
 uint32_t get_le32(const char* p) { return get<uint32_t>(p); }
 uint64_t get_le64(const char* p) { return get<uint64_t>(p); }
 uint32_t get_be32(const char* p) { return __builtin_bswap32(get<uint32_t>(p)); }

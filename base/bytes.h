@@ -16,6 +16,10 @@ void put_be64(std::string* out, uint64_t value);
 void put_bytes(std::string* out, std::string_view bytes);
 
 // Require at least 4 (8) bytes at `p`.
+void store_le32(char* p, uint32_t value);
+void store_le64(char* p, uint64_t value);
+void store_be32(char* p, uint32_t value);
+void store_be64(char* p, uint64_t value);
 uint32_t get_le32(const char* p);
 uint64_t get_le64(const char* p);
 uint32_t get_be32(const char* p);

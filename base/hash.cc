@@ -74,6 +74,26 @@ Digest sha256(std::string_view bytes) {
   return result;
 }
 
+struct Xxh3Stream::Context {
+  XXH3_state_t state;
+};
+
+Xxh3Stream::Xxh3Stream() : context_(std::make_unique<Context>()) {
+  QK_CHECK(XXH3_128bits_reset(&context_->state) == XXH_OK);
+}
+Xxh3Stream::~Xxh3Stream() = default;
+Xxh3Stream::Xxh3Stream(Xxh3Stream&&) noexcept = default;
+Xxh3Stream& Xxh3Stream::operator=(Xxh3Stream&&) noexcept = default;
+
+void Xxh3Stream::update(std::string_view bytes) {
+  QK_CHECK(XXH3_128bits_update(&context_->state, bytes.data(), bytes.size()) == XXH_OK);
+}
+
+Xxh3Stream::Value Xxh3Stream::value() const {
+  const XXH128_hash_t hash = XXH3_128bits_digest(&context_->state);
+  return {hash.low64, hash.high64};
+}
+
 std::string to_hex(const Digest& digest) { return to_hex(as_bytes(digest)); }
 
 }  // namespace qk

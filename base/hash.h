@@ -39,6 +39,27 @@ class Sha256 {
 };
 
 Digest sha256(std::string_view bytes);
+
+// Incremental XXH3 of 128 bits: ten times as fast as SHA-256, to tell whether two passes over data
+// saw the same. It is never stored, and no defence against somebody who chooses the data.
+class Xxh3Stream {
+ public:
+  using Value = std::array<uint64_t, 2>;
+
+  Xxh3Stream();
+  ~Xxh3Stream();
+  Xxh3Stream(Xxh3Stream&&) noexcept;
+  Xxh3Stream& operator=(Xxh3Stream&&) noexcept;
+
+  void update(std::string_view bytes);
+  // Of everything so far; more may follow.
+  Value value() const;
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
+
 // 64 lower-case hexadecimal digits.
 std::string to_hex(const Digest& digest);
 inline std::string_view as_bytes(const Digest& digest) {

@@ -26,10 +26,14 @@ bool decode_strings(ByteReader* reader, std::vector<std::string>* strings) {
 }  // namespace
 
 void encode_entry(std::string* out, const families::LogEntry& entry) {
-  put_le64(out, static_cast<uint64_t>(entry.index));
-  put_le64(out, static_cast<uint64_t>(entry.term));
-  put_u8(out, static_cast<uint8_t>(entry.type));
-  put_bytes(out, entry.payload);
+  // One append for the head: this runs for each entry of each export.
+  char head[kEntryOverhead];
+  store_le64(head, static_cast<uint64_t>(entry.index));
+  store_le64(head + 8, static_cast<uint64_t>(entry.term));
+  head[16] = static_cast<char>(entry.type);
+  store_le32(head + 17, static_cast<uint32_t>(entry.payload.size()));
+  out->append(head, sizeof head);
+  out->append(entry.payload);
 }
 
 bool decode_entry(ByteReader* reader, families::LogEntry* entry) {

@@ -18,15 +18,27 @@
 
 namespace qk::image {
 
+// What a pass over an image's content computes beside checking it.
+enum class Hashing : uint8_t {
+  kSha256,  // the hashes that the trailer holds
+  kXxh3,    // a fast one over the same bytes, to compare this pass with another one
+  kBoth,
+};
+
 // InvalidArgument unless a node can start from a log that begins at `first_index` and this
 // snapshot.
 absl::Status check_no_gap(int64_t first_index, const std::optional<families::SnapshotMeta>& meta);
 
 class ContentChecker {
  public:
+  // Without digests, totals() lacks the state; the rules are the same.
+  explicit ContentChecker(bool digests = true) : digests_(digests) {}
+
   // Each returns InvalidArgument with what was found and what was expected.
   absl::Status range(int64_t first, int64_t last);
   absl::Status entry(const families::LogEntry& entry);
+  // After the entries of a frame, all of one block: their canonical forms, one after the other.
+  void entries_passed(std::string_view encoded);
   absl::Status hard_state(const families::HardState& state);
   absl::Status snapshot(const SnapshotHead& head);
   absl::Status file(const FileHead& head);
@@ -48,6 +60,7 @@ class ContentChecker {
 
   void end_file();
 
+  const bool digests_;
   Stage stage_ = Stage::kRange;
   int64_t first_ = 1;
   int64_t last_ = 0;

@@ -16,28 +16,46 @@ LogHasher::LogHasher(int64_t first, int64_t last) : next_(first), last_(last) {
   log_.update(head);
 }
 
-void LogHasher::add(const families::LogEntry& entry) {
-  QK_CHECK(entry.index == next_ && entry.index <= last_);
-  const int64_t block = block_of(entry.index);
+void LogHasher::begin_block() {
   completed_.reset();
-  scratch_.clear();
-  if (!in_block_) {
-    block_ = Sha256();
-    in_block_ = true;
-    scratch_ = "qk.block";
-    put_le64(&scratch_, static_cast<uint64_t>(block));
-  }
-  encode_entry(&scratch_, entry);
-  block_.update(scratch_);
-  ++next_;
-  if (entry.index == last_ || entry.index == block_last(block)) end_block(block);
+  if (in_block_) return;
+  block_ = Sha256();
+  in_block_ = true;
+  pending_ = "qk.block";
+  put_le64(&pending_, static_cast<uint64_t>(block_of(next_)));
 }
 
-void LogHasher::end_block(int64_t block) {
+void LogHasher::flush() {
+  block_.update(pending_);
+  pending_.clear();
+}
+
+void LogHasher::advance(int64_t next) {
+  const int64_t block = block_of(next_);
+  next_ = next;
+  if (next_ <= last_ && block_of(next_) == block) return;
+  flush();
   const Digest hash = block_.digest();
   log_.update(as_bytes(hash));
   in_block_ = false;
   completed_ = {block, hash};
+}
+
+void LogHasher::add(const families::LogEntry& entry) {
+  constexpr size_t kPiece = 32 << 10;
+  QK_CHECK(entry.index == next_ && entry.index <= last_);
+  begin_block();
+  encode_entry(&pending_, entry);
+  if (pending_.size() >= kPiece) flush();
+  advance(entry.index + 1);
+}
+
+void LogHasher::add_encoded(int64_t last, std::string_view entries) {
+  QK_CHECK(last >= next_ && last <= last_ && block_of(last) == block_of(next_));
+  begin_block();
+  flush();
+  block_.update(entries);
+  advance(last + 1);
 }
 
 void LogHasher::add_block(int64_t block, const Digest& hash) {

@@ -59,6 +59,9 @@ class LogHasher {
   LogHasher(int64_t first, int64_t last);
   // Every index of [first, last], in order.
   void add(const families::LogEntry& entry);
+  // Instead of adding entries up to `last`, all of one block: their canonical forms, one after the
+  // other.
+  void add_encoded(int64_t last, std::string_view entries);
   // Instead of adding the entries of the next block, which must be a whole one.
   void add_block(int64_t block, const Digest& hash);
   Digest finish();
@@ -68,7 +71,10 @@ class LogHasher {
   const std::optional<std::pair<int64_t, Digest>>& completed() const { return completed_; }
 
  private:
-  void end_block(int64_t block);
+  void begin_block();
+  void flush();
+  // Moves on to `next`.
+  void advance(int64_t next);
 
   Sha256 log_;
   Sha256 block_;
@@ -76,7 +82,7 @@ class LogHasher {
   int64_t last_;
   bool in_block_ = false;
   std::optional<std::pair<int64_t, Digest>> completed_;
-  std::string scratch_;
+  std::string pending_;  // of the block; hashing a few bytes at a time costs three times as much
 };
 
 class SnapshotHasher {

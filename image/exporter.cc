@@ -23,8 +23,14 @@ absl::StatusOr<ExportCut> ExportCut::capture(families::Family& family, uint64_t 
 }
 
 Exporter::Exporter(families::Family* family, ExportCut cut, Identity identity,
-                   std::string source_family, std::string source_format_version, Sink* sink)
-    : family_(family), cut_(std::move(cut)), sink_(sink), next_index_(cut_.first) {
+                   std::string source_family, std::string source_format_version, Sink* sink,
+                   Hashing hashing)
+    : family_(family),
+      cut_(std::move(cut)),
+      sink_(sink),
+      hashing_(hashing),
+      checker_(hashing != Hashing::kXxh3),
+      next_index_(cut_.first) {
   header_.source_family = std::move(source_family);
   header_.source_format_version = std::move(source_format_version);
   header_.identity = std::move(identity);
@@ -79,10 +85,8 @@ absl::Status Exporter::begin() {
       units_total_ += static_cast<int64_t>((opened.head.size + kChunkBytes - 1) / kChunkBytes);
     }
   }
-  scratch_.assign(kMagic);
-  put_frame(&scratch_, FrameType::kHeader, encode_header(header_));
-  image_hash_.update(scratch_);
-  QK_RETURN_IF_ERROR(sink_->append(scratch_));
+  put_frame(&header_frame_, FrameType::kHeader, encode_header(header_));
+  QK_RETURN_IF_ERROR(sink_->append(cat(kMagic, header_frame_)));
 
   QK_RETURN_IF_ERROR(checker_.range(cut_.first, cut_.last));
   std::string range;
@@ -131,16 +135,17 @@ absl::Status Exporter::copy_entries(int64_t* budget) {
 }
 
 absl::Status Exporter::add_entry(const families::LogEntry& entry) {
-  QK_RETURN_IF_ERROR(checker_.entry(entry));
   const size_t size = kEntryOverhead + entry.payload.size();
   if (size > kMaxFramePayload) {
     return absl::InvalidArgumentError(cat("entry ", entry.index, ": payload of ",
                                           entry.payload.size(), " bytes, an image holds at most ",
                                           kMaxFramePayload - kEntryOverhead));
   }
-  if (!entries_.empty() && entries_.size() + size > kEntriesPayloadTarget) {
+  if (!entries_.empty() && entries_.size() - kFrameHeadBytes + size > kEntriesPayloadTarget) {
     QK_RETURN_IF_ERROR(flush_entries());
   }
+  QK_RETURN_IF_ERROR(checker_.entry(entry));
+  if (entries_.empty()) begin_frame(&entries_, FrameType::kEntries);
   encode_entry(&entries_, entry);
   next_index_ = entry.index + 1;
   if (entry.index == cut_.last || entry.index == block_last(block_of(entry.index))) {
@@ -150,7 +155,9 @@ absl::Status Exporter::add_entry(const families::LogEntry& entry) {
 }
 
 absl::Status Exporter::flush_entries() {
-  QK_RETURN_IF_ERROR(emit(FrameType::kEntries, entries_));
+  checker_.entries_passed(std::string_view(entries_).substr(kFrameHeadBytes));
+  end_frame(&entries_, 0);
+  QK_RETURN_IF_ERROR(emit_frame(entries_));
   entries_.clear();
   return absl::OkStatus();
 }
@@ -199,22 +206,27 @@ absl::Status Exporter::finish() {
   QK_RETURN_IF_ERROR(checker_.finish());
   totals_ = checker_.totals();
   totals_.content_bytes = content_bytes_;
-  totals_.content_sha256 = content_hash_.digest();
-  totals_.image_sha256 = image_hash_.digest();
-  std::string frame;
-  put_frame(&frame, FrameType::kTrailer, encode_trailer(totals_));
-  QK_RETURN_IF_ERROR(sink_->append(frame));
+  if (hashing_ != Hashing::kXxh3) {
+    totals_.content_sha256 = content_hash_.finish(totals_.state);
+    totals_.image_sha256 = hash_image(header_frame_, totals_.content_sha256);
+    std::string frame;
+    put_frame(&frame, FrameType::kTrailer, encode_trailer(totals_));
+    QK_RETURN_IF_ERROR(sink_->append(frame));
+  }
   QK_RETURN_IF_ERROR(sink_->finish());
   stage_ = Stage::kDone;
   return absl::OkStatus();
 }
 
 absl::Status Exporter::emit(FrameType type, std::string_view payload) {
-  std::string frame;
-  frame.reserve(payload.size() + kFrameOverhead);
-  put_frame(&frame, type, payload);
-  content_hash_.update(frame);
-  image_hash_.update(frame);
+  frame_.clear();
+  put_frame(&frame_, type, payload);
+  return emit_frame(frame_);
+}
+
+absl::Status Exporter::emit_frame(std::string_view frame) {
+  if (hashing_ != Hashing::kXxh3) content_hash_.add_frame(frame);
+  if (hashing_ != Hashing::kSha256) content_xxh3_.update(frame);
   content_bytes_ += frame.size();
   return sink_->append(frame);
 }

@@ -35,7 +35,7 @@ class Exporter {
  public:
   // `family` and `sink` must outlive the exporter.
   Exporter(families::Family* family, ExportCut cut, Identity identity, std::string source_family,
-           std::string source_format_version, Sink* sink);
+           std::string source_format_version, Sink* sink, Hashing hashing = Hashing::kSha256);
 
   // Copies up to `max_entries` (>= 1) entries or file chunks; true when the image is complete and
   // the sink finished. After an error every further step returns it.
@@ -47,6 +47,9 @@ class Exporter {
   int64_t progress_ppm() const;
   // What was written; valid once a step returned true.
   const ImageTotals& totals() const { return totals_; }
+  // Over the content section; not with kSha256. With kXxh3 the trailer is not written, and totals()
+  // has the counts alone.
+  Xxh3Stream::Value content_xxh3() const { return content_xxh3_.value(); }
   const ExportCut& cut() const { return cut_; }
 
  private:
@@ -62,24 +65,27 @@ class Exporter {
   absl::Status copy_files(int64_t* budget);
   absl::Status finish();
   absl::Status emit(FrameType type, std::string_view payload);
+  absl::Status emit_frame(std::string_view frame);
 
   families::Family* family_;
   ExportCut cut_;
   ImageHeader header_;
   Sink* sink_;
+  const Hashing hashing_;
 
   Stage stage_ = Stage::kBegin;
   absl::Status failed_;
   ContentChecker checker_;
-  Sha256 content_hash_;
-  Sha256 image_hash_;
+  ContentHasher content_hash_;
+  Xxh3Stream content_xxh3_;
   uint64_t content_bytes_ = 0;
   ImageTotals totals_;
   int64_t units_done_ = 0;
   int64_t units_total_ = 0;
 
   int64_t next_index_ = 1;
-  std::string entries_;  // payload of the entry frame being filled
+  std::string header_frame_;
+  std::string entries_;  // the entry frame being filled; empty before its first entry
 
   std::vector<families::SnapshotFile> files_;  // in byte order of path
   size_t next_file_ = 0;
@@ -87,6 +93,7 @@ class Exporter {
   uint64_t file_size_ = 0;
   uint64_t file_offset_ = 0;
   std::string scratch_;
+  std::string frame_;
 };
 
 }  // namespace qk::image

@@ -42,9 +42,39 @@ std::string_view to_string(FrameType type) {
 
 void put_frame(std::string* out, FrameType type, std::string_view payload) {
   const size_t start = out->size();
+  begin_frame(out, type);
+  out->append(payload);
+  end_frame(out, start);
+}
+
+void begin_frame(std::string* out, FrameType type) {
   put_u8(out, static_cast<uint8_t>(type));
-  put_bytes(out, payload);
+  put_le32(out, 0);
+}
+
+void end_frame(std::string* out, size_t start) {
+  const size_t length = out->size() - start - kFrameHeadBytes;
+  store_le32(out->data() + start + 1, static_cast<uint32_t>(length));
   put_le32(out, crc32c(std::string_view(*out).substr(start)));
+}
+
+void ContentHasher::add_frame(std::string_view frame) {
+  constexpr size_t kPiece = 4 << 10;
+  pending_ += frame.substr(0, kFrameHeadBytes);
+  pending_ += frame.substr(frame.size() - kFrameCrcBytes);
+  if (pending_.size() < kPiece) return;
+  hash_.update(pending_);
+  pending_.clear();
+}
+
+Digest ContentHasher::finish(const StateDigest& state) {
+  pending_ += as_bytes(state.overall);
+  hash_.update(pending_);
+  return hash_.digest();
+}
+
+Digest hash_image(std::string_view header_frame, const Digest& content) {
+  return sha256(cat(kMagic, header_frame, as_bytes(content)));
 }
 
 std::string encode_header(const ImageHeader& header) {

@@ -36,7 +36,8 @@ enum class FrameType : uint8_t {
 std::string_view to_string(FrameType type);
 
 inline constexpr size_t kFrameHeadBytes = 1 + 4;  // type, payload length
-inline constexpr size_t kFrameOverhead = kFrameHeadBytes + 4;
+inline constexpr size_t kFrameCrcBytes = 4;
+inline constexpr size_t kFrameOverhead = kFrameHeadBytes + kFrameCrcBytes;
 
 // An entry frame ends at its block's last entry, at the log's last entry, or before the entry that
 // would make its payload longer than this; a single larger entry has a frame to itself.
@@ -48,6 +49,10 @@ inline constexpr size_t kMaxFramePayload = 256 << 20;
 
 // The frame's bytes, appended to `out`.
 void put_frame(std::string* out, FrameType type, std::string_view payload);
+// The same without a copy of the payload: begin, append the payload to `out`, end. `start` is the
+// size of `out` before begin.
+void begin_frame(std::string* out, FrameType type);
+void end_frame(std::string* out, size_t start);
 
 // What the header says.
 struct ImageHeader {
@@ -77,6 +82,21 @@ struct ImageTotals {
   friend bool operator==(const ImageTotals&, const ImageTotals&) = default;
 };
 std::string encode_trailer(const ImageTotals& totals);
+
+// content_sha256. The state digest covers each byte of each payload, so of the frames only types,
+// lengths and CRCs are hashed once more (FORMAT.md, "Trailer").
+class ContentHasher {
+ public:
+  // A whole frame.
+  void add_frame(std::string_view frame);
+  Digest finish(const StateDigest& state);
+
+ private:
+  std::string pending_;
+  Sha256 hash_;
+};
+// image_sha256 of an image whose header frame has these bytes.
+Digest hash_image(std::string_view header_frame, const Digest& content);
 absl::StatusOr<ImageTotals> decode_trailer(std::string_view payload);
 
 }  // namespace qk::image

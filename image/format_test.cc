@@ -35,12 +35,21 @@ std::string forge(const std::vector<Frame>& frames) {
   for (size_t i = 1; i + 1 < frames.size(); ++i) {
     put_frame(&content, frames[i].type, frames[i].payload);
   }
+  const std::string before = image;
   image += content;
   proto::ImageTrailer trailer;
   REQUIRE(trailer.ParseFromString(frames.back().payload));
+  // As FORMAT.md defines them, of the state digest that the trailer claims.
+  std::string hashed;
+  for (size_t at = 0; at < content.size();) {
+    const size_t end = at + kFrameOverhead + get_le32(content.data() + at + 1);
+    hashed += content.substr(at, kFrameHeadBytes) + content.substr(end - 4, 4);
+    at = end;
+  }
+  const Digest content_hash = sha256(hashed + trailer.state_digest());
   trailer.set_content_bytes(content.size());
-  trailer.set_content_sha256(std::string(as_bytes(sha256(content))));
-  trailer.set_image_sha256(std::string(as_bytes(sha256(image))));
+  trailer.set_content_sha256(std::string(as_bytes(content_hash)));
+  trailer.set_image_sha256(std::string(as_bytes(sha256(cat(before, as_bytes(content_hash))))));
   put_frame(&image, FrameType::kTrailer, trailer.SerializeAsString());
   return image;
 }

@@ -73,7 +73,7 @@ absl::Status Importer::verify(int64_t* budget) {
   if (reader_ == nullptr) {
     QK_ASSIGN_OR_RETURN(descriptor_, request_.registry->get(request_.family));
     QK_RETURN_IF_ERROR(check_empty_destination(*request_.fs, request_.root, *descriptor_));
-    reader_ = std::make_unique<ImageReader>(source_);
+    reader_ = std::make_unique<ImageReader>(source_, Hashing::kBoth);
     QK_RETURN_IF_ERROR(reader_->open());
     header_ = reader_->header();
     QK_RETURN_IF_ERROR(
@@ -83,6 +83,7 @@ absl::Status Importer::verify(int64_t* budget) {
     QK_ASSIGN_OR_RETURN(const ImageReader::Item item, reader_->next());
     if (item == ImageReader::Item::kEnd) {
       totals_ = reader_->totals();
+      content_xxh3_ = reader_->content_xxh3();
       stage_ = Stage::kPrepare;
       return absl::OkStatus();
     }
@@ -110,7 +111,7 @@ absl::Status Importer::prepare() {
       {request_.identity, request_.family, request_.instance, InstanceState::kImporting}));
   if (request_.marker_first) QK_RETURN_IF_ERROR(publish());
   QK_ASSIGN_OR_RETURN(family_, open(true));
-  reader_ = std::make_unique<ImageReader>(source_);
+  reader_ = std::make_unique<ImageReader>(source_, Hashing::kXxh3);
   stage_ = Stage::kWrite;
   return absl::OkStatus();
 }
@@ -170,7 +171,7 @@ absl::Status Importer::write_item(ImageReader::Item item) {
       return absl::OkStatus();
     case ImageReader::Item::kEnd:
       file_.reset();
-      if (!(reader_->totals() == totals_)) {
+      if (!(reader_->totals() == totals_) || reader_->content_xxh3() != content_xxh3_) {
         return absl::DataLossError(
             cat(source_->name(), ": image changed between its verification and its import"));
       }
@@ -190,8 +191,9 @@ absl::Status Importer::reopen() {
   QK_RETURN_IF_ERROR(close_family());
   QK_ASSIGN_OR_RETURN(family_, open(false));
   QK_ASSIGN_OR_RETURN(ExportCut cut, ExportCut::capture(*family_, header_.cut_seq));
-  exporter_ = std::make_unique<Exporter>(family_.get(), std::move(cut), header_.identity,
-                                         request_.family, descriptor_->format_version, &null_sink_);
+  exporter_ =
+      std::make_unique<Exporter>(family_.get(), std::move(cut), header_.identity, request_.family,
+                                 descriptor_->format_version, &null_sink_, Hashing::kXxh3);
   stage_ = Stage::kCompare;
   return absl::OkStatus();
 }
@@ -200,11 +202,12 @@ absl::Status Importer::compare(int64_t max_entries) {
   QK_ASSIGN_OR_RETURN(const bool finished, exporter_->step(max_entries));
   if (!finished) return absl::OkStatus();
   const ImageTotals& found = exporter_->totals();
-  if (found.content_sha256 != totals_.content_sha256 || !(found.state == totals_.state)) {
-    return absl::DataLossError(cat("import of ", source_->name(),
-                                   ": content read back from family ", request_.family,
-                                   " has sha256 ", to_hex(found.content_sha256), ", the image has ",
-                                   to_hex(totals_.content_sha256)));
+  const auto hex = [](const Xxh3Stream::Value& v) { return cat(hex16(v[1]), hex16(v[0])); };
+  if (exporter_->content_xxh3() != content_xxh3_ || found.content_bytes != totals_.content_bytes) {
+    return absl::DataLossError(
+        cat("import of ", source_->name(), ": content read back from family ", request_.family,
+            " has ", found.content_bytes, " bytes with xxh3 ", hex(exporter_->content_xxh3()),
+            ", the image has ", totals_.content_bytes, " with ", hex(content_xxh3_)));
   }
   exporter_.reset();
   stage_ = Stage::kCommit;

@@ -3,9 +3,11 @@
 // The image is verified completely before anything is created. The instance is then built in the
 // staging directory ROOT.importing, under a sidecar in state importing, reopened and exported
 // again; only if that content is byte for byte the image's does the sidecar get its final state and
-// the directory its final name. So at every crash point ROOT is absent (or the empty directory it
-// was), or complete and equal to the image (CI-20, CI-24, ora.L14). What a killed or failed import
-// leaves in the staging place never opens, and the next import into the same root removes it.
+// the directory its final name. Bytes are compared by a 128-bit XXH3 of each of the three passes:
+// the first, which also checks all SHA-256 hashes, the one that writes, and the one that reads
+// back. So at every crash point ROOT is absent (or the empty directory it was), or complete and
+// equal to the image (CI-20, CI-24, ora.L14). What a killed or failed import leaves in the staging
+// place never opens, and the next import into the same root removes it.
 //
 // A root that is not empty and an image of another identity (CI-X1) are refused with nothing
 // changed.
@@ -90,6 +92,7 @@ class Importer {
   std::string where_;    // the directory that holds the instance now
   ImageHeader header_;
   ImageTotals totals_;
+  Xxh3Stream::Value content_xxh3_{};
 
   std::unique_ptr<ImageReader> reader_;
   std::unique_ptr<families::Family> family_;

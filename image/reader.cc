@@ -61,17 +61,17 @@ absl::Status ImageReader::open() {
   auto header = decode_header(payload_);
   if (!header.ok()) return refused(frame_offset_, header.status());
   header_ = *std::move(header);
-  image_hash_.update(magic);
-  image_hash_.update(frame_);
+  header_frame_ = frame_;
   return absl::OkStatus();
 }
 
 absl::Status ImageReader::decode_entries() {
-  entries_.clear();
+  entry_count_ = 0;
   ByteReader reader(payload_);
   const size_t before = last_entries_payload_;
   do {
-    families::LogEntry entry;
+    if (entry_count_ == entries_.size()) entries_.emplace_back();
+    families::LogEntry& entry = entries_[entry_count_];
     const size_t size_before = reader.remaining();
     if (!decode_entry(&reader, &entry)) {
       return damaged(frame_offset_, "entries frame does not hold whole entries of known types");
@@ -79,7 +79,7 @@ absl::Status ImageReader::decode_entries() {
     if (absl::Status status = checker_.entry(entry); !status.ok()) {
       return refused(frame_offset_, status);
     }
-    const bool first = entries_.empty();
+    const bool first = entry_count_ == 0;
     // One state has one framing: a frame must not end before its time ...
     if (first && entry.index != checker_.first_index() &&
         entry.index != block_first(block_of(entry.index)) &&
@@ -91,8 +91,9 @@ absl::Status ImageReader::decode_entries() {
                    payload_.size() > kEntriesPayloadTarget)) {
       return damaged(frame_offset_, cat("entries frame goes on with entry ", entry.index));
     }
-    entries_.push_back(std::move(entry));
+    ++entry_count_;
   } while (reader.remaining() > 0);
+  checker_.entries_passed(payload_);
   last_entries_payload_ = payload_.size();
   return absl::OkStatus();
 }
@@ -105,8 +106,8 @@ absl::StatusOr<ImageReader::Item> ImageReader::next() {
     QK_RETURN_IF_ERROR(finish());
     return Item::kEnd;
   }
-  content_hash_.update(frame_);
-  image_hash_.update(frame_);
+  if (hashing_ != Hashing::kXxh3) content_hash_.add_frame(frame_);
+  if (hashing_ != Hashing::kSha256) content_xxh3_.update(frame_);
   content_bytes_ += frame_.size();
 
   ByteReader reader(payload_);
@@ -168,8 +169,18 @@ absl::Status ImageReader::finish() {
   if (!trailer.ok()) return refused(frame_offset_, trailer.status());
   totals_ = checker_.totals();
   totals_.content_bytes = content_bytes_;
-  totals_.content_sha256 = content_hash_.digest();
-  totals_.image_sha256 = image_hash_.digest();
+  if (hashing_ == Hashing::kXxh3) {
+    totals_.content_sha256 = trailer->content_sha256;
+    totals_.image_sha256 = trailer->image_sha256;
+    totals_.state = trailer->state;
+  } else {
+    totals_.content_sha256 = content_hash_.finish(totals_.state);
+    totals_.image_sha256 = hash_image(header_frame_, totals_.content_sha256);
+  }
+  if (trailer->state != totals_.state) {
+    return damaged(frame_offset_, cat("state digest ", to_hex(totals_.state), ", trailer says ",
+                                      to_hex(trailer->state)));
+  }
   if (trailer->content_sha256 != totals_.content_sha256) {
     return damaged(frame_offset_, cat("content sha256 ", to_hex(totals_.content_sha256),
                                       ", trailer says ", to_hex(trailer->content_sha256)));
@@ -179,7 +190,7 @@ absl::Status ImageReader::finish() {
                                       ", trailer says ", to_hex(trailer->image_sha256)));
   }
   if (!(*trailer == totals_)) {
-    return damaged(frame_offset_, "trailer's counts or state digest differ from the content's");
+    return damaged(frame_offset_, "trailer's counts differ from the content's");
   }
   if (offset_ != source_->size()) {
     return damaged(offset_, cat(source_->size() - offset_, " bytes after the trailer"));

@@ -24,8 +24,10 @@ class ImageReader {
  public:
   enum class Item : uint8_t { kRange, kEntries, kMeta, kSnapshot, kFile, kChunk, kEnd };
 
-  // `source` must outlive the reader.
-  explicit ImageReader(const Source* source) : source_(source) {}
+  // `source` must outlive the reader. With kXxh3 the hashes of the trailer are not checked: for an
+  // image that was found good before, whose content_xxh3() is then compared.
+  explicit ImageReader(const Source* source, Hashing hashing = Hashing::kSha256)
+      : source_(source), hashing_(hashing), checker_(hashing != Hashing::kXxh3) {}
 
   // Reads magic and header; next() does it if this was not called.
   absl::Status open();
@@ -33,13 +35,16 @@ class ImageReader {
 
   const ImageHeader& header() const { return header_; }
   // Of the item that next() returned; overwritten by the next call.
-  const std::vector<families::LogEntry>& entries() const { return entries_; }
+  std::span<const families::LogEntry> entries() const { return {entries_.data(), entry_count_}; }
   const families::HardState& hard_state() const { return hard_state_; }
   const SnapshotHead& snapshot() const { return snapshot_; }
   const FileHead& file() const { return file_; }
   std::string_view chunk() const { return payload_; }
   // The trailer, once next() returned kEnd; equal to what the content yielded.
   const ImageTotals& totals() const { return totals_; }
+
+  // Over the content section, once next() returned kEnd; not with kSha256.
+  Xxh3Stream::Value content_xxh3() const { return content_xxh3_.value(); }
 
   uint64_t offset() const { return offset_; }
 
@@ -51,19 +56,23 @@ class ImageReader {
   absl::Status finish();
 
   const Source* source_;
+  const Hashing hashing_;
   bool opened_ = false;
   uint64_t offset_ = 0;        // of the next frame
   uint64_t frame_offset_ = 0;  // of the last one
   ImageHeader header_;
   ContentChecker checker_;
-  Sha256 content_hash_;
-  Sha256 image_hash_;
+  ContentHasher content_hash_;
+  Xxh3Stream content_xxh3_;
   uint64_t content_bytes_ = 0;
   ImageTotals totals_;
 
   std::string frame_;         // bytes of the last frame
   std::string_view payload_;  // of the last frame
+  std::string header_frame_;
+  // Those of the last frame, and behind them spare ones whose memory is used again.
   std::vector<families::LogEntry> entries_;
+  size_t entry_count_ = 0;
   size_t last_entries_payload_ = 0;
   families::HardState hard_state_;
   SnapshotHead snapshot_;

@@ -161,6 +161,7 @@ class Decoder {
     at_ = kMagic.size();
     QK_RETURN_IF_ERROR(header());
     content_start_ = at_;
+    heads_.clear();
     QK_RETURN_IF_ERROR(range());
     QK_RETURN_IF_ERROR(entries());
     QK_RETURN_IF_ERROR(meta());
@@ -187,6 +188,8 @@ class Decoder {
       return bad("a wrong CRC-32C");
     }
     payload_ = image_.substr(at_ + 5, length);
+    heads_ += image_.substr(at_, 5);
+    heads_ += image_.substr(at_ + 5 + length, 4);
     at_ += 9 + length;
     return absl::OkStatus();
   }
@@ -354,12 +357,17 @@ class Decoder {
 
   absl::Status trailer() {
     const std::string_view content = image_.substr(content_start_, at_ - content_start_);
-    const Digest image_hash = sha256(image_.substr(0, at_));
+    const std::string_view before = image_.substr(0, content_start_);
+    // The trailer's hash of the content: type, length and CRC of each frame, then the state digest.
+    std::string heads = heads_;
     QK_RETURN_IF_ERROR(frame('T'));
     Message message;
     if (!parse_message(payload_, &message)) return bad("the trailer is no message");
     out_.content = sha256(content);
     out_.digest = digester_.finish();
+    heads += as_bytes(out_.digest.state);
+    const Digest content_hash = sha256(heads);
+    const Digest image_hash = sha256(cat(before, as_bytes(content_hash)));
     const std::pair<int, uint64_t> numbers[] = {{kEntries, out_.state.entries.size()},
                                                 {kFiles, files_},
                                                 {kFileBytes, file_bytes_},
@@ -369,7 +377,7 @@ class Decoder {
         return bad(cat("trailer field ", field, " is not ", value));
       }
     }
-    const std::pair<int, const Digest*> hashes[] = {{kContentHash, &out_.content},
+    const std::pair<int, const Digest*> hashes[] = {{kContentHash, &content_hash},
                                                     {kImageHash, &image_hash},
                                                     {kLogDigest, &out_.digest.log},
                                                     {kMetaDigest, &out_.digest.meta},
@@ -387,6 +395,7 @@ class Decoder {
   std::string_view payload_;  // of the last frame
   size_t at_ = 0;
   size_t content_start_ = 0;
+  std::string heads_;  // type, length and CRC of each content frame
   Digester digester_;
   DecodedImage out_;
   std::optional<size_t> previous_entries_;  // length of the entries frame before

@@ -140,8 +140,16 @@ struct Frames {
     image::proto::ImageTrailer trailer;
     REQUIRE(trailer.ParseFromString(all.back().payload));
     trailer.set_content_bytes(out.size() - content);
-    trailer.set_content_sha256(std::string(as_bytes(sha256(out.substr(content)))));
-    trailer.set_image_sha256(std::string(as_bytes(sha256(out))));
+    std::string hashed;
+    for (size_t at = content; at < out.size();) {
+      const size_t end = at + 9 + get_le32(out.data() + at + 1);
+      hashed += out.substr(at, 5) + out.substr(end - 4, 4);
+      at = end;
+    }
+    const Digest content_hash = sha256(hashed + trailer.state_digest());
+    trailer.set_content_sha256(std::string(as_bytes(content_hash)));
+    trailer.set_image_sha256(
+        std::string(as_bytes(sha256(cat(out.substr(0, content), as_bytes(content_hash))))));
     put(&out, {'T', trailer.SerializeAsString()});
     REQUIRE(head == 8);
     return out;
