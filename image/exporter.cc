@@ -226,7 +226,7 @@ absl::Status Exporter::emit(FrameType type, std::string_view payload) {
 
 absl::Status Exporter::emit_frame(std::string_view frame) {
   if (hashing_ != Hashing::kXxh3) content_hash_.add_frame(frame);
-  if (hashing_ != Hashing::kSha256) content_xxh3_.update(frame);
+  if (hashing_ != Hashing::kSha256) content_xxh3_.update(without_crc(frame));
   content_bytes_ += frame.size();
   return sink_->append(frame);
 }

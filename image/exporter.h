@@ -47,8 +47,8 @@ class Exporter {
   int64_t progress_ppm() const;
   // What was written; valid once a step returned true.
   const ImageTotals& totals() const { return totals_; }
-  // Over the content section; not with kSha256. With kXxh3 the trailer is not written, and totals()
-  // has the counts alone.
+  // Over the content section without its CRCs; not with kSha256. With kXxh3 the trailer is not
+  // written, and totals() has the counts alone.
   Xxh3Stream::Value content_xxh3() const { return content_xxh3_.value(); }
   const ExportCut& cut() const { return cut_; }
 

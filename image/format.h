@@ -53,6 +53,10 @@ void put_frame(std::string* out, FrameType type, std::string_view payload);
 // size of `out` before begin.
 void begin_frame(std::string* out, FrameType type);
 void end_frame(std::string* out, size_t start);
+// A frame without its CRC: what one pass compares with another.
+constexpr std::string_view without_crc(std::string_view frame) {
+  return frame.substr(0, frame.size() - kFrameCrcBytes);
+}
 
 // What the header says.
 struct ImageHeader {

@@ -35,9 +35,11 @@ absl::Status ImageReader::read_frame(FrameType* type) {
   const std::string_view covered = std::string_view(frame_).substr(0, kFrameHeadBytes + length);
   const uint32_t stored = get_le32(frame_.data() + covered.size());
   *type = static_cast<FrameType>(frame_[0]);
-  if (const uint32_t crc = crc32c(covered); crc != stored) {
-    return damaged(offset_, cat(to_string(*type), " frame: checksum ", hex8(crc), ", frame says ",
-                                hex8(stored)));
+  if (hashing_ != Hashing::kXxh3) {
+    if (const uint32_t crc = crc32c(covered); crc != stored) {
+      return damaged(offset_, cat(to_string(*type), " frame: checksum ", hex8(crc), ", frame says ",
+                                  hex8(stored)));
+    }
   }
   payload_ = covered.substr(kFrameHeadBytes);
   offset_ += frame_.size();
@@ -107,7 +109,7 @@ absl::StatusOr<ImageReader::Item> ImageReader::next() {
     return Item::kEnd;
   }
   if (hashing_ != Hashing::kXxh3) content_hash_.add_frame(frame_);
-  if (hashing_ != Hashing::kSha256) content_xxh3_.update(frame_);
+  if (hashing_ != Hashing::kSha256) content_xxh3_.update(without_crc(frame_));
   content_bytes_ += frame_.size();
 
   ByteReader reader(payload_);

@@ -24,8 +24,8 @@ class ImageReader {
  public:
   enum class Item : uint8_t { kRange, kEntries, kMeta, kSnapshot, kFile, kChunk, kEnd };
 
-  // `source` must outlive the reader. With kXxh3 the hashes of the trailer are not checked: for an
-  // image that was found good before, whose content_xxh3() is then compared.
+  // `source` must outlive the reader. With kXxh3 neither CRCs nor the hashes of the trailer are
+  // checked: for an image that was found good before, whose content_xxh3() is then compared.
   explicit ImageReader(const Source* source, Hashing hashing = Hashing::kSha256)
       : source_(source), hashing_(hashing), checker_(hashing != Hashing::kXxh3) {}
 
@@ -43,7 +43,7 @@ class ImageReader {
   // The trailer, once next() returned kEnd; equal to what the content yielded.
   const ImageTotals& totals() const { return totals_; }
 
-  // Over the content section, once next() returned kEnd; not with kSha256.
+  // Over the content section without its CRCs, once next() returned kEnd; not with kSha256.
   Xxh3Stream::Value content_xxh3() const { return content_xxh3_.value(); }
 
   uint64_t offset() const { return offset_; }

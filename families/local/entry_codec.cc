@@ -23,46 +23,62 @@ int64_t get_be64_signed(const char* p) { return static_cast<int64_t>(get_be64(p)
 
 void encode_entry(const LogEntry& entry, ChecksumType checksum_type, std::string* out) {
   QK_CHECK(entry.payload.size() <= kMaxPayloadSize);
-  const size_t begin = out->size();
-  put_be64(out, static_cast<uint64_t>(entry.term));
-  put_u8(out, static_cast<uint8_t>(entry.type));
-  put_u8(out, static_cast<uint8_t>(checksum_type));
-  out->append(2, '\0');  // reserved
-  put_be32(out, static_cast<uint32_t>(entry.payload.size()));
-  put_be32(out, checksum(checksum_type, entry.payload));
-  const std::string_view header = std::string_view(*out).substr(begin, kHeaderChecksumOffset);
-  put_be32(out, checksum(checksum_type, header));
-  *out += entry.payload;
+  char header[kEntryHeaderSize] = {};  // the reserved bytes stay 0
+  store_be64(header, static_cast<uint64_t>(entry.term));
+  header[kTypeOffset] = static_cast<char>(entry.type);
+  header[kChecksumTypeOffset] = static_cast<char>(checksum_type);
+  store_be32(header + kDataLengthOffset, static_cast<uint32_t>(entry.payload.size()));
+  store_be32(header + kDataChecksumOffset, checksum(checksum_type, entry.payload));
+  store_be32(header + kHeaderChecksumOffset,
+             checksum(checksum_type, {header, kHeaderChecksumOffset}));
+  out->append(header, sizeof header);
+  out->append(entry.payload);
+}
+
+bool try_decode_header(const char* bytes, EntryHeader* header) {
+  const auto checksum_type = static_cast<uint8_t>(bytes[kChecksumTypeOffset]);
+  if (checksum_type > static_cast<uint8_t>(ChecksumType::kCrc32c)) return false;
+  header->checksum_type = static_cast<ChecksumType>(checksum_type);
+  if (get_be32(bytes + kHeaderChecksumOffset) !=
+      checksum(header->checksum_type, {bytes, kHeaderChecksumOffset})) {
+    return false;
+  }
+  const auto type = static_cast<uint8_t>(bytes[kTypeOffset]);
+  header->term = get_be64_signed(bytes);
+  header->type = static_cast<EntryType>(type);
+  header->data_length = get_be32(bytes + kDataLengthOffset);
+  header->data_checksum = get_be32(bytes + kDataChecksumOffset);
+  return type >= static_cast<uint8_t>(EntryType::kNoOp) &&
+         type <= static_cast<uint8_t>(EntryType::kConfiguration) && header->term >= 1;
+}
+
+bool payload_intact(const EntryHeader& header, std::string_view payload) {
+  return checksum(header.checksum_type, payload) == header.data_checksum;
 }
 
 absl::StatusOr<EntryHeader> decode_header(std::string_view bytes) {
   QK_CHECK(bytes.size() >= kEntryHeaderSize);
   const char* p = bytes.data();
+  EntryHeader header;
+  if (try_decode_header(p, &header)) return header;
   const uint8_t checksum_type = static_cast<uint8_t>(p[kChecksumTypeOffset]);
   if (checksum_type > static_cast<uint8_t>(ChecksumType::kCrc32c)) {
     return absl::DataLossError(
         cat("header has checksum type ", checksum_type, ", expected 0 or 1"));
   }
-  EntryHeader header;
-  header.checksum_type = static_cast<ChecksumType>(checksum_type);
   const uint32_t found = get_be32(p + kHeaderChecksumOffset);
-  const uint32_t expected = checksum(header.checksum_type, bytes.substr(0, kHeaderChecksumOffset));
+  const uint32_t expected =
+      checksum(static_cast<ChecksumType>(checksum_type), bytes.substr(0, kHeaderChecksumOffset));
   if (found != expected) {
     return absl::DataLossError(cat("header checksum ", hex8(found), ", expected ", hex8(expected)));
   }
-  header.term = get_be64_signed(p);
-  header.data_length = get_be32(p + kDataLengthOffset);
-  header.data_checksum = get_be32(p + kDataChecksumOffset);
   const uint8_t type = static_cast<uint8_t>(p[kTypeOffset]);
   if (type < static_cast<uint8_t>(EntryType::kNoOp) ||
       type > static_cast<uint8_t>(EntryType::kConfiguration)) {
     return absl::InvalidArgumentError(cat("entry type ", type, ", expected 1, 2 or 3"));
   }
-  header.type = static_cast<EntryType>(type);
-  if (header.term < 1) {
-    return absl::InvalidArgumentError(cat("entry has term ", header.term, ", expected at least 1"));
-  }
-  return header;
+  return absl::InvalidArgumentError(
+      cat("entry has term ", get_be64_signed(p), ", expected at least 1"));
 }
 
 absl::Status check_payload(const EntryHeader& header, std::string_view payload) {

@@ -33,6 +33,12 @@ struct EntryHeader {
 
 void encode_entry(const LogEntry& entry, ChecksumType checksum_type, std::string* out);
 
+// True if the kEntryHeaderSize bytes at `bytes` are a good header; decode_header() says what is
+// wrong with one that is not.
+bool try_decode_header(const char* bytes, EntryHeader* header);
+// Whether the payload has the header's checksum.
+bool payload_intact(const EntryHeader& header, std::string_view payload);
+
 // With what was found and expected: DataLoss if the 24 bytes are no header with a right checksum (a
 // torn or rotten one), InvalidArgument if the checksum is right but a field is impossible (never
 // the trace of a crash).

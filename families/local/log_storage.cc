@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "families/fs/file_util.h"
+#include "families/local/log_loader.h"
 
 namespace qk::families::local {
 
@@ -95,7 +96,7 @@ absl::StatusOr<File*> SegmentLogStorage::file_of(const Segment& segment) {
 
 Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
   if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
-  if (absl::Status status = check_batch(entries); !status.ok()) {
+  if (absl::Status status = check_batch(entries, last_index() + 1); !status.ok()) {
     return Outcome::failed_clean(status);
   }
   size_t done = 0;
@@ -129,8 +130,9 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
   return Outcome::success(static_cast<int64_t>(done));
 }
 
-absl::Status SegmentLogStorage::check_batch(std::span<const LogEntry> entries) const {
-  int64_t expected = last_index() + 1;
+absl::Status SegmentLogStorage::check_batch(std::span<const LogEntry> entries,
+                                            int64_t next_index) const {
+  int64_t expected = next_index;
   for (const LogEntry& entry : entries) {
     if (entry.index != expected || entry.term < 1) {
       return absl::InvalidArgumentError(cat("append: entry at index ", entry.index, ", term ",
@@ -155,6 +157,11 @@ absl::Status SegmentLogStorage::check_batch(std::span<const LogEntry> entries) c
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<LogLoader>> SegmentLogStorage::bulk_load(int64_t first) {
+  if (as_shipped() || first_index() != 1 || last_index() != 0) return LogStorage::bulk_load(first);
+  return SegmentLogLoader::start(this, first);
+}
+
 absl::Status SegmentLogStorage::create_segment(int64_t first) {
   const SegmentName name = SegmentName::make_open(first);
   QK_ASSIGN_OR_RETURN(file_, fs_.open(path_of(name), {.create = true, .truncate = true}));
@@ -174,6 +181,9 @@ absl::Status SegmentLogStorage::close_segment() {
 absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries) {
   Segment& segment = segments_.back();
   std::string bytes;
+  size_t size = 0;
+  for (const LogEntry& entry : entries) size += kEntryHeaderSize + entry.payload.size();
+  bytes.reserve(size);
   for (const LogEntry& entry : entries) encode_entry(entry, options_.checksum_type, &bytes);
   QK_ASSIGN_OR_RETURN(File* const file, file_of(segment));
   QK_RETURN_IF_ERROR(file->write_at(segment.size(), bytes));

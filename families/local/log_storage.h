@@ -50,8 +50,12 @@ class SegmentLogStorage final : public LogStorage {
   Outcome truncate_prefix(int64_t first_kept) override;
   Outcome truncate_suffix(int64_t last_kept) override;
   Outcome reset(int64_t next_index) override;
+  // As log_loader.h says; as shipped, by appending.
+  absl::StatusOr<std::unique_ptr<LogLoader>> bulk_load(int64_t first_index) override;
 
  private:
+  friend class SegmentLogLoader;
+
   SegmentLogStorage(FileSystem& fs, std::string directory, LogOptions options, FailStop* fail_stop)
       : fs_(fs), directory_(std::move(directory)), options_(options), fail_stop_(*fail_stop) {}
 
@@ -62,7 +66,8 @@ class SegmentLogStorage final : public LogStorage {
     return save_log_meta(fs_, directory_, meta, options_.durability);
   }
   absl::Status check_range(int64_t from, int64_t to) const;
-  absl::Status check_batch(std::span<const LogEntry> entries) const;
+  // That the batch may be appended where `next_index` is next.
+  absl::Status check_batch(std::span<const LogEntry> entries, int64_t next_index) const;
 
   size_t segment_of(int64_t index) const;
   bool has_open_segment() const { return !segments_.empty() && segments_.back().open(); }

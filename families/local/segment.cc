@@ -98,8 +98,30 @@ absl::StatusOr<std::string_view> FileWindow::read(uint64_t offset, uint64_t leng
   return std::string_view(buffer_).substr(offset - begin_, length);
 }
 
+namespace {
+
+// The entry at `offset` if the window holds all of it and it is good: most of a walk goes this way.
+// Otherwise nullopt, and read_raw_entry() moves the window or says what is wrong.
+std::optional<RawEntry> held_entry(const FileWindow& window, uint64_t offset,
+                                   ReadPayload read_payload) {
+  const std::string_view held = window.held(offset);
+  RawEntry entry;
+  if (held.size() < kEntryHeaderSize || !try_decode_header(held.data(), &entry.header) ||
+      entry.header.entry_size() > held.size()) {
+    return std::nullopt;
+  }
+  if (read_payload == ReadPayload::kYes) {
+    entry.payload = held.substr(kEntryHeaderSize, entry.header.data_length);
+    if (!payload_intact(entry.header, entry.payload)) return std::nullopt;
+  }
+  return entry;
+}
+
+}  // namespace
+
 absl::StatusOr<RawEntry> read_raw_entry(FileWindow& window, uint64_t offset, int64_t index,
                                         ReadPayload read_payload) {
+  if (const auto entry = held_entry(window, offset, read_payload)) return *entry;
   const auto where = [&] { return cat(window.path(), ", offset ", offset, ", index ", index); };
   const uint64_t left = window.file_size() - offset;
   if (left < kEntryHeaderSize) {
@@ -143,13 +165,17 @@ absl::Status scan_segment(const Segment& segment, FileWindow& window, int64_t fr
   QK_ASSIGN_OR_RETURN(uint64_t offset, find_offset(segment, window, from));
   LogEntry entry;
   for (int64_t index = from; index <= to; ++index) {
-    auto raw = read_raw_entry(window, offset, index, ReadPayload::kYes);
-    if (!raw.ok()) return as_data_loss(raw.status());
+    auto held = held_entry(window, offset, ReadPayload::kYes);
+    if (!held) {
+      auto read = read_raw_entry(window, offset, index, ReadPayload::kYes);
+      if (!read.ok()) return as_data_loss(read.status());
+      held = *read;
+    }
     entry.index = index;
-    entry.term = raw->header.term;
-    entry.type = raw->header.type;
-    entry.payload.assign(raw->payload);
-    offset += raw->header.entry_size();
+    entry.term = held->header.term;
+    entry.type = held->header.type;
+    entry.payload.assign(held->payload);
+    offset += held->header.entry_size();
     QK_RETURN_IF_ERROR(visit(entry));
   }
   return absl::OkStatus();

@@ -83,6 +83,11 @@ class FileWindow {
 
   const std::string& path() const { return path_; }
   uint64_t file_size() const { return file_size_; }
+  // The bytes that are held already from `offset` on; empty if none are.
+  std::string_view held(uint64_t offset) const {
+    if (offset < begin_ || offset >= begin_ + buffer_.size()) return {};
+    return std::string_view(buffer_).substr(offset - begin_);
+  }
   // Exactly `length` bytes, which must lie inside the file (checked: DataLoss).
   absl::StatusOr<std::string_view> read(uint64_t offset, uint64_t length);
 

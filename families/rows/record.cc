@@ -34,13 +34,13 @@ uint32_t state_crc(StateRow row, std::string_view value) {
 
 uint32_t log_crc(int64_t index, int64_t term, int64_t type, uint64_t payload_size,
                  uint32_t payload_crc) {
-  std::string bytes;
-  put_le64(&bytes, static_cast<uint64_t>(index));
-  put_le64(&bytes, static_cast<uint64_t>(term));
-  put_le64(&bytes, static_cast<uint64_t>(type));
-  put_le64(&bytes, payload_size);
-  put_le32(&bytes, payload_crc);
-  return crc32c(bytes);
+  char bytes[4 * 8 + 4];
+  store_le64(bytes, static_cast<uint64_t>(index));
+  store_le64(bytes + 8, static_cast<uint64_t>(term));
+  store_le64(bytes + 16, static_cast<uint64_t>(type));
+  store_le64(bytes + 24, payload_size);
+  store_le32(bytes + 32, payload_crc);
+  return crc32c({bytes, sizeof bytes});
 }
 
 std::string encode_first_index(int64_t first) {

@@ -79,11 +79,12 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::open(
   QK_RETURN_IF_ERROR(c->set("temp_store", "MEMORY", "2"));
   QK_RETURN_IF_ERROR(c->set("secure_delete", "OFF", "0"));
   QK_RETURN_IF_ERROR(c->set("cache_size", "-256", "-256"));
+  c->options_ = options;
   QK_RETURN_IF_ERROR(
       c->set("synchronous", options.synchronous, options.synchronous == "EXTRA" ? "3" : "2"));
   // A failed automatic checkpoint is not reported.
   QK_RETURN_IF_ERROR(c->set("wal_autocheckpoint", "0", "0"));
-  QK_RETURN_IF_ERROR(c->set("journal_mode", options.journal, lower(options.journal)));
+  QK_RETURN_IF_ERROR(c->set_journal());
   sqlite3_wal_hook(c->db_, count_frames, &c->wal_frames_);
   return c;
 }
@@ -184,6 +185,35 @@ absl::Status SqliteConnection::checkpoint() {
   if (code != SQLITE_OK) return error(code, "checkpoint");
   wal_frames_ = 0;
   return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::set_journal() const {
+  return set("journal_mode", options_.journal, lower(options_.journal));
+}
+
+absl::Status SqliteConnection::begin_load() {
+  // The journal in memory holds the few pages of a fresh database; those that the load adds have no
+  // earlier content. (OFF is not allowed to a hardened connection, and would save nothing.)
+  QK_RETURN_IF_ERROR(set("journal_mode", "MEMORY", "memory"));
+  wal_frames_ = 0;
+  vfs_.gather_writes(true);
+  return absl::OkStatus();
+}
+
+absl::Status SqliteConnection::end_load() {
+  vfs_.gather_writes(false);
+  return set_journal();
+}
+
+absl::Status SqliteConnection::add_module(std::string_view name, const sqlite3_module* module,
+                                          void* client) const {
+  const int code =
+      sqlite3_create_module_v2(db_, std::string(name).c_str(), module, client, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : error(code, cat("module ", name));
+}
+
+void SqliteConnection::drop_module(std::string_view name) const {
+  sqlite3_create_module_v2(db_, std::string(name).c_str(), nullptr, nullptr, nullptr);
 }
 
 void SqliteConnection::stop_writing() {

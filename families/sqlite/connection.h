@@ -97,6 +97,16 @@ class SqliteConnection {
   // Folds the WAL into the database and empties it, durably. Nothing to do in other journal modes.
   absl::Status checkpoint();
 
+  // A virtual table `name` for the statements of this connection; `client` is handed to it.
+  absl::Status add_module(std::string_view name, const sqlite3_module* module, void* client) const;
+  void drop_module(std::string_view name) const;
+
+  // No rollback journal on disk, and large writes, until end_load(): for filling a fresh database,
+  // which is thrown away if that fails, in one transaction. The only sync is that of its commit.
+  // Neither is called inside a transaction.
+  absl::Status begin_load();
+  absl::Status end_load();
+
   // Ends the connection's writing for good and drops an open transaction.
   void stop_writing();
 
@@ -110,12 +120,15 @@ class SqliteConnection {
   SqliteConnection(FileSystem* fs, std::string path, uint32_t page_size)
       : path_(std::move(path)), vfs_(fs, page_size) {}
 
+  absl::Status set_journal() const;
+
   absl::Status connect(int flags);
   absl::Status harden() const;
   // Runs `PRAGMA name=value` and requires that reading it back gives `expected`.
   absl::Status set(std::string_view name, std::string_view value, std::string_view expected) const;
 
   const std::string path_;
+  SqliteOptions options_;  // of open()
   mutable SqliteVfs vfs_;
   sqlite3* db_ = nullptr;
   uint32_t wal_frames_ = 0;

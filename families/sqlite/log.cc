@@ -1,6 +1,7 @@
 #include "families/sqlite/log.h"
 
 #include "base/hash.h"
+#include "families/sqlite/loader.h"
 
 namespace qk::families {
 namespace {
@@ -14,12 +15,26 @@ constexpr std::string_view kScan =
     "SELECT idx, term, type, payload_crc, crc, payload FROM log WHERE idx BETWEEN ?1 AND ?2 "
     "ORDER BY idx";
 
-// Of a row in the order above, with a payload of `payload_size` bytes.
-bool head_is_intact(const SqliteStatement& row, uint64_t payload_size) {
-  return row.integer(1) >= 1 && is_entry_type(row.integer(2)) &&
-         row.integer(4) == log_crc(row.integer(0), row.integer(1), row.integer(2), payload_size,
-                                   static_cast<uint32_t>(row.integer(3)));
-}
+// The columns before the payload.
+struct Head {
+  explicit Head(const SqliteStatement& row)
+      : index(row.integer(0)),
+        term(row.integer(1)),
+        type(row.integer(2)),
+        payload_crc(row.integer(3)),
+        crc(row.integer(4)) {}
+
+  bool intact(uint64_t payload_size) const {
+    return term >= 1 && is_entry_type(type) &&
+           crc == log_crc(index, term, type, payload_size, static_cast<uint32_t>(payload_crc));
+  }
+
+  const int64_t index;
+  const int64_t term;
+  const int64_t type;
+  const int64_t payload_crc;
+  const int64_t crc;
+};
 
 }  // namespace
 
@@ -77,20 +92,21 @@ absl::Status SqliteLog::missing_row(int64_t index) const {
                                  " is missing, expected all of ", first_, "..", last_));
 }
 
-absl::StatusOr<LogEntry> SqliteLog::read_row(const SqliteStatement& row, int64_t index) const {
-  if (row.integer(0) != index) return missing_row(index);
+absl::Status SqliteLog::read_row(const SqliteStatement& row, int64_t index, LogEntry* entry) const {
+  const Head head(row);
+  if (head.index != index) return missing_row(index);
   const std::string_view payload = row.bytes(5);
-  if (!head_is_intact(row, payload.size()) || row.integer(3) != crc32c(payload)) {
+  const uint32_t payload_crc = crc32c(payload);
+  if (!head.intact(payload.size()) || head.payload_crc != payload_crc) {
     return absl::DataLossError(cat(store_->db_path(), ": log row ", index,
-                                   ": fails its checksums: found payload ", hex8(crc32c(payload)),
-                                   ", expected ", hex8(static_cast<uint32_t>(row.integer(3)))));
+                                   ": fails its checksums: found payload ", hex8(payload_crc),
+                                   ", expected ", hex8(static_cast<uint32_t>(head.payload_crc))));
   }
-  LogEntry entry;
-  entry.index = index;
-  entry.term = row.integer(1);
-  entry.type = static_cast<EntryType>(row.integer(2));
-  entry.payload = std::string(payload);
-  return entry;
+  entry->index = index;
+  entry->term = head.term;
+  entry->type = static_cast<EntryType>(head.type);
+  entry->payload.assign(payload);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<LogEntry> SqliteLog::entry(int64_t index) {
@@ -98,7 +114,9 @@ absl::StatusOr<LogEntry> SqliteLog::entry(int64_t index) {
   StatementScope scope(&select_);
   QK_ASSIGN_OR_RETURN(const bool found, select_.bind(1, index).step());
   if (!found) return missing_row(index);
-  return read_row(select_, index);
+  LogEntry entry;
+  QK_RETURN_IF_ERROR(read_row(select_, index, &entry));
+  return entry;
 }
 
 absl::StatusOr<int64_t> SqliteLog::term(int64_t index) {
@@ -106,10 +124,11 @@ absl::StatusOr<int64_t> SqliteLog::term(int64_t index) {
   StatementScope scope(&select_term_);
   QK_ASSIGN_OR_RETURN(const bool found, select_term_.bind(1, index).step());
   if (!found) return missing_row(index);
-  if (!head_is_intact(select_term_, static_cast<uint64_t>(select_term_.integer(5)))) {
+  const Head head(select_term_);
+  if (!head.intact(static_cast<uint64_t>(select_term_.integer(5)))) {
     return absl::DataLossError(cat(store_->db_path(), ": log row ", index, ": fails its checksum"));
   }
-  return select_term_.integer(1);
+  return head.term;
 }
 
 absl::Status SqliteLog::scan(int64_t from, int64_t to, const Visitor& visit) {
@@ -129,10 +148,11 @@ absl::Status SqliteLog::scan_with(SqliteStatement& statement, int64_t from, int6
                                   const Visitor& visit) const {
   StatementScope scope(&statement);
   statement.bind(1, from).bind(2, to);
+  LogEntry entry;
   for (int64_t index = from; index <= to; ++index) {
     QK_ASSIGN_OR_RETURN(const bool found, statement.step());
     if (!found) return missing_row(index);
-    QK_ASSIGN_OR_RETURN(const LogEntry entry, read_row(statement, index));
+    QK_RETURN_IF_ERROR(read_row(statement, index, &entry));
     QK_RETURN_IF_ERROR(visit(entry));
   }
   return absl::OkStatus();
@@ -169,6 +189,12 @@ Outcome SqliteLog::append(std::span<const LogEntry> entries) {
   if (!outcome.ok()) return outcome;
   last_ = entries.back().index;
   return Outcome::success(static_cast<int64_t>(entries.size()));
+}
+
+absl::StatusOr<std::unique_ptr<LogLoader>> SqliteLog::bulk_load(int64_t first) {
+  // The default refuses what is not fresh.
+  if (first_ != 1 || last_ != 0) return LogStorage::bulk_load(first);
+  return SqliteLogLoader::start(store_, this, first);
 }
 
 Outcome SqliteLog::truncate_prefix(int64_t first_kept) {

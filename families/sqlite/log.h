@@ -25,8 +25,12 @@ class SqliteLog final : public LogStorage {
   Outcome truncate_prefix(int64_t first_kept) override;
   Outcome truncate_suffix(int64_t last_kept) override;
   Outcome reset(int64_t next_index) override;
+  // As loader.h says.
+  absl::StatusOr<std::unique_ptr<LogLoader>> bulk_load(int64_t first_index) override;
 
  private:
+  friend class SqliteLogLoader;
+
   explicit SqliteLog(SqliteStore* store) : store_(store) {}
 
   absl::Status prepare();
@@ -34,7 +38,7 @@ class SqliteLog final : public LogStorage {
   absl::Status check_index(int64_t index) const;
   absl::Status insert(const LogEntry& entry);
   // The row under `statement`, which must be that of `index`.
-  absl::StatusOr<LogEntry> read_row(const SqliteStatement& statement, int64_t index) const;
+  absl::Status read_row(const SqliteStatement& statement, int64_t index, LogEntry* entry) const;
   absl::Status scan_with(SqliteStatement& statement, int64_t from, int64_t to,
                          const Visitor& visit) const;
   absl::Status missing_row(int64_t index) const;

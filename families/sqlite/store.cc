@@ -250,6 +250,25 @@ Outcome SqliteStore::mutate_once(std::string_view what, const std::function<absl
   return after_commit();
 }
 
+absl::Status SqliteStore::begin_load() {
+  QK_RETURN_IF_ERROR(connection_->execute("PRAGMA user_version=0"));
+  // Leaving WAL mode folds the WAL into the database, durably; in another mode the commit synced.
+  QK_RETURN_IF_ERROR(connection_->begin_load());
+  // SQLite does not report a WAL that it could not remove, and would replay it over the load.
+  const std::string wal_path = cat(db_path_, "-wal");
+  QK_ASSIGN_OR_RETURN(const bool left, exists(*fs_, wal_path));
+  if (left) return absl::InternalError(cat(wal_path, ": is still there, expected it removed"));
+  return begin_.run();
+}
+
+absl::Status SqliteStore::end_load() {
+  QK_RETURN_IF_ERROR(commit_.run());
+  // Removing the WAL did not sync the directory.
+  QK_RETURN_IF_ERROR(fs_->sync_dir(root_, SyncKind::kFull));
+  QK_RETURN_IF_ERROR(connection_->execute(cat("PRAGMA user_version=", kFormatVersion)));
+  return connection_->end_load();
+}
+
 // The mutation is durable whatever becomes of the checkpoint.
 Outcome SqliteStore::after_commit() {
   if (connection_->wal_frames() >= options_.checkpoint_frames) {

@@ -61,6 +61,11 @@ class SqliteStore final : public SnapshotRecordStore {
   Outcome mutate(std::string_view what, const std::function<absl::Status()>& body);
   // The same for a body of exactly one statement, which is a transaction by itself.
   Outcome mutate_once(std::string_view what, const std::function<absl::Status()>& body);
+  // Between begin_load() and end_load() stands one transaction without a journal on disk, and the
+  // database has no format number, so that it cannot be opened. Errors end the instance's writing:
+  // the caller calls fail_stop().
+  absl::Status begin_load();
+  absl::Status end_load();
   // For what happens outside transactions.
   Outcome fail_stop(absl::Status cause, std::string_view what) override;
 

@@ -12,7 +12,8 @@
 // its other bytes and its number, in bytes that the page format reserves for such a use; each frame
 // of a WAL has SQLite's own checksum. Both are verified whenever a page is read, so a damaged or
 // misdirected page is an error and never data. Not detected: a lost write, which leaves an older
-// page that is whole; and a damaged rollback journal.
+// page that is whole; a damaged rollback journal; and damage to a WAL frame before its transaction
+// has committed.
 //
 // Errors keep their Status for take_error(). After a crash of the machine every call fails.
 #pragma once
@@ -47,6 +48,11 @@ class SqliteVfs {
     if (!error_.ok()) error_ = absl::OkStatus();
   }
 
+  // While on, writes to adjoining pages of the database are gathered into large ones. Whatever else
+  // is done to the file comes after them; turning it off does not write what is gathered, xSync
+  // does.
+  void gather_writes(bool on) { gathering_ = on; }
+
   // Fail-stop: from now on nothing is written, synced or removed, even while SQLite closes.
   void stop_writing() { writing_ = false; }
 
@@ -59,9 +65,9 @@ class SqliteVfs {
   const uint32_t page_size_;
   std::string name_;
   sqlite3_vfs vfs_ = {};
-  std::string page_;  // scratch for one page with its checksum
   absl::Status error_;
   bool writing_ = true;
+  bool gathering_ = false;
 };
 
 }  // namespace qk::families

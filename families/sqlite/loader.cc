@@ -1,0 +1,188 @@
+#include "families/sqlite/loader.h"
+
+#include "base/hash.h"
+
+namespace qk::families {
+namespace {
+
+constexpr std::string_view kTable = "qk_batch";
+constexpr std::string_view kInsert =
+    // A row that cannot be inserted ends the load, so no statement journal is needed.
+    "INSERT OR FAIL INTO log(idx, term, type, payload_crc, crc, payload) "
+    "SELECT idx, term, type, payload_crc, crc, payload FROM qk_batch";
+
+using Batch = std::span<const LogEntry>;
+
+struct Table {
+  sqlite3_vtab base;
+  const Batch* batch;
+};
+
+struct Cursor {
+  sqlite3_vtab_cursor base;
+  Batch rows;
+  size_t at;
+  uint32_t payload_crc;  // of the current row
+
+  void load() {
+    if (at < rows.size()) payload_crc = crc32c(rows[at].payload);
+  }
+};
+
+// ---- The virtual table's entry points. All rows, in order; nothing else is asked of it.
+
+int connect(sqlite3* db, void* batch, int, const char* const*, sqlite3_vtab** out, char**) {
+  const int code =
+      sqlite3_declare_vtab(db, "CREATE TABLE x(idx, term, type, payload_crc, crc, payload)");
+  if (code == SQLITE_OK) {
+    *out = &(new Table{{}, static_cast<const Batch*>(batch)})->base;
+  }
+  return code;
+}
+
+int disconnect(sqlite3_vtab* table) {
+  delete reinterpret_cast<Table*>(table);
+  return SQLITE_OK;
+}
+
+int best_index(sqlite3_vtab*, sqlite3_index_info*) { return SQLITE_OK; }
+
+int open_cursor(sqlite3_vtab* table, sqlite3_vtab_cursor** out) {
+  *out = &(new Cursor{{}, *reinterpret_cast<Table*>(table)->batch, 0, 0})->base;
+  return SQLITE_OK;
+}
+
+int close_cursor(sqlite3_vtab_cursor* cursor) {
+  delete reinterpret_cast<Cursor*>(cursor);
+  return SQLITE_OK;
+}
+
+int rewind(sqlite3_vtab_cursor* base, int, const char*, int, sqlite3_value**) {
+  auto* cursor = reinterpret_cast<Cursor*>(base);
+  cursor->at = 0;
+  cursor->load();
+  return SQLITE_OK;
+}
+
+int next(sqlite3_vtab_cursor* base) {
+  auto* cursor = reinterpret_cast<Cursor*>(base);
+  ++cursor->at;
+  cursor->load();
+  return SQLITE_OK;
+}
+
+int at_end(sqlite3_vtab_cursor* base) {
+  const auto* cursor = reinterpret_cast<const Cursor*>(base);
+  return cursor->at == cursor->rows.size() ? 1 : 0;
+}
+
+int column(sqlite3_vtab_cursor* base, sqlite3_context* out, int number) {
+  const auto* cursor = reinterpret_cast<const Cursor*>(base);
+  const LogEntry& entry = cursor->rows[cursor->at];
+  const auto type = static_cast<int64_t>(entry.type);
+  switch (number) {
+    case 0:
+      sqlite3_result_int64(out, entry.index);
+      break;
+    case 1:
+      sqlite3_result_int64(out, entry.term);
+      break;
+    case 2:
+      sqlite3_result_int64(out, type);
+      break;
+    case 3:
+      sqlite3_result_int64(out, cursor->payload_crc);
+      break;
+    case 4:
+      sqlite3_result_int64(
+          out, log_crc(entry.index, entry.term, type, entry.payload.size(), cursor->payload_crc));
+      break;
+    default:
+      sqlite3_result_blob64(out, entry.payload.data(), entry.payload.size(), SQLITE_STATIC);
+  }
+  return SQLITE_OK;
+}
+
+int row_id(sqlite3_vtab_cursor* base, sqlite3_int64* out) {
+  const auto* cursor = reinterpret_cast<const Cursor*>(base);
+  *out = cursor->rows[cursor->at].index;
+  return SQLITE_OK;
+}
+
+const sqlite3_module* module() {
+  static const sqlite3_module kModule = [] {
+    sqlite3_module m = {};
+    // Without xCreate it is a table-valued name, which no schema can refer to.
+    m.xConnect = connect;
+    m.xBestIndex = best_index;
+    m.xDisconnect = disconnect;
+    m.xOpen = open_cursor;
+    m.xClose = close_cursor;
+    m.xFilter = rewind;
+    m.xNext = next;
+    m.xEof = at_end;
+    m.xColumn = column;
+    m.xRowid = row_id;
+    return m;
+  }();
+  return &kModule;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteLogLoader>> SqliteLogLoader::start(SqliteStore* store,
+                                                                        SqliteLog* log,
+                                                                        int64_t first_index) {
+  QK_RETURN_IF_ERROR(store->writable());
+  std::unique_ptr<SqliteLogLoader> loader(new SqliteLogLoader(store, log, first_index));
+  QK_RETURN_IF_ERROR(loader->settle(loader->begin()));
+  return loader;
+}
+
+SqliteLogLoader::~SqliteLogLoader() {
+  insert_ = SqliteStatement();
+  store_.connection().drop_module(kTable);
+  if (!finished_) {
+    const absl::Status ignored = settle(absl::AbortedError("the load was not finished"));
+  }
+}
+
+absl::Status SqliteLogLoader::begin() {
+  QK_RETURN_IF_ERROR(store_.begin_load());
+  QK_RETURN_IF_ERROR(store_.connection().add_module(kTable, module(), &batch_));
+  QK_ASSIGN_OR_RETURN(insert_, store_.connection().prepare(kInsert));
+  return absl::OkStatus();
+}
+
+absl::Status SqliteLogLoader::append(std::span<const LogEntry> entries) {
+  QK_RETURN_IF_ERROR(store_.writable());
+  QK_RETURN_IF_ERROR(check_append(store_.db_path(), next_index_, entries));
+  if (entries.empty()) return absl::OkStatus();
+  batch_ = entries;
+  const absl::Status inserted = settle(insert_.run());
+  batch_ = {};
+  if (inserted.ok()) next_index_ += static_cast<int64_t>(entries.size());
+  return inserted;
+}
+
+absl::Status SqliteLogLoader::finish() {
+  QK_RETURN_IF_ERROR(store_.writable());
+  QK_RETURN_IF_ERROR(settle(end()));
+  finished_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteLogLoader::end() {
+  QK_RETURN_IF_ERROR(store_.write_state(StateRow::kFirstIndex, encode_first_index(first_index_)));
+  QK_RETURN_IF_ERROR(store_.end_load());
+  log_.first_ = first_index_;
+  log_.last_ = next_index_ - 1;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteLogLoader::settle(const absl::Status& status) {
+  if (status.ok()) return status;
+  return store_.fail_stop(status, "bulk load").status();
+}
+
+}  // namespace qk::families
