@@ -25,7 +25,7 @@ set(rooms base families/fs families/contract families image migration raft sim/k
 # A folder of families/ is a family's own, unless several share it.
 file(GLOB engines RELATIVE ${root}/families LIST_DIRECTORIES true ${root}/families/*/)
 list(FILTER engines EXCLUDE REGEX "\\.")
-list(REMOVE_ITEM engines contract fs kv rows tree)
+list(REMOVE_ITEM engines bench contract fs kv rows tree)
 
 function(room_of path out)
   set(best "")

@@ -4,6 +4,7 @@ find_package(absl REQUIRED)       # errors as values (Status, StatusOr)
 find_package(Protobuf REQUIRED)   # wire messages, image headers, scenarios
 find_package(OpenSSL REQUIRED)    # SHA-256
 find_package(Catch2 REQUIRED)     # tests
+find_package(benchmark REQUIRED)  # benchmarks
 find_package(CLI11 REQUIRED)      # command line
 find_package(nlohmann_json REQUIRED)  # tests read the expected states of real directories
 

@@ -1,0 +1,185 @@
+// Export and import of a log of small entries, beside what they cannot do without: reading the
+// engine and writing a file, reading a file and loading the engine. And beside the tools that
+// people use for it, as processes of their own: `sqlite3 .dump` and its reload, `ldb dump` and `ldb
+// load`.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "families/bench/family_bench.h"
+#include "families/bench/raw_engine.h"
+#include "families/fs/file_util.h"
+#include "image/importer.h"
+
+namespace qk::families::bench {
+namespace {
+
+using benchmark::State;
+
+constexpr size_t kPayload = 200;
+const image::Identity kIdentity{"group", "127.0.0.1:8100:0:0", "lineage", 1};
+
+void flat_write(const std::string& path, uint64_t bytes) {
+  const std::string part(256 << 10, 'x');
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  QK_CHECK(fd != -1);
+  for (uint64_t done = 0; done < bytes; done += part.size()) {
+    const size_t size = std::min<uint64_t>(part.size(), bytes - done);
+    QK_CHECK(::write(fd, part.data(), size) == static_cast<ssize_t>(size));
+  }
+  QK_CHECK(::fsync(fd) == 0);
+  ::close(fd);
+}
+
+void flat_read(const std::string& path) {
+  std::string part(256 << 10, '\0');
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  QK_CHECK(fd != -1);
+  while (::read(fd, part.data(), part.size()) > 0) {
+  }
+  ::close(fd);
+}
+
+// CPU seconds of a shell command, or nullopt if it failed (the tool is not installed).
+std::optional<double> cpu_of(const std::string& command) {
+  const pid_t child = ::fork();
+  QK_CHECK(child != -1);
+  if (child == 0) {
+    ::execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  int status = 0;
+  rusage usage{};
+  QK_CHECK(::wait4(child, &status, 0, &usage) == child);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// The tool of an engine: how it writes a store at $1 as a file $2, and makes a store $1 from it.
+struct Tool {
+  std::string name;
+  std::string dump;
+  std::string load;
+};
+std::optional<Tool> tool_of(const std::string& family) {
+  if (family == "sqlite") {
+    return Tool{"dump", "sqlite3 $1 .dump >$2", "sqlite3 $1 <$2"};
+  }
+  if (family == "rocksdb") {
+    return Tool{"ldb", "ldb --db=$1 --hex dump >$2 2>&1",
+                "ldb --db=$1 --hex --create_if_missing load <$2"};
+  }
+  return std::nullopt;
+}
+std::string call(const std::string& script, const std::string& store, const std::string& file) {
+  return cat("set -- '", store, "' '", file, "'; ", script);
+}
+
+void add_tool(Pair* pair, int64_t count, const std::optional<Tool>& tool, const std::string& script,
+              const std::string& store, const std::string& file) {
+  if (!tool) return;
+  if (const auto cpu = cpu_of(call(script, store, file))) pair->other(tool->name, count, *cpu);
+}
+
+std::unique_ptr<RawEngine> raw_of(const Settings& settings, const std::string& family,
+                                  const std::string& path) {
+  auto raw = open_raw(family, path);
+  if (raw == nullptr) return raw;
+  raw->begin_load();
+  for_each_batch(1, settings.entries, kPayload, 1024,
+                 [&](std::span<const LogEntry> batch) { raw->load(batch); });
+  raw->end_load();
+  return raw;
+}
+
+uint64_t export_to(const Settings& settings, Family& instance, const std::string& family,
+                   const std::string& path) {
+  image::FileSink sink(settings.fs, path);
+  image::Exporter exporter(&instance, require(image::ExportCut::capture(instance, 1)), kIdentity,
+                           family, settings.registry->find(family)->format_version, &sink);
+  require(exporter.run());
+  return exporter.totals().content_bytes;
+}
+
+void export_image(State& state, const Settings& settings, const std::string& family) {
+  const Scratch scratch(settings);
+  const int64_t count = settings.entries;
+  fill(settings, family, scratch.path("family"), count, kPayload);
+  const auto instance = open(settings, family, scratch.path("family"), false);
+  auto raw = raw_of(settings, family, scratch.path("raw"));
+  const auto tool = tool_of(family);
+  Pair pair(&state);
+  for (auto _ : state) {
+    uint64_t bytes = 0;
+    pair.ours(count,
+              [&] { bytes = export_to(settings, *instance, family, scratch.path("image")); });
+    if (raw == nullptr) continue;
+    pair.raw(count, [&] {
+      QK_CHECK(raw->scan(1, count) == static_cast<uint64_t>(count) * kPayload);
+      flat_write(scratch.path("flat"), bytes);
+    });
+    raw.reset();
+    if (tool) add_tool(&pair, count, tool, tool->dump, scratch.path("raw"), scratch.path("text"));
+    raw = open_raw(family, scratch.path("raw"));
+  }
+}
+
+void import_image(State& state, const Settings& settings, const std::string& family) {
+  const Scratch scratch(settings);
+  const int64_t count = settings.entries;
+  fill(settings, family, scratch.path("family"), count, kPayload);
+  export_to(settings, *open(settings, family, scratch.path("family"), false), family,
+            scratch.path("image"));
+  const auto tool = tool_of(family);
+  if (tool) {
+    raw_of(settings, family, scratch.path("dumped"));
+    cpu_of(call(tool->dump, scratch.path("dumped"), scratch.path("text")));
+  }
+  Pair pair(&state);
+  for (auto _ : state) {
+    const Scratch target(settings);
+    pair.ours(count, [&] {
+      const auto source = require(image::FileSource::open(*settings.fs, scratch.path("image")));
+      image::ImportRequest request;
+      request.registry = settings.registry;
+      request.fs = settings.fs;
+      request.root = target.path("family");
+      request.family = family;
+      request.identity = kIdentity;
+      request.instance = "bench";
+      image::Importer importer(std::move(request), source.get());
+      require(importer.run());
+    });
+    const auto raw = open_raw(family, target.path("raw"));
+    if (raw == nullptr) continue;
+    pair.raw(count, [&] { flat_read(scratch.path("image")); });
+    pair.raw(0, [&] { raw->begin_load(); });
+    for_each_batch(1, count, kPayload, 1024, [&](std::span<const LogEntry> batch) {
+      pair.raw(0, [&] { raw->load(batch); });
+    });
+    pair.raw(0, [&] { raw->end_load(); });
+    if (tool) add_tool(&pair, count, tool, tool->load, target.path("tool"), scratch.path("text"));
+  }
+}
+
+}  // namespace
+
+void register_image_benchmarks(const Settings& settings, const std::string& family) {
+  const auto add = [&](const std::string& name, auto body) {
+    benchmark::RegisterBenchmark(name.c_str(), [=](State& state) { body(state, settings, family); })
+        ->UseManualTime()
+        ->Unit(benchmark::kMillisecond);
+  };
+  add(cat("export/", family), export_image);
+  add(cat("import/", family), import_image);
+}
+
+}  // namespace qk::families::bench

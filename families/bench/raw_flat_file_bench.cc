@@ -1,0 +1,120 @@
+// The raw engine below `local`: one flat file, a header with a CRC-32C before each payload,
+// fdatasync. Entries are found by their fixed offset index; dropping is truncation.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/hash.h"
+#include "families/bench/raw_engine.h"
+
+namespace qk::families::bench {
+namespace {
+
+constexpr size_t kHeader = 24;
+constexpr size_t kRead = 256 << 10;
+
+class FlatFile final : public RawEngine {
+ public:
+  explicit FlatFile(const std::string& path)
+      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+    QK_CHECK(fd_ != -1);
+    const off_t size = ::lseek(fd_, 0, SEEK_END);
+    std::string bytes(static_cast<size_t>(size), '\0');
+    QK_CHECK(::pread(fd_, bytes.data(), bytes.size(), 0) == size);
+    for (size_t at = 0; at < bytes.size(); at += kHeader + get_le32(bytes.data() + at)) {
+      offsets_.push_back(at);
+    }
+    offsets_.push_back(static_cast<uint64_t>(size));
+  }
+  ~FlatFile() override { ::close(fd_); }
+
+  void append(std::span<const LogEntry> entries) override {
+    load(entries);
+    flush();
+    QK_CHECK(::fdatasync(fd_) == 0);
+  }
+
+  uint64_t scan(int64_t from, int64_t to) override {
+    uint64_t total = 0;
+    buffer_.resize(kRead);
+    uint64_t begin = 0;
+    size_t held = 0;
+    uint64_t at = offsets_[static_cast<size_t>(from - 1)];
+    for (int64_t index = from; index <= to; ++index) {
+      const uint64_t end = offsets_[static_cast<size_t>(index)];
+      if (end > begin + held) {
+        begin = at;
+        held = std::min<uint64_t>(std::max<uint64_t>(kRead, end - at), offsets_.back() - at);
+        buffer_.resize(std::max(buffer_.size(), held));
+        QK_CHECK(::pread(fd_, buffer_.data(), held, static_cast<off_t>(at)) ==
+                 static_cast<ssize_t>(held));
+      }
+      const std::string_view entry(buffer_.data() + (at - begin), end - at);
+      QK_CHECK(crc32c(entry.substr(kHeader)) == get_le32(entry.data() + 4));
+      total += entry.size() - kHeader;
+      at = end;
+    }
+    buffer_.clear();
+    return total;
+  }
+
+  uint64_t read(int64_t index) override {
+    const uint64_t at = offsets_[static_cast<size_t>(index - 1)];
+    std::string entry(offsets_[static_cast<size_t>(index)] - at, '\0');
+    QK_CHECK(::pread(fd_, entry.data(), entry.size(), static_cast<off_t>(at)) ==
+             static_cast<ssize_t>(entry.size()));
+    QK_CHECK(crc32c(std::string_view(entry).substr(kHeader)) == get_le32(entry.data() + 4));
+    return entry.size() - kHeader;
+  }
+
+  void drop_below(int64_t) override { QK_CHECK(::fdatasync(fd_) == 0); }
+  void drop_above(int64_t last_kept) override {
+    offsets_.resize(static_cast<size_t>(last_kept) + 1);
+    QK_CHECK(::ftruncate(fd_, static_cast<off_t>(offsets_.back())) == 0);
+    QK_CHECK(::fdatasync(fd_) == 0);
+  }
+
+  void begin_load() override {}
+  void load(std::span<const LogEntry> entries) override {
+    for (const LogEntry& entry : entries) {
+      const size_t at = buffer_.size();
+      buffer_.resize(at + kHeader);
+      store_le32(buffer_.data() + at, static_cast<uint32_t>(entry.payload.size()));
+      store_le32(buffer_.data() + at + 4, crc32c(entry.payload));
+      store_le64(buffer_.data() + at + 8, static_cast<uint64_t>(entry.term));
+      store_le32(buffer_.data() + at + 16, static_cast<uint32_t>(entry.type));
+      store_le32(buffer_.data() + at + 20, crc32c({buffer_.data() + at, 20}));
+      buffer_ += entry.payload;
+      offsets_.push_back(offsets_.back() + kHeader + entry.payload.size());
+    }
+    if (buffer_.size() >= kRead) flush();
+  }
+  void end_load() override {
+    flush();
+    QK_CHECK(::fdatasync(fd_) == 0);
+  }
+
+ private:
+  void flush() {
+    const auto at = static_cast<off_t>(offsets_.back() - buffer_.size());
+    QK_CHECK(::pwrite(fd_, buffer_.data(), buffer_.size(), at) ==
+             static_cast<ssize_t>(buffer_.size()));
+    buffer_.clear();
+  }
+
+  const int fd_;
+  std::string buffer_;
+  std::vector<uint64_t> offsets_;  // of each entry, and the end
+};
+
+}  // namespace
+
+std::unique_ptr<RawEngine> open_flat_file(const std::string& path) {
+  return std::make_unique<FlatFile>(path);
+}
+
+}  // namespace qk::families::bench
