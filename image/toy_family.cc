@@ -97,7 +97,8 @@ class ToyLog final : public LogStorage {
   }
   absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override {
     for (int64_t index = from; index <= to; ++index) {
-      if (index == toy_->faults->lost_in_scan) return absl::OkStatus();
+      const int64_t lost = toy_->faults->lost_in_scan;
+      if (lost > 0 && index == lost) return absl::OkStatus();
       QK_ASSIGN_OR_RETURN(const LogEntry found, entry(index));
       QK_RETURN_IF_ERROR(visit(found));
     }
@@ -132,6 +133,7 @@ class ToyLog final : public LogStorage {
     return toy_->commit(std::move(next));
   }
   Outcome reset(int64_t next_index) override {
+    if (next_index < 1) return Outcome::failed_clean(absl::InvalidArgumentError("toy: reset"));
     State next = toy_->state;
     next.first = next_index;
     next.entries.clear();
