@@ -78,6 +78,7 @@ class Parser {
     add_image();
     add_families();
     add_scenarios();
+    add_conformance();
     version_ = app_.add_subcommand("version", "Print the version");
     help_ = app_.add_subcommand("help", "Explain a command, or exit-codes");
     help_->add_option("TOPIC", topic_, "A command, or exit-codes");
@@ -167,6 +168,34 @@ class Parser {
         ->required();
     validate_ = scenarios_->add_subcommand("validate", "Check files without running them");
     validate_->add_option("FILE", validate_arguments_.files, "Files or names")->required();
+  }
+
+  void add_conformance() {
+    conformance_ = app_.add_subcommand("conformance", "Run the storage contract's checks");
+    conformance_->add_option("FAMILY", conformance_arguments_.family, "A family, or all")
+        ->required();
+    conformance_
+        ->add_option("--filter", conformance_arguments_.filter,
+                     "Only cases whose id matches, as in BASIC/append_one/local/plain/sim")
+        ->type_name("RE");
+    conformance_->add_option("--seeds", seeds_, "Run each case with the seeds 1 to N")
+        ->type_name("N");
+    conformance_->add_flag("--list", conformance_arguments_.list, "Name the checks, run none");
+    conformance_->add_option("--junit", conformance_arguments_.junit, "Also write a JUnit report")
+        ->type_name("FILE");
+
+    contract_ = app_.add_subcommand("contract",
+                                    "The storage contract's requirements, and what "
+                                    "the last conformance runs showed of them");
+    contract_->require_subcommand(0, 1);
+    repeatable(contract_, "--family", contract_arguments_.families, "Judge these families only")
+        ->type_name("FAMILY");
+    contract_->add_flag("--missing", contract_arguments_.missing,
+                        "Only requirements that failed or lack evidence");
+    contract_->add_option("--format", format_, "table, json or markdown")->type_name("FORM");
+    contract_->add_subcommand("list", "Print all of them");
+    contract_show_ = contract_->add_subcommand("show", "Print one with its checks and cases");
+    contract_show_->add_option("ID", contract_arguments_.show, "As in SB-18")->required();
   }
 
   // A vector option would swallow the positionals after it.
@@ -287,6 +316,10 @@ class Parser {
       out.command = show_arguments_;
     } else if (validate_->parsed()) {
       out.command = validate_arguments_;
+    } else if (conformance_->parsed()) {
+      out.command = conformance_arguments();
+    } else if (contract_->parsed()) {
+      out.command = contract_arguments();
     } else if (version_->parsed() || version_flag_) {
       out.command = VersionArguments{};
     } else if (help_->parsed()) {
@@ -322,6 +355,23 @@ class Parser {
     return out;
   }
 
+  ConformanceArguments conformance_arguments() {
+    ConformanceArguments out = conformance_arguments_;
+    out.seeds = value_of("--seeds", scenarios::parse_seed(seeds_));
+    if (out.seeds == 0)
+      throw BadValue{usage_error("--seeds: 0 runs nothing", "allowed: 1 or more")};
+    return out;
+  }
+
+  ContractArguments contract_arguments() {
+    ContractArguments out = contract_arguments_;
+    out.format = choose<TableFormat>("--format", format_,
+                                     {{"table", TableFormat::kTable},
+                                      {"json", TableFormat::kJson},
+                                      {"markdown", TableFormat::kMarkdown}});
+    return out;
+  }
+
   HelpArguments help_arguments() {
     // After parsing, an App explains the command that it found; a fresh one explains itself.
     if (topic_.empty()) return {Parser().app_.help()};
@@ -346,6 +396,9 @@ class Parser {
   CLI::App* scenarios_list_ = nullptr;
   CLI::App* scenarios_show_ = nullptr;
   CLI::App* validate_ = nullptr;
+  CLI::App* conformance_ = nullptr;
+  CLI::App* contract_ = nullptr;
+  CLI::App* contract_show_ = nullptr;
   CLI::App* version_ = nullptr;
   CLI::App* help_ = nullptr;
 
@@ -358,6 +411,8 @@ class Parser {
   std::string trace_ = "marks";
   std::string log_ = "off";
   std::string planted_;
+  std::string seeds_ = "1";
+  std::string format_ = "table";
   std::string topic_;
 
   RunArguments run_arguments_;
@@ -369,6 +424,8 @@ class Parser {
   ScenariosListArguments list_arguments_;
   ScenariosShowArguments show_arguments_;
   ScenariosValidateArguments validate_arguments_;
+  ConformanceArguments conformance_arguments_;
+  ContractArguments contract_arguments_;
 };
 
 }  // namespace

@@ -82,15 +82,32 @@ struct ScenariosValidateArguments {
   std::vector<std::string> files;
 };
 
+struct ConformanceArguments {
+  std::string family;  // or "all"
+  std::string filter;  // regular expression over case ids; empty: all
+  uint64_t seeds = 1;
+  bool list = false;
+  std::string junit;  // file; empty: none
+};
+
+enum class TableFormat : uint8_t { kTable, kJson, kMarkdown };
+struct ContractArguments {
+  std::string show;                   // a requirement's id; empty: list
+  std::vector<std::string> families;  // empty: all that are built
+  bool missing = false;
+  TableFormat format = TableFormat::kTable;
+};
+
 struct VersionArguments {};
 struct HelpArguments {
   std::string text;  // ready to print
 };
 
-using Command = std::variant<RunArguments, ImageExportArguments, ImageImportArguments,
-                             ImageInspectArguments, ImageVerifyArguments, FamiliesArguments,
-                             ScenariosListArguments, ScenariosShowArguments,
-                             ScenariosValidateArguments, VersionArguments, HelpArguments>;
+using Command =
+    std::variant<RunArguments, ImageExportArguments, ImageImportArguments, ImageInspectArguments,
+                 ImageVerifyArguments, FamiliesArguments, ScenariosListArguments,
+                 ScenariosShowArguments, ScenariosValidateArguments, ConformanceArguments,
+                 ContractArguments, VersionArguments, HelpArguments>;
 
 struct Arguments {
   Colour colour = Colour::kAuto;

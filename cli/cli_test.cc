@@ -91,6 +91,23 @@ TEST_CASE("the other verbs") {
         "x");
   CHECK(std::get<ScenariosValidateArguments>(parsed({"scenarios", "validate", "a", "b"}).command)
             .files.size() == 2);
+  const auto conformance = std::get<ConformanceArguments>(
+      parsed({"conformance", "all", "--filter", "META/", "--seeds", "0x10", "--junit", "j.xml"})
+          .command);
+  CHECK(conformance.family == "all");
+  CHECK(conformance.filter == "META/");
+  CHECK(conformance.seeds == 16);
+  CHECK(conformance.junit == "j.xml");
+  CHECK_FALSE(conformance.list);
+  CHECK(std::get<ConformanceArguments>(parsed({"conformance", "x", "--list"}).command).list);
+  const auto contract = std::get<ContractArguments>(
+      parsed({"contract", "show", "SB-3", "--family", "a", "--family", "b", "--format", "json"})
+          .command);
+  CHECK(contract.show == "SB-3");
+  CHECK(contract.families == std::vector<std::string>{"a", "b"});
+  CHECK(contract.format == TableFormat::kJson);
+  CHECK(std::get<ContractArguments>(parsed({"contract", "--missing"}).command).missing);
+  CHECK(std::get<ContractArguments>(parsed({"contract", "list"}).command).show.empty());
   CHECK(std::holds_alternative<VersionArguments>(parsed({"version"}).command));
   CHECK(std::holds_alternative<VersionArguments>(parsed({"--version"}).command));
   CHECK(parsed({"--color", "never", "version"}).colour == Colour::kNever);
@@ -114,10 +131,13 @@ TEST_CASE("help") {
 
 TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   const std::pair<std::vector<std::string>, const char*> kCases[] = {
-      {{}, "error: no command\nhint: commands: run, image, families, scenarios, version, help\n"},
+      {{},
+       "error: no command\nhint: commands: run, image, families, scenarios, conformance, contract, "
+       "version, help\n"},
       {{"rnu", "x"},
        "error: there is no command \"rnu\"\n"
-       "hint: did you mean \"run\"? commands: run, image, families, scenarios, version, help\n"},
+       "hint: did you mean \"run\"? commands: run, image, families, scenarios, conformance, "
+       "contract, version, help\n"},
       {{"image", "exprot"},
        "error: there is no image command \"exprot\"\n"
        "hint: did you mean \"export\"? commands: export, import, inspect, verify\n"},
@@ -146,7 +166,8 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"run"}, "error: SCENARIO is required\nhint: qksim help run\n"},
       {{"help", "exit-code"},
        "error: there is no topic \"exit-code\"\n"
-       "hint: did you mean \"exit-codes\"? topics: run, image, families, scenarios, version, help, "
+       "hint: did you mean \"exit-codes\"? topics: run, image, families, scenarios, conformance, "
+       "contract, version, help, "
        "exit-codes\n"},
   };
   for (const auto& [words, expected] : kCases) {

@@ -27,6 +27,10 @@ struct Run {
   ExitCode operator()(const ScenariosValidateArguments& a) const {
     return scenarios_validate(a, environment);
   }
+  ExitCode operator()(const ConformanceArguments& a) const {
+    return conformance_command(a, environment);
+  }
+  ExitCode operator()(const ContractArguments& a) const { return contract_command(a, environment); }
   ExitCode operator()(const VersionArguments&) const { return version_command(environment); }
   ExitCode operator()(const HelpArguments& a) const {
     *environment.out << a.text;

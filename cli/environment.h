@@ -35,6 +35,8 @@ struct Environment {
   std::string version;    // "0.1.0"
   std::string build;      // "c0ffee12"
   std::function<sim::RunResult(const sim::Plan&, const sim::RunOptions&)> run;
+  // A simulated machine stops: what volatile families of `registry` keep in memory is gone.
+  std::function<void()> lose_memory = [] {};
   std::function<uint64_t()> random_seed;
   std::function<int64_t()> wall_ms;  // for "60.0s sim in 1.4s" alone
 };

@@ -1,6 +1,7 @@
 #include "base/strings.h"
 #include "base/suggest.h"
 #include "cli/family_argument.h"
+#include "cli/padded.h"
 #include "cli/verbs.h"
 
 namespace qk::cli {
@@ -9,12 +10,6 @@ namespace {
 std::string_view volatility_text(families::Volatility volatility) {
   return volatility == families::Volatility::kDurable ? "durable"
                                                       : "volatile: nothing survives a crash";
-}
-
-std::string padded(std::string_view text, size_t width) {
-  std::string out(text);
-  if (out.size() < width) out.append(width - out.size(), ' ');
-  return out;
 }
 
 void show(const families::FamilyDescriptor& family, std::ostream& out) {

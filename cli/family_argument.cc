@@ -18,6 +18,14 @@ const std::vector<std::string>& known_families() {
 
 }  // namespace
 
+std::vector<std::string> families_not_built(const Environment& environment) {
+  std::vector<std::string> missing;
+  for (const std::string& known : known_families()) {
+    if (environment.registry->find(known) == nullptr) missing.push_back(known);
+  }
+  return missing;
+}
+
 ExitCode find_family(const Environment& environment, std::string_view name, std::string_view where,
                      const families::FamilyDescriptor** family) {
   *family = environment.registry->find(name);
@@ -25,10 +33,7 @@ ExitCode find_family(const Environment& environment, std::string_view name, std:
 
   std::vector<std::string> built;
   for (const families::FamilyDescriptor& f : environment.registry->all()) built.push_back(f.name);
-  std::vector<std::string> others;
-  for (const std::string& known : known_families()) {
-    if (std::find(built.begin(), built.end(), known) == built.end()) others.push_back(known);
-  }
+  const std::vector<std::string> others = families_not_built(environment);
   const std::string lists = cat("\n  built in: ", join(built), "     known but not in this build: ",
                                 others.empty() ? std::string("none") : join(others));
   if (std::find(others.begin(), others.end(), name) != others.end()) {

@@ -1,7 +1,9 @@
 // A family named on the command line.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/environment.h"
 #include "cli/exit_codes.h"
@@ -13,5 +15,8 @@ namespace qk::cli {
 // kUsage. `where` says which argument it was: "--family".
 ExitCode find_family(const Environment& environment, std::string_view name, std::string_view where,
                      const families::FamilyDescriptor** family);
+
+// Families that exist but are not in this build, in byte order.
+std::vector<std::string> families_not_built(const Environment& environment);
 
 }  // namespace qk::cli

@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   environment.version = QKSIM_VERSION;
   environment.build = QKSIM_BUILD_ID;
   environment.run = qk::sim::run;
+  environment.lose_memory = [&memory] { memory.lose(); };
   // Chance and wall time end here: a run gets a seed, and never sees a clock.
   environment.random_seed = random_u64;
   environment.wall_ms = [] {

@@ -44,6 +44,9 @@ expect 64 err 'no command' --
 # An unknown family: 64; one that exists but is not built: 69.
 expect 69 err 'is not in this build' -- families show rocksdb
 
+expect 64 err 'did you mean "sqlite"?' -- conformance sqllite
+expect 64 err 'is not a regular expression' -- conformance all --filter '('
+
 # A bad scenario: 65, with its place.
 cp "$sources/scenarios/testdata/unknown-field.bad.qks.txtpb" .
 expect 65 err 'unknown-field.bad.qks.txtpb:4:24: error: sqlite store has no field "synchronus"' -- \
@@ -90,5 +93,12 @@ if [ -e d ] || [ -e x.qki ]; then
   echo "FAILED: a refused image left something"
   failures=$((failures + 1))
 fi
+
+# The contract: a check runs, leaves evidence, and what lacks evidence is said to lack it.
+expect 2 out '0 of ' -- contract
+expect 0 out '0 failed' -- conformance all --filter 'BASIC/append_one/'
+expect 0 out 'BASIC/append_one' -- contract show SB-30
+expect 2 out 'SB-35' -- contract --missing
+
 [ "$failures" = 0 ] && echo "qksim_test: all good"
 exit "$failures"

@@ -9,6 +9,11 @@
 namespace qk::sim::conformance {
 
 std::vector<Check> basic_checks();
+std::vector<Check> truncate_checks();
+std::vector<Check> meta_checks();
+std::vector<Check> configuration_checks();
+std::vector<Check> restart_checks();
+std::vector<Check> idempotence_checks();
 
 std::vector<Check> all_checks();
 

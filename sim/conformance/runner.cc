@@ -95,6 +95,10 @@ absl::Status check_filter(const std::string& filter) {
   return absl::OkStatus();
 }
 
+bool matches(const std::string& filter, const std::string& text) {
+  return filter.empty() || std::regex_search(text, std::regex(filter));
+}
+
 const FamilyDescriptor* partner_of(const families::Registry& registry,
                                    const FamilyDescriptor& family) {
   const std::vector<FamilyDescriptor>& all = registry.all();

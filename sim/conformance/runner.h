@@ -51,6 +51,8 @@ struct RunOptions {
 
 // InvalidArgument: not a regular expression.
 absl::Status check_filter(const std::string& filter);
+// Whether the filter, which must be valid, is found in `text`; an empty one is found everywhere.
+bool matches(const std::string& filter, const std::string& text);
 
 // The cases that `options` select: by check, then family, then role or partner, then disk.
 std::vector<Case> select_cases(const std::vector<Check>& checks, const families::Registry& registry,
