@@ -475,6 +475,26 @@ TEST_CASE("a database that is not ours is refused untouched") {
   CHECK(*fs.list(root) == names);
 }
 
+TEST_CASE("a newer format that lies in the WAL alone is refused as well") {
+  Instance instance;
+  REQUIRE_OK(instance->log().append(data_entries(1, 3, 1)));
+  instance.close();
+  {
+    // A newer build, killed before it folded its WAL.
+    const std::unique_ptr<SqliteConnection> newer =
+        *SqliteConnection::open(&instance.fs, cat(instance.root, "/db"), 4096, {});
+    REQUIRE_OK(newer->execute("PRAGMA user_version=2"));
+    newer->stop_writing();
+  }
+  REQUIRE(*exists(instance.fs, cat(instance.root, "/db-wal")));
+  for (int i = 0; i < 2; ++i) {
+    const absl::Status status = open_sqlite(instance.fs, instance.root, false).status();
+    CHECK(absl::IsFailedPrecondition(status));
+    CHECK(std::string(status.message()).find("format 2 is newer") != std::string::npos);
+    CHECK(*exists(instance.fs, cat(instance.root, "/db-wal")));
+  }
+}
+
 TEST_CASE("a root that tells of a lost store never opens as fresh (ora.L13)") {
   TempDirectory directory;
   PosixFileSystem fs;

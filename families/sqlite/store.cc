@@ -24,6 +24,20 @@ constexpr size_t kReservedBytesAt = 20;
 constexpr size_t kUserVersionAt = 60;
 constexpr size_t kApplicationIdAt = 68;
 
+absl::Status check_format(const std::string& path, uint32_t application, uint32_t version) {
+  if (application != kApplicationId) {
+    return absl::FailedPreconditionError(
+        cat(path, ": a SQLite database of another application: found application id ",
+            hex8(application), ", expected ", hex8(kApplicationId)));
+  }
+  if (version != kFormatVersion) {
+    return absl::FailedPreconditionError(
+        cat(path, ": format ", version, version > kFormatVersion ? " is newer than" : " is not",
+            " the format that this build reads, ", kFormatVersion));
+  }
+  return absl::OkStatus();
+}
+
 // Judges the file by its header, before SQLite may write to it; returns its page size. The fields
 // are the same in every version of the header, so a torn first page does not matter.
 absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
@@ -42,18 +56,8 @@ absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
     return absl::DataLossError(cat(path, ": not a SQLite database: found ", to_hex(magic),
                                    " at offset 0, expected ", to_hex(kMagic)));
   }
-  const uint32_t application = get_be32(header.data() + kApplicationIdAt);
-  if (application != kApplicationId) {
-    return absl::FailedPreconditionError(
-        cat(path, ": a SQLite database of another application: found application id ",
-            hex8(application), ", expected ", hex8(kApplicationId)));
-  }
-  const uint32_t version = get_be32(header.data() + kUserVersionAt);
-  if (version != kFormatVersion) {
-    return absl::FailedPreconditionError(
-        cat(path, ": format ", version, version > kFormatVersion ? " is newer than" : " is not",
-            " the format that this build reads, ", kFormatVersion));
-  }
+  QK_RETURN_IF_ERROR(check_format(path, get_be32(header.data() + kApplicationIdAt),
+                                  get_be32(header.data() + kUserVersionAt)));
   // Big-endian; 1 stands for 65536.
   const auto high = static_cast<unsigned char>(header[kPageSizeAt]);
   const auto low = static_cast<unsigned char>(header[kPageSizeAt + 1]);
@@ -168,10 +172,23 @@ absl::Status SqliteStore::open_database() {
   }
 
   QK_ASSIGN_OR_RETURN(connection_, SqliteConnection::open(fs_, db_path_, page_size, options_));
+  if (const absl::Status status = verify_format(); !status.ok()) {
+    connection_->stop_writing();  // closing would fold the WAL
+    return status;
+  }
   QK_RETURN_IF_ERROR(verify_schema());
   QK_RETURN_IF_ERROR(prepare_statements());
   // Empties the WAL, so that it holds one generation from here on.
   return connection_->checkpoint();
+}
+
+// The header of the file was judged before, but a WAL may hold a newer first page: that of a build
+// that was killed while it changed the format.
+absl::Status SqliteStore::verify_format() {
+  QK_ASSIGN_OR_RETURN(const int64_t application,
+                      connection_->query_integer("PRAGMA application_id"));
+  QK_ASSIGN_OR_RETURN(const int64_t version, connection_->query_integer("PRAGMA user_version"));
+  return check_format(db_path_, static_cast<uint32_t>(application), static_cast<uint32_t>(version));
 }
 
 // A file with our application id and another schema is not one that this build wrote: it may hold

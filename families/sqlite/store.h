@@ -77,6 +77,7 @@ class SqliteStore final : public SnapshotRecordStore {
 
   absl::Status create_database(uint32_t page_size);
   absl::Status open_database();
+  absl::Status verify_format();
   absl::Status verify_schema();
   absl::Status prepare_statements();
   Outcome after_commit();
