@@ -73,7 +73,6 @@ void root_is_a_file(InstanceContext& c) {
                  std::string("not a directory"));
 }
 
-// An instance that is not there twice cannot be forked by opening it twice, either.
 void illegal_options_refused(InstanceContext& c) {
   families::OpenRequest request = request_for(c, true);
   const auto refused = [&](std::string_view what) {

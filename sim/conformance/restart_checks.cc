@@ -106,14 +106,6 @@ void open_read_only_equals(InstanceContext& c) {
   c.expect_state();
 }
 
-// One process at a time; afterwards the next one may.
-void release_lock(InstanceContext& c) {
-  c.begin(some_history());
-  for (int i = 0; i < 3; ++i) c.reopen();
-  c.apply(append(entries(17, 18, 2)));
-  c.reopen();
-}
-
 // Names that no version ever wrote, beside the instance's own: a restart neither uses nor removes
 // what it does not know, and the state is the same.
 void name_scan(InstanceContext& c) {
@@ -185,7 +177,6 @@ std::vector<Check> restart_checks() {
   add("save_empty", {"SB-16", "SB-25"}, save_empty);
   add("append_close_load_append", {"SB-25", "SB-30"}, append_close_load_append);
   add("open_read_only_equals", {"SB-3", "SB-25"}, open_read_only_equals);
-  add("release_lock", {"SB-25"}, release_lock);
   add("name_scan", {"SB-25", "EV-17"}, name_scan);
   add("recover_larger_log", {"SB-25", "SB-27"}, recover_larger_log);
   add("random_restarts", {"SB-9", "SB-25", "SB-27"}, random_restarts);
