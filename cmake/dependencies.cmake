@@ -17,3 +17,5 @@ pkg_check_modules(EXPAT REQUIRED IMPORTED_TARGET expat)         # tests parse th
 
 find_library(LEVELDB_LIBRARY leveldb REQUIRED)
 find_library(MURMURHASH_LIBRARY murmurhash REQUIRED)          # braft's older entry checksum
+# The shared library only: families/rocksdb replaces some of its functions.
+find_library(ROCKSDB_LIBRARY NAMES librocksdb.so REQUIRED)

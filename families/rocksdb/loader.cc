@@ -1,0 +1,72 @@
+#include "families/rocksdb/loader.h"
+
+#include <rocksdb/sst_file_writer.h>
+
+#include <vector>
+
+#include "families/fs/file_util.h"
+#include "families/rocksdb/slice.h"
+
+namespace qk::families {
+namespace {
+
+constexpr uint64_t kTableFileBytes = 64 << 20;
+
+class RocksLoader final : public KvLoader {
+ public:
+  RocksLoader(rocksdb::DB* db, const rocksdb::Options& options, const RocksEnv* env,
+              std::string path)
+      : db_(*db), options_(options), env_(*env), path_(std::move(path)) {}
+
+  absl::Status put(std::string_view key, std::string_view head, std::string_view tail) override {
+    if (writer_ == nullptr) QK_RETURN_IF_ERROR(begin_file());
+    value_.assign(head).append(tail);
+    QK_RETURN_IF_ERROR(convert(writer_->Put(to_slice(key), value_), "load"));
+    return writer_->FileSize() >= kTableFileBytes ? end_file() : absl::OkStatus();
+  }
+
+  absl::Status finish() override {
+    if (writer_ != nullptr) QK_RETURN_IF_ERROR(end_file());
+    if (files_.empty()) return absl::OkStatus();
+    rocksdb::IngestExternalFileOptions options;
+    options.move_files = true;
+    options.failed_move_fall_back_to_copy = false;
+    options.allow_blocking_flush = false;  // nothing overlaps, and nobody could run the flush
+    return convert(db_.IngestExternalFile(files_, options), "finish a load");
+  }
+
+ private:
+  absl::Status begin_file() {
+    // Not a name of RocksDB's own, or it would remove the file as obsolete.
+    files_.push_back(join_path(path_, cat("load-", files_.size() + 1, ".sst")));
+    writer_ = std::make_unique<rocksdb::SstFileWriter>(rocksdb::EnvOptions(), options_);
+    return convert(writer_->Open(files_.back()), "load");
+  }
+
+  absl::Status end_file() {
+    const rocksdb::Status status = writer_->Finish();
+    writer_.reset();
+    return convert(status, "load");
+  }
+
+  absl::Status convert(const rocksdb::Status& status, std::string_view what) const {
+    return from_rocksdb(status, env_.files(), cat(path_, ": ", what));
+  }
+
+  rocksdb::DB& db_;
+  const rocksdb::Options& options_;
+  const RocksEnv& env_;
+  const std::string path_;
+  std::unique_ptr<rocksdb::SstFileWriter> writer_;  // of files_.back()
+  std::vector<std::string> files_;
+  std::string value_;
+};
+
+}  // namespace
+
+std::unique_ptr<KvLoader> make_rocks_loader(rocksdb::DB* db, const rocksdb::Options& options,
+                                            const RocksEnv* env, const std::string& path) {
+  return std::make_unique<RocksLoader>(db, options, env, path);
+}
+
+}  // namespace qk::families

@@ -1,0 +1,19 @@
+// Fills a database with sorted table files that are written aside, synced, and taken in by one edit
+// of the MANIFEST: rows pass neither WAL nor memtable.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <memory>
+#include <string>
+
+#include "families/kv/engine.h"
+#include "families/rocksdb/env.h"
+
+namespace qk::families {
+
+// All arguments must outlive the loader.
+std::unique_ptr<KvLoader> make_rocks_loader(rocksdb::DB* db, const rocksdb::Options& options,
+                                            const RocksEnv* env, const std::string& path);
+
+}  // namespace qk::families

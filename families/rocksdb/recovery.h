@@ -1,0 +1,34 @@
+// What happens to a RocksDB directory before RocksDB may open it after a crash.
+//
+// RocksDB cannot tell a torn tail from rot: its strict recovery modes refuse both, the others drop
+// both. So the torn tails are cut here, and RocksDB then opens in its strictest mode.
+//
+//   CURRENT    must name a MANIFEST that exists.
+//   MANIFEST   a torn tail is cut; rot is DataLoss.
+//   WALs       those that the MANIFEST still needs: a torn tail of the newest is cut, any other
+//              damage is DataLoss. Their records must follow, without a gap, the sequence number
+//              that the MANIFEST reached. That is what finds the loss of an edit: the edit that
+//              recorded a flush was relied upon when the flushed WAL was removed, and the next WAL
+//              begins behind the gap (the engine writes a first record into each for this).
+//
+// Nothing is changed unless all is in order. What is left is made durable before it is shown: whole
+// records that were never synced, too.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "families/fs/file_system.h"
+
+namespace qk::families {
+
+struct RecoveredLogs {
+  // That RocksDB will replay.
+  size_t wals = 0;
+  uint64_t wal_bytes = 0;
+};
+
+// `path` is the database's directory. DataLoss names the file and what was found.
+absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& path);
+
+}  // namespace qk::families
