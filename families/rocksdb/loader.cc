@@ -15,8 +15,12 @@ constexpr uint64_t kTableFileBytes = 64 << 20;
 class RocksLoader final : public KvLoader {
  public:
   RocksLoader(rocksdb::DB* db, const rocksdb::Options& options, const RocksEnv* env,
-              std::string path)
-      : db_(*db), options_(options), env_(*env), path_(std::move(path)) {}
+              std::string path, std::function<absl::Status()> loaded)
+      : db_(*db),
+        options_(options),
+        env_(*env),
+        path_(std::move(path)),
+        loaded_(std::move(loaded)) {}
 
   absl::Status put(std::string_view key, std::string_view head, std::string_view tail) override {
     if (writer_ == nullptr) QK_RETURN_IF_ERROR(begin_file());
@@ -32,7 +36,8 @@ class RocksLoader final : public KvLoader {
     options.move_files = true;
     options.failed_move_fall_back_to_copy = false;
     options.allow_blocking_flush = false;  // nothing overlaps, and nobody could run the flush
-    return convert(db_.IngestExternalFile(files_, options), "finish a load");
+    QK_RETURN_IF_ERROR(convert(db_.IngestExternalFile(files_, options), "finish a load"));
+    return loaded_();
   }
 
  private:
@@ -57,6 +62,7 @@ class RocksLoader final : public KvLoader {
   const rocksdb::Options& options_;
   const RocksEnv& env_;
   const std::string path_;
+  const std::function<absl::Status()> loaded_;
   std::unique_ptr<rocksdb::SstFileWriter> writer_;  // of files_.back()
   std::vector<std::string> files_;
   std::string value_;
@@ -65,8 +71,9 @@ class RocksLoader final : public KvLoader {
 }  // namespace
 
 std::unique_ptr<KvLoader> make_rocks_loader(rocksdb::DB* db, const rocksdb::Options& options,
-                                            const RocksEnv* env, const std::string& path) {
-  return std::make_unique<RocksLoader>(db, options, env, path);
+                                            const RocksEnv* env, const std::string& path,
+                                            std::function<absl::Status()> loaded) {
+  return std::make_unique<RocksLoader>(db, options, env, path, std::move(loaded));
 }
 
 }  // namespace qk::families

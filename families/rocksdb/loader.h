@@ -4,6 +4,7 @@
 
 #include <rocksdb/db.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,8 +13,9 @@
 
 namespace qk::families {
 
-// All arguments must outlive the loader.
+// `loaded` ends finish(), after the files were taken in. All arguments must outlive the loader.
 std::unique_ptr<KvLoader> make_rocks_loader(rocksdb::DB* db, const rocksdb::Options& options,
-                                            const RocksEnv* env, const std::string& path);
+                                            const RocksEnv* env, const std::string& path,
+                                            std::function<absl::Status()> loaded);
 
 }  // namespace qk::families

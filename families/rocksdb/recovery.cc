@@ -110,10 +110,11 @@ struct ScannedLog {
   LogScan scan;
 };
 
-// Cuts a torn tail off and makes what is left durable.
+// Cuts a torn tail off.
 absl::Status make_whole(FileSystem& fs, const ScannedLog& log) {
+  if (!log.scan.damage_offset) return absl::OkStatus();
   QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs.open(log.path, {}));
-  if (log.scan.damage_offset) QK_RETURN_IF_ERROR(file->truncate(log.scan.intact_end));
+  QK_RETURN_IF_ERROR(file->truncate(log.scan.intact_end));
   return file->sync(SyncKind::kFull);
 }
 
@@ -228,9 +229,8 @@ absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& pa
   }
   recovered.wals = wals.size();
 
-  if (manifest_scan.damage_offset) QK_RETURN_IF_ERROR(make_whole(fs, {manifest, manifest_scan}));
+  QK_RETURN_IF_ERROR(make_whole(fs, {manifest, manifest_scan}));
   for (const ScannedLog& wal : wals) QK_RETURN_IF_ERROR(make_whole(fs, wal));
-  if (!wals.empty()) QK_RETURN_IF_ERROR(fs.sync_dir(path, SyncKind::kFull));
   return recovered;
 }
 

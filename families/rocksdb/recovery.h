@@ -11,8 +11,8 @@
 //              recorded a flush was relied upon when the flushed WAL was removed, and the next WAL
 //              begins behind the gap (the engine writes a first record into each for this).
 //
-// Nothing is changed unless all is in order. What is left is made durable before it is shown: whole
-// records that were never synced, too.
+// Nothing is changed unless all is in order. What is read here was synced before (KvEngine), so
+// what is left is durable.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,11 @@
 // Shared by the tests of the rocksdb family.
 #pragma once
 
-#include <catch2/catch.hpp>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "families/contract/test_util.h"
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
 #include "families/fs/posix_file_system.h"
@@ -13,19 +13,6 @@
 #include "families/rocksdb/engine.h"
 
 namespace qk::families {
-
-#define REQUIRE_OK(expression)                    \
-  do {                                            \
-    const auto& qk_result = (expression);         \
-    INFO(::qk::families::status_text(qk_result)); \
-    REQUIRE(qk_result.ok());                      \
-  } while (false)
-
-inline std::string status_text(const absl::Status& s) { return s.ToString(); }
-template <typename T>
-std::string status_text(const absl::StatusOr<T>& s) {
-  return s.status().ToString();
-}
 
 // A disk in memory: an overlay of an empty directory.
 struct MemoryDisk {
