@@ -182,7 +182,6 @@ TEST_CASE("image: inputs that are missing, in use or wrong") {
   REQUIRE(shell.run(image_verify, ImageVerifyArguments{"missing.qki"}).code == ExitCode::kNoInput);
   REQUIRE(shell.export_from("node0", "sqlite", "a.qki").code == ExitCode::kNoInput);
   REQUIRE(shell.export_from("node0", "slqite", "a.qki").code == ExitCode::kUsage);
-  REQUIRE(shell.export_from("node0", "rocksdb", "a.qki").code == ExitCode::kUnavailable);
   REQUIRE(
       shell.run(image_export, ImageExportArguments{"node0", "local", "g", "n1", "a.qki"}).code ==
       ExitCode::kUsage);

@@ -3,6 +3,8 @@
 #include "families/leveldb/leveldb_family.h"
 #include "families/local/local_family.h"
 #include "families/memory/memory_family.h"
+#include "families/rocksdb/ids.h"
+#include "families/rocksdb/rocksdb_family.h"
 #include "families/sqlite/engine.h"
 #include "families/sqlite/sqlite_family.h"
 
@@ -14,9 +16,13 @@ Registry builtin_families(VolatileMemory* memory) {
   registry.add(sqlite_family());
   registry.add(memory_family(memory));
   registry.add(leveldb_family());
+  registry.add(rocksdb_family());
   return registry;
 }
 
-void reset_engines_for_run(uint64_t seed) { sqlite_reset_for_run(seed); }
+void reset_engines_for_run(uint64_t seed) {
+  sqlite_reset_for_run(seed);
+  rocksdb_reset_for_run(seed);
+}
 
 }  // namespace qk::families

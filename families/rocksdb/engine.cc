@@ -10,11 +10,11 @@
 
 #include "base/check.h"
 #include "families/fs/file_util.h"
+#include "families/kv/recovery.h"
 #include "families/rocksdb/ids.h"
 #include "families/rocksdb/interpose.h"
 #include "families/rocksdb/loader.h"
 #include "families/rocksdb/options.h"
-#include "families/rocksdb/recovery.h"
 #include "families/rocksdb/slice.h"
 
 namespace qk::families {

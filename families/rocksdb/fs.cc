@@ -248,6 +248,12 @@ IOStatus RocksFileSystem::GetFileModificationTime(const std::string& path, const
 
 IOStatus RocksFileSystem::RenameFile(const std::string& from, const std::string& to, const Options&,
                                      Debug*) {
+  if (base_name(to) == "CURRENT") {
+    // RocksDB syncs the directory after this rename only. A crash could keep it and drop the name
+    // of the new MANIFEST.
+    const absl::Status named = fs_->sync_dir(parent_path(normal(to)), SyncKind::kFull);
+    if (!named.ok()) return to_io(named);
+  }
   return to_io(fs_->rename(normal(from), normal(to)));
 }
 

@@ -1,7 +1,8 @@
 // RocksFileSystem: RocksDB's file system interface over ours.
 //
 // Durability is that of FileSystem: Sync is fdatasync, Fsync is fsync, and a directory's Fsync
-// makes its names durable. Close promises nothing.
+// makes its names durable. Close promises nothing. The names of a directory are made durable before
+// CURRENT is replaced in it, which RocksDB itself leaves to the order of a journal.
 //
 // Errors. A missing file is PathNotFound, everything else a plain IOError that is never retryable
 // and never "no space": for those RocksDB would start a thread that resumes the database behind our
