@@ -18,12 +18,8 @@ class FailStop {
   }
 
   // Remembers the first failure.
-  void trip(const absl::Status& cause) {
-    if (cause_.ok()) cause_ = cause;
-  }
-
   Outcome fail(const absl::Status& cause, int64_t count = 0) {
-    trip(cause);
+    if (cause_.ok()) cause_ = cause;
     return Outcome::indeterminate(cause, count);
   }
 

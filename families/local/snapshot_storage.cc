@@ -256,11 +256,8 @@ Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer
   const auto verdict = judge_publish(current(), own.meta());
   if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
   if (*verdict == PublishVerdict::kAlreadyPublished) return Outcome::success(0);
-  if (absl::Status sealed = own.seal(); !sealed.ok()) {
-    // The current snapshot is untouched, but the disk is not to be trusted any more.
-    if (!absl::IsInvalidArgument(sealed)) fail_stop_.trip(sealed);
-    return Outcome::failed_clean(sealed);
-  }
+  // The current snapshot is untouched, and whatever is left of the new tree is thrown away.
+  if (absl::Status sealed = own.seal(); !sealed.ok()) return Outcome::failed_clean(sealed);
   const std::string path = join_path(directory_, snapshot_name(own.meta().last_included_index));
   absl::Status status = fs_.rename(own.get_path(), path);
   if (status.ok()) {
