@@ -1,6 +1,13 @@
-// FaultFileSystem: forwards to another file system, and fails one mutating call, by number, with
-// EIO, before it took effect; and keeps a list of the mutating calls. For tests of what a family
-// does after an error, and of what it asks of the disk.
+// FaultFileSystem: forwards to another file system, and fails calls by number. For tests of what a
+// family does after an error, and of what it asks of the disk.
+//
+// Two counters: mutating calls (open that creates or truncates, write, truncate, sync, unlink,
+// rename, link, mkdir, rmdir, sync_dir), of which it also keeps a list, and looks (open of what is
+// there, read, size, list, stat). A failing mutating call did nothing, a part of what it should
+// (of a write, the first half), or all of it, and says only that it failed.
+//
+// A failed sync is not made good by the next one: as on Linux, the bytes that it should have made
+// durable count as written, and later syncs of the same handle return OK and do nothing.
 #pragma once
 
 #include <cerrno>
@@ -14,50 +21,73 @@
 
 namespace qk::families {
 
+struct Fault {
+  enum class Effect : uint8_t { kNone, kPart, kAll };
+  int error = EIO;
+  Effect effect = Effect::kNone;  // of mutating calls
+  bool lasts = false;             // so do all calls of the kind after it
+};
+
 class FaultFileSystem final : public FileSystem {
  public:
   explicit FaultFileSystem(FileSystem* inner) : inner_(*inner) {}
 
   // The n-th mutating call from now on fails (1 is the next); 0: none does.
-  void fail_at(uint64_t n) { countdown_ = n; }
-  // Whether the failure has happened.
-  bool failed() const { return failed_; }
+  void fail_at(uint64_t n, Fault fault = {}) { mutations_ = {n, fault}; }
+  void fail_at(uint64_t n, int error) {
+    Fault fault;
+    fault.error = error;
+    fail_at(n, fault);
+  }
+  // The n-th look.
+  void fail_look_at(uint64_t n, Fault fault = {}) { looks_ = {n, fault}; }
+  // Whether a failure has happened.
+  bool failed() const { return !failed_call_.empty(); }
+  // The last call that failed; "" if none has.
+  const std::string& failed_call() const { return failed_call_; }
   // "write log/log_meta.tmp": every mutating call since the last take, the failed ones too; a file
   // is named as it was opened.
   std::vector<std::string> take_calls() { return std::exchange(calls_, {}); }
 
   absl::StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenFlags flags) override {
-    if (flags.create || flags.truncate) QK_RETURN_IF_ERROR(count("open", path));
-    QK_ASSIGN_OR_RETURN(std::unique_ptr<File> file, inner_.open(path, flags));
+    std::unique_ptr<File> file;
+    const auto open_inner = [&]() -> absl::Status {
+      QK_ASSIGN_OR_RETURN(file, inner_.open(path, flags));
+      return absl::OkStatus();
+    };
+    if (flags.create || flags.truncate) {
+      QK_RETURN_IF_ERROR(mutate("open", path, open_inner));
+    } else {
+      QK_RETURN_IF_ERROR(look("open", path));
+      QK_RETURN_IF_ERROR(open_inner());
+    }
     return std::make_unique<FaultFile>(this, std::move(file), path);
   }
   absl::Status unlink(std::string_view path) override {
-    QK_RETURN_IF_ERROR(count("unlink", path));
-    return inner_.unlink(path);
+    return mutate("unlink", path, [&] { return inner_.unlink(path); });
   }
   absl::Status rename(std::string_view from, std::string_view to) override {
-    QK_RETURN_IF_ERROR(count("rename", cat(from, " ", to)));
-    return inner_.rename(from, to);
+    return mutate("rename", cat(from, " ", to), [&] { return inner_.rename(from, to); });
   }
   absl::Status link(std::string_view existing, std::string_view name) override {
-    QK_RETURN_IF_ERROR(count("link", cat(existing, " ", name)));
-    return inner_.link(existing, name);
+    return mutate("link", cat(existing, " ", name), [&] { return inner_.link(existing, name); });
   }
   absl::Status mkdir(std::string_view path) override {
-    QK_RETURN_IF_ERROR(count("mkdir", path));
-    return inner_.mkdir(path);
+    return mutate("mkdir", path, [&] { return inner_.mkdir(path); });
   }
   absl::Status rmdir(std::string_view path) override {
-    QK_RETURN_IF_ERROR(count("rmdir", path));
-    return inner_.rmdir(path);
+    return mutate("rmdir", path, [&] { return inner_.rmdir(path); });
   }
   absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
+    QK_RETURN_IF_ERROR(look("list", path));
     return inner_.list(path);
   }
-  absl::StatusOr<FileStat> stat(std::string_view path) override { return inner_.stat(path); }
+  absl::StatusOr<FileStat> stat(std::string_view path) override {
+    QK_RETURN_IF_ERROR(look("stat", path));
+    return inner_.stat(path);
+  }
   absl::Status sync_dir(std::string_view path, SyncKind kind) override {
-    QK_RETURN_IF_ERROR(count("sync_dir", path));
-    return inner_.sync_dir(path, kind);
+    return mutate("sync_dir", path, [&] { return inner_.sync_dir(path, kind); });
   }
   absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) override {
     return inner_.lock(path);
@@ -72,38 +102,80 @@ class FaultFileSystem final : public FileSystem {
     FaultFile(FaultFileSystem* fs, std::unique_ptr<File> inner, std::string_view path)
         : fs_(*fs), inner_(std::move(inner)), path_(path) {}
     absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+      QK_RETURN_IF_ERROR(fs_.look("read", path_));
       return inner_->read_at(offset, buffer);
     }
     absl::Status write_at(uint64_t offset, std::string_view bytes) override {
-      QK_RETURN_IF_ERROR(fs_.count("write", path_));
-      return inner_->write_at(offset, bytes);
+      return fs_.mutate(
+          "write", path_, [&] { return inner_->write_at(offset, bytes); },
+          [&] { return inner_->write_at(offset, bytes.substr(0, bytes.size() / 2)); });
     }
     absl::Status truncate(uint64_t size) override {
-      QK_RETURN_IF_ERROR(fs_.count("truncate", path_));
-      return inner_->truncate(size);
+      return fs_.mutate("truncate", path_, [&] { return inner_->truncate(size); });
     }
-    absl::StatusOr<uint64_t> size() override { return inner_->size(); }
+    absl::StatusOr<uint64_t> size() override {
+      QK_RETURN_IF_ERROR(fs_.look("size", path_));
+      return inner_->size();
+    }
     absl::Status sync(SyncKind kind) override {
-      QK_RETURN_IF_ERROR(fs_.count("sync", path_));
-      return inner_->sync(kind);
+      const absl::Status status = fs_.mutate(
+          "sync", path_, [&] { return sync_failed_ ? absl::OkStatus() : inner_->sync(kind); });
+      if (!status.ok()) sync_failed_ = true;
+      return status;
     }
 
    private:
     FaultFileSystem& fs_;
     const std::unique_ptr<File> inner_;
     const std::string path_;
+    bool sync_failed_ = false;
   };
 
-  absl::Status count(std::string_view what, std::string_view path) {
+  struct Countdown {
+    uint64_t left = 0;
+    Fault fault;
+
+    bool fails() {
+      if (left == 0) return false;
+      if (left > 1) {
+        --left;
+        return false;
+      }
+      if (!fault.lasts) left = 0;
+      return true;
+    }
+  };
+
+  absl::Status fail(std::string call, const Fault& fault) {
+    failed_call_ = std::move(call);
+    return errno_status(fault.error, cat("injected: ", failed_call_));
+  }
+
+  template <typename Call>
+  absl::Status mutate(std::string_view what, std::string_view path, const Call& call) {
+    return mutate(what, path, call, [] { return absl::OkStatus(); });
+  }
+  // `part` does a part of what `call` does.
+  template <typename Call, typename Part>
+  absl::Status mutate(std::string_view what, std::string_view path, const Call& call,
+                      const Part& part) {
     calls_.push_back(cat(what, " ", path));
-    if (countdown_ == 0 || --countdown_ > 0) return absl::OkStatus();
-    failed_ = true;
-    return errno_status(EIO, cat("injected: ", what));
+    if (!mutations_.fails()) return call();
+    // Whatever it did, it says that it failed.
+    if (mutations_.fault.effect == Fault::Effect::kAll) call().IgnoreError();
+    if (mutations_.fault.effect == Fault::Effect::kPart) part().IgnoreError();
+    return fail(calls_.back(), mutations_.fault);
+  }
+
+  absl::Status look(std::string_view what, std::string_view path) {
+    if (!looks_.fails()) return absl::OkStatus();
+    return fail(cat(what, " ", path), looks_.fault);
   }
 
   FileSystem& inner_;
-  uint64_t countdown_ = 0;
-  bool failed_ = false;
+  Countdown mutations_;
+  Countdown looks_;
+  std::string failed_call_;
   std::vector<std::string> calls_;
 };
 

@@ -1,6 +1,6 @@
 // A family on a key-value engine against the contract: what each operation does, what it refuses,
 // and that a reopened instance holds the same. Damage: kv_damage_test.cc; failing calls:
-// kv_fault_test.cc; crashes: sim/disk/family_crash_test.cc, with the engines of this build.
+// kv_fault_test.cc; crashes: sim/conformance/crash_checks.cc, with the engines of this build.
 #include "families/kv/test_util.h"
 
 namespace qk::families {

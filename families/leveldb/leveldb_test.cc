@@ -1,5 +1,5 @@
 // The leveldb family: what is its engine's own. What it shares with every family is held by
-// families/kv and by sim/conformance; crashes by sim/disk/family_crash_test.cc.
+// families/kv and by sim/conformance; crashes by sim/conformance/crash_checks.cc.
 #include <filesystem>
 
 #include "families/contract/test_faults.h"

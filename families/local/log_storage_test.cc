@@ -1,6 +1,6 @@
 // The log of the local family against a model (a deque of entries and a first index), through
 // reopening; its edges; and what recovery says about crafted files. Crashes at every disk operation
-// are in sim/disk/family_crash_test.cc.
+// are in sim/conformance/crash_checks.cc.
 #include "families/local/log_storage.h"
 
 #include <catch2/catch.hpp>

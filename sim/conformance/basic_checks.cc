@@ -94,30 +94,23 @@ void illegal_options_refused(InstanceContext& c) {
 // words.
 void option_changed_at_reboot(InstanceContext& c) {
   c.begin(some_log());
-  bool any = false;
-  for (const families::OptionDescriptor& option : c.family().options) {
-    for (size_t begin = 0; begin < option.allowed.size();) {
-      const size_t end = std::min(option.allowed.find(", ", begin), option.allowed.size());
-      const std::string value = option.allowed.substr(begin, end - begin);
-      begin = end + 2;
-      // Lists of words only; ranges are tried by other checks.
-      if (value.find_first_of(" .") != std::string::npos || value == option.default_value) continue;
-      any = true;
-      c.close();
-      c.set_options({{option.name, value}});
-      const absl::Status opened = c.open();
-      if (!opened.ok()) {
-        c.expect_code(cat("open with ", option.name, " = ", value), opened, kInvalid);
-        c.set_options({});
-        c.expect_ok("open with the first options again", c.open());
-      }
-      c.expect_state();
-      const int64_t next = c.model().state().last() + 1;
-      c.apply(append(entries(next, next + 2, 2)));
-      c.reopen();
+  const std::vector<families::FamilyOptions> all = listed_options(c.family());
+  if (all.empty()) c.not_applicable("no option with a list of values");
+  for (const families::FamilyOptions& options : all) {
+    c.close();
+    c.set_options(options);
+    const absl::Status opened = c.open();
+    if (!opened.ok()) {
+      const auto& [name, value] = *options.begin();
+      c.expect_code(cat("open with ", name, " = ", value), opened, kInvalid);
+      c.set_options({});
+      c.expect_ok("open with the first options again", c.open());
     }
+    c.expect_state();
+    const int64_t next = c.model().state().last() + 1;
+    c.apply(append(entries(next, next + 2, 2)));
+    c.reopen();
   }
-  if (!any) c.not_applicable("no option with a list of values");
 }
 
 // Every operation has a declared set of partial outcomes, and every role opens: together with the

@@ -41,6 +41,7 @@ Bench::Bench(Bench& other, SimDisk disk)
       kind_(other.kind_),
       seed_(other.seed_),
       expectations_(other.expectations_),
+      counts_(other.counts_),
       disk_(std::make_unique<SimDisk>(std::move(disk))),
       base_(other.base_) {
   remount();
@@ -50,13 +51,26 @@ Bench::~Bench() = default;
 
 std::string Bench::path(std::string_view name) const { return families::join_path(base_, name); }
 
+families::FaultFileSystem& Bench::faults() {
+  if (faults_ == nullptr) faults_ = std::make_unique<families::FaultFileSystem>(fs_.get());
+  return *faults_;
+}
+
 void Bench::remount() {
-  if (disk_ != nullptr) fs_ = disk_->mount();
+  if (disk_ == nullptr) return;
+  const bool with_faults = faults_ != nullptr;
+  faults_.reset();
+  fs_ = disk_->mount();
+  if (with_faults) faults();
 }
 
 void Bench::settle() {
-  if (disk_ != nullptr) disk_->set_now(disk_->busy_until() + 1);
+  if (disk_ == nullptr) return;
+  const Nanos end = disk_->pinned_crash().value_or(disk_->busy_until() + 1);
+  disk_->set_now(std::max(end, disk_->now()));
 }
+
+void Bench::count(std::string_view what, uint64_t times) { (*counts_)[std::string(what)] += times; }
 
 CrashReport Bench::stop(CrashLevel level, Choice& choice) {
   QK_CHECK(disk_ != nullptr);
@@ -106,12 +120,28 @@ void Bench::not_applicable(std::string_view why) const { throw NotApplicable{std
 
 families::FamilyOptions small_units(const families::FamilyDescriptor& family) {
   static const families::FamilyOptions kSmall = {
-      {"checkpoint_frames", "1"}, {"page_size", "1024"}, {"segment_size", "200"}};
+      {"checkpoint_frames", "1"}, {"compaction_files", "2"}, {"flush_bytes", "256"},
+      {"page_size", "1024"},      {"segment_size", "200"},   {"write_buffer_size", "65536"}};
   families::FamilyOptions options;
   for (const families::OptionDescriptor& option : family.options) {
     if (const auto small = kSmall.find(option.name); small != kSmall.end()) options.insert(*small);
   }
   return options;
+}
+
+std::vector<families::FamilyOptions> listed_options(const families::FamilyDescriptor& family) {
+  std::vector<families::FamilyOptions> all;
+  for (const families::OptionDescriptor& option : family.options) {
+    for (size_t begin = 0; begin < option.allowed.size();) {
+      const size_t end = std::min(option.allowed.find(", ", begin), option.allowed.size());
+      const std::string value = option.allowed.substr(begin, end - begin);
+      begin = end + 2;
+      // A range or a sentence is no list.
+      if (value.find_first_of(" .") != std::string::npos || value == option.default_value) continue;
+      all.push_back({{option.name, value}});
+    }
+  }
+  return all;
 }
 
 families::LogEntry entry(int64_t index, int64_t term, size_t payload_bytes) {

@@ -7,12 +7,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 #include "families/contract/family.h"
+#include "families/fs/fault_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "sim/conformance/model.h"
 #include "sim/disk/sim_disk.h"
@@ -49,14 +51,18 @@ class Bench {
   DiskKind disk_kind() const { return kind_; }
   // Null in a real directory.
   SimDisk* disk() { return disk_.get(); }
-  families::FileSystem& fs() { return *fs_; }
+  families::FileSystem& fs() {
+    return faults_ ? static_cast<families::FileSystem&>(*faults_) : *fs_;
+  }
+  // From the first call on, fs() is this one; nothing may be open then.
+  families::FaultFileSystem& faults();
   // Below the bench's own directory.
   std::string path(std::string_view name) const;
   uint64_t seed() const { return seed_; }
   // A stream of its own for each purpose.
   RandomStream random(std::string_view purpose) const { return RandomStream(seed_, purpose); }
 
-  // Waits until everything that was issued has returned.
+  // Waits until everything that was issued has returned, or until the pinned operation executes.
   void settle();
 
   // ---- Expectations
@@ -86,6 +92,10 @@ class Bench {
 
   // How many expectations were evaluated, in forks too.
   uint64_t expectations() const { return *expectations_; }
+
+  // How often something happened, for the report ("images", "refused"); in forks too.
+  void count(std::string_view what, uint64_t times = 1);
+  const std::map<std::string, uint64_t>& counts() const { return *counts_; }
 
  protected:
   // The same disk once more, as it is now; on a simulated disk only.
@@ -117,15 +127,20 @@ class Bench {
   const DiskKind kind_;
   const uint64_t seed_;
   std::shared_ptr<uint64_t> expectations_ = std::make_shared<uint64_t>(0);
+  std::shared_ptr<std::map<std::string, uint64_t>> counts_ =
+      std::make_shared<std::map<std::string, uint64_t>>();
   std::unique_ptr<SimDisk> disk_;
   std::unique_ptr<families::TempDirectory> directory_;
   std::string base_;
   std::unique_ptr<families::FileSystem> fs_;
+  std::unique_ptr<families::FaultFileSystem> faults_;
 };
 
 // Options that make the family's units as small as it allows (segments, pages, checkpoints), so
 // that short histories cross their borders; empty if it has no such option.
 families::FamilyOptions small_units(const families::FamilyDescriptor& family);
+// For each option whose values are listed by name, each of them that is not the default.
+std::vector<families::FamilyOptions> listed_options(const families::FamilyDescriptor& family);
 
 // ---- Building blocks of histories
 

@@ -157,6 +157,12 @@ void InstanceContext::drain_some() {
   settle();
 }
 
+void InstanceContext::drain() {
+  drain_all(subject_.get());
+  drain_all(other_.get());
+  settle();
+}
+
 absl::Status InstanceContext::open() {
   QK_CHECK(!is_open());
   absl::Status status = open_all(false);
@@ -165,8 +171,7 @@ absl::Status InstanceContext::open() {
 }
 
 void InstanceContext::close() {
-  drain_all(subject_.get());
-  drain_all(other_.get());
+  drain();
   drop_handles();
   settle();
 }
@@ -220,7 +225,8 @@ void InstanceContext::begin_imported(const std::vector<Change>& history) {
 
 Outcome InstanceContext::apply_through_driver(const Change& change) {
   auto mutation = to_mutation(*driver_, change);
-  if (!mutation.ok()) fail(cat(describe(change), ": preparing it: ", mutation.status().ToString()));
+  // A snapshot that could not be written is none.
+  if (!mutation.ok()) return Outcome::failed_clean(annotate(mutation.status(), "preparing it"));
   Outcome outcome = driver_->apply(*std::move(mutation));
   settle();
   return outcome;

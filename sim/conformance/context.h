@@ -55,6 +55,8 @@ class InstanceContext : public Bench {
   families::Outcome try_apply(const Change& change);
   // Does background work in an amount drawn from the seed; an error ends the check.
   void drain_some();
+  // All of it.
+  void drain();
 
   // The subject. Reads only.
   families::Family& subject();
@@ -62,6 +64,8 @@ class InstanceContext : public Bench {
   families::MetaStorage& meta() { return subject().meta(); }
   families::SnapshotStorage& snapshot() { return subject().snapshot(); }
   State state();
+  // For whoever drives a node; then adopt() what must be there.
+  families::StorageDriver& driver() { return *driver_; }
 
   // What was acknowledged.
   const Model& model() const { return model_; }

@@ -11,8 +11,14 @@ namespace qk::sim::conformance {
 std::vector<Check> basic_checks();
 std::vector<Check> truncate_checks();
 std::vector<Check> meta_checks();
+std::vector<Check> snapshot_checks();
 std::vector<Check> configuration_checks();
+std::vector<Check> start_checks();
 std::vector<Check> restart_checks();
+std::vector<Check> tail_checks();
+std::vector<Check> crash_checks();
+std::vector<Check> fault_checks();
+std::vector<Check> concurrency_checks();
 std::vector<Check> idempotence_checks();
 
 std::vector<Check> all_checks();

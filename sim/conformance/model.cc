@@ -100,24 +100,30 @@ Model::Verdict judge_snapshot(const std::optional<SnapshotState>& current,
 
 }  // namespace
 
+absl::StatusOr<std::vector<LogEntry>> read_log(families::LogStorage& log) {
+  const int64_t first = log.first_index();
+  const int64_t last = log.last_index();
+  if (first < 1 || last < first - 1) {
+    return absl::DataLossError(
+        cat("log range ", first, "..", last, ", expected 1 <= first <= last + 1"));
+  }
+  std::vector<LogEntry> entries;
+  if (first > last) return entries;
+  QK_RETURN_IF_ERROR(log.scan(first, last, [&](const LogEntry& entry) {
+    entries.push_back(entry);
+    return absl::OkStatus();
+  }));
+  if (static_cast<int64_t>(entries.size()) != last - first + 1) {
+    return absl::DataLossError(
+        cat("scan of ", first, "..", last, " gave ", entries.size(), " entries"));
+  }
+  return entries;
+}
+
 absl::StatusOr<State> read_state(families::Family& family) {
   State state;
   state.first = family.log().first_index();
-  const int64_t last = family.log().last_index();
-  if (state.first < 1 || last < state.first - 1) {
-    return absl::DataLossError(
-        cat("log range ", state.first, "..", last, ", expected 1 <= first <= last + 1"));
-  }
-  if (state.first <= last) {
-    QK_RETURN_IF_ERROR(family.log().scan(state.first, last, [&](const LogEntry& entry) {
-      state.entries.push_back(entry);
-      return absl::OkStatus();
-    }));
-  }
-  if (state.last() != last) {
-    return absl::DataLossError(
-        cat("scan of ", state.first, "..", last, " gave ", state.entries.size(), " entries"));
-  }
+  QK_ASSIGN_OR_RETURN(state.entries, read_log(family.log()));
   state.hard_state = family.meta().hard_state();
 
   const auto reader = family.snapshot().open();

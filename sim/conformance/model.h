@@ -41,6 +41,8 @@ struct State {
   friend bool operator==(const State&, const State&) = default;
 };
 
+// All retained entries.
+absl::StatusOr<std::vector<families::LogEntry>> read_log(families::LogStorage& log);
 // Reads everything through the contract, snapshot files included.
 absl::StatusOr<State> read_state(families::Family& family);
 

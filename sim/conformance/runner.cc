@@ -46,12 +46,12 @@ void add_cases(const Check& check, const families::Registry& registry, const Run
   }
 }
 
-// Runs the check and returns how many expectations it evaluated.
-uint64_t run_check(const Case& what, const Host& host, uint64_t seed) {
-  uint64_t expectations = 0;
+// Runs the check and notes what it evaluated and counted.
+void run_check(const Case& what, const Host& host, uint64_t seed, CaseResult* result) {
   const auto finish = [&](const Bench& bench) {
-    expectations = bench.expectations();
-    if (expectations == 0) throw CheckFailed{"the check evaluated no expectation"};
+    result->expectations = bench.expectations();
+    result->counts = bench.counts();
+    if (result->expectations == 0) throw CheckFailed{"the check evaluated no expectation"};
   };
   if (what.is_pair()) {
     PairContext context(host, what.family, what.partner, what.disk, seed);
@@ -63,7 +63,6 @@ uint64_t run_check(const Case& what, const Host& host, uint64_t seed) {
     if (context.is_open()) context.close();
     finish(context);
   }
-  return expectations;
 }
 
 }  // namespace
@@ -128,7 +127,7 @@ CaseResult run_case(const Case& what, const Host& host, uint64_t seed) {
   CaseResult result;
   result.what = what;
   try {
-    result.expectations = run_check(what, host, seed);
+    run_check(what, host, seed, &result);
   } catch (const CheckFailed& failed) {
     result.verdict = Verdict::kFailed;
     result.message = failed.message;
@@ -147,6 +146,16 @@ uint64_t Report::count(Verdict verdict) const {
                     [&](const CaseResult& result) { return result.verdict == verdict; }));
 }
 
+std::map<std::string, std::map<std::string, uint64_t>> Report::counts(
+    std::string_view group) const {
+  std::map<std::string, std::map<std::string, uint64_t>> sums;
+  for (const CaseResult& result : results) {
+    if (result.what.check->group != group) continue;
+    for (const auto& [name, times] : result.counts) sums[result.what.family->name][name] += times;
+  }
+  return sums;
+}
+
 Report run_conformance(const std::vector<Check>& checks, const Host& host,
                        const RunOptions& options) {
   Report report;
@@ -156,6 +165,7 @@ Report run_conformance(const std::vector<Check>& checks, const Host& host,
     for (uint64_t i = 0; i < options.seeds; ++i) {
       CaseResult one = run_case(what, host, options.first_seed + i);
       one.expectations += total.expectations;
+      for (const auto& [name, times] : total.counts) one.counts[name] += times;
       total = std::move(one);
       if (total.verdict == Verdict::kFailed) break;
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,9 +34,10 @@ std::string_view to_string(Verdict verdict);
 struct CaseResult {
   Case what;
   Verdict verdict = Verdict::kPassed;
-  std::string message;        // why it failed or does not apply
-  uint64_t seed = 0;          // that failed
-  uint64_t expectations = 0;  // over all seeds
+  std::string message;                     // why it failed or does not apply
+  uint64_t seed = 0;                       // that failed
+  uint64_t expectations = 0;               // over all seeds
+  std::map<std::string, uint64_t> counts;  // Bench::count(), over all seeds
 };
 
 struct RunOptions {
@@ -65,6 +67,8 @@ struct Report {
   std::vector<CaseResult> results;
 
   uint64_t count(Verdict verdict) const;
+  // What the checks of `group` counted, by family under test.
+  std::map<std::string, std::map<std::string, uint64_t>> counts(std::string_view group) const;
 };
 
 Report run_conformance(const std::vector<Check>& checks, const Host& host,

@@ -34,6 +34,7 @@ class DiskCore {
   std::optional<Nanos> pinned_crash() const { return pinned_; }
   void clear_pin();
   void set_slow_factor(uint32_t factor);
+  void set_capacity(uint64_t bytes) { options_.capacity = bytes; }
   uint64_t image_hash() const;
 
   // --- crash (crash.cc)

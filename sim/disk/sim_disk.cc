@@ -213,5 +213,6 @@ CrashReport SimDisk::crash(CrashLevel level, Nanos at, Choice& choice) {
 SimDisk SimDisk::fork() const { return SimDisk(std::make_shared<DiskCore>(*core_)); }
 uint64_t SimDisk::image_hash() const { return core_->image_hash(); }
 void SimDisk::set_slow_factor(uint32_t factor) { core_->set_slow_factor(factor); }
+void SimDisk::set_capacity(uint64_t bytes) { core_->set_capacity(bytes); }
 
 }  // namespace qk::sim

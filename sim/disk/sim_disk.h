@@ -127,6 +127,8 @@ class SimDisk {
   uint64_t image_hash() const;
 
   void set_slow_factor(uint32_t factor);
+  // As DiskOptions::capacity; what is there stays.
+  void set_capacity(uint64_t bytes);
 
  private:
   explicit SimDisk(std::shared_ptr<DiskCore> core);

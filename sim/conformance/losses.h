@@ -1,0 +1,42 @@
+// Losses: the ways in which a machine stops, as lists that crash checks walk through. Every one is
+// a crash level with a Choice about what was not certain; together they are what SimDisk's model
+// allows after one operation, as far as single omissions, prefixes and tears go, and draws beyond.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/disk/sim_disk.h"
+
+namespace qk::sim::conformance {
+
+struct Loss {
+  std::string name;  // "P2, only 3"
+  CrashLevel level = CrashLevel::kP2;
+  // The writes that survive are not those of any moment, or bytes are there that nobody wrote: only
+  // then may a family refuse to open, within its declared refusals.
+  bool disordered = false;
+  bool garbage = false;
+  std::function<std::unique_ptr<Choice>()> choice;
+};
+
+// `pending`: how many micro-operations were not certain; no more positions are worth a try. `seed`
+// is that of the draws.
+using LossSource = std::function<std::vector<Loss>(size_t pending, uint64_t seed)>;
+
+// P0: the executing operation cut at each of its places.
+std::vector<Loss> process_deaths(size_t pending, uint64_t seed);
+// P2: nothing of it survives, everything does.
+std::vector<Loss> all_or_nothing(size_t pending, uint64_t seed);
+// P2: each one alone, each one missing, each prefix, and draws.
+std::vector<Loss> reorderings(size_t pending, uint64_t seed);
+// P2: the last write torn; what grew full of garbage, and of each write only some sectors.
+std::vector<Loss> tears(size_t pending, uint64_t seed);
+// All of them.
+std::vector<Loss> all_losses(size_t pending, uint64_t seed);
+// P0 at both ends, all_or_nothing(), a torn tail and a draw: for combinations that are many.
+std::vector<Loss> few_losses(size_t pending, uint64_t seed);
+
+}  // namespace qk::sim::conformance

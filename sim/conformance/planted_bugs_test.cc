@@ -1,0 +1,273 @@
+// The checks that explore crashes, faults and damage, against families that are broken on purpose:
+// each bug must be found by the check that is meant for it. The bugs are put between a family of
+// this build and its disk, or its callers.
+#include <catch2/catch.hpp>
+#include <functional>
+
+#include "families/builtin.h"
+#include "families/fs/file_util.h"
+#include "sim/conformance/groups.h"
+#include "sim/conformance/runner.h"
+#include "sim/disk/sync_dropping.h"
+
+namespace qk::sim::conformance {
+namespace {
+
+using families::Family;
+using families::FamilyDescriptor;
+using families::FileSystem;
+using families::HardState;
+using families::OpenRequest;
+using families::Outcome;
+
+// Forwards to another file system; bugs override single calls.
+class ForwardingFileSystem : public FileSystem {
+ public:
+  explicit ForwardingFileSystem(FileSystem* inner) : inner_(*inner) {}
+  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
+                                                       families::OpenFlags flags) override {
+    return inner_.open(path, flags);
+  }
+  absl::Status unlink(std::string_view path) override { return inner_.unlink(path); }
+  absl::Status rename(std::string_view from, std::string_view to) override {
+    return inner_.rename(from, to);
+  }
+  absl::Status link(std::string_view existing, std::string_view name) override {
+    return inner_.link(existing, name);
+  }
+  absl::Status mkdir(std::string_view path) override { return inner_.mkdir(path); }
+  absl::Status rmdir(std::string_view path) override { return inner_.rmdir(path); }
+  absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
+    return inner_.list(path);
+  }
+  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
+    return inner_.stat(path);
+  }
+  absl::Status sync_dir(std::string_view path, families::SyncKind kind) override {
+    return inner_.sync_dir(path, kind);
+  }
+  absl::StatusOr<std::unique_ptr<families::FileLock>> lock(std::string_view path) override {
+    return inner_.lock(path);
+  }
+  absl::StatusOr<uint64_t> free_space(std::string_view path) override {
+    return inner_.free_space(path);
+  }
+
+ protected:
+  FileSystem& inner_;
+};
+
+// A sync that failed is tried once more, and the second answer is believed.
+class SyncRetrying final : public ForwardingFileSystem {
+ public:
+  using ForwardingFileSystem::ForwardingFileSystem;
+  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
+                                                       families::OpenFlags flags) override {
+    QK_ASSIGN_OR_RETURN(auto file, inner_.open(path, flags));
+    return std::make_unique<RetryingFile>(std::move(file));
+  }
+
+ private:
+  class RetryingFile final : public families::File {
+   public:
+    explicit RetryingFile(std::unique_ptr<families::File> inner) : inner_(std::move(inner)) {}
+    absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+      return inner_->read_at(offset, buffer);
+    }
+    absl::Status write_at(uint64_t offset, std::string_view bytes) override {
+      return inner_->write_at(offset, bytes);
+    }
+    absl::Status truncate(uint64_t size) override { return inner_->truncate(size); }
+    absl::StatusOr<uint64_t> size() override { return inner_->size(); }
+    absl::Status sync(families::SyncKind kind) override {
+      const absl::Status first = inner_->sync(kind);
+      return first.ok() ? first : inner_->sync(kind);
+    }
+
+   private:
+    const std::unique_ptr<families::File> inner_;
+  };
+};
+
+// What cannot be looked at counts as missing.
+class ErrorIsAbsence final : public ForwardingFileSystem {
+ public:
+  using ForwardingFileSystem::ForwardingFileSystem;
+  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
+    auto found = inner_.stat(path);
+    if (!found.ok()) return absl::NotFoundError("stat");
+    return found;
+  }
+};
+
+// Forwards to a family behind another file system; bugs replace its meta storage.
+class BrokenFamily : public Family {
+ public:
+  BrokenFamily(std::unique_ptr<FileSystem> fs, std::unique_ptr<Family> inner)
+      : fs_(std::move(fs)), inner_(std::move(inner)) {}
+  families::LogStorage& log() override { return inner_->log(); }
+  families::MetaStorage& meta() override { return inner_->meta(); }
+  families::SnapshotStorage& snapshot() override { return inner_->snapshot(); }
+  size_t pending_work() const override { return inner_->pending_work(); }
+  absl::Status run_one() override { return inner_->run_one(); }
+
+ private:
+  const std::unique_ptr<FileSystem> fs_;
+  const std::unique_ptr<Family> inner_;
+};
+
+// Says ok whatever happened.
+class LyingMeta final : public families::MetaStorage {
+ public:
+  explicit LyingMeta(families::MetaStorage* inner) : inner_(*inner) {}
+  HardState hard_state() const override { return inner_.hard_state(); }
+  Outcome save(const HardState& state) override {
+    const Outcome outcome = inner_.save(state);
+    const bool refused = absl::IsInvalidArgument(outcome.status());
+    return refused ? outcome : Outcome::success();
+  }
+
+ private:
+  families::MetaStorage& inner_;
+};
+
+// Remembers the newest state, and writes it down with the next one only.
+class LateMeta final : public families::MetaStorage {
+ public:
+  explicit LateMeta(families::MetaStorage* inner) : inner_(*inner), state_(inner->hard_state()) {}
+  HardState hard_state() const override { return state_; }
+  Outcome save(const HardState& state) override {
+    if (const absl::Status legal = families::check_hard_state_change(state_, state); !legal.ok()) {
+      return Outcome::failed_clean(legal);
+    }
+    Outcome outcome = inner_.save(state_);
+    if (outcome.ok()) state_ = state;
+    return outcome;
+  }
+
+ private:
+  families::MetaStorage& inner_;
+  HardState state_;
+};
+
+template <typename Meta>
+class WithMeta final : public BrokenFamily {
+ public:
+  WithMeta(std::unique_ptr<FileSystem> fs, std::unique_ptr<Family> inner)
+      : BrokenFamily(std::move(fs), std::move(inner)), meta_(&BrokenFamily::meta()) {}
+  families::MetaStorage& meta() override { return meta_; }
+
+ private:
+  Meta meta_;
+};
+
+using Wrap = std::function<std::unique_ptr<FileSystem>(FileSystem*)>;
+
+template <typename Wrapped>
+Wrap behind() {
+  return [](FileSystem* fs) { return std::make_unique<Wrapped>(fs); };
+}
+
+// Skips syncs of files, or of directories.
+Wrap without_syncs(bool files, bool directories) {
+  return [=](FileSystem* fs) -> std::unique_ptr<FileSystem> {
+    return std::make_unique<SyncDroppingFileSystem>(
+        std::make_unique<ForwardingFileSystem>(fs), [=](std::string_view path) {
+          const auto stat = fs->stat(path);
+          const bool directory = stat.ok() && stat->kind == families::FileKind::kDirectory;
+          return directory ? directories : files;
+        });
+  };
+}
+
+template <typename Broken = BrokenFamily>
+FamilyDescriptor broken(FamilyDescriptor family, const Wrap& wrap) {
+  const auto open = family.open;
+  family.open = [=](const OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
+    std::unique_ptr<FileSystem> fs = wrap(request.fs);
+    OpenRequest behind = request;
+    behind.fs = fs.get();
+    QK_ASSIGN_OR_RETURN(auto inner, open(behind));
+    return std::make_unique<Broken>(std::move(fs), std::move(inner));
+  };
+  return family;
+}
+
+// Damage is answered by starting over.
+FamilyDescriptor amnesiac(FamilyDescriptor family) {
+  const auto open = family.open;
+  family.open = [=](const OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
+    auto opened = open(request);
+    if (!absl::IsDataLoss(opened.status())) return opened;
+    QK_RETURN_IF_ERROR(families::remove_tree(*request.fs, request.root));
+    OpenRequest fresh = request;
+    fresh.create = true;
+    return open(fresh);
+  };
+  return family;
+}
+
+FamilyDescriptor declaring(FamilyDescriptor family, families::Partial of_appends) {
+  family.partials = [=](families::Operation operation) {
+    return operation == families::Operation::kAppend ? of_appends : families::Partial::kNone;
+  };
+  return family;
+}
+
+// How many cases of the check fail for the family, alone on a simulated disk.
+uint64_t failures(FamilyDescriptor family, const std::string& check) {
+  families::Registry registry;
+  registry.add(std::move(family));
+  const std::vector<Check> checks = all_checks();
+  Host host;
+  host.registry = &registry;
+  RunOptions options;
+  options.filter = cat("^", check, "/[^/]*/plain/sim$");
+  const Report report = run_conformance(checks, host, options);
+  REQUIRE(report.results.size() == 1);
+  INFO(report.results.front().message);
+  CHECK(report.count(Verdict::kNotApplicable) == 0);
+  return report.count(Verdict::kFailed);
+}
+
+TEST_CASE("each planted bug is found by the check that is meant for it") {
+  families::VolatileMemory memory(1);
+  const families::Registry all = families::builtin_families(&memory);
+  const FamilyDescriptor local = **all.get("local");
+  const FamilyDescriptor sqlite = **all.get("sqlite");
+  const Wrap same = behind<ForwardingFileSystem>();
+
+  struct Bug {
+    const char* what;
+    FamilyDescriptor family;
+    const char* check;
+  };
+  const std::vector<Bug> bugs = {
+      {"files are not synced", broken(local, without_syncs(true, false)),
+       "CRASH/acknowledged_is_never_lost"},
+      {"directories are not synced", broken(local, without_syncs(false, true)),
+       "CRASH/acknowledged_is_never_lost"},
+      {"directories are not synced", broken(sqlite, without_syncs(false, true)),
+       "CRASH/crash_in_creation"},
+      {"a part of a batch is not declared", declaring(local, families::Partial::kNone),
+       "CRASH/write_torn"},
+      {"a part of a batch is declared, and never left",
+       declaring(sqlite, families::Partial::kBatchPrefix), "CRASH/outcome_in_partials"},
+      {"the hard state is written late", broken<WithMeta<LateMeta>>(local, same),
+       "CRASH/unsynced_lost"},
+      {"a failed save is ok", broken<WithMeta<LyingMeta>>(local, same), "FAULT/eio_at_each_call"},
+      {"a failed sync is tried again", broken(local, behind<SyncRetrying>()),
+       "FAULT/eio_at_each_call"},
+      {"an error is taken for absence", broken(local, behind<ErrorIsAbsence>()),
+       "FAULT/error_while_looking_at_open"},
+      {"damage is answered by starting over", amnesiac(local), "TAIL/cut"},
+      {"damage is answered by starting over", amnesiac(sqlite), "TAIL/zeroed"},
+  };
+  for (const Bug& bug : bugs) {
+    INFO(bug.family.name << ": " << bug.what << "; " << bug.check);
+    CHECK(failures(bug.family, bug.check) == 1);
+  }
+}
+
+}  // namespace
+}  // namespace qk::sim::conformance
