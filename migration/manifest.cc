@@ -58,6 +58,11 @@ absl::StatusOr<CutRecord> from_proto(const proto::Cut& from) {
   }
   std::copy(from.digest().begin(), from.digest().end(), to.digest.begin());
   to.proof_kind = from.proof_kind();
+  if (!is_strong_proof(to.proof_kind)) {
+    return absl::FailedPreconditionError(cat("manifest: cut ", to.seq, " has the proof \"",
+                                             to.proof_kind,
+                                             "\", expected full or digest-readback"));
+  }
   to.time_ns = from.time_ns();
   return to;
 }
@@ -182,6 +187,10 @@ std::string_view to_string(Phase phase) {
       return "rolled-back";
   }
   return "unknown";
+}
+
+bool is_strong_proof(std::string_view proof_kind) {
+  return proof_kind == "full" || proof_kind == "digest-readback";
 }
 
 bool is_legal_transition(Phase from, Phase to) {

@@ -4,7 +4,7 @@
 // Two slot files hold {seq, CRC, body}. A write goes to the slot that is not the newest valid one
 // and is synced; a slot's first write is an atomic replacement. After a crash load() returns the
 // manifest before or after the write, never a mix. Slots that exist while none is valid are an
-// error, never "idle" (migration.md 2).
+// error, never "idle" (migration.md 2), and so is a cut without a strong proof.
 #pragma once
 
 #include <cstdint>
@@ -52,12 +52,16 @@ struct Instance {
   friend bool operator==(const Instance&, const Instance&) = default;
 };
 
+// Whether a cut that was shown equal in this way may lead to a cut-over (EV-23): both sides were
+// read back. Sampling, whatever it finds, is none (EV-25).
+bool is_strong_proof(std::string_view proof_kind);
+
 // A cut is named (lineage, generation, seq).
 struct CutRecord {
   uint64_t seq = 0;
   int64_t last_index = 0;
   Digest digest{};
-  std::string proof_kind;  // "full" or "digest-readback" (EV-23)
+  std::string proof_kind;  // "full" or "digest-readback"
   int64_t time_ns = 0;
   friend bool operator==(const CutRecord&, const CutRecord&) = default;
 };
