@@ -6,8 +6,8 @@
 // is) went down in between does not, and can tell so, because ids are never given twice.
 //
 // There is no global one: a process makes its own and hands it to the registry of its families; in
-// the simulation each machine has one. Nothing here becomes durable, and what was stored stays until
-// lose() or the end, also when the directory that names it is removed.
+// the simulation each machine has one. Nothing here becomes durable, and what was stored stays
+// until lose() or the end, also when the directory that names it is removed.
 #pragma once
 
 #include <cstdint>

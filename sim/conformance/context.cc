@@ -4,7 +4,6 @@
 
 #include "image/exporter.h"
 #include "image/importer.h"
-#include "migration/reconcile.h"
 #include "sim/conformance/transfer.h"
 
 namespace qk::sim::conformance {
@@ -100,41 +99,27 @@ absl::Status InstanceContext::open_all(bool create) {
   QK_ASSIGN_OR_RETURN(auto subject, open_side(*family_, root_, options_, create));
   if (!dual()) {
     subject_ = std::move(subject);
-    driver_ = std::make_unique<families::PlainDriver>(subject_.get());
+    plain_driver_ = std::make_unique<families::PlainDriver>(subject_.get());
+    driver_ = plain_driver_.get();
     return absl::OkStatus();
   }
   QK_ASSIGN_OR_RETURN(auto other, open_side(*partner_, partner_root_, {}, create));
-  QK_ASSIGN_OR_RETURN(auto journal, migration::IntentJournal::open(&fs(), path("migration")));
-
-  const bool first = role_ == Role::kPrimary;
-  Family* const primary = first ? subject.get() : other.get();
-  Family* const mirror = first ? other.get() : subject.get();
-  migration::DualPair pair;
-  pair.mirror = mirror;
-  pair.journal = journal.get();
-  pair.primary_instance = first ? kSubject : kPartner;
-  pair.mirror_instance = first ? kPartner : kSubject;
-  QK_ASSIGN_OR_RETURN(migration::ReconcileReport report,
-                      migration::reconcile(*journal, *primary, pair.primary_instance, *mirror,
-                                           pair.mirror_instance));
-  reconciled_ = std::move(report.actions);
-  uint64_t last_seq = 0;
-  for (const families::Lane lane :
-       {families::Lane::kLog, families::Lane::kMeta, families::Lane::kSnapshot}) {
-    if (const auto& intent = journal->newest(lane)) last_seq = std::max(last_seq, intent->seq);
-  }
-  auto driver = std::make_unique<migration::NodeDriver>(primary, last_seq);
-  driver->set_dual(primary, std::move(pair));
+  DualStack::Side primary{subject.get(), std::string(kSubject)};
+  DualStack::Side mirror{other.get(), std::string(kPartner)};
+  if (role_ == Role::kMirror) std::swap(primary, mirror);
+  QK_ASSIGN_OR_RETURN(dual_stack_, DualStack::open(&fs(), path("migration"), std::move(primary),
+                                                   std::move(mirror)));
+  reconciled_ = dual_stack_->reconciled();
+  driver_ = &dual_stack_->driver();
   subject_ = std::move(subject);
   other_ = std::move(other);
-  journal_ = std::move(journal);
-  driver_ = std::move(driver);
   return absl::OkStatus();
 }
 
 void InstanceContext::drop_handles() {
-  driver_.reset();
-  journal_.reset();
+  driver_ = nullptr;
+  plain_driver_.reset();
+  dual_stack_.reset();
   other_.reset();
   subject_.reset();
 }

@@ -14,9 +14,8 @@
 #include <memory>
 #include <vector>
 
-#include "migration/intent_journal.h"
-#include "migration/node_driver.h"
 #include "sim/conformance/bench.h"
+#include "sim/conformance/dual_stack.h"
 
 namespace qk::sim::conformance {
 
@@ -113,11 +112,12 @@ class InstanceContext : public Bench {
   RandomStream background_;
   std::vector<std::string> reconciled_;
 
-  // In this order: the driver and the journal go before the families.
+  // In this order: the drivers go before the families.
   std::unique_ptr<families::Family> subject_;
-  std::unique_ptr<families::Family> other_;  // dual roles
-  std::unique_ptr<migration::IntentJournal> journal_;
-  std::unique_ptr<families::StorageDriver> driver_;
+  std::unique_ptr<families::Family> other_;              // dual roles
+  std::unique_ptr<DualStack> dual_stack_;                // dual roles
+  std::unique_ptr<families::PlainDriver> plain_driver_;  // the others
+  families::StorageDriver* driver_ = nullptr;
 };
 
 // Fills a writer with a tree; what a change's publish does.

@@ -20,6 +20,14 @@ std::vector<Check> crash_checks();
 std::vector<Check> fault_checks();
 std::vector<Check> concurrency_checks();
 std::vector<Check> idempotence_checks();
+std::vector<Check> export_checks();
+std::vector<Check> image_damage_checks();
+std::vector<Check> import_checks();
+std::vector<Check> import_mutant_checks();
+std::vector<Check> dual_checks();
+std::vector<Check> equivalence_checks();
+std::vector<Check> phase_checks();
+std::vector<Check> life_checks();
 
 std::vector<Check> all_checks();
 

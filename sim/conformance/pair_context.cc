@@ -92,8 +92,10 @@ void PairContext::expect_equal_digests() {
                      "), expected ", image::to_hex(a), " as in A (", descriptor(kA).name, ")"));
 }
 
-CrashReport PairContext::crash(CrashLevel level, Choice& choice) {
+CrashReport PairContext::crash(CrashLevel level, Choice& choice,
+                               const std::function<void()>& drop) {
   CrashReport report = stop(level, choice);
+  drop();
   for (Part& part : sides_) part.instance.reset();
   remount();
   return report;

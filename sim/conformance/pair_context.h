@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 
 #include "sim/conformance/bench.h"
@@ -45,8 +46,9 @@ class PairContext : public Bench {
   image::ImportRequest request_for(Side side);
 
   void expect_equal_digests();
-  // Drops all handles and stops the machine; simulated disks only.
-  CrashReport crash(CrashLevel level, Choice& choice);
+  // Stops the machine and drops all handles, the caller's own by `drop`; simulated disks only.
+  CrashReport crash(
+      CrashLevel level, Choice& choice, const std::function<void()>& drop = [] {});
 
  private:
   struct Part {

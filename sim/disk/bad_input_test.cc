@@ -54,7 +54,8 @@ constexpr size_t kSample = 1500;           // flips in between, in a larger root
 
 // Small units, so that a little data makes several of each.
 FamilyOptions small_units(const FamilyDescriptor& descriptor) {
-  const std::map<std::string, std::string> small = {{"segment_size", "200"}, {"page_size", "1024"}};
+  const std::map<std::string, std::string> small = {
+      {"flush_bytes", "256"}, {"page_size", "1024"}, {"segment_size", "200"}};
   FamilyOptions options;
   for (const families::OptionDescriptor& option : descriptor.options) {
     if (const auto it = small.find(option.name); it != small.end()) options.insert(*it);

@@ -1,0 +1,454 @@
+// PHASE: the phases of one node's migration, for every ordered pair: each in its order and no
+// other, back from each one, on from each crash.
+#include <algorithm>
+#include <set>
+
+#include "families/fs/file_util.h"
+#include "sim/conformance/groups.h"
+#include "sim/conformance/history.h"
+#include "sim/conformance/interposer.h"
+#include "sim/conformance/migrating_node.h"
+
+namespace qk::sim::conformance {
+namespace {
+
+using families::Operation;
+using families::Outcome;
+using migration::Controller;
+using migration::Need;
+using migration::Phase;
+using enum PairContext::Side;
+
+constexpr absl::StatusCode kPrecondition = absl::StatusCode::kFailedPrecondition;
+
+constexpr Phase kWay[] = {Phase::kExporting, Phase::kBootstrapping,    Phase::kValidated,
+                          Phase::kDualWrite, Phase::kCutoverValidated, Phase::kCutOver,
+                          Phase::kAccepted};
+
+bool exists(PairContext& c, std::string_view path) {
+  return c.expect_value("look", families::exists(c.fs(), path));
+}
+
+std::string names(const std::vector<Phase>& phases) {
+  std::string text;
+  for (const Phase phase : phases) text += cat(text.empty() ? "" : ", ", to_string(phase));
+  return text;
+}
+
+// Every request that `phase` does not allow is refused, and changes nothing.
+void expect_others_refused(PairContext& c, MigratingNode& node) {
+  Controller& controller = node.controller();
+  const Phase phase = node.phase();
+  const auto refuse = [&](std::string_view what, bool allowed, const auto& ask) {
+    if (allowed) return;
+    const absl::Status status = ask();
+    c.expect_code(cat(what, " in phase ", to_string(phase)), status, kPrecondition);
+    c.expect(to_std(status.message()).find(std::string(to_string(phase))) != std::string::npos ||
+                 phase == Phase::kCutOver,
+             cat(what, ": found \"", to_std(status.message()), "\", expected the phase's name"));
+  };
+  refuse("start", phase == Phase::kIdle || phase == Phase::kRolledBack,
+         [&] { return controller.request_start(node.request()); });
+  refuse("validation", phase == Phase::kDualWrite, [&] { return controller.request_validation(); });
+  refuse("cut-over", phase == Phase::kCutoverValidated,
+         [&] { return controller.request_cutover(); });
+  refuse("acceptance", phase == Phase::kCutOver && controller.manifest().probe_restart_ok,
+         [&] { return controller.request_accept(); });
+  refuse("rollback", phase >= Phase::kExporting && phase <= Phase::kCutoverValidated,
+         [&] { return controller.request_rollback("no"); });
+  c.expect(node.phase() == phase, "a refused request: found another phase");
+}
+
+// ---- The way
+
+void plan_steps(PairContext& c) {
+  MigratingNode node(&c);
+  node.begin(full_history());
+  node.advance_to(Phase::kAccepted);
+  const std::vector<Phase> expected(std::begin(kWay), std::end(kWay));
+  c.expect(node.phases() == expected,
+           cat("phases: found ", names(node.phases()), ", expected ", names(expected)));
+  c.expect(node.controller().manifest().authoritative == migration::Side::kB,
+           "accepted: found A as the authority");
+  node.expect_state();
+  node.append_some(2);
+  node.restart();
+}
+
+void step_order(PairContext& c) {
+  MigratingNode node(&c);
+  node.begin(full_history());
+  expect_others_refused(c, node);
+  for (const Phase phase : kWay) {
+    // Freely mixed with mutations.
+    node.advance_to(phase);
+    node.append_some(1);
+    expect_others_refused(c, node);
+    node.expect_state();
+  }
+}
+
+// The automaton itself: every pair of phases.
+void illegal_edge_refused(PairContext& c) {
+  const std::set<std::pair<Phase, Phase>> legal = {{Phase::kIdle, Phase::kExporting},
+                                                   {Phase::kExporting, Phase::kBootstrapping},
+                                                   {Phase::kBootstrapping, Phase::kValidated},
+                                                   {Phase::kValidated, Phase::kDualWrite},
+                                                   {Phase::kDualWrite, Phase::kCutoverValidated},
+                                                   {Phase::kCutoverValidated, Phase::kDualWrite},
+                                                   {Phase::kCutoverValidated, Phase::kCutOver},
+                                                   {Phase::kCutOver, Phase::kAccepted},
+                                                   {Phase::kAccepted, Phase::kRetired},
+                                                   {Phase::kRolledBack, Phase::kExporting},
+                                                   // The export begins again.
+                                                   {Phase::kExporting, Phase::kExporting},
+                                                   {Phase::kBootstrapping, Phase::kExporting},
+                                                   {Phase::kValidated, Phase::kExporting},
+                                                   {Phase::kExporting, Phase::kRolledBack},
+                                                   {Phase::kBootstrapping, Phase::kRolledBack},
+                                                   {Phase::kValidated, Phase::kRolledBack},
+                                                   {Phase::kDualWrite, Phase::kRolledBack},
+                                                   {Phase::kCutoverValidated, Phase::kRolledBack}};
+  // Back from the provisional cut-over; whether a build offers it is its own decision.
+  const std::pair<Phase, Phase> optional = {Phase::kCutOver, Phase::kRolledBack};
+  for (int from = 0; from <= static_cast<int>(Phase::kRolledBack); ++from) {
+    for (int to = 0; to <= static_cast<int>(Phase::kRolledBack); ++to) {
+      const std::pair edge(static_cast<Phase>(from), static_cast<Phase>(to));
+      if (edge == optional) continue;
+      c.expect_equal(cat("the edge from ", to_string(edge.first), " to ", to_string(edge.second)),
+                     migration::is_legal_transition(edge.first, edge.second),
+                     legal.count(edge) > 0);
+    }
+  }
+  MigratingNode node(&c);
+  node.begin({append(entries(1, 3))});
+  const migration::MigrationRequest good = node.request();
+  const auto refused = [&](std::string_view what, absl::StatusCode code,
+                           const std::function<void(migration::MigrationRequest*)>& alter) {
+    migration::MigrationRequest request = good;
+    alter(&request);
+    c.expect_code(what, node.controller().request_start(request), code);
+    c.expect(node.phase() == Phase::kIdle, cat(what, ": found another phase than idle"));
+  };
+  refused("no family of that name", absl::StatusCode::kNotFound,
+          [](auto* r) { r->family = "no-such-family"; });
+  refused("no bound in mutations", absl::StatusCode::kInvalidArgument,
+          [](auto* r) { r->fresh_mutations = 0; });
+  refused("no bound in time", absl::StatusCode::kInvalidArgument,
+          [](auto* r) { r->fresh_time_ns = 0; });
+}
+
+void already_there_is_noop(PairContext& c) {
+  MigratingNode node(&c);
+  node.begin(full_history());
+  const auto resting = [&] {
+    const Phase phase = node.phase();
+    const size_t marks = node.phases().size();
+    for (int i = 0; i < 3; ++i) {
+      c.expect(node.controller().need() == Need::kNothing,
+               cat("in phase ", to_string(phase), ": found a need"));
+      c.expect_ok("a step that is not needed", node.controller().step());
+    }
+    c.expect(node.phase() == phase && node.phases().size() == marks,
+             cat("steps in phase ", to_string(phase), ": found another phase"));
+    node.expect_state();
+  };
+  resting();
+  for (const Phase phase :
+       {Phase::kDualWrite, Phase::kCutoverValidated, Phase::kCutOver, Phase::kAccepted}) {
+    node.advance_to(phase);
+    resting();
+  }
+  for (int i = 0; i < 2; ++i) {
+    node.restart();
+    c.expect(node.phase() == Phase::kAccepted, "opened again: found another phase than accepted");
+  }
+}
+
+// ---- Validation
+
+// An importer that forgets something: no dual write ever begins.
+void validate_before_step(PairContext& c) {
+  Interposer target;
+  target.root = MigratingNode::target_prefix(c);
+  const families::Registry registry = interpose(c.registry(), c.descriptor(kB).name, &target);
+  MigratingNode node(&c, &registry);
+  node.begin(full_history());
+  target.store_entry = [](families::LogEntry* entry) {
+    if (!entry->payload.empty() && entry->type == families::EntryType::kData) entry->payload += 'x';
+  };
+  node.start_migration();
+  absl::Status status;
+  for (int steps = 0; status.ok() && steps < 200; ++steps) {
+    c.expect(node.phase() < Phase::kValidated || node.phase() == Phase::kRolledBack,
+             cat("a wrong importer: found phase ", to_string(node.phase())));
+    if (node.controller().need() == Need::kNothing) break;
+    status = node.controller().step();
+    c.settle();
+  }
+  c.expect(!status.ok() || node.phase() == Phase::kRolledBack,
+           "a wrong importer: found nobody who noticed");
+  // The old family serves on, and with a right importer the migration goes its way.
+  target.store_entry = nullptr;
+  node.restart();
+  node.append_some(2);
+  node.advance_to(Phase::kDualWrite);
+  node.expect_state();
+}
+
+// A mirror that has gone its own way is found at the cut, and A serves on alone.
+void reverse_on_failure(PairContext& c) {
+  Interposer target;
+  target.root = MigratingNode::target_prefix(c);
+  const families::Registry registry = interpose(c.registry(), c.descriptor(kB).name, &target);
+  MigratingNode node(&c, &registry);
+  node.begin(full_history());
+  node.advance_to(Phase::kDualWrite);
+  const auto skip_vote = [&] {
+    target.instead = [](Operation operation) -> std::optional<Outcome> {
+      if (operation != Operation::kSaveMeta) return std::nullopt;
+      return Outcome::success();
+    };
+    node.apply(save_meta({node.model().state().hard_state.term + 1, std::string(kPeer)}));
+    target.instead = nullptr;
+  };
+  skip_vote();
+  c.expect_ok("ask for validation", node.controller().request_validation());
+  node.step();
+  c.expect_equal("the phase after a cut that differs", to_string(node.phase()),
+                 to_string(Phase::kRolledBack));
+  const std::string reason = node.controller().manifest().reason;
+  c.expect(reason.find("meta") != std::string::npos,
+           cat("the reason: found \"", reason, "\", expected the domain's name"));
+  const std::string root = node.controller().manifest().b.root;
+  c.expect(exists(c, cat(root, ".fenced-1")), "the mirror: found no evidence kept");
+  node.append_some(1);
+  node.restart();
+
+  // Another attempt, in a place of its own; this time it goes wrong after the cut.
+  node.advance_to(Phase::kCutoverValidated);
+  c.expect_equal("the generation", node.controller().manifest().generation, uint64_t{2});
+  skip_vote();
+  c.expect_ok("ask for the cut-over", node.controller().request_cutover());
+  node.step();
+  c.expect_equal("the phase after a cut-over that differs", to_string(node.phase()),
+                 to_string(Phase::kRolledBack));
+  node.restart();
+  node.advance_to(Phase::kDualWrite);
+  node.expect_state();
+}
+
+// Only a cut that was read in full, not long ago, leads over.
+void cut_must_be_fresh(PairContext& c) {
+  MigratingNode node(&c);
+  node.begin(full_history());
+  migration::MigrationRequest request = node.request();
+  request.fresh_mutations = 4;
+  request.fresh_time_ns = 1'000'000;
+  c.expect_ok("start", node.controller().request_start(request));
+  node.advance_to(Phase::kDualWrite);
+  c.expect_code("a cut-over without a cut", node.controller().request_cutover(), kPrecondition);
+
+  const auto cut_over_is_stale = [&](std::string_view what) {
+    c.expect_ok(what, node.controller().request_cutover());
+    node.step();
+    c.expect_equal(cat(what, ": phase"), to_string(node.phase()), to_string(Phase::kDualWrite));
+    c.expect(node.controller().manifest().authoritative == migration::Side::kA,
+             cat(what, ": found B as the authority"));
+    c.expect_code(cat(what, ": another try"), node.controller().request_cutover(), kPrecondition);
+    node.expect_state();
+  };
+  node.advance_to(Phase::kCutoverValidated);
+  for (int i = 0; i < 5; ++i) node.append_some(1);
+  cut_over_is_stale("a cut that is 5 mutations old");
+
+  node.advance_to(Phase::kCutoverValidated);
+  node.clock() += 1'000'001;
+  cut_over_is_stale("a cut that is too old");
+
+  node.advance_to(Phase::kCutoverValidated);
+  node.restart();
+  c.expect_equal("the phase after an interruption", to_string(node.phase()),
+                 to_string(Phase::kDualWrite));
+  c.expect_code("a cut-over after an interruption", node.controller().request_cutover(),
+                kPrecondition);
+
+  node.advance_to(Phase::kCutoverValidated);
+  for (int i = 0; i < 4; ++i) node.append_some(1);
+  node.advance_to(Phase::kCutOver);
+  node.expect_state();
+}
+
+// A manifest with a cut whose proof is not a full read-back is not one to go on from.
+void proof_must_be_strong(PairContext& c) {
+  MigratingNode node(&c);
+  node.begin(full_history());
+  node.advance_to(Phase::kCutoverValidated);
+  migration::Manifest manifest = node.controller().manifest();
+  c.expect_equal("the proof of the cut", manifest.cutover_cut->proof_kind, std::string("full"));
+  c.expect_equal("the proof of the import", manifest.validated_cut->proof_kind,
+                 std::string("full"));
+  node.close();
+  migration::ManifestStore store(&c.fs(), families::join_path(node.directory(), "migration"));
+  c.expect(c.expect_value("load", store.load()).has_value(), "the manifest: found none");
+  for (const std::string proof : {"sampled", ""}) {
+    migration::Manifest weak = manifest;
+    weak.cutover_cut->proof_kind = proof;
+    c.expect_ok("save", store.save(weak));
+    c.settle();
+    c.expect_code(cat("a cut with the proof \"", proof, "\""), node.open(), kPrecondition);
+  }
+  // Over both of them.
+  manifest.cutover_cut->proof_kind = "digest-readback";
+  for (int i = 0; i < 2; ++i) c.expect_ok("save", store.save(manifest));
+  c.settle();
+  node.restart();
+}
+
+// ---- Back
+
+// From every phase before the cut-over, at some point of it, with mutations before and after.
+void action_is_reversible(PairContext& c) {
+  RandomStream random = c.random("rollback");
+  MigratingNode node(&c);
+  node.begin(full_history());
+  uint64_t generation = 0;
+  for (const Phase phase : {Phase::kExporting, Phase::kBootstrapping, Phase::kValidated,
+                            Phase::kDualWrite, Phase::kCutoverValidated}) {
+    node.advance_to(phase);
+    for (uint64_t steps = random.below(4); steps > 0; --steps) {
+      node.append_some(1);
+      if (node.phase() == phase) node.step();
+    }
+    if (node.phase() == phase && random.below(2) == 0) {
+      node.apply(save_meta({node.model().state().hard_state.term + 1, std::string(kPeer)}));
+    }
+    const std::string root = node.controller().manifest().b.root;
+    c.expect_ok("ask for a rollback", node.controller().request_rollback("changed our mind"));
+    node.step();
+    c.expect_equal("the phase", to_string(node.phase()), to_string(Phase::kRolledBack));
+    c.expect(node.controller().manifest().authoritative == migration::Side::kA,
+             "rolled back: found B as the authority");
+    c.expect(node.controller().manifest().generation > generation,
+             "generations: found one that did not grow");
+    generation = node.controller().manifest().generation;
+    node.expect_state();
+    for (const std::string& left :
+         {root, cat(root, ".importing"),
+          families::join_path(node.directory(), "migration/journal-log")}) {
+      c.expect(!exists(c, left), cat("rolled back: found ", left));
+    }
+    if (random.below(2) == 0) node.restart();
+    node.append_some(1);
+    node.restart();
+  }
+  node.advance_to(Phase::kAccepted);
+  node.expect_state();
+}
+
+void rollback_after_accept_refused(PairContext& c) {
+  MigratingNode node(&c);
+  node.begin(full_history());
+  node.advance_to(Phase::kAccepted);
+  const absl::Status status = node.controller().request_rollback("too late");
+  c.expect_code("a rollback after the acceptance", status, kPrecondition);
+  c.expect(to_std(status.message()).find("accepted") != std::string::npos,
+           cat("found \"", to_std(status.message()), "\", expected the phase's name"));
+  node.restart();
+}
+
+// ---- On after a crash
+
+// The machine stops at some places of the whole way, and the node goes on from each one.
+void resume_after_crash(PairContext& c) {
+  if (c.any_volatile()) c.not_applicable("one side keeps nothing");
+  constexpr int kCrashes = 6;
+  RandomStream random = c.random("crash");
+  MigratingNode node(&c);
+  node.begin(full_history());
+  int crashes = 0;
+  const auto crash = [&](const std::optional<Change>& inside) {
+    ++crashes;
+    Sampled choice(RandomStream(random.next(), "choice"));
+    const Phase before = node.phase();
+    const CrashReport report =
+        node.crash(random.below(2) == 0 ? CrashLevel::kP0 : CrashLevel::kP2, choice);
+    const std::string what = cat(report.text, ", in phase ", to_string(before));
+    c.expect_ok(what, node.open());
+    const State found = node.state();
+    Model after = node.model();
+    if (inside) after.apply(*inside);
+    c.expect(found == node.model().state() || found == after.state(),
+             cat(what, ": found ", describe(found), ", expected ", describe(node.model().state()),
+                 inside ? " or the change after it" : ""));
+    node.adopt(found);
+    const Phase phase = node.phase();
+    // A second start finds nothing to do.
+    node.restart();
+    c.expect_equal(cat(what, ": phase of a second start"), to_string(node.phase()),
+                   to_string(phase));
+  };
+  for (int turns = 0; node.phase() != Phase::kAccepted; ++turns) {
+    c.expect(turns < 5000, "the migration: found no end");
+    if (crashes < kCrashes && random.below(3) == 0) {
+      c.disk()->pin_crash_at_operation(c.disk()->operation_count() + 1 + random.below(40));
+    }
+    if (random.below(3) == 0) {
+      const Change change = random_change(random, node.model().state());
+      const Outcome outcome = node.try_apply(change);
+      if (c.disk()->pinned_crash()) {
+        crash(change);
+        continue;
+      }
+      c.expect_ok(describe(change), outcome);
+      Model model = node.model();
+      model.apply(change);
+      node.adopt(model.state());
+    } else if (node.controller().need() != Need::kNothing) {
+      const absl::Status status = node.controller().step();
+      c.settle();
+      if (c.disk()->pinned_crash()) {
+        crash(std::nullopt);
+        continue;
+      }
+      c.expect_ok("step", status);
+    } else if (node.phase() == Phase::kCutOver && !node.controller().manifest().probe_restart_ok) {
+      c.disk()->clear_pin();
+      node.restart();
+    } else {
+      node.request_next();
+      if (c.disk()->pinned_crash()) crash(std::nullopt);
+    }
+  }
+  c.expect(crashes > 0, "crashes: found none");
+  node.expect_state();
+  node.append_some(1);
+  node.restart();
+}
+
+}  // namespace
+
+std::vector<Check> phase_checks() {
+  std::vector<Check> checks;
+  const auto add = [&](std::string name, std::vector<std::string> requirements,
+                       void (*run)(PairContext&), std::vector<DiskKind> disks = kBothDisks) {
+    checks.push_back(
+        pair_check("PHASE", std::move(name), std::move(requirements), run).on(std::move(disks)));
+  };
+  add("plan_steps", {"SB-1", "SB-40", "RM-22", "RM-23", "RM-24", "RM-25", "RM-26", "RM-27"},
+      plan_steps);
+  add("step_order", {"SB-40", "RM-22", "RM-23", "RM-24", "RM-25", "RM-26", "RM-27"}, step_order);
+  add("illegal_edge_refused", {"SB-40"}, illegal_edge_refused);
+  add("already_there_is_noop", {"SB-40"}, already_there_is_noop);
+  add("validate_before_step", {"EV-18", "RM-24"}, validate_before_step);
+  add("reverse_on_failure", {"SB-41", "EV-19", "EV-20"}, reverse_on_failure);
+  add("cut_must_be_fresh", {"EV-20", "EV-25"}, cut_must_be_fresh);
+  add("proof_must_be_strong", {"EV-23", "EV-25"}, proof_must_be_strong);
+  add("action_is_reversible", {"SB-41", "SB-43", "RM-28"}, action_is_reversible);
+  add("rollback_after_accept_refused", {"RM-28"}, rollback_after_accept_refused);
+  add("resume_after_crash", {"SB-25", "SB-35", "SB-43", "RM-11"}, resume_after_crash,
+      kSimulatedOnly);
+  return checks;
+}
+
+}  // namespace qk::sim::conformance
