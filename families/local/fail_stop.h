@@ -18,8 +18,12 @@ class FailStop {
   }
 
   // Remembers the first failure.
-  Outcome fail(const absl::Status& cause, int64_t count = 0) {
+  void trip(const absl::Status& cause) {
     if (cause_.ok()) cause_ = cause;
+  }
+
+  Outcome fail(const absl::Status& cause, int64_t count = 0) {
+    trip(cause);
     return Outcome::indeterminate(cause, count);
   }
 
