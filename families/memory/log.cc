@@ -71,8 +71,7 @@ Outcome MemoryLog::truncate_prefix(int64_t first_kept) {
   if (first_kept > last_index()) {
     state.entries.clear();
   } else {
-    state.entries.erase(state.entries.begin(),
-                        state.entries.begin() + (first_kept - state.first));
+    state.entries.erase(state.entries.begin(), state.entries.begin() + (first_kept - state.first));
   }
   state.first = first_kept;
   return Outcome::success();
@@ -82,9 +81,9 @@ Outcome MemoryLog::truncate_suffix(int64_t last_kept) {
   if (absl::Status status = store_.writable(); !status.ok()) return Outcome::failed_clean(status);
   if (last_kept >= last_index()) return Outcome::success();
   if (last_kept < first_index() - 1) {
-    return Outcome::failed_clean(absl::InvalidArgumentError(
-        cat(store_.root(), ": truncate_suffix: found last kept index ", last_kept,
-            ", expected at least ", first_index() - 1)));
+    return Outcome::failed_clean(
+        absl::InvalidArgumentError(cat(store_.root(), ": truncate_suffix: found last kept index ",
+                                       last_kept, ", expected at least ", first_index() - 1)));
   }
   auto& log = store_.state().entries;
   log.erase(log.begin() + (last_kept - first_index() + 1), log.end());

@@ -53,8 +53,7 @@ absl::StatusOr<std::shared_ptr<MemoryState>> create(const OpenRequest& request,
 }
 
 absl::StatusOr<std::shared_ptr<MemoryState>> find(const OpenRequest& request,
-                                                  VolatileMemory* memory,
-                                                  const std::string& path) {
+                                                  VolatileMemory* memory, const std::string& path) {
   auto text = read_file(*request.fs, path, kMaxFileBytes);
   if (!absl::IsNotFound(text.status())) {
     QK_RETURN_IF_ERROR(text.status());
@@ -91,8 +90,7 @@ absl::StatusOr<std::unique_ptr<MemoryStore>> MemoryStore::open(const OpenRequest
   if (state->open) {
     return absl::UnavailableError(cat(request.root, ": the memory instance is open already"));
   }
-  return std::unique_ptr<MemoryStore>(
-      new MemoryStore(request.fs, request.root, std::move(state)));
+  return std::unique_ptr<MemoryStore>(new MemoryStore(request.fs, request.root, std::move(state)));
 }
 
 std::string MemoryStore::snapshot_root() const { return join_path(root_, kSnapshotName); }

@@ -341,10 +341,17 @@ TEST_CASE("a family joins with its registration alone") {
   options.families = {"toy"};
   const Report report = run_conformance(checks, host, options);
   CHECK(report.results.size() > 400);
+  // The toy is a double for tests of the image: it fails no call in good order, survives no crash
+  // and checks little of a snapshot writer. The suite says so in the groups where that shows.
+  const std::set<std::string> unfinished = {"CRASH", "FAULT", "SNAP", "TAIL"};
+  std::set<std::string> found;
   for (const CaseResult& result : report.results) {
+    if (result.verdict != Verdict::kFailed) continue;
     INFO(result.what.id() << ": " << result.message);
-    CHECK(result.verdict != Verdict::kFailed);
+    CHECK(unfinished.contains(result.what.check->group));
+    found.insert(result.what.check->group);
   }
+  CHECK(found == unfinished);
 }
 
 TEST_CASE("the same cases in the same order, alone or among others") {
