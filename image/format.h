@@ -21,7 +21,10 @@ namespace qk::image {
 
 inline constexpr std::string_view kMagic("QKIMAGE\n", 8);
 inline constexpr uint32_t kFormatMajor = 1;
-inline constexpr uint32_t kFormatMinor = 0;
+inline constexpr uint32_t kFormatMinor = 1;
+// A required feature since 1.1: the trailer's hashes are made as TrailerHasher says. Images of 1.0
+// lack it, and are read for ever.
+inline constexpr std::string_view kFramedHashes = "framed-hashes";
 
 enum class FrameType : uint8_t {
   kHeader = 'H',
@@ -68,6 +71,7 @@ struct ImageHeader {
   uint64_t cut_seq = 0;
   int64_t first_index = 1;
   int64_t last_index = 0;
+  bool framed_hashes = true;  // kFramedHashes is among the required features
 };
 std::string encode_header(const ImageHeader& header);
 // InvalidArgument: another major version, a required feature that is not known, or a mandatory
@@ -87,20 +91,26 @@ struct ImageTotals {
 };
 std::string encode_trailer(const ImageTotals& totals);
 
-// content_sha256. The state digest covers each byte of each payload, so of the frames only types,
-// lengths and CRCs are hashed once more (FORMAT.md, "Trailer").
-class ContentHasher {
+absl::StatusOr<ImageTotals> decode_trailer(std::string_view payload);
+
+// content_sha256 and image_sha256. With kFramedHashes no byte is hashed twice: the state digest
+// covers each byte of each payload, so of the frames only types, lengths and CRCs are hashed once
+// more. Without it, as in 1.0, both are plain hashes of the bytes (FORMAT.md, "Trailer").
+class TrailerHasher {
  public:
-  // A whole frame.
+  TrailerHasher() = default;
+  // `header_frame`: its bytes.
+  TrailerHasher(bool framed, std::string_view header_frame);
+  // A whole frame of the content.
   void add_frame(std::string_view frame);
-  Digest finish(const StateDigest& state);
+  // From `totals->state`, sets both hashes.
+  void finish(ImageTotals* totals);
 
  private:
-  std::string pending_;
-  Sha256 hash_;
+  bool framed_ = true;
+  std::string pending_;  // frame heads and CRCs not hashed yet
+  Sha256 content_;
+  Sha256 image_;
 };
-// image_sha256 of an image whose header frame has these bytes.
-Digest hash_image(std::string_view header_frame, const Digest& content);
-absl::StatusOr<ImageTotals> decode_trailer(std::string_view payload);
 
 }  // namespace qk::image

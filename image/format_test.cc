@@ -313,14 +313,18 @@ TEST_CASE("image: versions and features") {
   const auto header_with = [&](const std::function<void(proto::ImageHeader*)>& change) {
     return read_all(with_header(good, change));
   };
-  REQUIRE(says(header_with([](auto* h) { h->set_format_major(2); }), "version 2.0"));
-  REQUIRE(says(header_with([](auto* h) { h->set_format_major(0); }), "version 0.0"));
-  REQUIRE(header_with([](auto* h) { h->set_format_minor(1); }).ok());
+  REQUIRE(
+      says(header_with([](auto* h) { h->set_format_major(2); }), cat("version 2.", kFormatMinor)));
+  REQUIRE(
+      says(header_with([](auto* h) { h->set_format_major(0); }), cat("version 0.", kFormatMinor)));
+  REQUIRE(header_with([](auto* h) { h->set_format_minor(kFormatMinor + 1); }).ok());
   REQUIRE(header_with([](auto* h) {
-            h->set_format_minor(1);
+            h->set_format_minor(kFormatMinor + 1);
             h->GetReflection()->MutableUnknownFields(h)->AddLengthDelimited(1000, "ignorable");
           }).ok());
   REQUIRE(says(header_with([](auto* h) { h->add_required_features("zstd"); }), "\"zstd\""));
+  // Without its feature the trailer's hashes are those of 1.0, which these are not.
+  REQUIRE(says(header_with([](auto* h) { h->clear_required_features(); }), "content sha256"));
   REQUIRE(says(header_with([](auto* h) { h->clear_format_major(); }), "no format version"));
   REQUIRE(says(header_with([](auto* h) { h->clear_source_family(); }), "no source family"));
   REQUIRE(says(header_with([](auto* h) { h->clear_source_format_version(); }), "source family"));

@@ -63,7 +63,7 @@ absl::Status ImageReader::open() {
   auto header = decode_header(payload_);
   if (!header.ok()) return refused(frame_offset_, header.status());
   header_ = *std::move(header);
-  header_frame_ = frame_;
+  trailer_hash_ = TrailerHasher(header_.framed_hashes, frame_);
   return absl::OkStatus();
 }
 
@@ -108,7 +108,7 @@ absl::StatusOr<ImageReader::Item> ImageReader::next() {
     QK_RETURN_IF_ERROR(finish());
     return Item::kEnd;
   }
-  if (hashing_ != Hashing::kXxh3) content_hash_.add_frame(frame_);
+  if (hashing_ != Hashing::kXxh3) trailer_hash_.add_frame(frame_);
   if (hashing_ != Hashing::kSha256) content_xxh3_.update(without_crc(frame_));
   content_bytes_ += frame_.size();
 
@@ -176,8 +176,7 @@ absl::Status ImageReader::finish() {
     totals_.image_sha256 = trailer->image_sha256;
     totals_.state = trailer->state;
   } else {
-    totals_.content_sha256 = content_hash_.finish(totals_.state);
-    totals_.image_sha256 = hash_image(header_frame_, totals_.content_sha256);
+    trailer_hash_.finish(&totals_);
   }
   if (trailer->state != totals_.state) {
     return damaged(frame_offset_, cat("state digest ", to_hex(totals_.state), ", trailer says ",

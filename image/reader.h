@@ -62,14 +62,13 @@ class ImageReader {
   uint64_t frame_offset_ = 0;  // of the last one
   ImageHeader header_;
   ContentChecker checker_;
-  ContentHasher content_hash_;
+  TrailerHasher trailer_hash_;
   Xxh3Stream content_xxh3_;
   uint64_t content_bytes_ = 0;
   ImageTotals totals_;
 
   std::string frame_;         // bytes of the last frame
   std::string_view payload_;  // of the last frame
-  std::string header_frame_;
   // Those of the last frame, and behind them spare ones whose memory is used again.
   std::vector<families::LogEntry> entries_;
   size_t entry_count_ = 0;

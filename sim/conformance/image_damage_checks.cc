@@ -224,7 +224,11 @@ void no_private_data(InstanceContext& c) {
     c.expect(std::string_view("HREMSFCT").find(frame.type) != std::string_view::npos,
              cat("frame of type ", std::string(1, frame.type), ", expected one of the format"));
   }
-  c.expect_equal("required features", image_header(image).required_features_size(), 0);
+  // The format's own, which says how the trailer is made.
+  const ImageHeader header = image_header(image);
+  c.expect_equal("required features", header.required_features_size(), 1);
+  c.expect_equal("the required feature", header.required_features(0),
+                 std::string(image::kFramedHashes));
   std::vector<ImageFrame> frames = split_image(image);
   frames.insert(frames.end() - 1, ImageFrame{'X', "private"});
   expect_refused(c, "an unknown frame, named by no version", join_image(frames), kDamaged);
