@@ -57,7 +57,8 @@ void SimNode::probe_ack(families::Operation operation) {
   }
 }
 
-// ora.L14: whatever a crash left of an import must not open as a whole instance that it is not.
+// ora.L14: whatever a crash left of an import must not open as a whole instance that it is not, nor
+// say that it is one and then not open. (A volatile instance is lost whatever its directory says.)
 void SimNode::judge_import() {
   if (phase_ != Phase::kBootstrapping || !cut_state_) return;
   SimDisk copy = disk_.fork();
@@ -68,15 +69,21 @@ void SimNode::judge_import() {
   request.options = manifest_.b.options;
   const auto opened =
       image::open_instance(registry_, request, manifest_.b.family, manifest_.identity());
-  if (!opened.ok()) {
+  const auto sidecar = image::read_sidecar(*fs, request.root);
+  const bool claims_whole = sidecar.ok() && *sidecar &&
+                            (*sidecar)->state != image::InstanceState::kImporting &&
+                            (*sidecar)->state != image::InstanceState::kEmpty;
+  const bool lost =
+      registry_.find(manifest_.b.family)->volatility == families::Volatility::kVolatile;
+  if (!opened.ok() && (lost || !claims_whole)) {
     const ImportOpen how =
         absl::IsNotFound(opened.status()) ? ImportOpen::kAbsent : ImportOpen::kIncomplete;
     world_.checker->import_opened(id_ - 1, how, std::nullopt, *cut_state_);
     return;
   }
-  // What does not even read is certainly not the image.
-  const auto found = read_state(**opened);
-  world_.checker->import_opened(id_ - 1, ImportOpen::kComplete, found.ok() ? *found : StateImage{},
+  // What does not even open or read is certainly not the image.
+  const auto found = opened.ok() ? read_state(**opened) : opened.status();
+  world_.checker->import_opened(id_ - 1, ImportOpen::kComplete, found.value_or(StateImage{}),
                                 *cut_state_);
 }
 
