@@ -587,7 +587,9 @@ void filter_before_copy(InstanceContext& c) {
     const auto own = must_open(c);
     auto writer = must_create(c);
     int reused = 0;
-    for (const auto& [path, file] : next.files) {
+    for (const auto& listed : next.files) {
+      const std::string& path = listed.first;
+      const auto& file = listed.second;
       const auto mine = std::find_if(own->files().begin(), own->files().end(),
                                      [&](const SnapshotFile& f) { return f.path == path; });
       const bool equal = mine != own->files().end() && mine->meta.checksum &&
