@@ -7,7 +7,10 @@
 // the first, which also checks all SHA-256 hashes, the one that writes, and the one that reads
 // back. So at every crash point ROOT is absent (or the empty directory it was), or complete and
 // equal to the image (CI-20, CI-24, ora.L14). What a killed or failed import leaves in the staging
-// place never opens, and the next import into the same root removes it.
+// place opens only if it was stopped between its last two steps, final state and final name, when
+// it is whole; nobody looks there, and the next import into the same root removes it. An import
+// whose very last directory sync fails answers with that error, though the whole instance may
+// stand.
 //
 // A root that is not empty and an image of another identity (CI-X1) are refused with nothing
 // changed.

@@ -6,6 +6,7 @@
 #include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
 #include "migration/cluster_guard.h"
 #include "migration/controller.h"
 #include "migration/fence.h"
@@ -21,15 +22,10 @@ using families::Mutation;
 
 class TempDir {
  public:
-  TempDir() {
-    char name[] = "/tmp/qksim-migration-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~TempDir() { CHECK(families::remove_tree(fs_, path_).ok()); }
-
   families::FileSystem& fs() { return fs_; }
-  std::string path(std::string_view name) const { return families::join_path(path_, name); }
+  std::string path(std::string_view name) const {
+    return families::join_path(directory_.path(), name);
+  }
 
   void flip_byte(std::string_view name, uint64_t offset) {
     auto file = fs_.open(path(name), {});
@@ -42,7 +38,7 @@ class TempDir {
 
  private:
   families::PosixFileSystem fs_;
-  std::string path_;
+  families::TempDirectory directory_;
 };
 
 Manifest sample(uint64_t generation) {
