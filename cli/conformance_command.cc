@@ -151,6 +151,7 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
   const Report report = sim::conformance::run_conformance(checks, host, options);
 
   print_table(report, out);
+  for (const std::string& line : report.counts()) out << "count " << line << "\n";
   print_not_applicable(report, out);
   const uint64_t failed = report.count(Verdict::kFailed);
   const uint64_t passed = report.count(Verdict::kPassed);

@@ -35,13 +35,7 @@ void run_all(bool pairs, DiskKind disk, const std::string& filter) {
   std::cout << report.count(Verdict::kPassed) << " cases passed, "
             << report.count(Verdict::kNotApplicable) << " do not apply\n";
   CHECK(report.count(Verdict::kPassed) > 0);
-  for (const char* group : {"TAIL", "CRASH", "FAULT"}) {
-    for (const auto& [family, counts] : report.counts(group)) {
-      std::cout << group << " " << family << ":";
-      for (const auto& [name, times] : counts) std::cout << " " << times << " " << name << ";";
-      std::cout << "\n";
-    }
-  }
+  for (const std::string& line : report.counts()) std::cout << line << "\n";
 }
 
 // The crash exploration takes as long as all other groups together.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <regex>
 
+#include "base/suggest.h"
 #include "families/builtin.h"
 
 namespace qk::sim::conformance {
@@ -146,14 +147,19 @@ uint64_t Report::count(Verdict verdict) const {
                     [&](const CaseResult& result) { return result.verdict == verdict; }));
 }
 
-std::map<std::string, std::map<std::string, uint64_t>> Report::counts(
-    std::string_view group) const {
+std::vector<std::string> Report::counts() const {
   std::map<std::string, std::map<std::string, uint64_t>> sums;
   for (const CaseResult& result : results) {
-    if (result.what.check->group != group) continue;
-    for (const auto& [name, times] : result.counts) sums[result.what.family->name][name] += times;
+    const std::string who = cat(result.what.check->group, " ", result.what.family->name);
+    for (const auto& [name, times] : result.counts) sums[who][name] += times;
   }
-  return sums;
+  std::vector<std::string> lines;
+  for (const auto& [who, counted] : sums) {
+    std::vector<std::string> parts;
+    for (const auto& [name, times] : counted) parts.push_back(cat(times, " ", name));
+    lines.push_back(cat(who, ": ", join(parts, "; ")));
+  }
+  return lines;
 }
 
 Report run_conformance(const std::vector<Check>& checks, const Host& host,
