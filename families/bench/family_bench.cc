@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "families/bench/raw_engine.h"
+#include "families/bench/raw_store.h"
 
 namespace qk::families::bench {
 namespace {
@@ -24,81 +24,71 @@ void append(State& state, const Settings& settings, const std::string& family, s
             int64_t batch) {
   const int64_t batches =
       std::min<int64_t>(batch == 1 ? 256 : 32, std::max<int64_t>(settings.entries / 16, 1));
+  const int64_t count = batches * batch;
   Pair pair(&state);
   for (auto _ : state) {
     const Scratch scratch(settings);
+    if (const auto raw = open_raw(family, scratch.path("raw"))) {
+      pair.raw(count, raw->append(count, payload, batch));
+    }
     const auto instance = open(settings, family, scratch.path("family"), true);
-    const auto raw = open_raw(family, scratch.path("raw"));
-    for (int64_t i = 0; i < batches; ++i) {
-      const std::vector<LogEntry> entries = make_entries(1 + i * batch, batch, payload);
-      if (raw != nullptr) pair.raw(batch, [&] { raw->append(entries); });
+    for_each_batch(1, count, payload, batch, [&](std::span<const LogEntry> entries) {
       pair.ours(batch, [&] {
         require(instance->log().append(entries).status());
         drain(*instance);
       });
-    }
+    });
   }
 }
 
-// A family and the raw engine below it, both holding entries 1..count.
+// A family and the raw engine below it, both holding entries 1..count, both just opened.
 struct Filled {
-  Filled(const Settings& settings, const std::string& family, int64_t count, size_t payload)
-      : scratch(settings), root(scratch.path("family")) {
-    fill(settings, family, root, count, payload);
+  Filled(const Settings& settings, const std::string& family)
+      : count(settings.entries), scratch(settings), root(scratch.path("family")) {
+    fill(settings, family, root, count, kPayload);
     raw = open_raw(family, scratch.path("raw"));
     if (raw != nullptr) {
-      raw->begin_load();
-      for_each_batch(1, count, payload, 1024,
-                     [&](std::span<const LogEntry> batch) { raw->load(batch); });
-      raw->end_load();
+      raw->load(count, kPayload);
       raw.reset();
       raw = open_raw(family, scratch.path("raw"));
     }
     instance = open(settings, family, root, false);
   }
 
+  const int64_t count;
   Scratch scratch;
   const std::string root;
-  std::unique_ptr<RawEngine> raw;
+  std::unique_ptr<RawStore> raw;
   std::unique_ptr<Family> instance;
 };
 
 void read(State& state, const Settings& settings, const std::string& family) {
-  const int64_t count = settings.entries;
-  Filled filled(settings, family, count, kPayload);
-  const int64_t reads = std::min<int64_t>(count, 4096);
+  Filled filled(settings, family);
+  const std::vector<int64_t> indices = sample(filled.count);
+  const auto reads = static_cast<int64_t>(indices.size());
   Pair pair(&state);
   for (auto _ : state) {
-    const auto index = [&](int64_t i) { return 1 + i * 7919 % count; };
-    if (filled.raw != nullptr) {
-      pair.raw(reads, [&] {
-        for (int64_t i = 0; i < reads; ++i) QK_CHECK(filled.raw->read(index(i)) == kPayload);
-      });
-    }
+    if (filled.raw != nullptr) pair.raw(reads, filled.raw->read_sample(filled.count, kPayload));
     pair.ours(reads, [&] {
-      for (int64_t i = 0; i < reads; ++i) {
-        QK_CHECK(require(filled.instance->log().entry(index(i))).payload.size() == kPayload);
+      for (const int64_t index : indices) {
+        QK_CHECK(require(filled.instance->log().entry(index)).payload.size() == kPayload);
       }
     });
   }
 }
 
 void scan(State& state, const Settings& settings, const std::string& family) {
-  const int64_t count = settings.entries;
-  Filled filled(settings, family, count, kPayload);
+  Filled filled(settings, family);
   Pair pair(&state);
   for (auto _ : state) {
-    const uint64_t expected = static_cast<uint64_t>(count) * kPayload;
-    if (filled.raw != nullptr) {
-      pair.raw(count, [&] { QK_CHECK(filled.raw->scan(1, count) == expected); });
-    }
-    pair.ours(count, [&] {
+    if (filled.raw != nullptr) pair.raw(filled.count, filled.raw->scan(filled.count, kPayload));
+    pair.ours(filled.count, [&] {
       uint64_t total = 0;
-      require(filled.instance->log().scan(1, count, [&](const LogEntry& entry) {
+      require(filled.instance->log().scan(1, filled.count, [&](const LogEntry& entry) {
         total += entry.payload.size();
         return absl::OkStatus();
       }));
-      QK_CHECK(total == expected);
+      QK_CHECK(total == static_cast<uint64_t>(filled.count) * kPayload);
     });
   }
 }
@@ -106,15 +96,13 @@ void scan(State& state, const Settings& settings, const std::string& family) {
 enum class End { kPrefix, kSuffix };
 
 void truncate(State& state, const Settings& settings, const std::string& family, End end) {
-  const int64_t count = settings.entries;
   Pair pair(&state);
   for (auto _ : state) {
-    Filled filled(settings, family, count, kPayload);
-    const int64_t middle = count / 2;
+    Filled filled(settings, family);
+    const int64_t middle = filled.count / 2;
     if (filled.raw != nullptr) {
-      pair.raw(1, [&] {
-        end == End::kPrefix ? filled.raw->drop_below(middle) : filled.raw->drop_above(middle);
-      });
+      pair.raw(
+          1, end == End::kPrefix ? filled.raw->drop_below(middle) : filled.raw->drop_above(middle));
     }
     pair.ours(1, [&] {
       LogStorage& log = filled.instance->log();
@@ -126,19 +114,16 @@ void truncate(State& state, const Settings& settings, const std::string& family,
 }
 
 void recover(State& state, const Settings& settings, const std::string& family) {
-  Filled filled(settings, family, settings.entries, kPayload);
+  Filled filled(settings, family);
   Pair pair(&state);
   for (auto _ : state) {
     filled.instance.reset();
-    pair.ours(settings.entries,
-              [&] { filled.instance = open(settings, family, filled.root, false); });
+    pair.ours(1, [&] { filled.instance = open(settings, family, filled.root, false); });
+    drain(*filled.instance);
     if (filled.raw == nullptr) continue;
     filled.raw.reset();
-    // An open engine has read nothing yet; a family knows after its open what it holds.
-    pair.raw(settings.entries, [&] {
-      filled.raw = open_raw(family, filled.scratch.path("raw"));
-      filled.raw->scan(1, settings.entries);
-    });
+    filled.raw = open_raw(family, filled.scratch.path("raw"));
+    pair.raw(1, filled.raw->opened());
   }
 }
 
@@ -179,27 +164,24 @@ void open_snapshot(State& state, const Settings& settings, const std::string& fa
 }
 
 void bulk_load(State& state, const Settings& settings, const std::string& family) {
-  constexpr int64_t kPart = 1024;
   Pair pair(&state);
   for (auto _ : state) {
     const Scratch scratch(settings);
+    if (const auto raw = open_raw(family, scratch.path("raw"))) {
+      pair.raw(settings.entries, raw->load(settings.entries, kPayload));
+    }
     const auto instance = open(settings, family, scratch.path("family"), true);
     std::unique_ptr<LogLoader> loader;
-    const auto raw = open_raw(family, scratch.path("raw"));
     // In parts, so that making the entries is not measured.
     pair.ours(0, [&] { loader = require(instance->log().bulk_load(1)); });
-    if (raw != nullptr) pair.raw(0, [&] { raw->begin_load(); });
-    for_each_batch(1, settings.entries, kPayload, kPart, [&](std::span<const LogEntry> batch) {
-      const auto size = static_cast<int64_t>(batch.size());
-      pair.ours(size, [&] { require(loader->append(batch)); });
-      if (raw != nullptr) pair.raw(size, [&] { raw->load(batch); });
+    for_each_batch(1, settings.entries, kPayload, 1024, [&](std::span<const LogEntry> batch) {
+      pair.ours(static_cast<int64_t>(batch.size()), [&] { require(loader->append(batch)); });
     });
     pair.ours(0, [&] {
       require(loader->finish());
       loader.reset();
       drain(*instance);
     });
-    if (raw != nullptr) pair.raw(0, [&] { raw->end_load(); });
   }
 }
 

@@ -1,8 +1,7 @@
 // What the benchmarks share: settings, data, CPU time, and the paired measurement.
 //
-// Each benchmark measures a family beside the raw engine that it stands on, in turn, in one run of
-// one process. Times are CPU time, user and system together; the wall time of a shared machine says
-// little. Counters of each benchmark:
+// Each benchmark measures a family beside the raw engine that it stands on (raw_store.h), in turn,
+// in one run. Times are CPU time. Counters of each benchmark:
 //
 //   us        CPU microseconds of the family for one item (entry, call)
 //   raw_us    the same of the raw engine, or of the sum that a goal names
@@ -16,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "families/bench/cost.h"
+#include "families/bench/entries.h"
 #include "families/contract/family.h"
 #include "families/contract/volatile_memory.h"
 
@@ -53,13 +54,6 @@ class Scratch {
   std::string path_;
 };
 
-// Entries [first, first + count) with payloads of `size` bytes that do not compress.
-std::vector<LogEntry> make_entries(int64_t first, int64_t count, size_t size);
-// make_entries() in portions of at most 1024, so that memory stays bounded.
-using Consume = std::function<void(std::span<const LogEntry>)>;
-void for_each_batch(int64_t first, int64_t count, size_t size, int64_t batch,
-                    const Consume& consume);
-
 std::unique_ptr<Family> open(const Settings& settings, std::string_view family,
                              const std::string& root, bool create);
 // A new instance with entries 1..count of `size` bytes.
@@ -67,10 +61,6 @@ void fill(const Settings& settings, std::string_view family, const std::string& 
           size_t size);
 // Runs the engine's background work to its end.
 void drain(Family& family);
-
-// CPU seconds of this process so far, or of a child that has ended.
-double cpu_now();
-double wall_now();
 
 // Collects the parts of one benchmark and writes its counters.
 class Pair {
@@ -80,20 +70,21 @@ class Pair {
   Pair(const Pair&) = delete;
   Pair& operator=(const Pair&) = delete;
 
-  // Each runs `body`, which handles `items`, and adds its time; ours() also is the iteration's
-  // time.
+  // Runs `body`, which handles `items`; its CPU time also counts as the iteration's time.
   void ours(int64_t items, const std::function<void()>& body);
-  void raw(int64_t items, const std::function<void()>& body);
-  // CPU seconds measured elsewhere, under a name of its own: `name`_us, and `name`_ratio.
-  void other(const std::string& name, int64_t items, double cpu_seconds);
+  void raw(int64_t items, const Cost& cost);
+  // A third one, under a name of its own: `name`_us, and `name`_ratio.
+  void other(const std::string& name, int64_t items, const Cost& cost);
 
  private:
   struct Sum {
+    void add(int64_t more, const Cost& further) {
+      items += more;
+      cost += further;
+    }
     int64_t items = 0;
-    double cpu = 0;
-    double wall = 0;
+    Cost cost;
   };
-  static void measure(Sum* sum, int64_t items, const std::function<void()>& body);
 
   benchmark::State* const state_;
   Sum ours_;

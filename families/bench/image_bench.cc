@@ -12,7 +12,7 @@
 
 #include "base/check.h"
 #include "families/bench/family_bench.h"
-#include "families/bench/raw_engine.h"
+#include "families/bench/raw_store.h"
 #include "families/fs/file_util.h"
 #include "image/importer.h"
 
@@ -45,8 +45,8 @@ void flat_read(const std::string& path) {
   ::close(fd);
 }
 
-// CPU seconds of a shell command, or nullopt if it failed (the tool is not installed).
-std::optional<double> cpu_of(const std::string& command) {
+// The CPU time of a shell command, or nullopt if it failed (the tool is not installed).
+std::optional<Cost> cost_of(const std::string& command) {
   const pid_t child = ::fork();
   QK_CHECK(child != -1);
   if (child == 0) {
@@ -60,7 +60,7 @@ std::optional<double> cpu_of(const std::string& command) {
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
   };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+  return Cost{seconds(usage.ru_utime) + seconds(usage.ru_stime), 0};
 }
 
 // The tool of an engine: how it writes a store at $1 as a file $2, and makes a store $1 from it.
@@ -86,18 +86,7 @@ std::string call(const std::string& script, const std::string& store, const std:
 void add_tool(Pair* pair, int64_t count, const std::optional<Tool>& tool, const std::string& script,
               const std::string& store, const std::string& file) {
   if (!tool) return;
-  if (const auto cpu = cpu_of(call(script, store, file))) pair->other(tool->name, count, *cpu);
-}
-
-std::unique_ptr<RawEngine> raw_of(const Settings& settings, const std::string& family,
-                                  const std::string& path) {
-  auto raw = open_raw(family, path);
-  if (raw == nullptr) return raw;
-  raw->begin_load();
-  for_each_batch(1, settings.entries, kPayload, 1024,
-                 [&](std::span<const LogEntry> batch) { raw->load(batch); });
-  raw->end_load();
-  return raw;
+  if (const auto cost = cost_of(call(script, store, file))) pair->other(tool->name, count, *cost);
 }
 
 uint64_t export_to(const Settings& settings, Family& instance, const std::string& family,
@@ -114,7 +103,8 @@ void export_image(State& state, const Settings& settings, const std::string& fam
   const int64_t count = settings.entries;
   fill(settings, family, scratch.path("family"), count, kPayload);
   const auto instance = open(settings, family, scratch.path("family"), false);
-  auto raw = raw_of(settings, family, scratch.path("raw"));
+  auto raw = open_raw(family, scratch.path("raw"));
+  if (raw != nullptr) raw->load(count, kPayload);
   const auto tool = tool_of(family);
   Pair pair(&state);
   for (auto _ : state) {
@@ -122,10 +112,8 @@ void export_image(State& state, const Settings& settings, const std::string& fam
     pair.ours(count,
               [&] { bytes = export_to(settings, *instance, family, scratch.path("image")); });
     if (raw == nullptr) continue;
-    pair.raw(count, [&] {
-      QK_CHECK(raw->scan(1, count) == static_cast<uint64_t>(count) * kPayload);
-      flat_write(scratch.path("flat"), bytes);
-    });
+    pair.raw(count, raw->scan(count, kPayload));
+    pair.raw(0, measure([&] { flat_write(scratch.path("flat"), bytes); }));
     raw.reset();
     if (tool) add_tool(&pair, count, tool, tool->dump, scratch.path("raw"), scratch.path("text"));
     raw = open_raw(family, scratch.path("raw"));
@@ -140,8 +128,8 @@ void import_image(State& state, const Settings& settings, const std::string& fam
             scratch.path("image"));
   const auto tool = tool_of(family);
   if (tool) {
-    raw_of(settings, family, scratch.path("dumped"));
-    cpu_of(call(tool->dump, scratch.path("dumped"), scratch.path("text")));
+    open_raw(family, scratch.path("dumped"))->load(count, kPayload);
+    cost_of(call(tool->dump, scratch.path("dumped"), scratch.path("text")));
   }
   Pair pair(&state);
   for (auto _ : state) {
@@ -160,12 +148,8 @@ void import_image(State& state, const Settings& settings, const std::string& fam
     });
     const auto raw = open_raw(family, target.path("raw"));
     if (raw == nullptr) continue;
-    pair.raw(count, [&] { flat_read(scratch.path("image")); });
-    pair.raw(0, [&] { raw->begin_load(); });
-    for_each_batch(1, count, kPayload, 1024, [&](std::span<const LogEntry> batch) {
-      pair.raw(0, [&] { raw->load(batch); });
-    });
-    pair.raw(0, [&] { raw->end_load(); });
+    pair.raw(count, raw->load(count, kPayload));
+    pair.raw(0, measure([&] { flat_read(scratch.path("image")); }));
     if (tool) add_tool(&pair, count, tool, tool->load, target.path("tool"), scratch.path("text"));
   }
 }

@@ -3,7 +3,9 @@
 //   qk_bench [--dir=DIR] [--entries=N] [options of Google Benchmark]
 //
 // DIR (default: a temporary directory) should lie on the disk that matters: a file system in memory
-// knows no sync. Ask for --benchmark_repetitions=5 and read the medians.
+// knows no sync. Ask for --benchmark_repetitions=5 and read the medians. The raw engines run in
+// qk_bench_raw, which must stand beside this program; the tools that people use instead of an image
+// (sqlite3, ldb) are compared where they are installed.
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
@@ -12,7 +14,6 @@
 #include <random>
 
 #include "families/bench/family_bench.h"
-#include "families/bench/raw_engine.h"
 #include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
@@ -77,12 +78,6 @@ int run(int argc, char** argv) {
 }
 
 }  // namespace
-
-std::unique_ptr<RawEngine> open_raw(const std::string& family, const std::string& path) {
-  if (family == "local") return open_flat_file(path);
-  if (family == "sqlite") return open_sqlite(path);
-  return nullptr;
-}
 
 }  // namespace qk::families::bench
 

@@ -1,5 +1,6 @@
 // RawEngine: what a family stands on, driven by the engine's own interface and nothing of ours,
-// with the settings that the family uses. The benchmarks compare each family with it.
+// with the settings that the family uses. The benchmarks compare each family with it. Errors end
+// the program.
 #pragma once
 
 #include <memory>
@@ -13,10 +14,12 @@ namespace qk::families::bench {
 class RawEngine {
  public:
   virtual ~RawEngine() = default;
-  // Durable on return. Errors end the program.
+  // After an open: finds out what the store holds, with the care that the family takes.
+  virtual void find_entries() = 0;
+  // Durable on return.
   virtual void append(std::span<const LogEntry> entries) = 0;
-  // Reads [from, to] in order; the sum of payload sizes, which keeps the reads from being left out.
-  virtual uint64_t scan(int64_t from, int64_t to) = 0;
+  // Reads 1..to in order; the sum of payload sizes, which keeps the reads from being left out.
+  virtual uint64_t scan(int64_t to) = 0;
   virtual uint64_t read(int64_t index) = 0;
   // Drops entries below (above) the index.
   virtual void drop_below(int64_t first_kept) = 0;
@@ -26,12 +29,14 @@ class RawEngine {
   virtual void begin_load() = 0;
   virtual void load(std::span<const LogEntry> entries) = 0;
   virtual void end_load() = 0;
+  // Waits until the engine's threads have nothing left to do.
+  virtual void settle() {}
 };
 
-// The raw engine below `family`, in the new or existing directory `path`; null if there is none.
-std::unique_ptr<RawEngine> open_raw(const std::string& family, const std::string& path);
-
+// Each in the new or existing directory (file) `path`.
 std::unique_ptr<RawEngine> open_flat_file(const std::string& path);
+std::unique_ptr<RawEngine> open_leveldb(const std::string& path);
+std::unique_ptr<RawEngine> open_rocksdb(const std::string& path);
 std::unique_ptr<RawEngine> open_sqlite(const std::string& path);
 
 }  // namespace qk::families::bench

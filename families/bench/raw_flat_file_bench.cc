@@ -22,13 +22,6 @@ class FlatFile final : public RawEngine {
   explicit FlatFile(const std::string& path)
       : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
     QK_CHECK(fd_ != -1);
-    const off_t size = ::lseek(fd_, 0, SEEK_END);
-    std::string bytes(static_cast<size_t>(size), '\0');
-    QK_CHECK(::pread(fd_, bytes.data(), bytes.size(), 0) == size);
-    for (size_t at = 0; at < bytes.size(); at += kHeader + get_le32(bytes.data() + at)) {
-      offsets_.push_back(at);
-    }
-    offsets_.push_back(static_cast<uint64_t>(size));
   }
   ~FlatFile() override { ::close(fd_); }
 
@@ -38,27 +31,25 @@ class FlatFile final : public RawEngine {
     QK_CHECK(::fdatasync(fd_) == 0);
   }
 
-  uint64_t scan(int64_t from, int64_t to) override {
-    uint64_t total = 0;
-    buffer_.resize(kRead);
-    uint64_t begin = 0;
-    size_t held = 0;
-    uint64_t at = offsets_[static_cast<size_t>(from - 1)];
-    for (int64_t index = from; index <= to; ++index) {
-      const uint64_t end = offsets_[static_cast<size_t>(index)];
-      if (end > begin + held) {
-        begin = at;
-        held = std::min<uint64_t>(std::max<uint64_t>(kRead, end - at), offsets_.back() - at);
-        buffer_.resize(std::max(buffer_.size(), held));
-        QK_CHECK(::pread(fd_, buffer_.data(), held, static_cast<off_t>(at)) ==
-                 static_cast<ssize_t>(held));
-      }
-      const std::string_view entry(buffer_.data() + (at - begin), end - at);
-      QK_CHECK(crc32c(entry.substr(kHeader)) == get_le32(entry.data() + 4));
-      total += entry.size() - kHeader;
-      at = end;
+  void find_entries() override {
+    const auto end = static_cast<uint64_t>(::lseek(fd_, 0, SEEK_END));
+    Window window(fd_, end);
+    while (offsets_.back() < end) {
+      const uint64_t at = offsets_.back();
+      const size_t size = kHeader + get_le32(window.read(at, kHeader).data());
+      check(window.read(at, size));
+      offsets_.push_back(at + size);
     }
-    buffer_.clear();
+  }
+
+  uint64_t scan(int64_t to) override {
+    uint64_t total = 0;
+    Window window(fd_, offsets_.back());
+    for (size_t i = 0; i < static_cast<size_t>(to); ++i) {
+      const std::string_view entry = window.read(offsets_[i], offsets_[i + 1] - offsets_[i]);
+      check(entry);
+      total += entry.size() - kHeader;
+    }
     return total;
   }
 
@@ -67,7 +58,7 @@ class FlatFile final : public RawEngine {
     std::string entry(offsets_[static_cast<size_t>(index)] - at, '\0');
     QK_CHECK(::pread(fd_, entry.data(), entry.size(), static_cast<off_t>(at)) ==
              static_cast<ssize_t>(entry.size()));
-    QK_CHECK(crc32c(std::string_view(entry).substr(kHeader)) == get_le32(entry.data() + 4));
+    check(entry);
     return entry.size() - kHeader;
   }
 
@@ -99,6 +90,34 @@ class FlatFile final : public RawEngine {
   }
 
  private:
+  // Reads the file forward, in large parts.
+  class Window {
+   public:
+    Window(int fd, uint64_t end) : fd_(fd), end_(end) {}
+    // Valid until the next read.
+    std::string_view read(uint64_t at, size_t size) {
+      if (at + size > begin_ + held_) {
+        begin_ = at;
+        held_ = std::min<uint64_t>(std::max(kRead, size), end_ - at);
+        if (held_ > buffer_.size()) buffer_.resize(held_);
+        QK_CHECK(::pread(fd_, buffer_.data(), held_, static_cast<off_t>(at)) ==
+                 static_cast<ssize_t>(held_));
+      }
+      return {buffer_.data() + (at - begin_), size};
+    }
+
+   private:
+    const int fd_;
+    const uint64_t end_;
+    std::string buffer_;
+    uint64_t begin_ = 0;
+    size_t held_ = 0;
+  };
+
+  static void check(std::string_view entry) {
+    QK_CHECK(crc32c(entry.substr(kHeader)) == get_le32(entry.data() + 4));
+  }
+
   void flush() {
     const auto at = static_cast<off_t>(offsets_.back() - buffer_.size());
     QK_CHECK(::pwrite(fd_, buffer_.data(), buffer_.size(), at) ==
@@ -108,7 +127,7 @@ class FlatFile final : public RawEngine {
 
   const int fd_;
   std::string buffer_;
-  std::vector<uint64_t> offsets_;  // of each entry, and the end
+  std::vector<uint64_t> offsets_{0};  // of each entry, and the end
 };
 
 }  // namespace

@@ -59,12 +59,14 @@ class Sqlite final : public RawEngine {
     if (entries.size() > 1) execute("COMMIT");
   }
 
-  uint64_t scan(int64_t from, int64_t to) override {
-    Statement rows(db_,
-                   "SELECT idx, term, type, payload FROM log WHERE idx BETWEEN ?1 AND ?2 "
-                   "ORDER BY idx");
-    sqlite3_bind_int64(rows.get(), 1, from);
-    sqlite3_bind_int64(rows.get(), 2, to);
+  void find_entries() override {
+    execute("SELECT min(idx) FROM log");
+    execute("SELECT max(idx) FROM log");
+  }
+
+  uint64_t scan(int64_t to) override {
+    Statement rows(db_, "SELECT idx, term, type, payload FROM log WHERE idx <= ?1 ORDER BY idx");
+    sqlite3_bind_int64(rows.get(), 1, to);
     uint64_t total = 0;
     while (rows.step()) {
       benchmark_keep(sqlite3_column_int64(rows.get(), 1) + sqlite3_column_int64(rows.get(), 2));
