@@ -130,7 +130,7 @@ class Parser {
     export_->add_option("--from", export_arguments_.from, "The family's root directory")
         ->type_name("DIR")
         ->required();
-    export_->add_option("--family", export_arguments_.family, "local, sqlite")->required();
+    export_->add_option("--family", export_arguments_.family, "As in families list")->required();
     export_->add_option("--group", export_arguments_.group, "Whose state it is")->required();
     export_->add_option("--peer", export_arguments_.peer, "ip:port:index:role")->required();
     export_->add_option("-o,--output", export_arguments_.output, "The image")
@@ -138,7 +138,7 @@ class Parser {
         ->required();
     import_ = image_->add_subcommand("import", "Make a new instance from an image");
     import_->add_option("IMG", import_arguments_.image, "The image")->required();
-    import_->add_option("--family", import_arguments_.family, "local, sqlite")->required();
+    import_->add_option("--family", import_arguments_.family, "As in families list")->required();
     import_->add_option("-d,--directory", import_arguments_.directory, "Root of the new instance")
         ->type_name("DIR")
         ->required();

@@ -254,6 +254,24 @@ TEST_CASE("open removes what a crash left of snapshots, but never the newest one
   CHECK(bench.fs.list(bench.path("snapshot"))->size() == 2);
 }
 
+TEST_CASE("names beside the snapshots are passed over as braft does, unless they look like one") {
+  Bench bench;
+  REQUIRE(bench.must_open() != nullptr);
+  for (const char* name : {"notes", "snapshot_", "snapshot_old", "snapshots"}) {
+    REQUIRE(make_directories(bench.fs, bench.path(cat("snapshot/", name))).ok());
+  }
+  CHECK_FALSE(bench.must_open()->snapshot().current());
+  for (const char* name : {"snapshot_5", "snapshot_00000000000000000005.bak",
+                           "snapshot_00000000000000000000", "snapshot_99999999999999999999"}) {
+    INFO(name);
+    REQUIRE(make_directories(bench.fs, bench.path(cat("snapshot/", name))).ok());
+    const absl::Status opened = bench.open().status();
+    CHECK(absl::IsDataLoss(opened));
+    CHECK(to_std(opened.message()).find(cat(name, ": looks like a snapshot")) != std::string::npos);
+    REQUIRE(bench.fs.rmdir(bench.path(cat("snapshot/", name))).ok());
+  }
+}
+
 // What one instance holds, to compare before and after.
 struct State {
   int64_t first = 0;

@@ -20,19 +20,26 @@ std::string snapshot_name(int64_t index) {
   return cat(kPrefix, std::string(kDigits - digits.size(), '0'), digits);
 }
 
+// What braft would take for a snapshot (it matches prefixes); it passes over everything else.
+bool looks_like_snapshot(const std::string& name) {
+  return name.size() > kPrefix.size() && name.compare(0, kPrefix.size(), kPrefix) == 0 &&
+         name[kPrefix.size()] >= '0' && name[kPrefix.size()] <= '9';
+}
+
 // Published snapshots by index, ascending.
 absl::StatusOr<std::vector<int64_t>> list_snapshots(FileSystem& fs, const std::string& directory) {
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
   std::vector<int64_t> indices;
   for (const std::string& name : names) {
-    if (name.substr(0, kPrefix.size()) != kPrefix) continue;
+    if (!looks_like_snapshot(name)) continue;
     int64_t index = 0;
     const char* const begin = name.data() + kPrefix.size();
     const char* const end = name.data() + name.size();
     const auto [parsed, error] = std::from_chars(begin, end, index);
     if (error != std::errc() || parsed != end || index < 1 || snapshot_name(index) != name) {
-      return absl::DataLossError(cat(join_path(directory, name), ": expected a name like ",
-                                     snapshot_name(1), ", found another one"));
+      return absl::DataLossError(cat(join_path(directory, name),
+                                     ": looks like a snapshot, expected a name like ",
+                                     snapshot_name(1)));
     }
     indices.push_back(index);
   }
