@@ -2,8 +2,8 @@
 //
 //   ok             durable under the family's sync policy
 //   failed-clean   provably not applied; the instance goes on as before
-//   indeterminate  may be applied wholly, partly (within partials(op)) or not at all; the instance
-//                  refuses further mutations until it is reopened
+//   indeterminate  applied wholly, partly (within partials(op)) or not at all; until it is reopened
+//                  the instance refuses mutations, and its reads show one of these states, or fail
 #pragma once
 
 #include <string_view>

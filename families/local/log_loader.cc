@@ -19,7 +19,7 @@ absl::StatusOr<std::unique_ptr<SegmentLogLoader>> SegmentLogLoader::start(Segmen
 }
 
 SegmentLogLoader::~SegmentLogLoader() {
-  if (!finished_) log_.fail_stop_.trip(absl::AbortedError("a bulk load was not finished"));
+  if (!finished_) (void)log_.stop({}, absl::AbortedError("a bulk load was not finished"));
 }
 
 absl::Status SegmentLogLoader::append(std::span<const LogEntry> entries) {
@@ -75,7 +75,8 @@ absl::Status SegmentLogLoader::finish() {
 }
 
 absl::Status SegmentLogLoader::settle(const absl::Status& status) {
-  if (!status.ok()) log_.fail_stop_.trip(status);
+  // Nothing of a load counts before its end, so the log stays the fresh one.
+  if (!status.ok()) (void)log_.stop({}, status);
   return status;
 }
 

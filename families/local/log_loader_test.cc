@@ -146,6 +146,8 @@ TEST_CASE("local bulk load: each failing file operation ends it") {
     ++failed;
     INFO("operation " << n << ": " << status);
     REQUIRE_FALSE(log.storage->append(make_entries(29, 1, 50)).ok());
+    REQUIRE(log.storage->last_index() == 0);
+    REQUIRE_FALSE(log.storage->entry(1).ok());
   }
   REQUIRE(failed > 10);
 }

@@ -27,8 +27,10 @@ absl::StatusOr<std::unique_ptr<SegmentLogStorage>> SegmentLogStorage::open(
 
 // ---- Reading
 
-int64_t SegmentLogStorage::last_index() const {
-  return segments_.empty() ? first_index_ - 1 : std::max(segments_.back().last(), first_index_ - 1);
+SegmentLogStorage::Range SegmentLogStorage::range() const {
+  if (stopped_at_) return *stopped_at_;
+  const int64_t empty = first_index_ - 1;
+  return {first_index_, segments_.empty() ? empty : std::max(segments_.back().last(), empty)};
 }
 
 absl::StatusOr<LogEntry> SegmentLogStorage::entry(int64_t index) {
@@ -60,6 +62,7 @@ absl::Status SegmentLogStorage::scan(int64_t from, int64_t to, const Visitor& vi
 }
 
 absl::Status SegmentLogStorage::check_range(int64_t from, int64_t to) const {
+  if (stopped_at_) return fail_stop_.check();
   if (from >= first_index() && to <= last_index() && from <= to) return absl::OkStatus();
   return absl::OutOfRangeError(cat(directory_, ": index ", from, "..", to, ", expected inside ",
                                    first_index(), "..", last_index()));
@@ -99,9 +102,10 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
   if (absl::Status status = check_batch(entries, last_index() + 1); !status.ok()) {
     return Outcome::failed_clean(status);
   }
+  const Range before = range();
   size_t done = 0;
   const auto fail = [&](const absl::Status& status) {
-    return fail_stop_.fail(status, static_cast<int64_t>(done));
+    return stop(before, status, static_cast<int64_t>(done));
   };
   while (done < entries.size()) {
     if (has_open_segment() && segments_.back().size() > options_.segment_size) {
@@ -125,7 +129,7 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
   if (as_shipped() && done > 0) {
     const auto file = file_of(segments_.back());
     absl::Status status = file.ok() ? (*file)->sync(SyncKind::kFull) : file.status();
-    if (!status.ok()) return fail_stop_.fail(status);
+    if (!status.ok()) return stop(before, status);
   }
   return Outcome::success(static_cast<int64_t>(done));
 }
@@ -205,7 +209,8 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
 Outcome SegmentLogStorage::truncate_prefix(int64_t first_kept) {
   if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
   if (first_kept <= first_index_) return Outcome::success();
-  return finish(move_first(first_kept, first_kept - 1));
+  const Range before = range();
+  return finish(before, move_first(first_kept, first_kept - 1));
 }
 
 Outcome SegmentLogStorage::truncate_suffix(int64_t last_kept) {
@@ -215,15 +220,16 @@ Outcome SegmentLogStorage::truncate_suffix(int64_t last_kept) {
     return Outcome::failed_clean(absl::InvalidArgumentError(cat(
         "truncate_suffix: last kept index ", last_kept, ", expected at least ", first_index_ - 1)));
   }
+  const Range before = range();
   const bool several = segments_.size() > 1 && segments_[segments_.size() - 2].last() > last_kept;
   if (several) {
-    return finish(as_shipped() ? truncate_files(last_kept)
-                               : truncate_noted({first_index_, last_kept}));
+    return finish(before, as_shipped() ? truncate_files(last_kept)
+                                       : truncate_noted({first_index_, last_kept}));
   }
   if (last_kept < std::max(first_index_, segments_.back().first())) {
-    return finish(remove_from(segments_.size() - 1));
+    return finish(before, remove_from(segments_.size() - 1));
   }
-  return finish(cut_last(last_kept));
+  return finish(before, cut_last(last_kept));
 }
 
 Outcome SegmentLogStorage::reset(int64_t next_index) {
@@ -232,14 +238,20 @@ Outcome SegmentLogStorage::reset(int64_t next_index) {
     return Outcome::failed_clean(
         absl::InvalidArgumentError(cat("reset: next index ", next_index, ", expected at least 1")));
   }
+  const Range before = range();
   if (next_index > last_index() || as_shipped()) {
-    return finish(move_first(next_index, std::max(next_index - 1, last_index())));
+    return finish(before, move_first(next_index, std::max(next_index - 1, last_index())));
   }
-  return finish(truncate_noted({next_index, next_index - 1}));
+  return finish(before, truncate_noted({next_index, next_index - 1}));
 }
 
-Outcome SegmentLogStorage::finish(const absl::Status& status) {
-  return status.ok() ? Outcome::success() : fail_stop_.fail(status);
+Outcome SegmentLogStorage::finish(const Range& before, const absl::Status& status) {
+  return status.ok() ? Outcome::success() : stop(before, status);
+}
+
+Outcome SegmentLogStorage::stop(const Range& before, const absl::Status& cause, int64_t count) {
+  stopped_at_ = before;
+  return fail_stop_.fail(cause, count);
 }
 
 absl::Status SegmentLogStorage::move_first(int64_t first, int64_t drop_to) {

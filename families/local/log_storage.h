@@ -7,6 +7,9 @@
 // this rests on stands in log_storage.cc beside each mutation; what recovery makes of the
 // leftovers, in log_recovery.h.
 //
+// After a mutation that failed half-way the open instance keeps the range that it had before, and
+// reads of entries fail until it is reopened.
+//
 // It does not lock the directory (braft has no lock file either), and it does not tell a torn end
 // of the log from damage to the very last synced entry: the format has no commit mark.
 #pragma once
@@ -14,6 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "families/contract/log_storage.h"
@@ -40,8 +44,8 @@ class SegmentLogStorage final : public LogStorage {
                                                                  const LogOptions& options,
                                                                  FailStop* fail_stop);
 
-  int64_t first_index() const override { return first_index_; }
-  int64_t last_index() const override;
+  int64_t first_index() const override { return range().first; }
+  int64_t last_index() const override { return range().last; }
   absl::StatusOr<LogEntry> entry(int64_t index) override;
   absl::StatusOr<int64_t> term(int64_t index) override;
   absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override;
@@ -56,6 +60,11 @@ class SegmentLogStorage final : public LogStorage {
  private:
   friend class SegmentLogLoader;
 
+  struct Range {
+    int64_t first = 1;
+    int64_t last = 0;
+  };
+
   SegmentLogStorage(FileSystem& fs, std::string directory, LogOptions options, FailStop* fail_stop)
       : fs_(fs), directory_(std::move(directory)), options_(options), fail_stop_(*fail_stop) {}
 
@@ -65,6 +74,7 @@ class SegmentLogStorage final : public LogStorage {
   absl::Status save_meta(const LogMeta& meta) {
     return save_log_meta(fs_, directory_, meta, options_.durability);
   }
+  Range range() const;
   absl::Status check_range(int64_t from, int64_t to) const;
   // That the batch may be appended where `next_index` is next.
   absl::Status check_batch(std::span<const LogEntry> entries, int64_t next_index) const;
@@ -88,7 +98,9 @@ class SegmentLogStorage final : public LogStorage {
   absl::Status truncate_noted(const LogMeta& note);
   absl::Status finish_truncation(const LogMeta& note);
   absl::Status truncate_files(int64_t last_kept);
-  Outcome finish(const absl::Status& status);
+  // Ends a change of files: ok, or the instance is stopped as it was `before`.
+  Outcome finish(const Range& before, const absl::Status& status);
+  Outcome stop(const Range& before, const absl::Status& cause, int64_t count = 0);
 
   FileSystem& fs_;
   const std::string directory_;
@@ -97,6 +109,8 @@ class SegmentLogStorage final : public LogStorage {
 
   int64_t first_index_ = 1;
   std::deque<Segment> segments_;  // contiguous; only the last may be open
+  // Before a change that failed; what stands above may be half-way since.
+  std::optional<Range> stopped_at_;
   // The segment that was used last.
   std::unique_ptr<File> file_;
   int64_t file_first_ = 0;

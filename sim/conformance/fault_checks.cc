@@ -1,12 +1,14 @@
 // FAULT: calls of the disk that fail, each one in turn, and a disk that is full. An outcome must be
 // the truth: ok is durable, failed-clean is provably not applied and the instance goes on,
 // indeterminate lies within the declared partials and ends the instance's mutations until it is
-// opened again. A failed call did nothing, a part, or all of what it should.
+// opened again, while its reads show one such state throughout. A failed call did nothing, a part,
+// or all of what it should.
 #include <algorithm>
 
 #include "sim/conformance/crash_explorer.h"
 #include "sim/conformance/groups.h"
 #include "sim/conformance/scenes.h"
+#include "sim/conformance/served.h"
 
 namespace qk::sim::conformance {
 namespace {
@@ -90,9 +92,8 @@ void expect_stopped(InstanceContext& m) {
 void judge(InstanceContext& m, const Change& change, const Outcome& outcome) {
   m.count(cat("outcomes ", to_text(outcome)));
   const std::vector<State> promised = promised_states(m, change, outcome);
-  // What an indeterminate one serves is not promised before it is opened again; it may be half-way.
-  const auto served = read_state(m.subject());
   if (outcome.kind() != Outcome::Kind::kIndeterminate) {
+    const auto served = read_state(m.subject());
     m.expect_ok("read", served.status());
     expect_among(m, "the instance itself", *served, promised);
   }
@@ -215,6 +216,54 @@ void eio_from_each_call_on(InstanceContext& c) {
                    cat(describe(scene.change), " with all calls failing from the ", n, "th on, ",
                        to_text(outcome)),
                    state, promised);
+    }
+  }
+}
+
+// ---- Reading on after a failure
+
+// What the subject itself may show; in a dual role nothing reconciles it before it is opened again.
+void expect_served(InstanceContext& m, const Change& change, const Outcome& outcome) {
+  const families::Partial partial = m.family().partials(change.operation);
+  std::vector<State> states = m.model().after_crash(change, partial);
+  if (outcome.ok()) states = {states.back()};
+  if (outcome.kind() == Outcome::Kind::kFailedClean && !m.dual()) states = {states.front()};
+  const std::string wrong = misfit(m.subject(), states);
+  m.expect(wrong.empty(), wrong);
+}
+
+// Whatever call failed, what is read before the instance is opened again is no mixture.
+void reads_before_reopening(InstanceContext& c) {
+  needs_copies(c);
+  const Bases bases(c,
+                    c.role() == Role::kPlain ? small_units(c.family()) : families::FamilyOptions());
+  struct Kind {
+    bool look;
+    Fault fault;
+  };
+  const std::vector<Kind> kinds = {
+      {false, fault(EIO, Fault::Effect::kNone)}, {false, fault(EIO, Fault::Effect::kPart)},
+      {false, fault(EIO, Fault::Effect::kAll)},  {false, fault(EIO, Fault::Effect::kNone, true)},
+      {true, fault(EIO, Fault::Effect::kNone)},  {true, fault(EIO, Fault::Effect::kNone, true)}};
+  for (const Scene& scene : c.role() == Role::kPlain ? all_scenes() : few_scenes()) {
+    for (const Kind& kind : kinds) {
+      for (uint64_t n = 1;; ++n) {
+        const auto m = bases.of(scene).fork();
+        m->faults();
+        m->expect_ok("open", m->open());
+        kind.look ? m->faults().fail_look_at(n, kind.fault) : m->faults().fail_at(n, kind.fault);
+        const Outcome outcome = m->try_apply(scene.change);
+        if (!m->faults().failed()) break;
+        c.count("failed calls");
+        const std::string call = m->faults().failed_call();
+        at(cat(describe(scene.change), " with a failed ", call, ", ", to_text(outcome)), [&] {
+          // A fault that lasts is met by the readers too.
+          expect_served(*m, scene.change, outcome);
+          m->faults().fail_at(0);
+          m->faults().fail_look_at(0);
+          expect_served(*m, scene.change, outcome);
+        });
+      }
     }
   }
 }
@@ -484,6 +533,7 @@ std::vector<Check> fault_checks() {
   add("eio_after_all_of_it", {"SB-25", "SB-35"}, eio_after_all_of_it, kAllRoles);
   add("enospc_at_each_call", {"SB-25", "SB-35"}, enospc_at_each_call, kPlainOnly);
   add("eio_from_each_call_on", {"SB-25", "SB-35"}, eio_from_each_call_on, kPlainOnly);
+  add("reads_before_reopening", {"SB-25", "SB-35"}, reads_before_reopening, kAllRoles);
   add("error_in_background_work", {"SB-25", "SB-35"}, error_in_background_work, kPlainOnly);
   add("error_while_closing", {"SB-25"}, error_while_closing, kPlainOnly);
   add("error_during_repair", {"SB-25"}, error_during_repair, alone);
