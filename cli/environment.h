@@ -37,8 +37,8 @@ struct Environment {
   std::function<sim::RunResult(const sim::Plan&, const sim::RunOptions&)> run;
   // A simulated machine stops: what volatile families of `registry` keep in memory is gone.
   std::function<void()> lose_memory = [] {};
-  std::function<uint64_t()> random_seed;
-  std::function<int64_t()> wall_ms;  // for "60.0s sim in 1.4s" alone
+  std::function<uint64_t()> random_seed;  // for runs without --seed, and for names of instances
+  std::function<int64_t()> wall_ms;       // for "60.0s sim in 1.4s" alone
 };
 
 // `path` as it is if absolute, else below the environment's directory; "." and ".." components

@@ -8,6 +8,7 @@
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
 #include "image/exporter.h"
+#include "image/identity.h"
 #include "image/importer.h"
 
 namespace qk::cli {
@@ -239,7 +240,9 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   request.root = root;
   request.family = family->name;
   request.identity = expected;
-  request.instance = to_hex(sha256(cat(image::encode_header(reader.header()), root))).substr(0, 32);
+  // Of its own, however often the same image goes into the same directory: intents and manifests
+  // name instances, and must not mean an earlier one.
+  request.instance = image::fresh_id(environment.random_seed);
   image::Importer importer(std::move(request), source->get());
   if (const absl::Status status = importer.run(); !status.ok()) {
     importer.discard().IgnoreError();

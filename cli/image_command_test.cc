@@ -3,6 +3,7 @@
 #include "cli/image_command.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 #include <sstream>
 
 #include "families/builtin.h"
@@ -10,6 +11,7 @@
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "families/local/testdata/golden_support.h"
+#include "image/identity.h"
 
 namespace qk::cli {
 namespace {
@@ -28,6 +30,7 @@ struct Shell {
   families::TempDirectory temporary;
   families::VolatileMemory memory{1};
   families::Registry registry = families::builtin_families(&memory);
+  uint64_t draws = 0;
 
   Shell() { REQUIRE(families::golden_archive().unpack(kCase, fs, path("node0")).ok()); }
   std::string path(const std::string& name) const {
@@ -42,6 +45,7 @@ struct Shell {
     environment.fs = &fs;
     environment.registry = &registry;
     environment.directory = temporary.path();
+    environment.random_seed = [this] { return ++draws; };
     const ExitCode code = verb(arguments, environment);
     return {code, out.str(), err.str()};
   }
@@ -114,6 +118,21 @@ TEST_CASE("image: a real directory goes into sqlite and comes back equal") {
   const Result verified = shell.run(image_verify, ImageVerifyArguments{"b.qki"});
   REQUIRE(verified.code == ExitCode::kOk);
   REQUIRE(verified.out.starts_with("PASS"));
+}
+
+TEST_CASE("image: the same image into the same directory again is another instance") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  std::set<std::string> instances;
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(shell.import_to("a.qki", "sqlite", "b").code == ExitCode::kOk);
+    const auto sidecar = image::read_sidecar(shell.fs, shell.path("b")).value();
+    REQUIRE(sidecar.has_value());
+    CHECK(sidecar->instance.size() == 32);
+    instances.insert(sidecar->instance);
+    REQUIRE(families::remove_tree(shell.fs, shell.path("b")).ok());
+  }
+  CHECK(instances.size() == 2);
 }
 
 TEST_CASE("image: damage is refused, and nothing is imported") {

@@ -114,6 +114,13 @@ std::string_view to_string(InstanceState state) {
   return "?";
 }
 
+std::string fresh_id(const std::function<uint64_t()>& random) {
+  std::string bytes;
+  put_be64(&bytes, random());
+  put_be64(&bytes, random());
+  return to_hex(bytes);
+}
+
 absl::StatusOr<std::optional<Sidecar>> read_sidecar(FileSystem& fs, std::string_view root) {
   const std::string path = families::join_path(root, kSidecarName);
   auto bytes = families::read_file(fs, path, kMaxSidecarBytes);

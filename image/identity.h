@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,10 @@ struct Sidecar {
   InstanceState state = InstanceState::kEmpty;
   friend bool operator==(const Sidecar&, const Sidecar&) = default;
 };
+
+// The name of a new lineage or instance: 32 hexadecimal digits of two numbers from `random`, which
+// must be such that no two names of one group's nodes are ever equal.
+std::string fresh_id(const std::function<uint64_t()>& random);
 
 inline constexpr std::string_view kSidecarName = "qk_identity";
 
