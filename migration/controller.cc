@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/bytes.h"
 #include "base/check.h"
 #include "families/fs/file_util.h"
 
@@ -39,13 +38,6 @@ std::string Controller::path_in_migration(std::string_view name) const {
 
 std::string Controller::image_path() const {
   return path_in_migration(cat("image-g", manifest_.generation, ".qki"));
-}
-
-std::string Controller::fresh_id() {
-  std::string bytes;
-  put_be64(&bytes, options_.random());
-  put_be64(&bytes, options_.random());
-  return to_hex(bytes);
 }
 
 absl::Status Controller::fail(absl::Status status) {
@@ -180,8 +172,13 @@ absl::Status Controller::start_plain(Side side) {
   return absl::OkStatus();
 }
 
-// The queue of mutations since the cut was lost with the process, so B cannot catch up.
+// The queue of mutations since the cut was lost with the process, so B cannot catch up. Each start
+// counts: an attempt that ends every process that makes it would never end by itself (I14).
 absl::Status Controller::start_over() {
+  if (last_attempt()) {
+    return start_rolled_back(cat("gave up after ", options_.max_attempts,
+                                 " exports, each ended by a restart before the dual write"));
+  }
   QK_RETURN_IF_ERROR(remove_target());
   Manifest next = manifest_;
   next.phase = Phase::kExporting;
@@ -258,10 +255,14 @@ absl::Status Controller::start_without_mirror(const absl::Status& lost) {
   if (manifest_.phase == Phase::kCutOver) {
     return annotate(lost, "the old family, mirror and rollback target since the cut-over");
   }
+  return start_rolled_back(cat("mirror-detached: ", to_std(lost.message())));
+}
+
+absl::Status Controller::start_rolled_back(std::string reason) {
   Manifest next = manifest_;
   next.phase = Phase::kRolledBack;
   next.b.state = InstanceState::kStale;
-  QK_RETURN_IF_ERROR(mark(std::move(next), cat("mirror-detached: ", to_std(lost.message()))));
+  QK_RETURN_IF_ERROR(mark(std::move(next), std::move(reason)));
   QK_RETURN_IF_ERROR(finish_rollback());
   return start_plain(Side::kA);
 }
@@ -304,11 +305,11 @@ absl::Status Controller::request_start(const MigrationRequest& request) {
     QK_RETURN_IF_ERROR(families::check_synchronous(*target, request.options));
   }
   Manifest next = manifest_;
-  next.lineage = fresh_id();
+  next.lineage = image::fresh_id(options_.random);
   next.generation = manifest_.generation + 1;
   next.phase = Phase::kExporting;
   next.authoritative = Side::kA;
-  next.a.instance = fresh_id();
+  next.a.instance = image::fresh_id(options_.random);
   next.a.state = InstanceState::kCurrent;
   next.b = {};
   next.b.family = request.family;

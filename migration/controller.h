@@ -5,7 +5,8 @@
 // then idempotent work that every start repeats until it is done. So a crash anywhere leaves the
 // phase before or after the mark, and open() goes on from there:
 //
-//   exporting, bootstrapping, validated  A serves; B and the image are deleted, export starts anew
+//   exporting, bootstrapping, validated  A serves; B and the image are deleted, export starts anew,
+//                                        or after max_attempts exports it is rolled back (I14)
 //   dual-write, cutover-validated        reconcile, then A is primary and B mirror
 //   cut-over                             reconcile, then B is primary and A mirror
 //   accepted                             A is fenced, B serves alone
@@ -66,7 +67,7 @@ struct ControllerOptions {
 
   int64_t step_entries = 64;    // entries copied per step
   size_t max_queued = 100'000;  // mutations that may wait for a catching-up family
-  uint64_t max_attempts = 16;   // exports per generation before the attempt is rolled back
+  uint64_t max_attempts = 16;   // exports per generation, restarts counted; then it is rolled back
 
   // Planted defects, for tests of the oracles only.
   bool planted_mirror_deferred = false;
@@ -134,6 +135,7 @@ class Controller {
   absl::Status start_over();
   absl::Status start_dual();
   absl::Status start_without_mirror(const absl::Status& lost);
+  absl::Status start_rolled_back(std::string reason);
   absl::Status ensure_sidecar(Side side);
   absl::StatusOr<std::unique_ptr<families::Family>> open_side(Side side);
 
@@ -143,11 +145,11 @@ class Controller {
   // The first mutation number of an export attempt: attempts never share one, so that no two cuts
   // of a generation have the same name.
   uint64_t seq_floor() const { return manifest_.attempts << 32; }
+  bool last_attempt() const { return manifest_.attempts + 1 >= options_.max_attempts; }
   absl::Status fail(absl::Status status);
   DualPair dual_pair(Side mirror);
   std::string path_in_migration(std::string_view name) const;
   std::string image_path() const;
-  std::string fresh_id();
 
   absl::Status step_exporting();
   absl::Status begin_export();

@@ -20,7 +20,7 @@ absl::Status Controller::begin_export() {
 absl::Status Controller::restart_export(std::string reason) {
   QK_RETURN_IF_ERROR(remove_target());
   driver_->end_queue();
-  if (manifest_.attempts + 1 >= options_.max_attempts) {
+  if (last_attempt()) {
     return roll_back(cat("gave up after ", options_.max_attempts, " exports: ", reason), false);
   }
   Manifest next = manifest_;
@@ -50,7 +50,7 @@ absl::Status Controller::step_exporting() {
   cut.proof_kind = "full";
   cut.time_ns = options_.now();
   next.export_cut = cut;
-  next.b.instance = fresh_id();
+  next.b.instance = image::fresh_id(options_.random);
   next.b.state = image::InstanceState::kImporting;
   exported_ = exporter_->totals();
   exporter_.reset();

@@ -1,0 +1,142 @@
+// How often a migration is tried: an attempt that can never succeed ends rolled back, whether it
+// ends its process every time or not (I14), and the node serves from A all along.
+#include <catch2/catch.hpp>
+
+#include "families/builtin.h"
+#include "families/fs/file_util.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
+#include "migration/controller.h"
+
+namespace qk::migration {
+namespace {
+
+using families::Mutation;
+
+constexpr uint64_t kAttempts = 3;
+
+// "broken" is made like sqlite, but nothing in it ever opens again.
+families::Registry with_a_broken_family(families::VolatileMemory* memory) {
+  families::Registry registry = families::builtin_families(memory);
+  families::FamilyDescriptor broken = **registry.get("sqlite");
+  broken.name = "broken";
+  broken.open = [](const families::OpenRequest& request)
+      -> absl::StatusOr<std::unique_ptr<families::Family>> {
+    return absl::DataLossError(cat(request.root, ": damaged"));
+  };
+  registry.add(std::move(broken));
+  return registry;
+}
+
+struct Node {
+  families::PosixFileSystem fs;
+  families::TempDirectory directory;
+  families::VolatileMemory memory{1};
+  families::Registry registry = with_a_broken_family(&memory);
+  uint64_t ids = 0;
+  std::unique_ptr<Controller> controller;
+
+  Node() {
+    open(true);
+    append();
+  }
+
+  void open(bool create = false) {
+    controller.reset();
+    ControllerOptions options;
+    options.fs = &fs;
+    options.registry = &registry;
+    options.node_dir = directory.path();
+    options.group_id = "g";
+    options.peer_id = "127.0.0.1:8100:0:0";
+    options.initial = {"local", path("local"), {}};
+    options.create = create;
+    options.now = [] { return int64_t{5}; };
+    options.random = [this] { return ++ids; };
+    options.max_attempts = kAttempts;
+    auto opened = Controller::open(options);
+    INFO(opened.status());
+    REQUIRE(opened.ok());
+    controller = *std::move(opened);
+  }
+
+  std::string path(std::string_view name) const {
+    return families::join_path(directory.path(), name);
+  }
+  void append() {
+    const auto outcome = controller->driver().apply(
+        Mutation::append({{last() + 1, 1, families::EntryType::kData, "payload"}}));
+    REQUIRE(outcome.ok());
+  }
+  int64_t last() { return controller->driver().authority().log().last_index(); }
+
+  void start(const std::string& to) {
+    MigrationRequest request;
+    request.family = to;
+    request.fresh_mutations = 10;
+    request.fresh_time_ns = 10;
+    REQUIRE(controller->request_start(request).ok());
+  }
+  // Until it needs nothing; the error of a step, which ends the process.
+  absl::Status run() {
+    while (controller->need() != Need::kNothing) QK_RETURN_IF_ERROR(controller->step());
+    return absl::OkStatus();
+  }
+  void expect_rolled_back() {
+    CHECK(controller->phase() == Phase::kRolledBack);
+    CHECK_THAT(controller->manifest().reason, Catch::Contains("gave up after 3 exports"));
+    CHECK_FALSE(families::exists(fs, controller->manifest().b.root).value());
+    CHECK_FALSE(families::exists(fs, controller->image_file()).value());
+  }
+};
+
+TEST_CASE("a target that never opens is given up after so many processes") {
+  Node node;
+  node.start("broken");
+  uint64_t processes = 0;
+  while (node.controller->phase() != Phase::kRolledBack) {
+    ++processes;
+    REQUIRE(processes <= kAttempts);
+    const absl::Status failed = node.run();
+    CHECK_FALSE(failed.ok());
+    node.open();
+    node.append();
+  }
+  CHECK(processes == kAttempts);
+  node.expect_rolled_back();
+  CHECK(node.last() == 1 + static_cast<int64_t>(kAttempts));
+
+  // For good; and the way to another family is open.
+  node.open();
+  node.expect_rolled_back();
+  node.start("sqlite");
+  CHECK(node.controller->manifest().attempts == 0);
+  REQUIRE(node.run().ok());
+  CHECK(node.controller->phase() == Phase::kDualWrite);
+}
+
+TEST_CASE("restarts before the dual write count, wherever they come") {
+  for (const Phase phase : {Phase::kExporting, Phase::kBootstrapping, Phase::kValidated}) {
+    INFO(to_string(phase));
+    Node node;
+    node.start("sqlite");
+    for (uint64_t restart = 1; restart <= kAttempts; ++restart) {
+      while (node.controller->phase() != phase) REQUIRE(node.controller->step().ok());
+      node.open();
+      CHECK((node.controller->phase() == Phase::kRolledBack) == (restart == kAttempts));
+    }
+    node.expect_rolled_back();
+    CHECK(node.last() == 1);
+  }
+}
+
+TEST_CASE("the last attempt may still succeed") {
+  Node node;
+  node.start("sqlite");
+  for (uint64_t restart = 1; restart < kAttempts; ++restart) node.open();
+  REQUIRE(node.run().ok());
+  CHECK(node.controller->phase() == Phase::kDualWrite);
+}
+
+}  // namespace
+}  // namespace qk::migration
