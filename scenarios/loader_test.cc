@@ -361,6 +361,17 @@ std::vector<std::string> values_of(const google::protobuf::FieldDescriptor& fiel
   return texts;
 }
 
+TEST_CASE("the schema has a store of every registered family, and of no other") {
+  families::VolatileMemory memory(1);
+  std::set<std::string> registered;
+  const families::Registry registry = families::builtin_families(&memory);
+  for (const families::FamilyDescriptor& family : registry.all()) registered.insert(family.name);
+  std::set<std::string> offered;
+  const auto* const family = qksim::Store::descriptor()->FindOneofByName("family");
+  for (int i = 0; i < family->field_count(); ++i) offered.insert(family->field(i)->name());
+  CHECK(offered == registered);
+}
+
 TEST_CASE("the schema offers every option of every family, and the families take all it offers") {
   families::VolatileMemory memory(1);
   const families::Registry registry = families::builtin_families(&memory);

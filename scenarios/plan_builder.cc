@@ -352,7 +352,7 @@ class Builder {
     } else if (!cluster.has_default_store()) {
       missing(node, "store", cat("stores: ", join(store_ids()), "; or give default_store"));
     }
-    if (!node.has_initial_dir()) return;
+    if (!node.has_initial_dir() || !may_begin_with_tree(node, out->store)) return;
     absl::StatusOr<sim::DirectoryTree> tree = resolve_(node.initial_dir());
     if (tree.ok()) {
       out->initial = *std::move(tree);
@@ -360,6 +360,28 @@ class Builder {
       report(node, "initial_dir", -1, Point::kValue, std::string(to_std(tree.status().message())),
              "\"braft:CASE\", or a directory relative to the scenario file");
     }
+  }
+
+  // Another family would find a root without anything of its own, and make itself a fresh instance
+  // beside braft's files.
+  bool may_begin_with_tree(const qksim::Node& node, const std::string& store_id) {
+    std::vector<std::string> readers;
+    for (const std::string& family : family_names()) {
+      if (qksim::Store::descriptor()->FindFieldByName(family)->options().GetExtension(
+              qksim::braft_root)) {
+        readers.push_back(family);
+      }
+    }
+    for (const sim::StorePlan& store : plan_.stores) {
+      // A store without a family is complained of at its own place.
+      if (store.id != store_id || store.family.empty() || contains(readers, store.family)) continue;
+      report(node, "initial_dir", -1, Point::kValue,
+             cat("node ", in_quotes(node.id()), " begins with a braft directory, but its store ",
+                 in_quotes(store.id), " is of family ", store.family),
+             cat("expected a store of family ", join(readers), ", or no initial_dir"));
+      return false;
+    }
+    return true;
   }
 
   void build_migration(const qksim::Migration& migration) {
