@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "sim/cluster/process.h"
 #include "sim/disk/sync_dropping.h"
@@ -40,8 +39,8 @@ SimNode::SimNode(const World& world, NodeId id, const NodePlan& plan)
       plan_(&plan),
       disk_(disk_options(world.plan->cluster.disk), world.stream(cat("disk.", plan.id))),
       memory_(world.stream(cat("memory.", plan.id)).next()),
-      registry_(families::builtin_families(&memory_)),
-      cold_registry_(families::builtin_families(&no_memory_)),
+      registry_(world.registry_of(&memory_)),
+      cold_registry_(world.registry_of(&no_memory_)),
       election_random_(world.stream(cat("election.", plan.id))),
       id_random_(world.stream(cat("ids.", plan.id))),
       probe_random_(world.stream(cat("probe.", plan.id))) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "families/builtin.h"
 #include "sim/check/checker.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/scheduler.h"
@@ -31,6 +32,9 @@ struct World {
   Network* network = nullptr;
   Checker* checker = nullptr;
   ClusterEvents* events = nullptr;
+  // The families of a machine with this memory.
+  std::function<families::Registry(families::VolatileMemory*)> registry_of =
+      families::builtin_families;
 
   RandomStream stream(std::string_view name) const { return RandomStream(plan->seed, name); }
 };
