@@ -272,7 +272,9 @@ Diagnostic ParsedSource::schema_error(Position position, const std::string& mess
   const size_t found = offset(position);
   const FileDescriptor& schema = *qksim::Scenario::descriptor()->file();
 
-  if (message.find("has no field named") != std::string::npos) {
+  // Protobuf's messages are known by how they begin: further on they may quote the file.
+  if (message.starts_with("Message type \"") &&
+      message.find("\" has no field named \"") != std::string::npos) {
     const std::string type_name = quoted_part(message, 0);
     const std::string word = quoted_part(message, 1);
     Diagnostic out = diagnostic(word_before(word, found));
@@ -300,7 +302,8 @@ Diagnostic ParsedSource::schema_error(Position position, const std::string& mess
     out.hint = suggestion(word, "values", values);
     return out;
   }
-  if (message.starts_with("Non-repeated field") || message.find("of oneof") != std::string::npos) {
+  if (message.starts_with("Non-repeated field") ||
+      (message.starts_with("Field \"") && message.find("of oneof") != std::string::npos)) {
     const std::string word = quoted_part(message, 0);
     Diagnostic out = diagnostic(word_before(word, found));
     if (message.starts_with("Non-repeated field")) {
