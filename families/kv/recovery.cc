@@ -158,8 +158,8 @@ struct Sequences {
   uint64_t end;
 };
 
-absl::StatusOr<std::vector<uint64_t>> list_wals(FileSystem& fs, const std::string& path,
-                                                uint64_t first) {
+// Numbers, ascending.
+absl::StatusOr<std::vector<uint64_t>> list_wals(FileSystem& fs, const std::string& path) {
   std::vector<uint64_t> numbers;
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(path));
   for (std::string_view name : names) {
@@ -167,7 +167,7 @@ absl::StatusOr<std::vector<uint64_t>> list_wals(FileSystem& fs, const std::strin
     if (!name.ends_with(kSuffix)) continue;
     name.remove_suffix(kSuffix.size());
     const std::optional<uint64_t> number = parse_number(name);
-    if (number && *number >= first) numbers.push_back(*number);
+    if (number) numbers.push_back(*number);
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
@@ -214,12 +214,16 @@ absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& pa
   QK_ASSIGN_OR_RETURN(const std::string manifest, find_manifest(fs, path));
   ManifestState state;
   QK_ASSIGN_OR_RETURN(const LogScan manifest_scan, scan_manifest(fs, manifest, &state));
-  QK_ASSIGN_OR_RETURN(const std::vector<uint64_t> numbers, list_wals(fs, path, state.first_wal));
+  QK_ASSIGN_OR_RETURN(const std::vector<uint64_t> numbers, list_wals(fs, path));
   std::vector<ScannedLog> wals;
   RecoveredLogs recovered;
   std::optional<uint64_t> next;  // sequence number
   for (const uint64_t number : numbers) {
     const std::string wal = wal_path(path, number);
+    if (number < state.first_wal) {
+      recovered.obsolete_wals.push_back(wal);
+      continue;
+    }
     QK_ASSIGN_OR_RETURN(LogScan scan, scan_wal(fs, wal, state.last_sequence, &next));
     if (scan.damage_offset && number != numbers.back()) {
       return rot(wal, scan, "a newer WAL exists, so this is no torn tail");

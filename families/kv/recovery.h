@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "families/fs/file_system.h"
 
@@ -27,6 +28,8 @@ struct RecoveredLogs {
   // That the engine will replay.
   size_t wals = 0;
   uint64_t wal_bytes = 0;
+  // Paths of those that nothing needs any more.
+  std::vector<std::string> obsolete_wals;
 };
 
 // `path` is the database's directory. DataLoss names the file and what was found.

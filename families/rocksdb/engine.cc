@@ -88,6 +88,7 @@ class RocksEngine final : public KvEngine {
 
  private:
   absl::Status start(bool create);
+  absl::Status remove_many(const std::vector<std::string>& wals);
   absl::Status open_database();
   absl::Status reopen();
   // Runs the queue empty.
@@ -173,12 +174,21 @@ absl::Status RocksEngine::start(bool create) {
     QK_RETURN_IF_ERROR(make_directories(fs_, path_));
   } else {
     QK_ASSIGN_OR_RETURN(const RecoveredLogs recovered, recover_logs(fs_, path_));
+    QK_RETURN_IF_ERROR(remove_many(recovered.obsolete_wals));
     unflushed_bytes_ = recovered.wal_bytes;
     if (recovered.wals > kMaxWals && recovered.wal_bytes > 0) {
       unflushed_bytes_ = std::max(unflushed_bytes_, options_.flush_bytes);
     }
   }
   return open_database();
+}
+
+// RocksDB removes WALs at the first open after a flush. Without a commit there is no flush, and
+// each open would leave one more, to be looked into by the next.
+absl::Status RocksEngine::remove_many(const std::vector<std::string>& wals) {
+  if (wals.size() <= kMaxWals) return absl::OkStatus();
+  for (const std::string& wal : wals) QK_RETURN_IF_ERROR(fs_.unlink(wal));
+  return absl::OkStatus();
 }
 
 absl::Status RocksEngine::open_database() {
