@@ -55,6 +55,7 @@ class RocksLoader final : public KvLoader {
   }
 
   absl::Status convert(const rocksdb::Status& status, std::string_view what) const {
+    if (status.ok()) return absl::OkStatus();  // of each row: without making the message
     return from_rocksdb(status, env_.files(), cat(path_, ": ", what));
   }
 
