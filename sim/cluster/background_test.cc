@@ -124,9 +124,18 @@ class OneNode final : private ClusterEvents {
   }
   // Long enough for everything that was issued, far too short for a restart.
   void settle() { scheduler.run_until(scheduler.now() + 200 * kMillisecond); }
-  // Runs events until so many jobs have run.
+  // Runs events until so many jobs have run, no two of them in one event, and each when the disk
+  // has done what was issued before.
   void run_jobs(size_t count) {
-    while (jobs.runs.size() < count) REQUIRE(scheduler.run_next());
+    while (jobs.runs.size() < count) {
+      const size_t before = jobs.runs.size();
+      const Nanos quiet_at = node_->disk().busy_until();
+      REQUIRE(scheduler.run_next());
+      if (jobs.runs.size() == before) continue;
+      REQUIRE(jobs.runs.size() == before + 1);
+      REQUIRE(scheduler.now() >= quiet_at);
+      REQUIRE(node_->disk().busy_until() > scheduler.now());  // the job takes its time
+    }
   }
   void propose(int count) {
     for (int i = 0; i < count; ++i) node_->propose("payload", [](const auto&) {});
@@ -167,18 +176,7 @@ class OneNode final : private ClusterEvents {
 TEST_CASE("background: one job per event, in order, each when the disk has done what came before") {
   OneNode one;
   one.propose(5);
-  Nanos busy_until = 0;
-  while (one.jobs.runs.size() < 5) {
-    const size_t before = one.jobs.runs.size();
-    const Nanos quiet = one.node().disk().busy_until();
-    REQUIRE(one.scheduler.run_next());
-    REQUIRE(one.jobs.runs.size() <= before + 1);
-    if (one.jobs.runs.size() == before) continue;
-    CHECK(one.scheduler.now() >= quiet);
-    CHECK(one.scheduler.now() >= busy_until);
-    busy_until = one.node().disk().busy_until();
-    CHECK(busy_until > one.scheduler.now());  // the job took its time on the disk
-  }
+  one.run_jobs(5);
   for (size_t i = 1; i < one.jobs.runs.size(); ++i) {
     CHECK(one.jobs.runs[i].index == one.jobs.runs[i - 1].index + 1);
     CHECK(one.jobs.runs[i].event > one.jobs.runs[i - 1].event);
@@ -218,6 +216,27 @@ TEST_CASE("background: a crash takes the jobs that were due, and the next proces
     CHECK(one.jobs.runs[i].instance > before.back().instance);
     CHECK(one.jobs.runs[i].index > before.back().index + 3);  // entries of before leave no new job
   }
+}
+
+TEST_CASE("background: what was due when the process died does not hurry the next one") {
+  constexpr uint32_t kSlow = 2000;
+  OneNode one;
+  one.node().slow_disk(kSlow);
+  one.propose(3);
+  one.run_jobs(2);
+  REQUIRE(one.node().controller()->busy_family() != nullptr);
+  const Nanos due = one.node().disk().busy_until();
+  one.node().crash(CrashLoss::kKeepAll, 10 * kMillisecond, false);
+  one.node().slow_disk(1);
+  one.settle();
+  one.run_until_leader();
+  REQUIRE(one.scheduler.now() < due);
+  one.scheduler.run_until(due - 1);
+  const size_t before = one.jobs.runs.size();
+  one.node().slow_disk(kSlow);
+  one.propose(2);
+  REQUIRE(one.node().disk().busy_until() > due);
+  one.run_jobs(before + 2);
 }
 
 TEST_CASE("background: nothing runs from a planned stop on") {
