@@ -257,6 +257,15 @@ void InstanceContext::expect_state() {
              "), expected ", image::to_hex(theirs), " as in the partner (", partner_->name, ")"));
 }
 
+void InstanceContext::expect_lookups() {
+  for (const families::LogEntry& expected : model_.state().entries) {
+    const int64_t index = expected.index;
+    expect_equal(cat("term(", index, ")"), expect_value("term", log().term(index)), expected.term);
+    expect(expect_value("entry", log().entry(index)) == expected,
+           cat("entry(", index, "): found another one than the scan"));
+  }
+}
+
 // ---- Crashes
 
 CrashReport InstanceContext::crash(CrashLevel level, Choice& choice) {

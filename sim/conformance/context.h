@@ -72,6 +72,9 @@ class InstanceContext : public Bench {
   void adopt(State state) { model_ = Model(std::move(state)); }
   // The subject holds the model's state, and in a dual role the partner too.
   void expect_state();
+  // term() and entry() of each index give what the model has: a lookup goes another way than a
+  // scan, by what a family remembers of terms and places.
+  void expect_lookups();
 
   bool is_open() const { return subject_ != nullptr; }
   // A clean end: background work is done first.

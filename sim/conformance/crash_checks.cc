@@ -73,6 +73,18 @@ void acknowledged_is_never_lost(InstanceContext& c) {
   }
 }
 
+// A batch of which later parts reached the disk and earlier ones did not: recovery gave it up, and
+// what is written in its place must not bring the later parts back.
+void stale_batch_in_reused_file(InstanceContext& c) {
+  needs_durability(c);
+  Aftermath filled;
+  filled.fill_gap = true;
+  const Bases bases(c, {});
+  for (const Scene& scene : append_scenes()) {
+    explorer_of(bases, scene).crash_inside(Stage::kChange, tears, filled);
+  }
+}
+
 // A declaration wider than the truth would hide a lost write: what a family declares must happen.
 void outcome_in_partials(InstanceContext& c) {
   needs_durability(c);
@@ -287,6 +299,7 @@ std::vector<Check> crash_checks() {
   add("unsynced_lost", {"SB-25", "SB-31", "SB-35"}, unsynced_lost, kAllRoles);
   add("writes_reordered", {"SB-25", "SB-35"}, writes_reordered, kPlainOnly);
   add("write_torn", {"SB-25", "SB-35"}, write_torn, kPlainOnly);
+  add("stale_batch_in_reused_file", {"SB-25", "SB-35"}, stale_batch_in_reused_file, kPlainOnly);
   add("outcome_in_partials", {"SB-25", "SB-35"}, outcome_in_partials, kPlainOnly);
   add("acknowledged_is_never_lost", {"SB-25", "SB-35"}, acknowledged_is_never_lost, alone);
   add("second_crash_in_recovery", {"SB-25"}, second_crash_in_recovery, kPlainOnly);

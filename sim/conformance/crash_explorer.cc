@@ -165,6 +165,7 @@ void CrashExplorer::judge(InstanceContext& crashed, const Loss& loss,
   crash_and_open(crashed, nothing_survives());
   crashed.expect_state();
   crashed.reopen();
+  if (aftermath.fill_gap) fill_gap(crashed);
   if (image != nullptr) crash_recovery(*image, operations, legal);
   if (goes_on != nullptr) go_on(*goes_on);
 }
@@ -190,6 +191,22 @@ void CrashExplorer::crash_recovery(InstanceContext& image, uint64_t operations,
       });
     }
   }
+}
+
+void CrashExplorer::fill_gap(InstanceContext& recovered) {
+  const int64_t next = recovered.model().state().last() + 1;
+  const auto missing =
+      std::find_if(change_.entries.begin(), change_.entries.end(),
+                   [&](const families::LogEntry& entry) { return entry.index == next; });
+  if (missing == change_.entries.end()) return;
+  base_.count("gaps filled");
+  at("the gap filled", [&] {
+    families::LogEntry other = *missing;
+    other.term += 1;
+    std::reverse(other.payload.begin(), other.payload.end());
+    recovered.apply(append({other}));
+    recovered.reopen();
+  });
 }
 
 void CrashExplorer::go_on(InstanceContext& recovered) {

@@ -16,7 +16,7 @@
 // refusals, only with DataLoss, and only what was disordered (losses.h).
 //
 // Counts (Bench::count): "crash points", "images", "distinct", "partial", "refused", of those
-// "refused without garbage", "crashes in recovery".
+// "refused without garbage", "crashes in recovery", "gaps filled".
 //
 // Not here: two operations in flight, failing calls (FAULT), damage to durable data (TAIL).
 #pragma once
@@ -40,6 +40,9 @@ struct Aftermath {
   bool crash_recovery = false;
   // Goes on with more changes, and cuts the power after them.
   bool go_on = false;
+  // Of an append that left less than the whole batch: appends another entry, as long as the first
+  // one that is missing, in its place. What was left behind must not follow it.
+  bool fill_gap = false;
 };
 
 class CrashExplorer {
@@ -66,6 +69,7 @@ class CrashExplorer {
              Aftermath aftermath);
   void crash_recovery(InstanceContext& image, uint64_t operations, const std::vector<State>& legal);
   void go_on(InstanceContext& recovered);
+  void fill_gap(InstanceContext& recovered);
 
   InstanceContext& base_;
   const Change change_;

@@ -4,6 +4,8 @@
 namespace qk::sim::conformance {
 namespace {
 
+using families::LogEntry;
+
 // Entries 1..20 in two terms with a snapshot at 12, in units as small as the family allows.
 void begin_small(InstanceContext& c) {
   c.set_options(small_units(c.family()));
@@ -137,8 +139,26 @@ void overwritten_tail(InstanceContext& c) {
     const int64_t kept = 20 - 3 * term;
     c.apply(truncate_suffix(kept));
     c.apply(append(entries(kept + 1, kept + 4, term, static_cast<size_t>(90 - 12 * term))));
+    c.expect_lookups();
     c.reopen();
+    c.expect_lookups();
   }
+}
+
+// Each length of a log in which terms change often, and at each of them an entry of a new term
+// behind: no length, no border of a term is special.
+void suffix_at_every_length(InstanceContext& c) {
+  constexpr int64_t kEntries = 36;
+  std::vector<LogEntry> log;
+  for (int64_t index = 1; index <= kEntries; ++index) log.push_back(entry(index, 1 + index / 3));
+  c.begin({append(std::move(log))});
+  for (int64_t kept = kEntries - 1; kept >= 0; --kept) {
+    c.apply(truncate_suffix(kept));
+    c.expect_lookups();
+    c.apply(append({entry(kept + 1, 100 - kept)}));
+    c.expect_lookups();
+  }
+  c.reopen();
 }
 
 // ---- All of it
@@ -212,6 +232,7 @@ void append_after_each(InstanceContext& c) {
     c.apply(cut);
     const int64_t next = c.model().state().last() + 1;
     c.apply(append(entries(next, next + 4, 4, 60)));
+    c.expect_lookups();
   }
   c.reopen();
 }
@@ -237,6 +258,7 @@ void random_cuts(InstanceContext& c) {
                                static_cast<size_t>(random.between(0, 150)))));
     }
     if (random.chance_ppm(150'000)) c.reopen();
+    c.expect_lookups();
   }
   c.reopen();
 }
@@ -263,6 +285,8 @@ std::vector<Check> truncate_checks() {
   add("suffix_inside_segment", {"SB-16", "SB-27", "SB-31"}, suffix_inside_segment);
   add("suffix_drops_segments", {"SB-16", "SB-27", "SB-31", "SB-34"}, suffix_drops_segments);
   add("suffix_one_by_one", {"SB-16", "SB-27", "SB-31"}, suffix_one_by_one);
+  add("suffix_at_every_length", {"SB-17", "SB-31", "EV-9"}, suffix_at_every_length);
+  checks.back().disks = kSimulatedOnly;
   add("suffix_to_empty", {"SB-16", "SB-31"}, suffix_to_empty);
   add("suffix_below_first_refused", {"SB-16", "SB-31"}, suffix_below_first_refused);
   add("overwritten_tail", {"SB-17", "SB-31", "EV-9", "EV-11"}, overwritten_tail);
