@@ -3,6 +3,7 @@
 // one way of losing; what they explored is counted.
 #include <algorithm>
 
+#include "families/fs/file_util.h"
 #include "sim/conformance/crash_explorer.h"
 #include "sim/conformance/groups.h"
 #include "sim/conformance/scenes.h"
@@ -80,8 +81,12 @@ void stale_batch_in_reused_file(InstanceContext& c) {
   Aftermath filled;
   filled.fill_gap = true;
   const Bases bases(c, {});
-  for (const Scene& scene : append_scenes()) {
-    explorer_of(bases, scene).crash_inside(Stage::kChange, tears, filled);
+  // Entries of more than a sector, so that a lost one leaves whole entries behind it.
+  for (const Scene& scene : {Scene{true, append(entries(1, 6, 2, 700))},
+                             Scene{false, append(entries(21, 26, 4, 700))}}) {
+    CrashExplorer explorer = explorer_of(bases, scene);
+    explorer.crash_inside(Stage::kChange, holes, filled);
+    explorer.crash_inside(Stage::kChange, tears, filled);
   }
 }
 
@@ -159,11 +164,17 @@ void crash_in_rewrite(InstanceContext& c) {
   }
 }
 
-// Options that say how to write (journal modes, checksums): each in turn.
+// Options that say how to write (journal modes, checksums): each in turn, and the defaults by name.
 void crash_under_each_option(InstanceContext& c) {
   needs_durability(c);
+  std::vector<families::FamilyOptions> sets = listed_options(c.family());
+  families::FamilyOptions defaults;
+  for (const families::OptionDescriptor& option : c.family().options) {
+    defaults[option.name] = option.default_value;
+  }
+  sets.push_back(std::move(defaults));
   bool any = false;
-  for (const families::FamilyOptions& options : listed_options(c.family())) {
+  for (const families::FamilyOptions& options : sets) {
     if (!families::check_synchronous(c.family(), options).ok()) continue;
     any = true;
     const Bases bases(c, options);
@@ -173,7 +184,7 @@ void crash_under_each_option(InstanceContext& c) {
       explorer.crash_afterwards(few_losses);
     }
   }
-  if (!any) c.not_applicable("no option with a list of values");
+  c.expect(any, "every option is declared weak, the defaults too");
 }
 
 // Options under which acknowledged state may be lost say so, are refused where that matters, and
@@ -214,6 +225,34 @@ void weak_options_are_declared(InstanceContext& c) {
         }
       }
       machine->expect_ok("open", machine->open());
+    }
+  }
+  if (!any) c.not_applicable("no option under which acknowledged state may be lost");
+}
+
+// What was written under such options and is there when a process that asks for durability opens
+// it, stays: serving it makes it durable (ora.L10).
+void durable_after_weak(InstanceContext& c) {
+  needs_durability(c);
+  bool any = false;
+  for (const families::FamilyOptions& options : listed_options(c.family())) {
+    if (families::check_synchronous(c.family(), options).ok()) continue;
+    any = true;
+    for (const Scene& scene : all_scenes()) {
+      const auto machine = c.fork();
+      machine->set_options(options);
+      machine->begin(scene.fresh ? std::vector<Change>{} : prepared_history());
+      // The root's own name is older than what it holds.
+      machine->expect_ok("sync", machine->fs().sync_dir(families::parent_path(machine->root()),
+                                                        families::SyncKind::kFull));
+      machine->apply(scene.change);
+      const auto choice = all_or_nothing(0, 0).back().choice();
+      machine->crash(CrashLevel::kP0, *choice);
+      machine->set_options({});
+      machine->expect_ok("open with the defaults", machine->open());
+      machine->expect_state();
+      crash_and_open(*machine, all_or_nothing(0, 0).front());
+      machine->expect_state();
     }
   }
   if (!any) c.not_applicable("no option under which acknowledged state may be lost");
@@ -309,6 +348,7 @@ std::vector<Check> crash_checks() {
   add("crash_under_each_option", {"SB-25", "SB-27"}, crash_under_each_option, kPlainOnly);
   add("crash_in_creation", {"SB-23", "SB-25"}, crash_in_creation, kPlainOnly);
   add("weak_options_are_declared", {"SB-35"}, weak_options_are_declared, kPlainOnly);
+  add("durable_after_weak", {"SB-25", "RM-3"}, durable_after_weak, kPlainOnly);
   add("volatile_is_absent", {"SB-25"}, volatile_is_absent, kAllRoles);
   return checks;
 }

@@ -9,6 +9,8 @@ namespace {
 constexpr uint64_t kDraws = 6;
 // Places at which P0 cuts a write.
 constexpr uint32_t kCuts = 5;
+// Sectors of 512 bytes in a page of 4096.
+constexpr uint32_t kPageSectors = 8;
 
 // P0 with a fixed pick.
 class Pick final : public Choice {
@@ -40,6 +42,24 @@ class Garbage final : public Choice {
 
  private:
   const uint32_t mask_;
+};
+
+// Everything survives but this sector of the write at this position.
+class Hole final : public Choice {
+ public:
+  Hole(size_t position, uint32_t sector) : position_(position), sector_(sector) {}
+  std::vector<Fate> decide(std::span<const PendingOperation> pending) override {
+    std::vector<Fate> fates(pending.size(), Fate::keep());
+    if (position_ < pending.size() && pending[position_].kind == PendingOperation::Kind::kWrite) {
+      fates[position_] = Fate::torn(pending[position_].sectors & ~(1u << sector_));
+    }
+    return fates;
+  }
+  uint32_t pick(uint32_t n) override { return n - 1; }
+
+ private:
+  const size_t position_;
+  const uint32_t sector_;
 };
 
 Loss process_death(uint32_t cut) {
@@ -100,6 +120,16 @@ std::vector<Loss> tears(size_t, uint64_t) {
   for (const uint32_t mask : {0x00u, 0x55u, 0xaau}) {
     losses.push_back(power_cut<Garbage>(cat("garbage, sectors ", mask), true, mask));
     losses.back().garbage = true;
+  }
+  return losses;
+}
+
+std::vector<Loss> holes(size_t pending, uint64_t) {
+  std::vector<Loss> losses;
+  for (size_t i = 0; i < pending; ++i) {
+    for (uint32_t sector = 0; sector < kPageSectors; ++sector) {
+      losses.push_back(power_cut<Hole>(cat("all but sector ", sector, " of ", i), true, i, sector));
+    }
   }
   return losses;
 }

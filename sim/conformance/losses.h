@@ -34,7 +34,9 @@ std::vector<Loss> all_or_nothing(size_t pending, uint64_t seed);
 std::vector<Loss> reorderings(size_t pending, uint64_t seed);
 // P2: the last write torn; what grew full of garbage, and of each write only some sectors.
 std::vector<Loss> tears(size_t pending, uint64_t seed);
-// All of them.
+// P2: everything survives but one sector of one write.
+std::vector<Loss> holes(size_t pending, uint64_t seed);
+// All of them but holes.
 std::vector<Loss> all_losses(size_t pending, uint64_t seed);
 // P0 at both ends, all_or_nothing(), a torn tail and a draw: for combinations that are many.
 std::vector<Loss> few_losses(size_t pending, uint64_t seed);

@@ -145,17 +145,22 @@ void overwritten_tail(InstanceContext& c) {
   }
 }
 
-// Each length of a log in which terms change often, and at each of them an entry of a new term
-// behind: no length, no border of a term is special.
+// Each length of a log in which terms change often, and at each of them as much of new terms
+// behind: no length and no border of a term is special.
 void suffix_at_every_length(InstanceContext& c) {
-  constexpr int64_t kEntries = 36;
-  std::vector<LogEntry> log;
-  for (int64_t index = 1; index <= kEntries; ++index) log.push_back(entry(index, 1 + index / 3));
-  c.begin({append(std::move(log))});
-  for (int64_t kept = kEntries - 1; kept >= 0; --kept) {
+  const auto more = [](int64_t from, int64_t to, int64_t term) {
+    std::vector<LogEntry> log;
+    for (int64_t index = from; index <= to; ++index) {
+      log.push_back(entry(index, term + (index - from) / 3));
+    }
+    return append(std::move(log));
+  };
+  c.begin({more(1, 40, 1)});
+  int64_t term = 15;
+  for (int64_t kept = 36; kept >= 0; --kept, term += 10) {
     c.apply(truncate_suffix(kept));
     c.expect_lookups();
-    c.apply(append({entry(kept + 1, 100 - kept)}));
+    c.apply(more(kept + 1, kept + 25, term));
     c.expect_lookups();
   }
   c.reopen();
