@@ -38,6 +38,13 @@ absl::Status check_format(const std::string& path, uint32_t application, uint32_
   return absl::OkStatus();
 }
 
+// The bytes that the VFS takes from each page for its checksum.
+absl::Status check_reserved(const std::string& path, int reserved) {
+  if (reserved == kPageReservedBytes) return absl::OkStatus();
+  return absl::DataLossError(cat(path, ": found ", reserved,
+                                 " reserved bytes in each page, expected ", kPageReservedBytes));
+}
+
 // Judges the file by its header, before SQLite may write to it; returns its page size. The fields
 // are the same in every version of the header, so a torn first page does not matter.
 absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
@@ -67,11 +74,8 @@ absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
     return absl::DataLossError(
         cat(path, ": found page size ", page_size, ", expected a power of two in 1024..65536"));
   }
-  const auto reserved = static_cast<unsigned char>(header[kReservedBytesAt]);
-  if (reserved != kPageReservedBytes) {
-    return absl::DataLossError(cat(path, ": found ", int{reserved},
-                                   " reserved bytes in each page, expected ", kPageReservedBytes));
-  }
+  QK_RETURN_IF_ERROR(
+      check_reserved(path, static_cast<unsigned char>(header[kReservedBytesAt])));
   return page_size;
 }
 
@@ -183,12 +187,15 @@ absl::Status SqliteStore::open_database() {
 }
 
 // The header of the file was judged before, but a WAL may hold a newer first page: that of a build
-// that was killed while it changed the format.
+// that was killed while it changed the format, or a rotten one with a right checksum.
 absl::Status SqliteStore::verify_format() {
   QK_ASSIGN_OR_RETURN(const int64_t application,
                       connection_->query_integer("PRAGMA application_id"));
   QK_ASSIGN_OR_RETURN(const int64_t version, connection_->query_integer("PRAGMA user_version"));
-  return check_format(db_path_, static_cast<uint32_t>(application), static_cast<uint32_t>(version));
+  QK_RETURN_IF_ERROR(check_format(db_path_, static_cast<uint32_t>(application),
+                                  static_cast<uint32_t>(version)));
+  QK_ASSIGN_OR_RETURN(const int reserved, connection_->reserved_bytes());
+  return check_reserved(db_path_, reserved);
 }
 
 // A file with our application id and another schema is not one that this build wrote: it may hold
