@@ -47,6 +47,8 @@ absl::Status MigratingNode::open() {
   options.random = [this] { return ids_.next(); };
   options.observer = this;
   options.step_entries = step_entries_;
+  // Checks crash more often than a migration puts up with; that it gives up is migration's test.
+  options.max_attempts = kMostSteps;
   auto opened = Controller::open(std::move(options));
   c_.settle();
   QK_RETURN_IF_ERROR(opened.status());
