@@ -74,8 +74,7 @@ absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
     return absl::DataLossError(
         cat(path, ": found page size ", page_size, ", expected a power of two in 1024..65536"));
   }
-  QK_RETURN_IF_ERROR(
-      check_reserved(path, static_cast<unsigned char>(header[kReservedBytesAt])));
+  QK_RETURN_IF_ERROR(check_reserved(path, static_cast<unsigned char>(header[kReservedBytesAt])));
   return page_size;
 }
 
@@ -192,8 +191,8 @@ absl::Status SqliteStore::verify_format() {
   QK_ASSIGN_OR_RETURN(const int64_t application,
                       connection_->query_integer("PRAGMA application_id"));
   QK_ASSIGN_OR_RETURN(const int64_t version, connection_->query_integer("PRAGMA user_version"));
-  QK_RETURN_IF_ERROR(check_format(db_path_, static_cast<uint32_t>(application),
-                                  static_cast<uint32_t>(version)));
+  QK_RETURN_IF_ERROR(
+      check_format(db_path_, static_cast<uint32_t>(application), static_cast<uint32_t>(version)));
   QK_ASSIGN_OR_RETURN(const int reserved, connection_->reserved_bytes());
   return check_reserved(db_path_, reserved);
 }
