@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "families/bench/plain_file.h"
 #include "families/bench/raw_store.h"
 
 namespace qk::families::bench {
@@ -127,39 +128,45 @@ void recover(State& state, const Settings& settings, const std::string& family) 
   }
 }
 
+// Snapshots are files beside every engine; the plain file stands for it.
+constexpr uint64_t kSnapshotBytes = 1 << 20;
+
+void publish_snapshot(Family* instance, const std::string& data) {
+  auto writer = require(instance->snapshot().create());
+  require(require(writer->create_file("data"))->write_at(0, data));
+  require(writer->add_file("data", {}));
+  require(writer->save_meta({1, 1, {"127.0.0.1:8100:0:0"}, {}}));
+  require(instance->snapshot().publish(std::move(writer)).status());
+}
+
 void publish(State& state, const Settings& settings, const std::string& family) {
-  const std::string data(1 << 20, 'd');
+  const std::string data(kSnapshotBytes, 'd');
   Pair pair(&state);
   for (auto _ : state) {
     const Scratch scratch(settings);
     const auto instance = open(settings, family, scratch.path("family"), true);
-    pair.ours(1, [&] {
-      auto writer = require(instance->snapshot().create());
-      require(require(writer->create_file("data"))->write_at(0, data));
-      require(writer->add_file("data", {}));
-      require(writer->save_meta({1, 1, {"127.0.0.1:8100:0:0"}, {}}));
-      require(instance->snapshot().publish(std::move(writer)).status());
-    });
+    pair.ours(1, [&] { publish_snapshot(instance.get(), data); });
+    if (!raw_engine_below(family)) continue;
+    pair.raw(1, measure([&] { write_plain_file(scratch.path("plain"), kSnapshotBytes); }));
   }
 }
 
 void open_snapshot(State& state, const Settings& settings, const std::string& family) {
   const Scratch scratch(settings);
   const auto instance = open(settings, family, scratch.path("family"), true);
-  auto writer = require(instance->snapshot().create());
-  require(require(writer->create_file("data"))->write_at(0, std::string(1 << 20, 'd')));
-  require(writer->add_file("data", {}));
-  require(writer->save_meta({1, 1, {"127.0.0.1:8100:0:0"}, {}}));
-  require(instance->snapshot().publish(std::move(writer)).status());
-  std::string buffer(64 << 10, '\0');
+  publish_snapshot(instance.get(), std::string(kSnapshotBytes, 'd'));
+  write_plain_file(scratch.path("plain"), kSnapshotBytes);
+  std::string buffer(256 << 10, '\0');
   Pair pair(&state);
   for (auto _ : state) {
     pair.ours(1, [&] {
       const auto file = require(require(instance->snapshot().open())->open_file("data"));
-      for (uint64_t at = 0; at < (1 << 20); at += buffer.size()) {
+      for (uint64_t at = 0; at < kSnapshotBytes; at += buffer.size()) {
         require(file->read_at(at, buffer));
       }
     });
+    if (!raw_engine_below(family)) continue;
+    pair.raw(1, measure([&] { read_plain_file(scratch.path("plain")); }));
   }
 }
 

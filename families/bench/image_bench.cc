@@ -2,7 +2,6 @@
 // engine and writing a file, reading a file and loading the engine. And beside the tools that
 // people use for it, as processes of their own: `sqlite3 .dump` and its reload, `ldb dump` and `ldb
 // load`.
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "base/check.h"
 #include "families/bench/family_bench.h"
+#include "families/bench/plain_file.h"
 #include "families/bench/raw_store.h"
 #include "families/fs/file_util.h"
 #include "image/importer.h"
@@ -23,27 +23,6 @@ using benchmark::State;
 
 constexpr size_t kPayload = 200;
 const image::Identity kIdentity{"group", "127.0.0.1:8100:0:0", "lineage", 1};
-
-void flat_write(const std::string& path, uint64_t bytes) {
-  const std::string part(256 << 10, 'x');
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  QK_CHECK(fd != -1);
-  for (uint64_t done = 0; done < bytes; done += part.size()) {
-    const size_t size = std::min<uint64_t>(part.size(), bytes - done);
-    QK_CHECK(::write(fd, part.data(), size) == static_cast<ssize_t>(size));
-  }
-  QK_CHECK(::fsync(fd) == 0);
-  ::close(fd);
-}
-
-void flat_read(const std::string& path) {
-  std::string part(256 << 10, '\0');
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  QK_CHECK(fd != -1);
-  while (::read(fd, part.data(), part.size()) > 0) {
-  }
-  ::close(fd);
-}
 
 // The CPU time of a shell command, or nullopt if it failed (the tool is not installed).
 std::optional<Cost> cost_of(const std::string& command) {
@@ -113,7 +92,7 @@ void export_image(State& state, const Settings& settings, const std::string& fam
               [&] { bytes = export_to(settings, *instance, family, scratch.path("image")); });
     if (raw == nullptr) continue;
     pair.raw(count, raw->scan(count, kPayload));
-    pair.raw(0, measure([&] { flat_write(scratch.path("flat"), bytes); }));
+    pair.raw(0, measure([&] { write_plain_file(scratch.path("flat"), bytes); }));
     raw.reset();
     if (tool) add_tool(&pair, count, tool, tool->dump, scratch.path("raw"), scratch.path("text"));
     raw = open_raw(family, scratch.path("raw"));
@@ -149,7 +128,7 @@ void import_image(State& state, const Settings& settings, const std::string& fam
     const auto raw = open_raw(family, target.path("raw"));
     if (raw == nullptr) continue;
     pair.raw(count, raw->load(count, kPayload));
-    pair.raw(0, measure([&] { flat_read(scratch.path("image")); }));
+    pair.raw(0, measure([&] { read_plain_file(scratch.path("image")); }));
     if (tool) add_tool(&pair, count, tool, tool->load, target.path("tool"), scratch.path("text"));
   }
 }
