@@ -49,6 +49,7 @@ absl::Status MigratingNode::open() {
   options.step_entries = step_entries_;
   // Checks crash more often than a migration puts up with; that it gives up is migration's test.
   options.max_attempts = kMostSteps;
+  options.max_queued = max_queued_;
   auto opened = Controller::open(std::move(options));
   c_.settle();
   QK_RETURN_IF_ERROR(opened.status());

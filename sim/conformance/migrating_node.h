@@ -74,6 +74,8 @@ class MigratingNode : private migration::ControllerObserver {
   // What one step of the controller copies, from the next open() on; few by default, so that much
   // can happen in between.
   void set_step_entries(int64_t count) { step_entries_ = count; }
+  // How many mutations may wait for B until it has caught up, from the next open() on.
+  void set_max_queued(size_t count) { max_queued_ = count; }
 
   const std::string& directory() const { return directory_; }
   const std::string& initial_root() const { return initial_root_; }
@@ -92,6 +94,7 @@ class MigratingNode : private migration::ControllerObserver {
   RandomStream background_;
   int64_t clock_ = 1;
   int64_t step_entries_ = 3;
+  size_t max_queued_ = migration::ControllerOptions().max_queued;
   bool created_ = false;
   Model model_;
   std::map<uint64_t, State> states_;  // by mutation number

@@ -239,6 +239,31 @@ void reverse_on_failure(PairContext& c) {
   node.expect_state();
 }
 
+// More mutations than may wait for B: none of them is left out, the export begins again. As
+// many as may wait are caught up with.
+void queue_overflows(PairContext& c) {
+  constexpr int kQueued = 3;
+  MigratingNode node(&c);
+  node.set_max_queued(kQueued);
+  node.begin(full_history());
+  uint64_t attempts = 0;
+  for (const Phase phase : {Phase::kExporting, Phase::kBootstrapping, Phase::kValidated}) {
+    node.advance_to(phase);
+    if (phase == Phase::kExporting) node.step();  // the cut, from which on mutations wait
+    for (int i = 0; i <= kQueued; ++i) node.append_some(1);
+    node.step();
+    const std::string what = cat("after an overflow in phase ", to_string(phase));
+    c.expect_equal(cat(what, ": phase"), to_string(node.phase()), to_string(Phase::kExporting));
+    c.expect_equal(cat(what, ": attempts"), node.controller().manifest().attempts, ++attempts);
+    node.expect_state();
+  }
+  node.advance_to(Phase::kValidated);
+  for (int i = 0; i < kQueued; ++i) node.append_some(1);
+  node.advance_to(Phase::kDualWrite);
+  c.expect_equal("attempts in the end", node.controller().manifest().attempts, attempts);
+  node.expect_state();
+}
+
 // The cut-over reads only what changed since the cut (SB-39), but all of that: whole blocks of
 // entries that were dropped and written anew, one of them wrongly.
 void cut_over_reads_what_changed(PairContext& c) {
@@ -476,6 +501,7 @@ std::vector<Check> phase_checks() {
   add("already_there_is_noop", {"SB-40"}, already_there_is_noop);
   add("validate_before_step", {"EV-18", "RM-24"}, validate_before_step);
   add("reverse_on_failure", {"SB-41", "EV-19", "EV-20"}, reverse_on_failure);
+  add("queue_overflows", {"SB-38", "SB-41"}, queue_overflows);
   add("cut_over_reads_what_changed", {"EV-20", "EV-22"}, cut_over_reads_what_changed,
       kSimulatedOnly);
   add("cut_must_be_fresh", {"EV-20", "EV-25"}, cut_must_be_fresh);
