@@ -1,9 +1,11 @@
 // DUAL: two families written as one, for every ordered pair. A is the primary, B was bootstrapped
 // from it; every ordered pair runs, so each family is in both roles.
+#include <algorithm>
 #include <set>
 
 #include "families/fs/file_util.h"
 #include "image/report.h"
+#include "migration/intent_journal.h"
 #include "sim/conformance/dual_run.h"
 #include "sim/conformance/groups.h"
 #include "sim/conformance/history.h"
@@ -168,6 +170,82 @@ void crash_in_each_operation(PairContext& c) {
   c.expect(crashes > 0, "crashes: found none");
 }
 
+// A batch that is longer than what the driver notes at once, cut in its last part: what is left is
+// a part of the batch, the same on both sides.
+void crash_in_long_batch(PairContext& c) {
+  if (c.any_volatile()) c.not_applicable("one side keeps nothing");
+  constexpr int64_t kEntries = 2 * migration::IntentJournal::kMaxEntries + 60;
+  DualRun run(&c);
+  run.must_open();
+  const auto batch = [&] {
+    const State& state = run.model().state();
+    return append(entries(state.last() + 1, state.last() + kEntries, 9, 8));
+  };
+  uint64_t first = c.disk()->operation_count();
+  run.apply(batch());
+  const uint64_t operations = c.disk()->operation_count() - first;
+  RandomStream random = c.random("crash");
+  int crashes = 0;
+  for (int i = 0; i < 3; ++i) {
+    const Change change = batch();
+    first = c.disk()->operation_count();
+    c.disk()->pin_crash_at_operation(first + operations - random.below(operations / 3));
+    const Outcome outcome = run.try_apply(change);
+    if (!c.disk()->pinned_crash()) {
+      c.disk()->clear_pin();
+      c.settle();
+      c.expect_ok(describe(change), outcome);
+      Model model = run.model();
+      model.apply(change);
+      run.adopt(model.state());
+      continue;
+    }
+    ++crashes;
+    Sampled choice(RandomStream(random.next(), "choice"));
+    const CrashReport report = run.crash(i == 0 ? CrashLevel::kP0 : CrashLevel::kP2, choice);
+    const std::string what = cat(describe(change), ", ", report.text);
+    c.expect_ok(what, run.open());
+    const State found = c.expect_value("read", read_state(run.at(kA)));
+    const int64_t kept = found.last() - run.model().state().last();
+    c.expect(kept >= 0 && kept <= kEntries,
+             cat(what, ": found ", describe(found), ", expected a part of the batch"));
+    Model part = run.model();
+    part.apply(append({change.entries.begin(), change.entries.begin() + kept}));
+    c.expect_same_state(what, found, part.state());
+    run.adopt(found);
+    run.expect_state();
+  }
+  c.expect(crashes > 0, "crashes: found none");
+}
+
+// A refusal in the middle is none of the batch: a part of it is there.
+void refusal_in_long_batch(PairContext& c) {
+  DualRun run(&c);
+  Interposer primary;
+  primary.root = c.root(kA);
+  run.must_open(&primary);
+  int appends = 0;
+  primary.instead = [&](Operation operation) -> std::optional<Outcome> {
+    if (operation != Operation::kAppend || ++appends != 2) return std::nullopt;
+    return Outcome::failed_clean(absl::UnavailableError("injected"));
+  };
+  const int64_t last = run.model().state().last();
+  const int64_t noted = migration::IntentJournal::kMaxEntries;
+  const Outcome outcome = run.try_apply(append(entries(last + 1, last + noted + 10, 9, 8)));
+  c.expect(outcome.kind() == Outcome::Kind::kIndeterminate,
+           "a batch of which a part was refused: found another outcome than indeterminate");
+  c.expect_equal("its count", outcome.count(), noted);
+  c.expect(run.try_apply(save_meta({1000, ""})).kind() == Outcome::Kind::kFailedClean,
+           "after a batch of which a part was refused: found the next mutation accepted");
+  c.settle();
+  run.close();
+  run.must_open();
+  Model part = run.model();
+  part.apply(append(entries(last + 1, last + noted, 9, 8)));
+  run.adopt(part.state());
+  run.expect_state();
+}
+
 // The mirror fails, before or after it has done it: the outcome is never ok, nothing is accepted
 // until the pair is opened again, and then both are equal.
 void mirror_faults(PairContext& c) {
@@ -236,6 +314,13 @@ void primary_faults(PairContext& c) {
     c.expect(
         outcome.kind() == (clean ? Outcome::Kind::kFailedClean : Outcome::Kind::kIndeterminate),
         "an append that the primary fails: found another outcome than the primary's");
+    if (!clean) {
+      // whatever the primary would say now.
+      primary.instead = nullptr;
+      const Outcome next = run.try_apply(save_meta({1000, ""}));
+      c.expect(next.kind() == Outcome::Kind::kFailedClean,
+               "after an outcome that is not known: found the next mutation accepted");
+    }
     c.expect_same_state("the mirror", c.expect_value("read", read_state(run.at(kB))),
                         run.model().state());
     run.close();
@@ -507,6 +592,8 @@ std::vector<Check> dual_checks() {
   add("crash_in_each_operation",
       {"SB-7", "SB-8", "SB-28", "SB-30", "SB-31", "SB-32", "SB-33", "SB-35", "EV-19"},
       crash_in_each_operation, kSimulatedOnly);
+  add("crash_in_long_batch", {"SB-30", "SB-35"}, crash_in_long_batch, kSimulatedOnly);
+  add("refusal_in_long_batch", {"SB-30", "SB-35"}, refusal_in_long_batch);
   add("mirror_faults", {"SB-35"}, mirror_faults);
   add("primary_faults", {"SB-35"}, primary_faults);
   add("unequal_counts", {"SB-35"}, unequal_counts);
