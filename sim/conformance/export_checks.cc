@@ -137,6 +137,15 @@ void cut_under_load(InstanceContext& c) {
   for (int round = 0; round < 6; ++round) {
     // The last rounds lose nothing that the cut needs, so some export ends.
     const bool gentle = round >= 3;
+    // What the log does not show changes for certain while it is copied, in several steps.
+    std::vector<Change> certain;
+    if (gentle) {
+      c.apply(more_entries(c.model().state(), 9));
+      const State& state = c.model().state();
+      const int64_t term = state.entries.back().term;
+      certain = {publish(snapshot(state.last(), term)),
+                 save_meta({std::max(term, state.hard_state.term) + 1, std::string(kThirdPeer)})};
+    }
     const State at_cut = c.model().state();
     SteppedExport load(c, static_cast<uint64_t>(round) + 1);
     while (true) {
@@ -160,6 +169,10 @@ void cut_under_load(InstanceContext& c) {
                         change.operation == families::Operation::kTruncateSuffix ||
                         change.operation == families::Operation::kReset)) {
         change = random_change(random, c.model().state());
+      }
+      if (!certain.empty()) {
+        change = certain.back();
+        certain.pop_back();
       }
       c.apply(change);
     }
