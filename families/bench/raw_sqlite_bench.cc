@@ -60,6 +60,7 @@ class Sqlite final : public RawEngine {
   }
 
   void find_entries() override {
+    execute("SELECT count(*) FROM log");
     execute("SELECT min(idx) FROM log");
     execute("SELECT max(idx) FROM log");
   }
