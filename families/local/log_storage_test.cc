@@ -255,6 +255,19 @@ TEST_CASE("an empty log remembers its range") {
   CHECK(bench.log().last_index() == 101);
 }
 
+TEST_CASE("segments without log_meta are damage, also those of a log that begins at 1") {
+  for (const int64_t count : {1, 40}) {
+    Bench bench;
+    REQUIRE(bench.append(count, 20).ok());
+    REQUIRE(bench.fs.unlink(join_path(bench.path(), "log_meta")).ok());
+    const std::vector<std::string> names = bench.names();
+    const absl::Status opened = bench.try_reopen();
+    INFO(opened);
+    CHECK(absl::IsDataLoss(opened));
+    CHECK(bench.names() == names);
+  }
+}
+
 TEST_CASE("a noted truncation is finished at open") {
   Bench bench;
   REQUIRE(bench.append(40, 40).ok());
