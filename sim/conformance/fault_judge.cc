@@ -111,7 +111,14 @@ void judge(InstanceContext& m, const Change& change, const Outcome& outcome) {
     crashed->expect_state();
   }
 
-  if (outcome.kind() == Outcome::Kind::kIndeterminate) return expect_stopped(m);
+  if (outcome.kind() == Outcome::Kind::kIndeterminate) {
+    expect_stopped(m);
+    // What is tidied away when it ends is nothing that may still be needed.
+    m.close();
+    const auto ended = m.fork();
+    ended->expect_ok("open after a close", ended->open());
+    return expect_among(*ended, "after a close", ended->state(), promised);
+  }
   // It goes on as if nothing had happened, and what it acknowledges now is durable. After an ok it
   // may also have stopped, for what came after the mutation (a checkpoint, say).
   if (outcome.ok()) {
