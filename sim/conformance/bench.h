@@ -39,6 +39,15 @@ struct CheckFailed {
 struct NotApplicable {
   std::string reason;
 };
+// Says where a check was when it failed.
+template <typename Body>
+void at(const std::string& where, const Body& body) {
+  try {
+    body();
+  } catch (const CheckFailed& failed) {
+    throw CheckFailed{cat(where, ": ", failed.message)};
+  }
+}
 
 class Bench {
  public:

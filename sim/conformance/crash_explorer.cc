@@ -8,16 +8,6 @@ namespace {
 constexpr std::array<Stage, 4> kStages = {Stage::kOpen, Stage::kChange, Stage::kBackground,
                                           Stage::kClose};
 
-// Says where a check was when it failed.
-template <typename Body>
-void at(const std::string& where, const Body& body) {
-  try {
-    body();
-  } catch (const CheckFailed& failed) {
-    throw CheckFailed{cat(where, ": ", failed.message)};
-  }
-}
-
 CrashReport lose_now(InstanceContext& c, const Loss& loss) {
   const auto choice = loss.choice();
   return c.crash(loss.level, *choice);

@@ -27,14 +27,4 @@ void go_on(InstanceContext& m);
 // power cut; and that it goes on, or is stopped.
 void judge(InstanceContext& m, const Change& change, const families::Outcome& outcome);
 
-// Prefixes what went wrong with where.
-template <typename Body>
-void at(const std::string& where, const Body& body) {
-  try {
-    body();
-  } catch (const CheckFailed& failed) {
-    throw CheckFailed{cat(where, ": ", failed.message)};
-  }
-}
-
 }  // namespace qk::sim::conformance
