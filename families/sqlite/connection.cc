@@ -107,13 +107,6 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::create(FileS
   return c;
 }
 
-absl::StatusOr<int> SqliteConnection::reserved_bytes() const {
-  int bytes = -1;  // changes nothing
-  const int code = sqlite3_file_control(db_, "main", SQLITE_FCNTL_RESERVE_BYTES, &bytes);
-  if (code != SQLITE_OK) return error(code, "reserved bytes of each page");
-  return bytes;
-}
-
 SqliteConnection::~SqliteConnection() {
   // Statements are finalised by their owners before; a connection with live ones would linger.
   const int code = sqlite3_close(db_);

@@ -90,8 +90,6 @@ class SqliteConnection {
   absl::Status execute(std::string_view sql) const;
   absl::StatusOr<int64_t> query_integer(std::string_view sql) const;
 
-  // At the end of each page, as the database that the connection sees has them.
-  absl::StatusOr<int> reserved_bytes() const;
   // Rows that the last INSERT, UPDATE or DELETE touched.
   int64_t changed_rows() const { return sqlite3_changes64(db_); }
   // Frames in the WAL after the last commit; 0 in the other journal modes.

@@ -20,8 +20,12 @@ constexpr std::string_view kSchema[] = {
 constexpr size_t kHeaderBytes = 100;
 constexpr std::string_view kMagic("SQLite format 3\0", 16);
 constexpr size_t kPageSizeAt = 16;
+constexpr size_t kWriteVersionAt = 18;
+constexpr size_t kReadVersionAt = 19;
 constexpr size_t kReservedBytesAt = 20;
+constexpr size_t kLargestRootAt = 52;
 constexpr size_t kUserVersionAt = 60;
+constexpr size_t kIncrementalVacuumAt = 64;
 constexpr size_t kApplicationIdAt = 68;
 
 absl::Status check_format(const std::string& path, uint32_t application, uint32_t version) {
@@ -38,15 +42,8 @@ absl::Status check_format(const std::string& path, uint32_t application, uint32_
   return absl::OkStatus();
 }
 
-// The bytes that the VFS takes from each page for its checksum.
-absl::Status check_reserved(const std::string& path, int reserved) {
-  if (reserved == kPageReservedBytes) return absl::OkStatus();
-  return absl::DataLossError(cat(path, ": found ", reserved,
-                                 " reserved bytes in each page, expected ", kPageReservedBytes));
-}
-
-// Judges the file by its header, before SQLite may write to it; returns its page size. The fields
-// are the same in every version of the header, so a torn first page does not matter.
+// Judges the file by its header, before SQLite may write to it; returns its page size. What is
+// judged holds for every version of the header, so a torn first page does not matter.
 absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
   OpenFlags flags;
   flags.read_only = true;
@@ -74,7 +71,23 @@ absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
     return absl::DataLossError(
         cat(path, ": found page size ", page_size, ", expected a power of two in 1024..65536"));
   }
-  QK_RETURN_IF_ERROR(check_reserved(path, static_cast<unsigned char>(header[kReservedBytesAt])));
+  const auto number = [&](size_t at) { return int{static_cast<unsigned char>(header[at])}; };
+  if (number(kReservedBytesAt) != kPageReservedBytes) {
+    return absl::DataLossError(cat(path, ": found ", number(kReservedBytesAt),
+                                   " reserved bytes in each page, expected ", kPageReservedBytes));
+  }
+  // 1 in the modes with a rollback journal, 2 with a WAL.
+  for (const size_t at : {kWriteVersionAt, kReadVersionAt}) {
+    if (number(at) == 1 || number(at) == 2) continue;
+    return absl::DataLossError(
+        cat(path, ": found file format version ", number(at), ", expected 1 or 2"));
+  }
+  for (const size_t at : {kLargestRootAt, kIncrementalVacuumAt}) {
+    if (const uint32_t value = get_be32(header.data() + at); value != 0) {
+      return absl::DataLossError(cat(path, ": found ", value, " at offset ", at,
+                                     ", which tells of auto-vacuum; expected 0"));
+    }
+  }
   return page_size;
 }
 
@@ -182,19 +195,18 @@ absl::Status SqliteStore::open_database() {
   QK_RETURN_IF_ERROR(verify_schema());
   QK_RETURN_IF_ERROR(prepare_statements());
   // Empties the WAL, so that it holds one generation from here on.
-  return connection_->checkpoint();
+  QK_RETURN_IF_ERROR(connection_->checkpoint());
+  // The first page may have come out of the WAL or a journal.
+  return read_header(*fs_, db_path_).status();
 }
 
 // The header of the file was judged before, but a WAL may hold a newer first page: that of a build
-// that was killed while it changed the format, or a rotten one with a right checksum.
+// that was killed while it changed the format.
 absl::Status SqliteStore::verify_format() {
   QK_ASSIGN_OR_RETURN(const int64_t application,
                       connection_->query_integer("PRAGMA application_id"));
   QK_ASSIGN_OR_RETURN(const int64_t version, connection_->query_integer("PRAGMA user_version"));
-  QK_RETURN_IF_ERROR(
-      check_format(db_path_, static_cast<uint32_t>(application), static_cast<uint32_t>(version)));
-  QK_ASSIGN_OR_RETURN(const int reserved, connection_->reserved_bytes());
-  return check_reserved(db_path_, reserved);
+  return check_format(db_path_, static_cast<uint32_t>(application), static_cast<uint32_t>(version));
 }
 
 // A file with our application id and another schema is not one that this build wrote: it may hold
