@@ -214,6 +214,16 @@ TEST_CASE("rocksdb: a missing table file or WAL is an error") {
     }
     REQUIRE_OK(disk.fs.unlink(files_of(disk, "", ".log").at(0)));
   }
+  SECTION("a WAL between two others") {
+    for (const int first : {60, 61}) {
+      const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kTiny);
+      REQUIRE_OK(engine);
+      fill(**engine, first, first + 1, false);
+    }
+    const std::vector<std::string> wals = files_of(disk, "", ".log");
+    REQUIRE(wals.size() == 3);
+    REQUIRE_OK(disk.fs.unlink(wals[1]));
+  }
   const absl::StatusOr<Rows> found = reopen(disk);
   INFO(found.status());
   CHECK(absl::IsDataLoss(found.status()));
