@@ -38,7 +38,7 @@ absl::Status check_entry(const families::LogEntry& entry, int64_t expected_index
 
 absl::Status check_no_gap(int64_t first_index, const std::optional<families::SnapshotMeta>& meta) {
   const int64_t snapshot_index = meta ? meta->last_included_index : 0;
-  if (first_index <= snapshot_index + 1) return absl::OkStatus();
+  if (first_index - 1 <= snapshot_index) return absl::OkStatus();
   return wrong(cat("gap between snapshot and log: the log starts at index ", first_index, ", ",
                    meta ? cat("the snapshot ends at index ", snapshot_index)
                         : std::string("there is no snapshot"),
@@ -88,9 +88,13 @@ absl::Status ContentChecker::hard_state(const families::HardState& state) {
 
 absl::Status ContentChecker::snapshot(const SnapshotHead& head) {
   if (stage_ != Stage::kEntries || !hard_state_) return wrong("snapshot record out of place");
-  if (head.meta && (head.meta->last_included_index < 1 || head.meta->last_included_term < 1)) {
+  // As for the range: an entry may follow.
+  if (head.meta &&
+      (head.meta->last_included_index < 1 || head.meta->last_included_index == INT64_MAX ||
+       head.meta->last_included_term < 1)) {
     return wrong(cat("snapshot ", head.meta->last_included_index, "/",
-                     head.meta->last_included_term, ": index and term must be at least 1"));
+                     head.meta->last_included_term,
+                     ": index and term must be at least 1, and the index below ", INT64_MAX));
   }
   QK_RETURN_IF_ERROR(check_no_gap(first_, head.meta));
   head_ = head;
