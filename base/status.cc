@@ -19,7 +19,7 @@ absl::StatusCode code_of(int error) {
     case EDQUOT:
       return absl::StatusCode::kResourceExhausted;
     case EIO:
-      return absl::StatusCode::kDataLoss;
+      return absl::StatusCode::kUnknown;
     case EACCES:
     case EPERM:
     case EROFS:
@@ -28,8 +28,6 @@ absl::StatusCode code_of(int error) {
       return absl::StatusCode::kUnavailable;
     case ENODEV:
       return absl::StatusCode::kAborted;
-    case EINVAL:
-      return absl::StatusCode::kInvalidArgument;
     default:
       return absl::StatusCode::kFailedPrecondition;
   }

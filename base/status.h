@@ -10,10 +10,14 @@
 
 namespace qk {
 
-// ENOENT -> NotFound, EEXIST -> AlreadyExists, ENOSPC/EDQUOT -> ResourceExhausted, EIO ->
-// DataLoss, EACCES/EPERM/EROFS -> PermissionDenied, EWOULDBLOCK -> Unavailable (locked),
-// ENODEV -> Aborted (the simulated machine is off), EINVAL -> InvalidArgument, everything else
-// -> FailedPrecondition. `what` names the operation and the object: "open /a/b".
+// A failed call says nothing about bytes. So no errno becomes DataLoss, OutOfRange or
+// InvalidArgument: those three mean that bytes were read and are not what they must be, and a
+// recovery may act on them.
+//
+// ENOENT -> NotFound, EEXIST -> AlreadyExists, ENOSPC/EDQUOT -> ResourceExhausted, EIO -> Unknown,
+// EACCES/EPERM/EROFS -> PermissionDenied, EWOULDBLOCK -> Unavailable (locked), ENODEV -> Aborted
+// (the simulated machine is off), everything else -> FailedPrecondition. `what` names the operation
+// and the object: "open /a/b".
 absl::Status errno_status(int error, std::string_view what);
 
 // The errno kept by errno_status(), or 0.
