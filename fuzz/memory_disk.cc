@@ -35,7 +35,7 @@ absl::StatusOr<std::vector<std::string>> EmptyFileSystem::list(std::string_view 
 }
 absl::StatusOr<families::FileStat> EmptyFileSystem::stat(std::string_view path) {
   if (path != "/") return missing(path);
-  return families::FileStat{families::FileKind::kDirectory, 0, 1};
+  return families::FileStat{.kind = families::FileKind::kDirectory, .inode = 1};
 }
 absl::Status EmptyFileSystem::sync_dir(std::string_view path, families::SyncKind) {
   return path == "/" ? absl::OkStatus() : missing(path);

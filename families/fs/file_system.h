@@ -37,12 +37,22 @@ struct OpenFlags {
   bool read_only = false;  // no write_at, truncate
 };
 
-enum class FileKind : uint8_t { kFile, kDirectory };
+enum class FileKind : uint8_t {
+  kFile,  // regular
+  kDirectory,
+  kOther,  // device, FIFO, socket: never opened
+};
 
 struct FileStat {
   FileKind kind = FileKind::kFile;
-  uint64_t size = 0;   // 0 for a directory
+  uint64_t size = 0;   // of a regular file, otherwise 0
   uint64_t inode = 0;  // equal for two names of one file, within one incarnation
+  // Of a real disk; 0 on the others.
+  uint64_t device = 0;
+  int64_t changed_ns = 0;  // ctime: moves with every change to bytes, size, names or attributes
+  uint32_t mode = 0;       // permission bits
+  uint32_t owner = 0;
+  uint32_t group = 0;
 };
 
 class File {

@@ -28,7 +28,7 @@ struct TreeWalk {
       const std::string child = join_path(path, name);
       const std::string child_relative = relative.empty() ? name : cat(relative, "/", name);
       QK_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(child));
-      if (stat.kind == FileKind::kFile) {
+      if (stat.kind != FileKind::kDirectory) {
         files.push_back(child_relative);
       } else {
         QK_RETURN_IF_ERROR(visit(child, child_relative));

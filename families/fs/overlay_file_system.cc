@@ -31,7 +31,7 @@ class OverlayFileSystem::Node {
       : lower_(lower), kind_(kind), inode_(inode) {}
 
   bool is_directory() const { return kind_ == FileKind::kDirectory; }
-  FileStat stat() const { return {kind_, size_, inode_}; }
+  FileStat stat() const { return {.kind = kind_, .size = size_, .inode = inode_}; }
   uint64_t size() const { return size_; }
   // Where it stands below; empty if it was made here.
   const std::string& lower_path() const { return lower_path_; }

@@ -62,6 +62,21 @@ absl::StatusOr<Descriptor> open_regular(std::string_view path, int flags, std::s
   return fd;
 }
 
+FileStat to_file_stat(const struct stat& st) {
+  FileStat found;
+  found.kind = S_ISREG(st.st_mode)   ? FileKind::kFile
+               : S_ISDIR(st.st_mode) ? FileKind::kDirectory
+                                     : FileKind::kOther;
+  found.size = S_ISREG(st.st_mode) ? static_cast<uint64_t>(st.st_size) : 0;
+  found.inode = st.st_ino;
+  found.device = st.st_dev;
+  found.changed_ns = int64_t{st.st_ctim.tv_sec} * 1'000'000'000 + st.st_ctim.tv_nsec;
+  found.mode = st.st_mode & 07777;
+  found.owner = st.st_uid;
+  found.group = st.st_gid;
+  return found;
+}
+
 absl::Status sync_descriptor(int fd, SyncKind kind, std::string_view path) {
   const bool data = kind == SyncKind::kData;
   const int result = retry([&] { return data ? ::fdatasync(fd) : ::fsync(fd); });
@@ -97,6 +112,8 @@ class PosixFile final : public File {
         return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       });
       if (put == -1) return errno_status(errno, cat("write ", path_));
+      // Nothing written and no error: to try again could go on for ever.
+      if (put == 0) return errno_status(EIO, cat("write ", path_, ": 0 bytes written"));
       bytes.remove_prefix(static_cast<size_t>(put));
       offset += static_cast<uint64_t>(put);
     }
@@ -203,9 +220,7 @@ absl::StatusOr<FileStat> PosixFileSystem::stat(std::string_view path) {
   QK_RETURN_IF_ERROR(check_path(path, "stat"));
   struct stat st;
   if (::stat(std::string(path).c_str(), &st) == -1) return errno_status(errno, cat("stat ", path));
-  const bool directory = S_ISDIR(st.st_mode);
-  return FileStat{directory ? FileKind::kDirectory : FileKind::kFile,
-                  directory ? 0 : static_cast<uint64_t>(st.st_size), st.st_ino};
+  return to_file_stat(st);
 }
 
 absl::Status PosixFileSystem::sync_dir(std::string_view path, SyncKind kind) {

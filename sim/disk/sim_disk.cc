@@ -139,7 +139,7 @@ class SimFileSystem final : public families::FileSystem {
     InodeNumber number;
     QK_RETURN_IF_ERROR(result(core().find(path, &number), "stat", path));
     const Inode& inode = core().inode(number);
-    return FileStat{inode.kind, inode.file.size(), number};
+    return FileStat{.kind = inode.kind, .size = inode.file.size(), .inode = number};
   }
 
   absl::Status sync_dir(std::string_view path, SyncKind) override {
