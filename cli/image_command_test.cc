@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "families/builtin.h"
+#include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
@@ -215,40 +216,17 @@ TEST_CASE("image: inputs that are missing, in use or wrong") {
 }
 
 // A file system whose source changes while it is read.
-class ChangingFileSystem final : public families::FileSystem {
+class ChangingFileSystem final : public families::FileSystemWrapper {
  public:
   ChangingFileSystem(families::FileSystem* base, std::string when, std::string what)
-      : base_(base), when_(std::move(when)), what_(std::move(what)) {}
+      : FileSystemWrapper(base), when_(std::move(when)), what_(std::move(what)) {}
   absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
                                                        families::OpenFlags flags) override {
-    if (path == when_) REQUIRE(families::write_file(*base_, what_, "new").ok());
-    return base_->open(path, flags);
-  }
-  absl::Status unlink(std::string_view path) override { return base_->unlink(path); }
-  absl::Status rename(std::string_view from, std::string_view to) override {
-    return base_->rename(from, to);
-  }
-  absl::Status link(std::string_view a, std::string_view b) override { return base_->link(a, b); }
-  absl::Status mkdir(std::string_view path) override { return base_->mkdir(path); }
-  absl::Status rmdir(std::string_view path) override { return base_->rmdir(path); }
-  absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
-    return base_->list(path);
-  }
-  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
-    return base_->stat(path);
-  }
-  absl::Status sync_dir(std::string_view path, families::SyncKind kind) override {
-    return base_->sync_dir(path, kind);
-  }
-  absl::StatusOr<std::unique_ptr<families::FileLock>> lock(std::string_view path) override {
-    return base_->lock(path);
-  }
-  absl::StatusOr<uint64_t> free_space(std::string_view path) override {
-    return base_->free_space(path);
+    if (path == when_) REQUIRE(families::write_file(inner(), what_, "new").ok());
+    return inner().open(path, flags);
   }
 
  private:
-  families::FileSystem* base_;
   std::string when_;
   std::string what_;
 };

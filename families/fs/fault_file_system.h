@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "families/fs/file_system.h"
+#include "families/fs/file_system_wrapper.h"
 
 namespace qk::families {
 
@@ -28,9 +28,9 @@ struct Fault {
   bool lasts = false;             // so do all calls of the kind after it
 };
 
-class FaultFileSystem final : public FileSystem {
+class FaultFileSystem final : public FileSystemWrapper {
  public:
-  explicit FaultFileSystem(FileSystem* inner) : inner_(*inner) {}
+  using FileSystemWrapper::FileSystemWrapper;
 
   // The n-th mutating call from now on fails (1 is the next); 0: none does.
   void fail_at(uint64_t n, Fault fault = {}) { mutations_ = {n, fault}; }
@@ -52,7 +52,7 @@ class FaultFileSystem final : public FileSystem {
   absl::StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenFlags flags) override {
     std::unique_ptr<File> file;
     const auto open_inner = [&]() -> absl::Status {
-      QK_ASSIGN_OR_RETURN(file, inner_.open(path, flags));
+      QK_ASSIGN_OR_RETURN(file, inner().open(path, flags));
       return absl::OkStatus();
     };
     if (flags.create || flags.truncate) {
@@ -64,69 +64,62 @@ class FaultFileSystem final : public FileSystem {
     return std::make_unique<FaultFile>(this, std::move(file), path);
   }
   absl::Status unlink(std::string_view path) override {
-    return mutate("unlink", path, [&] { return inner_.unlink(path); });
+    return mutate("unlink", path, [&] { return inner().unlink(path); });
   }
   absl::Status rename(std::string_view from, std::string_view to) override {
-    return mutate("rename", cat(from, " ", to), [&] { return inner_.rename(from, to); });
+    return mutate("rename", cat(from, " ", to), [&] { return inner().rename(from, to); });
   }
   absl::Status link(std::string_view existing, std::string_view name) override {
-    return mutate("link", cat(existing, " ", name), [&] { return inner_.link(existing, name); });
+    return mutate("link", cat(existing, " ", name), [&] { return inner().link(existing, name); });
   }
   absl::Status mkdir(std::string_view path) override {
-    return mutate("mkdir", path, [&] { return inner_.mkdir(path); });
+    return mutate("mkdir", path, [&] { return inner().mkdir(path); });
   }
   absl::Status rmdir(std::string_view path) override {
-    return mutate("rmdir", path, [&] { return inner_.rmdir(path); });
+    return mutate("rmdir", path, [&] { return inner().rmdir(path); });
   }
   absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
     QK_RETURN_IF_ERROR(look("list", path));
-    return inner_.list(path);
+    return inner().list(path);
   }
   absl::StatusOr<FileStat> stat(std::string_view path) override {
     QK_RETURN_IF_ERROR(look("stat", path));
-    return inner_.stat(path);
+    return inner().stat(path);
   }
   absl::Status sync_dir(std::string_view path, SyncKind kind) override {
-    return mutate("sync_dir", path, [&] { return inner_.sync_dir(path, kind); });
-  }
-  absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) override {
-    return inner_.lock(path);
-  }
-  absl::StatusOr<uint64_t> free_space(std::string_view path) override {
-    return inner_.free_space(path);
+    return mutate("sync_dir", path, [&] { return inner().sync_dir(path, kind); });
   }
 
  private:
-  class FaultFile final : public File {
+  class FaultFile final : public FileWrapper {
    public:
     FaultFile(FaultFileSystem* fs, std::unique_ptr<File> inner, std::string_view path)
-        : fs_(*fs), inner_(std::move(inner)), path_(path) {}
+        : FileWrapper(std::move(inner)), fs_(*fs), path_(path) {}
     absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
       QK_RETURN_IF_ERROR(fs_.look("read", path_));
-      return inner_->read_at(offset, buffer);
+      return inner().read_at(offset, buffer);
     }
     absl::Status write_at(uint64_t offset, std::string_view bytes) override {
       return fs_.mutate(
-          "write", path_, [&] { return inner_->write_at(offset, bytes); },
-          [&] { return inner_->write_at(offset, bytes.substr(0, bytes.size() / 2)); });
+          "write", path_, [&] { return inner().write_at(offset, bytes); },
+          [&] { return inner().write_at(offset, bytes.substr(0, bytes.size() / 2)); });
     }
     absl::Status truncate(uint64_t size) override {
-      return fs_.mutate("truncate", path_, [&] { return inner_->truncate(size); });
+      return fs_.mutate("truncate", path_, [&] { return inner().truncate(size); });
     }
     absl::StatusOr<uint64_t> size() override {
       QK_RETURN_IF_ERROR(fs_.look("size", path_));
-      return inner_->size();
+      return inner().size();
     }
     absl::Status sync(SyncKind kind) override {
       const absl::Status status = fs_.mutate(
-          "sync", path_, [&] { return sync_failed_ ? absl::OkStatus() : inner_->sync(kind); });
+          "sync", path_, [&] { return sync_failed_ ? absl::OkStatus() : inner().sync(kind); });
       if (!status.ok()) sync_failed_ = true;
       return status;
     }
 
    private:
     FaultFileSystem& fs_;
-    const std::unique_ptr<File> inner_;
     const std::string path_;
     bool sync_failed_ = false;
   };
@@ -172,7 +165,6 @@ class FaultFileSystem final : public FileSystem {
     return fail(cat(what, " ", path), looks_.fault);
   }
 
-  FileSystem& inner_;
   Countdown mutations_;
   Countdown looks_;
   std::string failed_call_;

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "families/builtin.h"
+#include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "sim/conformance/groups.h"
 #include "sim/conformance/runner.h"
@@ -16,85 +17,38 @@ namespace {
 using families::Family;
 using families::FamilyDescriptor;
 using families::FileSystem;
+using families::FileSystemWrapper;
 using families::HardState;
 using families::OpenRequest;
 using families::Outcome;
 
-// Forwards to another file system; bugs override single calls.
-class ForwardingFileSystem : public FileSystem {
- public:
-  explicit ForwardingFileSystem(FileSystem* inner) : inner_(*inner) {}
-  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
-                                                       families::OpenFlags flags) override {
-    return inner_.open(path, flags);
-  }
-  absl::Status unlink(std::string_view path) override { return inner_.unlink(path); }
-  absl::Status rename(std::string_view from, std::string_view to) override {
-    return inner_.rename(from, to);
-  }
-  absl::Status link(std::string_view existing, std::string_view name) override {
-    return inner_.link(existing, name);
-  }
-  absl::Status mkdir(std::string_view path) override { return inner_.mkdir(path); }
-  absl::Status rmdir(std::string_view path) override { return inner_.rmdir(path); }
-  absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
-    return inner_.list(path);
-  }
-  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
-    return inner_.stat(path);
-  }
-  absl::Status sync_dir(std::string_view path, families::SyncKind kind) override {
-    return inner_.sync_dir(path, kind);
-  }
-  absl::StatusOr<std::unique_ptr<families::FileLock>> lock(std::string_view path) override {
-    return inner_.lock(path);
-  }
-  absl::StatusOr<uint64_t> free_space(std::string_view path) override {
-    return inner_.free_space(path);
-  }
-
- protected:
-  FileSystem& inner_;
-};
-
 // A sync that failed is tried once more, and the second answer is believed.
-class SyncRetrying final : public ForwardingFileSystem {
+class SyncRetrying final : public FileSystemWrapper {
  public:
-  using ForwardingFileSystem::ForwardingFileSystem;
-  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
-                                                       families::OpenFlags flags) override {
-    QK_ASSIGN_OR_RETURN(auto file, inner_.open(path, flags));
-    return std::make_unique<RetryingFile>(std::move(file));
-  }
+  using FileSystemWrapper::FileSystemWrapper;
 
  private:
-  class RetryingFile final : public families::File {
+  class RetryingFile final : public families::FileWrapper {
    public:
-    explicit RetryingFile(std::unique_ptr<families::File> inner) : inner_(std::move(inner)) {}
-    absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
-      return inner_->read_at(offset, buffer);
-    }
-    absl::Status write_at(uint64_t offset, std::string_view bytes) override {
-      return inner_->write_at(offset, bytes);
-    }
-    absl::Status truncate(uint64_t size) override { return inner_->truncate(size); }
-    absl::StatusOr<uint64_t> size() override { return inner_->size(); }
+    using FileWrapper::FileWrapper;
     absl::Status sync(families::SyncKind kind) override {
-      const absl::Status first = inner_->sync(kind);
-      return first.ok() ? first : inner_->sync(kind);
+      const absl::Status first = inner().sync(kind);
+      return first.ok() ? first : inner().sync(kind);
     }
-
-   private:
-    const std::unique_ptr<families::File> inner_;
   };
+
+  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view,
+                                       families::OpenFlags) override {
+    return std::make_unique<RetryingFile>(std::move(file));
+  }
 };
 
 // What cannot be looked at counts as missing.
-class ErrorIsAbsence final : public ForwardingFileSystem {
+class ErrorIsAbsence final : public FileSystemWrapper {
  public:
-  using ForwardingFileSystem::ForwardingFileSystem;
+  using FileSystemWrapper::FileSystemWrapper;
   absl::StatusOr<families::FileStat> stat(std::string_view path) override {
-    auto found = inner_.stat(path);
+    auto found = inner().stat(path);
     if (!found.ok()) return absl::NotFoundError("stat");
     return found;
   }
@@ -172,7 +126,7 @@ Wrap behind() {
 Wrap without_syncs(bool files, bool directories) {
   return [=](FileSystem* fs) -> std::unique_ptr<FileSystem> {
     return std::make_unique<SyncDroppingFileSystem>(
-        std::make_unique<ForwardingFileSystem>(fs), [=](std::string_view path) {
+        std::make_unique<FileSystemWrapper>(fs), [=](std::string_view path) {
           const auto stat = fs->stat(path);
           const bool directory = stat.ok() && stat->kind == families::FileKind::kDirectory;
           return directory ? directories : files;
@@ -235,7 +189,7 @@ TEST_CASE("each planted bug is found by the check that is meant for it") {
   const families::Registry all = families::builtin_families(&memory);
   const FamilyDescriptor local = **all.get("local");
   const FamilyDescriptor sqlite = **all.get("sqlite");
-  const Wrap same = behind<ForwardingFileSystem>();
+  const Wrap same = behind<FileSystemWrapper>();
 
   struct Bug {
     const char* what;
