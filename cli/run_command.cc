@@ -12,7 +12,7 @@ namespace {
 ExitCode exit_code(const RunReport& report) {
   const std::string_view word = verdict_word(report);
   if (word == "FAIL") return ExitCode::kViolated;
-  return word == "PASS" ? ExitCode::kOk : ExitCode::kInconclusive;
+  return is_good(report) ? ExitCode::kOk : ExitCode::kInconclusive;
 }
 
 bool leaves_directory(const RunReport& report) {
@@ -22,7 +22,7 @@ bool leaves_directory(const RunReport& report) {
     case Artifacts::kNone:
       return false;
     case Artifacts::kFail:
-      return verdict_word(report) != "PASS";
+      return !is_good(report);
   }
   QK_CHECK(false);
 }

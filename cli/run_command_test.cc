@@ -220,6 +220,36 @@ TEST_CASE_METHOD(Fixture, "a planted run says so everywhere and never passes") {
   CHECK(out.str().find("--seed 0x5EED --planted vote-not-synced    #") != std::string::npos);
 }
 
+TEST_CASE_METHOD(Fixture, "a violation that was expected is shown and is no failure") {
+  violate();
+  next.verdict = sim::Verdict::kExpected;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(out.str().starts_with(
+      "EXPECTED ora.L1  small  seed 0x5EED  60.0s sim in 1.4s  1498 events  chain 5d02c1be77a4\n"
+      "  found     ora.L1 acked-entries-durable  n3 index 1303  t=53.800s  event #1372\n"
+      "  expected  (1303, term 4, crc 0b77e1d2)\n"));
+  CHECK_FALSE(fs::exists(directory / ".qksim"));
+
+  // A planted run may show what it was expected to show.
+  out.str("");
+  arguments.planted = sim::PlantedBug::kVoteNotSynced;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(out.str().starts_with(
+      "EXPECTED ora.L1  small  seed 0x5EED  planted vote-not-synced  60.0s sim"));
+}
+
+TEST_CASE_METHOD(Fixture, "a violation that is expected and absent is a failure") {
+  next.verdict = sim::Verdict::kViolation;
+  next.unmet = {"expected a violation of ora.D1, found none"};
+  arguments.artifacts = Artifacts::kNone;
+  CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+  CHECK(out.str() ==
+        "FAIL  small  seed 0x5EED  60.0s sim in 1.4s  1498 events  chain 5d02c1be77a4\n"
+        "  because   expected a violation of ora.D1, found none\n"
+        "  repro     qksim run small.qks.txtpb --seed 0x5EED    # chain 5d02c1be77a4 at #1498, "
+        "build c0ffee12\n");
+}
+
 TEST_CASE_METHOD(Fixture, "--check-determinism runs twice and compares") {
   arguments.check_determinism = true;
   CHECK(run_command(arguments, environment) == ExitCode::kOk);

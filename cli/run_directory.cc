@@ -190,7 +190,7 @@ absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
   const std::string runs = absolute_path(environment, std::string(kRuns));
   const std::string id(families::base_name(directory->path));
   QK_RETURN_IF_ERROR(point_link(families::join_path(runs, "latest"), id));
-  if (verdict_word(report) == "PASS") return absl::OkStatus();
+  if (is_good(report)) return absl::OkStatus();
   return point_link(families::join_path(runs, "last-failed"), id);
 }
 

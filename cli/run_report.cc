@@ -1,5 +1,7 @@
 #include "cli/run_report.h"
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "sim/kernel/trace_text.h"
 
@@ -13,7 +15,8 @@ constexpr std::string_view kPlain = "\x1b[0m";
 
 std::string painted(std::string_view word, bool colour) {
   if (!colour) return std::string(word);
-  const std::string_view paint = word == "PASS" ? kGreen : word == "FAIL" ? kRed : kYellow;
+  const bool good = word == "PASS" || word == "EXPECTED";
+  const std::string_view paint = good ? kGreen : word == "FAIL" ? kRed : kYellow;
   return cat(paint, word, kPlain);
 }
 
@@ -32,6 +35,7 @@ std::string row(std::string_view label, std::string_view text) {
   return cat(out, text, "\n");
 }
 
+// `head` begins its first line.
 std::string violation_block(const RunReport& report, const sim::Violation& violation,
                             std::string_view head) {
   std::string where = violation.node.empty() ? "cluster" : violation.node;
@@ -47,6 +51,17 @@ std::string violation_block(const RunReport& report, const sim::Violation& viola
   out += row("repro", cat(repro_command(report), "    # chain ", chain_text(violation.chain),
                           " at #", violation.seq, ", build ", report.build));
   return out;
+}
+
+// Each once, in the order in which they were found: "ora.D1, ora.L5".
+std::string violated_ids(const sim::RunResult& result) {
+  std::vector<std::string> ids;
+  for (const sim::Violation& violation : result.violations) {
+    if (std::find(ids.begin(), ids.end(), violation.oracle) == ids.end()) {
+      ids.push_back(violation.oracle);
+    }
+  }
+  return join(ids);
 }
 
 std::string until_text(sim::Nanos until) {
@@ -104,8 +119,15 @@ std::string_view verdict_word(const RunReport& report) {
       return "FAIL";
     case sim::Verdict::kInconclusive:
       return "?";
+    case sim::Verdict::kExpected:
+      return "EXPECTED";
   }
   QK_CHECK(false);
+}
+
+bool is_good(const RunReport& report) {
+  const std::string_view word = verdict_word(report);
+  return word == "PASS" || word == "EXPECTED";
 }
 
 std::string report_text(const RunReport& report, bool colour, bool timing) {
@@ -113,17 +135,23 @@ std::string report_text(const RunReport& report, bool colour, bool timing) {
   const sim::RunResult& result = report.result;
   const sim::PlantedBug planted = report.arguments.planted;
   std::string head = painted(word, colour);
-  head.append(6 - word.size(), ' ');
+  if (word == "EXPECTED") {
+    head += cat(" ", violated_ids(result), "  ");
+  } else {
+    head.append(6 - word.size(), ' ');
+  }
   head += cat(report.name, "  seed ", seed_text(report.seed));
   if (planted != sim::PlantedBug::kNone) head += cat("  planted ", planted_name(planted));
 
+  // A failure is told by its violations; any other verdict, and the absence of an expected
+  // violation, by one line, which the violations that there are follow.
+  const bool failed = word == "FAIL" && !result.violations.empty();
   std::string out;
+  if (!failed) out += cat(head, "  ", totals(report, timing), "\n");
   for (const sim::Violation& violation : result.violations) {
-    out += violation_block(report, violation, head);
+    out += violation_block(report, violation, failed ? head : "  found   ");
   }
-  // A verdict without a violation to show: passed, inconclusive, or an expected one that is absent.
-  if (result.violations.empty() || word != "FAIL")
-    out += cat(head, "  ", totals(report, timing), "\n");
+  for (const std::string& reason : result.unmet) out += row("because", reason);
   for (const std::string& reason : result.inconclusive) out += row("because", reason);
   if (word == "?" && result.verdict == sim::Verdict::kPass) {
     out += row("because", "nothing noticed the planted bug");

@@ -5,6 +5,12 @@
 //     actual    last index 1302
 //     phase     n3 B    last fault: crash n3 t=52.000s
 //     repro     qksim run rolling --seed 0x5EED    # chain 6db01e1d78d0 at #1372, build c0ffee12
+//
+// A run that was expected to violate something, and did:
+//
+//   EXPECTED ora.L1  canary  seed 0x5EED  2.1s sim in 0.1s  1372 events  chain 6db01e1d78d0
+//     found     ora.L1 acked-entries-durable  n3 index 1303  t=2.100s  event #1372
+//     expected  ...
 #pragma once
 
 #include <string>
@@ -25,8 +31,11 @@ struct RunReport {
   int64_t wall_ms = 0;
 };
 
-// "PASS", "FAIL" or "?". A run with a planted bug never passes.
+// "PASS", "FAIL", "EXPECTED" or "?". A run with a planted bug never passes.
 std::string_view verdict_word(const RunReport& report);
+
+// PASS or EXPECTED: the run is what its scenario says.
+bool is_good(const RunReport& report);
 
 // The whole text. `colour` paints the verdict alone. Without `timing` the wall time is left out, so
 // that the text of the same run is the same.

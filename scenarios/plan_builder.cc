@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "families/contract/types.h"
 #include "scenarios/values.h"
+#include "sim/check/finding.h"
 
 namespace qk::scenarios {
 namespace {
@@ -656,11 +657,23 @@ class Builder {
       report(expect, "violates", 0, Point::kName, "violates without verdict: VIOLATION",
              "a run that passes violates nothing");
     }
+    std::vector<std::string> oracles;
+    for (const sim::OracleInfo& oracle : sim::all_oracles()) oracles.emplace_back(oracle.id);
+    if (violation && out.violates.empty()) {
+      missing(expect, "violates",
+              "which oracles the run must violate, as in "
+              "verdict: VIOLATION violates: \"ora.L1\"");
+    }
     for (int i = 0; i < expect.violates_size(); ++i) {
       const std::string& id = expect.violates(i);
-      if (id.starts_with("ora.") || id.starts_with("mig.")) continue;
-      report(expect, "violates", i, Point::kValue, cat(in_quotes(id), " is not an oracle's id"),
-             "with its prefix, as in \"ora.L1\" or \"mig.I7\"");
+      if (!contains(oracles, id)) {
+        report(expect, "violates", i, Point::kValue, cat("there is no oracle ", in_quotes(id)),
+               suggestion(id, "oracles", oracles));
+      } else if (std::find(out.violates.begin(), out.violates.begin() + i, id) !=
+                 out.violates.begin() + i) {
+        report(expect, "violates", i, Point::kValue,
+               cat("oracle ", in_quotes(id), " is given twice"), "each oracle once");
+      }
     }
     out.migrated.assign(expect.migrated().begin(), expect.migrated().end());
     for (int i = 0; i < expect.migrated_size(); ++i) {

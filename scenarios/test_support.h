@@ -39,6 +39,7 @@ inline std::string describe(const sim::RunResult& result) {
     text += cat(v.oracle, " ", v.name, " ", v.node, " index ", v.index, " t=", v.t, " #", v.seq,
                 "\n  expected ", v.expected, "\n  actual ", v.actual, "\n");
   }
+  for (const std::string& line : result.unmet) text += line + "\n";
   for (const std::string& line : result.inconclusive) text += line + "\n";
   for (const std::string& line : result.notes) text += line + "\n";
   return text;

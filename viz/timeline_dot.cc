@@ -129,7 +129,8 @@ class Page {
         kMargin, y, Align::kLeft, kTitleFont,
         cat("qksim", kDot, run.scenario, kDot, "seed ", seed_text(run.seed), kDot, run.version));
     Font font{pt(10), true, kInk};
-    if (run.verdict == sim::Verdict::kPass) font.color = kPassPaint.fill;
+    if (run.verdict == sim::Verdict::kPass || run.verdict == sim::Verdict::kExpected)
+      font.color = kPassPaint.fill;
     if (run.verdict == sim::Verdict::kViolation) font.color = kFailPaint.fill;
     y += pt(20);
     for (const std::string& line : wrap(run.verdict_text, font, kPageWidth - 2 * kMargin)) {

@@ -165,7 +165,7 @@ enum class PlantedBug : uint8_t {
 struct ExpectPlan {
   enum class Verdict : uint8_t { kPass, kViolation };
   Verdict verdict = Verdict::kPass;
-  std::vector<std::string> violates;  // oracle ids, for pinned regressions
+  std::vector<std::string> violates;  // kViolation: exactly these oracles
   std::vector<std::string> migrated;  // node ids that must end accepted
   uint64_t min_committed = 0;         // entries committed during the run
 };

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/strings.h"
+#include "base/suggest.h"
 #include "families/builtin.h"
 #include "sim/cluster/faults.h"
 #include "sim/cluster/node.h"
@@ -64,9 +66,9 @@ class Cluster final : private ClusterEvents {
     }
     bool stopped = false;
     scheduler_.at(end, [&stopped] { stopped = true; });
-    while (!stopped && !(halted_ && !options_.keep_going) && scheduler_.run_next()) {
+    while (!stopped && !halted_ && scheduler_.run_next()) {
     }
-    if (!halted_ || options_.keep_going) checker_.finish();
+    if (!halted_) checker_.finish();
     return conclude();
   }
 
@@ -129,8 +131,35 @@ class Cluster final : private ClusterEvents {
     checker_.commit_probe(index, term, holders);
   }
 
+  // A run ends at its first violation; one that expects some, when it has shown them all or at the
+  // first that is not expected.
+  bool halts() const {
+    if (options_.keep_going) return false;
+    const std::vector<std::string> found = violated();
+    const std::vector<std::string> expected = expected_violations();
+    return found == expected ||
+           !std::includes(expected.begin(), expected.end(), found.begin(), found.end());
+  }
+
+  // Ids of oracles, each once, sorted.
+  std::vector<std::string> violated() const {
+    std::vector<std::string> ids;
+    for (const Violation& violation : violations_) ids.push_back(violation.oracle);
+    return as_set(std::move(ids));
+  }
+
+  std::vector<std::string> expected_violations() const {
+    if (plan_.expect.verdict != ExpectPlan::Verdict::kViolation) return {};
+    return as_set(plan_.expect.violates);
+  }
+
+  static std::vector<std::string> as_set(std::vector<std::string> ids) {
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+  }
+
   void found(const Finding& finding) {
-    halted_ = true;
     Event event{.kind = EventKind::kCheckViolation};
     Violation violation;
     for (const auto& node : nodes_) {
@@ -151,6 +180,7 @@ class Cluster final : private ClusterEvents {
     violation.actual = finding.actual;
     violation.chain = trace_->chain();
     violations_.push_back(std::move(violation));
+    halted_ = halts();
   }
 
   std::string last_fault() const {
@@ -172,16 +202,20 @@ class Cluster final : private ClusterEvents {
 
   RunResult conclude() {
     RunResult result;
-    result.violations = std::move(violations_);
     result.committed = static_cast<uint64_t>(std::max<int64_t>(0, commit_ - start_index_));
     // A run that stopped at a violation says nothing about what would have come.
-    if (result.violations.empty() || options_.keep_going) judge_expectations(&result);
+    if (!halted_) judge_expectations(&result);
     result.notes = operator_->notes();
-    if (!result.violations.empty()) {
+    const bool expects = plan_.expect.verdict == ExpectPlan::Verdict::kViolation;
+    if (expects) judge_violations(&result);
+    if (expects ? !result.unmet.empty() : !violations_.empty()) {
       result.verdict = Verdict::kViolation;
     } else if (!result.inconclusive.empty()) {
       result.verdict = Verdict::kInconclusive;
+    } else if (expects) {
+      result.verdict = Verdict::kExpected;
     }
+    result.violations = std::move(violations_);
     Event end{.kind = EventKind::kRunEnd};
     end.args = {static_cast<uint64_t>(result.verdict), result.committed};
     trace_->record(end);
@@ -191,6 +225,26 @@ class Cluster final : private ClusterEvents {
     result.digest = to_hex(trace_->digest());
     result.trace = trace_;
     return result;
+  }
+
+  // Exactly the listed oracles: one that stays silent is as wrong as one that is not listed.
+  void judge_violations(RunResult* result) const {
+    const std::vector<std::string> found = violated();
+    const std::vector<std::string> expected = expected_violations();
+    const auto lacks = [](const std::vector<std::string>& ids, const std::string& id) {
+      return !std::binary_search(ids.begin(), ids.end(), id);
+    };
+    for (const std::string& id : expected) {
+      if (lacks(found, id)) {
+        result->unmet.push_back(cat("expected a violation of ", id, ", found ",
+                                    found.empty() ? std::string("none") : join(found)));
+      }
+    }
+    for (const std::string& id : found) {
+      if (lacks(expected, id)) {
+        result->unmet.push_back(cat(id, " is not among the expected violations: ", join(expected)));
+      }
+    }
   }
 
   void judge_expectations(RunResult* result) const {

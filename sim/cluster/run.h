@@ -42,6 +42,7 @@ struct RunResult {
   Verdict verdict = Verdict::kPass;
   std::vector<Violation> violations;
   std::vector<std::string> inconclusive;  // reasons: "scenario.txtpb:21: never fired"
+  std::vector<std::string> unmet;         // how the violations differ from the expected ones
   Nanos simulated = 0;
   uint64_t events = 0;
   uint64_t chain = 0;
