@@ -83,7 +83,10 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   }
 
   *environment.err << "run " << plan.name << " seed " << seed_text(report.seed) << "\n";
-  const sim::RunOptions options{arguments.keep_going, arguments.until, arguments.trace};
+  sim::RunOptions options;
+  options.keep_going = arguments.keep_going;
+  options.until = arguments.until;
+  options.trace = arguments.trace;
   const int64_t start_ms = environment.wall_ms();
   report.result = environment.run(plan, options);
   report.wall_ms = environment.wall_ms() - start_ms;

@@ -161,6 +161,7 @@ std::string report_text(const RunReport& report, bool colour, bool timing) {
                             " at #", result.events, ", build ", report.build));
   }
   for (const std::string& note : result.notes) out += row("note", note);
+  for (const std::string& line : result.stops) out += row("stops", line);
   return out;
 }
 

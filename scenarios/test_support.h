@@ -42,6 +42,7 @@ inline std::string describe(const sim::RunResult& result) {
   for (const std::string& line : result.unmet) text += line + "\n";
   for (const std::string& line : result.inconclusive) text += line + "\n";
   for (const std::string& line : result.notes) text += line + "\n";
+  for (const std::string& line : result.stops) text += line + "\n";
   return text;
 }
 

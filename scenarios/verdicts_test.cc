@@ -1,4 +1,8 @@
 // What a run says of itself: every verdict has a reason, and no reason is lost.
+#include <algorithm>
+
+#include "families/builtin.h"
+#include "families/contract/family_wrapper.h"
 #include "scenarios/test_support.h"
 
 namespace qk::scenarios {
@@ -57,6 +61,73 @@ TEST_CASE("--keep-going shows whether the expected violations are the only ones"
   CHECK(result.simulated == canary({}).run_for);
   for (const sim::Violation& violation : result.violations) CHECK(violation.oracle == "ora.L5");
   CHECK(result.verdict == Verdict::kExpected);
+}
+
+// The built-in families, each instance of `name` in a wrapper of the test's own.
+template <typename Wrapper>
+sim::RunOptions with_wrapped(const std::string& name) {
+  sim::RunOptions options;
+  options.registry_of = [name](families::VolatileMemory* memory) {
+    families::Registry registry;
+    const families::Registry builtin = families::builtin_families(memory);
+    for (families::FamilyDescriptor family : builtin.all()) {
+      if (family.name == name) {
+        family.open = [open = family.open](const families::OpenRequest& request)
+            -> absl::StatusOr<std::unique_ptr<families::Family>> {
+          QK_ASSIGN_OR_RETURN(auto inner, open(request));
+          return std::make_unique<Wrapper>(std::move(inner));
+        };
+      }
+      registry.add(std::move(family));
+    }
+    return registry;
+  };
+  return options;
+}
+
+// Fails its 400th append, and every mutation after it, without having touched anything.
+class PoisonedLog final : public families::LogWrapper {
+ public:
+  using LogWrapper::LogWrapper;
+  families::Outcome append(std::span<const families::LogEntry> entries) override {
+    if (++mutations_ < 400) return LogWrapper::append(entries);
+    return families::Outcome::failed_clean(absl::InternalError("the driver is poisoned"));
+  }
+
+ private:
+  int mutations_ = 0;
+};
+
+class PoisonedFamily final : public families::FamilyWrapper {
+ public:
+  explicit PoisonedFamily(std::unique_ptr<families::Family> inner)
+      : FamilyWrapper(std::move(inner)), log_(&FamilyWrapper::log()) {}
+  families::LogStorage& log() override { return log_; }
+
+ private:
+  PoisonedLog log_;
+};
+
+TEST_CASE("a node that stops by itself is a violation, however often it comes back") {
+  const sim::RunResult result =
+      sim::run(plan_of("rolling-local-to-sqlite", 1), with_wrapped<PoisonedFamily>("local"));
+  INFO(describe(result));
+  CHECK(result.verdict == Verdict::kViolation);
+  REQUIRE(result.violations.size() == 1);
+  CHECK(result.violations[0].oracle == "ora.L12");
+  CHECK(result.violations[0].actual == "stopped by itself: the driver is poisoned");
+}
+
+TEST_CASE("the stops that a scenario asks for are in the ledger, and the run passes") {
+  const sim::RunResult result = sim::run(plan_of("rolling-local-to-sqlite", 1), {});
+  INFO(describe(result));
+  CHECK(result.verdict == Verdict::kPass);
+  // One restart of each node before its new family is accepted, and the two crashes.
+  CHECK(result.stops.size() == 3);
+  const auto crashed = std::count_if(
+      result.stops.begin(), result.stops.end(),
+      [](const std::string& line) { return line.find("1 crash injected") != std::string::npos; });
+  CHECK(crashed == 2);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ Checker::Checker(std::vector<std::string> nodes, Reporter reporter)
       migration_(&sink_),
       election_(&sink_),
       log_(&sink_),
+      stop_(&sink_),
       apply_(&sink_),
       history_(&sink_) {
   std::iota(voters_.begin(), voters_.end(), 0);
@@ -98,8 +99,9 @@ void Checker::opened_absent(int node) {
                "no instance");
 }
 
-void Checker::start_failed(int node, std::string_view error) const {
-  sink_.report("ora.L9", node, 0, "the node starts from what the crash left", std::string(error));
+void Checker::lost(int node, std::string_view error) {
+  nodes_[static_cast<size_t>(node)].lost = true;
+  stop_.explain(node, StopReason::kMemoryLost, std::string(error));
 }
 
 void Checker::served(int node, Side side, uint64_t generation) const {

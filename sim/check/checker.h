@@ -30,6 +30,7 @@
 #include "sim/check/log_oracle.h"
 #include "sim/check/migration_oracle.h"
 #include "sim/check/state_image.h"
+#include "sim/check/stop_oracle.h"
 
 namespace qk::sim {
 
@@ -46,6 +47,22 @@ class Checker {
   void set_append_partial(int node, families::Partial partial);
   // how many mutations may be acked between a validated cut and cut-over.
   void set_fresh_mutations(uint64_t most) { migration_.set_fresh_mutations(most); }
+
+  // --- Stops: L12 (L9: a refusal after a crash) ------------------------------------------------
+
+  // A process begins to start on the node, before it reads anything.
+  void starting(int node) { stop_.starting(node); }
+  // What ends this incarnation is known: an injected crash, an operator.
+  void explain_stop(int node, StopReason reason, std::string text) {
+    stop_.explain(node, reason, std::move(text));
+  }
+  // The process is gone. `error`: what it said, if it ended by itself.
+  void stopped(int node, std::string_view error) { stop_.stopped(node, error); }
+  // Instead of recovered(kAuthority): the node refused to start with this error. No family of this
+  // build declares refusals that the crash levels of a run can produce.
+  void start_failed(int node, std::string_view error) { stop_.refused(node, error); }
+  // The explained ends of all processes, for people.
+  std::vector<std::string> ledger() const { return summary_of(stop_.ledger(), sink_); }
 
   // --- Storage: L1 L2 L5 L9 L13, D1 D3 D4 ------------------------------------------------------
 
@@ -69,10 +86,7 @@ class Checker {
   void opened_absent(int node);
   // Instead of recovered(kAuthority): the node refused to start, because its authority is volatile
   // and was lost in a crash. ora.L13: from now on it never serves again.
-  void lost(int node) { nodes_[static_cast<size_t>(node)].lost = true; }
-  // Instead of recovered(kAuthority): the start failed with this error. ora.L9: no family of this
-  // build declares refusals that the crash levels of a run can produce.
-  void start_failed(int node, std::string_view error) const;
+  void lost(int node, std::string_view error);
   // What a copy of the side's disk, with everything unsynced dropped, recovers to right now. Any
   // instant is legal; after an ack is the interesting one. Sides that owe nothing are ignored.
   void durable_probe(int node, Side side, const StateImage& durable);
@@ -156,6 +170,7 @@ class Checker {
   MigrationOracle migration_;
   ElectionOracle election_;
   LogOracle log_;
+  StopOracle stop_;
   ApplyOracle apply_;
   ClientHistory history_;
 };

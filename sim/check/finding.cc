@@ -14,6 +14,9 @@ const std::vector<OracleInfo>& all_oracles() {
       {"ora.L5", "hard-state-kept",
        "(term, vote) is at least the last acked one; within a term a vote never changes"},
       {"ora.L9", "recovery-succeeds", "a start opens every image that a crash may leave"},
+      {"ora.L12", "no-unexplained-stop",
+       "a node stops or refuses to start only for a reason that the ledger of injected faults and "
+       "operator actions gives"},
       {"ora.L13", "no-amnesia", "an instance that acked anything never opens as fresh"},
       {"ora.L14", "no-half-bootstrap",
        "during an import, open says absent or incomplete, or is complete and equal to the image"},

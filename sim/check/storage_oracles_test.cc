@@ -215,12 +215,50 @@ TEST_CASE("an instance that acked anything does not open as fresh, or as absent"
   REQUIRE(run.reported() == "ora.L13");
 }
 
-TEST_CASE("a start that fails is L9") {
+TEST_CASE("a start that fails is L9 after a crash, and L12 after any other end") {
   Acked run;
+  run.checker.starting(0);
   run.checker.start_failed(0, "log_meta: not a ProtoBufFile");
   REQUIRE(run.findings.size() == 1);
   REQUIRE(run.findings[0].actual == "log_meta: not a ProtoBufFile");
-  REQUIRE(run.reported() == "ora.L9");
+  REQUIRE(run.reported() == "ora.L12");
+  const auto after = [&](StopReason reason) {
+    run.checker.starting(0);
+    run.checker.explain_stop(0, reason, "");
+    run.checker.stopped(0, "");
+    run.checker.starting(0);
+    run.checker.start_failed(0, "log_meta: not a ProtoBufFile");
+    return run.reported();
+  };
+  REQUIRE(after(StopReason::kCrash) == "ora.L9");
+  REQUIRE(after(StopReason::kOperator) == "ora.L12");
+}
+
+TEST_CASE("a stop is L12 unless the ledger explains it, for this node and this incarnation") {
+  Watched run;
+  for (const int node : {0, 1}) run.checker.starting(node);
+  run.checker.explain_stop(0, StopReason::kCrash, "drawn");
+  run.checker.stopped(0, "");
+  REQUIRE(run.reported() == "");
+  run.checker.stopped(1, "append: poisoned");
+  REQUIRE(run.findings.size() == 1);
+  REQUIRE(run.findings[0].node == "n2");
+  REQUIRE(run.findings[0].actual == "stopped by itself: append: poisoned");
+  REQUIRE(run.reported() == "ora.L12");
+  // The crash explains nothing of the next incarnation.
+  run.checker.starting(0);
+  run.checker.stopped(0, "append: poisoned");
+  REQUIRE(run.reported() == "ora.L12");
+
+  run.checker.starting(0);
+  run.checker.explain_stop(0, StopReason::kOperator, "planned restart");
+  run.checker.stopped(0, "");
+  run.checker.starting(0);
+  run.checker.lost(0, "lost in a crash");
+  REQUIRE(run.reported() == "");
+  REQUIRE(run.checker.ledger() ==
+          std::vector<std::string>{"n1: 1 crash injected, 1 restart by the operator, start 4 "
+                                   "refused (A-11): lost in a crash"});
 }
 
 TEST_CASE("a half import does not open as complete") {
@@ -319,7 +357,7 @@ TEST_CASE("L13: a node that lost its volatile storage never serves again") {
   node.checker.seed(0, state_of(1, entries(1, 3)));
   node.checker.served(0, Side::kA, 0);
   CHECK(node.reported().empty());
-  node.checker.lost(0);
+  node.checker.lost(0, "lost in a crash");
   CHECK(node.reported().empty());
   node.checker.served(1, Side::kA, 0);
   CHECK(node.reported().empty());

@@ -90,6 +90,7 @@ class JobFamily final : public Family {
 
 class OneNode final : private ClusterEvents {
  public:
+  ~OneNode() { CHECK(found.empty()); }
   OneNode() : plan_(make_plan()) {
     jobs.scheduler = &scheduler;
     World world;
@@ -151,6 +152,7 @@ class OneNode final : private ClusterEvents {
 
   Jobs jobs;
   Scheduler scheduler;
+  std::vector<Finding> found;
 
  private:
   static Plan make_plan() {
@@ -169,7 +171,7 @@ class OneNode final : private ClusterEvents {
   const Plan plan_;
   Trace trace_{&scheduler, {0, 7, {"n1"}}, TraceLevel::kMarks};
   Network network_{&scheduler, &trace_, 7, {}};
-  Checker checker_{{"n1"}, [](const Finding& finding) { FAIL(finding.oracle); }};
+  Checker checker_{{"n1"}, [this](const Finding& finding) { found.push_back(finding); }};
   std::unique_ptr<SimNode> node_;
 };
 
@@ -260,6 +262,10 @@ TEST_CASE("background: a job that fails stops the node, which the operator start
   CHECK(one.jobs.runs.size() == 2);
   CHECK_FALSE(one.node().running());
   CHECK(one.stops() == std::vector<std::string>{"the job failed"});
+  REQUIRE(one.found.size() == 1);
+  CHECK(one.found[0].oracle == "ora.L12");
+  CHECK(one.found[0].actual == "stopped by itself: the job failed");
+  one.found.clear();
   one.run_until_leader();
   CHECK(one.node().up());
   CHECK(one.stops().size() == 1);

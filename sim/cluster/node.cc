@@ -97,6 +97,7 @@ void SimNode::boot_first() {
 
 void SimNode::start_process() {
   ++life_;
+  world_.checker->starting(id_ - 1);
   stopping_ = false;
   blocked_ = false;
   pumping_ = false;
@@ -216,12 +217,12 @@ void SimNode::go_live() {
   pump_migration();
 }
 
-// A family that refuses an image which the disk model allows is itself a finding: recovery must
-// succeed (no family of this build declares refusals that the simulated levels produce).
+// A refusal to start is itself a finding: after a crash recovery must succeed (no family of this
+// build declares refusals that the simulated levels produce), and after any other end even more so.
 // A volatile family whose machine crashed must refuse: that the node stays down is what A-11 asks.
 void SimNode::report_start_failure(const absl::Status& status) {
   if (needs_lost_memory_ && absl::IsNotFound(status)) {
-    world_.checker->lost(id_ - 1);
+    world_.checker->lost(id_ - 1, to_std(status.message()));
   } else {
     world_.checker->start_failed(id_ - 1, to_std(status.message()));
   }
@@ -246,6 +247,7 @@ void SimNode::lose_memory() {
 void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
   if (!running()) return;
   stopping_ = true;
+  world_.checker->explain_stop(id_ - 1, StopReason::kCrash, scheduled ? "scheduled" : "drawn");
   // An event of its own: the process may be on the call stack right now.
   world_.scheduler->after(0, [this, loss, restart_after, scheduled] {
     RandomStream random = world_.stream(cat("choice.", name(), ".", ++choices_));
@@ -275,7 +277,7 @@ void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
     survived.args = {report.pending, report.kept, report.dropped + report.torn, disk_.image_hash()};
     world_.trace->record(survived);
     lose_memory();
-    stop_process(restart_after, scheduled);
+    stop_process(restart_after, scheduled, "");
     judge_import();
   });
 }
@@ -283,17 +285,19 @@ void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
 void SimNode::planned_restart(Nanos down_for) {
   if (!up()) return;
   stopping_ = true;
+  world_.checker->explain_stop(id_ - 1, StopReason::kOperator, "planned restart");
   world_.scheduler->after(0, [this, down_for] {
     Event event{.node = id_, .kind = EventKind::kNodeStop};
     world_.trace->record(event);
     // Everything issued runs to its end: the process leaves when its last operation has returned.
     const Nanos quiet = std::max(disk_.busy_until(), world_.scheduler->now());
-    stop_process(quiet - world_.scheduler->now() + down_for, true);
+    stop_process(quiet - world_.scheduler->now() + down_for, true, "");
   });
 }
 
-void SimNode::stop_process(Nanos restart_after, bool scheduled) {
+void SimNode::stop_process(Nanos restart_after, bool scheduled, std::string_view error) {
   ++life_;
+  world_.checker->stopped(id_ - 1, error);
   world_.network->set_node_up(id_, false);
   world_.network->attach(id_, {});
   process_.reset();

@@ -102,7 +102,8 @@ class SimNode final : private migration::ControllerObserver {
   void open_families();
   bool judge_start();
   void go_live();
-  void stop_process(Nanos restart_after, bool scheduled);
+  // `error`: what the process said, if it ends by itself.
+  void stop_process(Nanos restart_after, bool scheduled, std::string_view error);
   void end_process(CrashLevel level, Choice& choice);
   void schedule_start(Nanos after, bool scheduled);
   void report_start_failure(const absl::Status& status);

@@ -71,7 +71,7 @@ void SimNode::Process::storage_failed(const absl::Status& status) {
     event.args = {static_cast<uint64_t>(code)};
     world.trace->record(event, text);
     node.lose_memory();
-    node.stop_process(world.plan->cluster.operator_restart_after, false);
+    node.stop_process(world.plan->cluster.operator_restart_after, false, text);
   });
 }
 

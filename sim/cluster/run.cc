@@ -36,11 +36,12 @@ class Cluster final : private ClusterEvents {
     world_.network = &network_;
     world_.checker = &checker_;
     world_.events = this;
+    world_.registry_of = options.registry_of;
     for (size_t i = 0; i < plan_.cluster.nodes.size(); ++i) {
       nodes_.push_back(
           std::make_unique<SimNode>(world_, static_cast<NodeId>(i + 1), plan_.cluster.nodes[i]));
       node_pointers_.push_back(nodes_.back().get());
-      checker_.set_append_partial(static_cast<int>(i), append_partial(plan_));
+      checker_.set_append_partial(static_cast<int>(i), append_partial());
     }
     if (!plan_.migrations.empty()) {
       checker_.set_fresh_mutations(plan_.migrations[0].fresh_mutations);
@@ -94,10 +95,10 @@ class Cluster final : private ClusterEvents {
   }
 
   // A node of the run may live on any family of the plan.
-  static families::Partial append_partial(const Plan& plan) {
+  families::Partial append_partial() const {
     families::VolatileMemory memory(0);
-    const families::Registry registry = families::builtin_families(&memory);
-    for (const StorePlan& store : plan.stores) {
+    const families::Registry registry = world_.registry_of(&memory);
+    for (const StorePlan& store : plan_.stores) {
       const families::FamilyDescriptor* family = registry.find(store.family);
       QK_CHECK(family != nullptr);
       if (family->partials(families::Operation::kAppend) == families::Partial::kBatchPrefix) {
@@ -206,6 +207,7 @@ class Cluster final : private ClusterEvents {
     // A run that stopped at a violation says nothing about what would have come.
     if (!halted_) judge_expectations(&result);
     result.notes = operator_->notes();
+    result.stops = checker_.ledger();
     const bool expects = plan_.expect.verdict == ExpectPlan::Verdict::kViolation;
     if (expects) judge_violations(&result);
     if (expects ? !result.unmet.empty() : !violations_.empty()) {

@@ -6,11 +6,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "families/builtin.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/time.h"
 #include "sim/kernel/trace.h"
@@ -36,6 +38,9 @@ struct RunOptions {
   bool keep_going = false;     // go on after the first violation
   std::optional<Nanos> until;  // stop earlier than the plan says
   TraceLevel trace = TraceLevel::kMarks;
+  // The families of a machine with this memory; tests put theirs in.
+  std::function<families::Registry(families::VolatileMemory*)> registry_of =
+      families::builtin_families;
 };
 
 struct RunResult {
@@ -49,6 +54,7 @@ struct RunResult {
   std::string digest;  // SHA-256 over the chain's checkpoints, hex
   uint64_t committed = 0;
   std::vector<std::string> notes;
+  std::vector<std::string> stops;  // the ledger of explained stops, one line for each node
   // As much as RunOptions::trace asked for. The run is over: it is read, never recorded to.
   std::shared_ptr<const Trace> trace;
 };

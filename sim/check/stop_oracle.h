@@ -1,0 +1,65 @@
+// StopOracle: ora.L12. A node stops, or refuses to start, only for a reason that somebody outside
+// the node gave: a crash that was injected, an operator, or the loss of a volatile family's memory
+// . Who gives such a reason writes it into the ledger, for the node and for the incarnation
+// that it ends; an end without a row there is a violation, whatever its error says.
+//
+// Not judged: whether a node that should have stopped (after a storage error) did.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/check/finding.h"
+
+namespace qk::sim {
+
+enum class StopReason : uint8_t {
+  kCrash,       // injected by the plan
+  kOperator,    // a planned restart
+  kMemoryLost,  // the start was refused, because its volatile authority was lost in a crash
+};
+
+struct LedgerRow {
+  int node = 0;
+  uint64_t incarnation = 0;  // counts the starts of the node, 1 for the first
+  StopReason reason = StopReason::kCrash;
+  std::string text;
+};
+
+class StopOracle {
+ public:
+  explicit StopOracle(const FindingSink* sink)
+      : sink_(sink), nodes_(static_cast<size_t>(sink->node_count())) {}
+
+  // A process begins to start on the node.
+  void starting(int node);
+  // What is about to end the incarnation. Several rows may explain one end.
+  void explain(int node, StopReason reason, std::string text);
+  // The incarnation is over; `error`: what the node said, if it ended by itself.
+  void stopped(int node, std::string_view error);
+  // The start was refused.
+  void refused(int node, std::string_view error);
+
+  const std::vector<LedgerRow>& ledger() const { return ledger_; }
+
+ private:
+  struct Node {
+    uint64_t incarnation = 0;
+    bool explained = false;                  // this incarnation's end
+    std::optional<StopReason> previous_end;  // absent: it ended by itself, or there was none
+  };
+  Node& of(int node) { return nodes_[static_cast<size_t>(node)]; }
+
+  const FindingSink* sink_;
+  std::vector<Node> nodes_;
+  std::vector<LedgerRow> ledger_;
+};
+
+// "n1: 3 injected crashes, 1 operator restart", one for each node that stopped, then each refusal
+// with its reason.
+std::vector<std::string> summary_of(const std::vector<LedgerRow>& ledger, const FindingSink& sink);
+
+}  // namespace qk::sim
