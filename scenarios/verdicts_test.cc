@@ -75,7 +75,9 @@ sim::RunOptions with_wrapped(const std::string& name) {
         family.open = [open = family.open](const families::OpenRequest& request)
             -> absl::StatusOr<std::unique_ptr<families::Family>> {
           QK_ASSIGN_OR_RETURN(auto inner, open(request));
-          return std::make_unique<Wrapper>(std::move(inner));
+          auto wrapper = std::make_unique<Wrapper>(std::move(inner));
+          QK_RETURN_IF_ERROR(wrapper->refuses());
+          return wrapper;
         };
       }
       registry.add(std::move(family));
@@ -103,6 +105,7 @@ class PoisonedFamily final : public families::FamilyWrapper {
   explicit PoisonedFamily(std::unique_ptr<families::Family> inner)
       : FamilyWrapper(std::move(inner)), log_(&FamilyWrapper::log()) {}
   families::LogStorage& log() override { return log_; }
+  absl::Status refuses() const { return absl::OkStatus(); }
 
  private:
   PoisonedLog log_;
@@ -116,6 +119,26 @@ TEST_CASE("a node that stops by itself is a violation, however often it comes ba
   REQUIRE(result.violations.size() == 1);
   CHECK(result.violations[0].oracle == "ora.L12");
   CHECK(result.violations[0].actual == "stopped by itself: the driver is poisoned");
+}
+
+// Opens only what holds fewer than five entries: a fresh cluster starts, and the first copies of
+// its disks do not open.
+class UnreadableFamily final : public families::FamilyWrapper {
+ public:
+  using FamilyWrapper::FamilyWrapper;
+  absl::Status refuses() {
+    if (log().last_index() < 5) return absl::OkStatus();
+    return absl::DataLossError("log_01: record damaged at offset 4096 (index 5)");
+  }
+};
+
+TEST_CASE("a probe that cannot be opened says why") {
+  const sim::RunResult result =
+      sim::run(plan_of("rolling-pair", 1), with_wrapped<UnreadableFamily>("local"));
+  INFO(describe(result));
+  REQUIRE(result.violations.size() == 1);
+  CHECK(result.violations[0].oracle == "ora.L9");
+  CHECK(result.violations[0].actual == "log_01: record damaged at offset 4096 (index 5)");
 }
 
 TEST_CASE("the stops that a scenario asks for are in the ledger, and the run passes") {

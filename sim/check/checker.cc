@@ -90,13 +90,15 @@ void Checker::recovered(int node, Standing standing, const StateImage& state) {
   of.authority_recovered = true;
 }
 
-void Checker::opened_absent(int node) {
+void Checker::opened_absent(int node) { absent(node, "no instance"); }
+
+void Checker::absent(int node, std::string_view found) const {
   const StateImage& acked = ghosts_[static_cast<size_t>(node)].acked();
   if (acked.fresh()) return;
   sink_.report("ora.L13", node, 0,
                cat("an instance with log [", acked.first, ", ", acked.last, "], ",
                    describe(acked.hard_state), ", ", describe(acked.snapshot)),
-               "no instance");
+               std::string(found));
 }
 
 void Checker::lost(int node, std::string_view error) {
@@ -112,24 +114,32 @@ void Checker::served(int node, Side side, uint64_t generation) const {
   migration_.served(node, side, generation);
 }
 
-void Checker::durable_probe(int node, Side side, const StateImage& durable) {
+void Checker::durable_probe(int node, Side side, const Probe& durable) {
   const PhaseRecord& record = migration_.record(node);
   const GhostState& ghost = ghosts_[static_cast<size_t>(node)];
   const bool append_prefix = nodes_[static_cast<size_t>(node)].append_prefix;
   if (side == record.authority) {
-    report(node, ghost.judge(durable, append_prefix));
+    if (!durable.ok()) return unreadable(node, durable.status());
+    report(node, ghost.judge(*durable, append_prefix));
   } else if (is_dual(record.phase)) {
     dual_.mirror_probed(node, ghost, durable, append_prefix);
   }
 }
 
-void Checker::dual_ack(int node, const StateImage& a, const StateImage& b) {
+void Checker::unreadable(int node, const absl::Status& status) const {
+  if (absl::IsNotFound(status)) return absent(node, to_std(status.message()));
+  sink_.report("ora.L9", node, 0, "what a power loss would leave opens and reads",
+               std::string(to_std(status.message())));
+}
+
+void Checker::dual_ack(int node, const Probe& a, const Probe& b) {
   const Side authority = migration_.record(node).authority;
   durable_probe(node, authority, authority == Side::kA ? a : b);
   durable_probe(node, other(authority), authority == Side::kA ? b : a);
 }
 
-void Checker::phase_changed(int node, const PhaseRecord& to, bool durable) {
+void Checker::phase_changed(int node, const PhaseRecord& to,
+                            const absl::StatusOr<PhaseRecord>& durable) {
   migration_.phase_changed(node, to, durable, ghost(node));
 }
 
@@ -137,12 +147,11 @@ void Checker::phase_resumed(int node, const PhaseRecord& record) {
   migration_.phase_resumed(node, record, ghost(node));
 }
 
-void Checker::cut_validated(int node, uint64_t generation, const StateImage& a,
-                            const StateImage& b) {
+void Checker::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b) {
   migration_.cut_validated(node, generation, a, b, ghost(node));
 }
 
-void Checker::fenced(int node, uint64_t generation, const StateImage& a, const StateImage& b) {
+void Checker::fenced(int node, uint64_t generation, const Probe& a, const Probe& b) {
   migration_.fenced(node, generation, a, b, ghost(node));
 }
 

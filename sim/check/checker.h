@@ -87,14 +87,22 @@ class Checker {
   // Instead of recovered(kAuthority): the node refused to start, because its authority is volatile
   // and was lost in a crash. ora.L13: from now on it never serves again.
   void lost(int node, std::string_view error);
-  // What a copy of the side's disk, with everything unsynced dropped, recovers to right now. Any
-  // instant is legal; after an ack is the interesting one. Sides that owe nothing are ignored.
-  void durable_probe(int node, Side side, const StateImage& durable);
+  // What a copy of the side's disk, with everything unsynced dropped, recovers to right now, or why
+  // it does not. Any instant is legal; after an ack is the interesting one. Sides that owe nothing
+  // are ignored.
+  void durable_probe(int node, Side side, const Probe& durable);
   // mutation_acked() must have been called: probes both sides.
-  void dual_ack(int node, const StateImage& a, const StateImage& b);
+  void dual_ack(int node, const Probe& a, const Probe& b);
+  // ora.L9: what the node's authority holds durably could not be read, so nothing could be judged.
+  // ora.L13 for NotFound, unless nothing was acked.
+  void unreadable(int node, const absl::Status& status) const;
 
   // --- Images and imports: I1 I3 L14 -----------------------------------------------------------
 
+  // ora.I1: the image that the node has just written cannot be read.
+  void image_unreadable(int node, const absl::Status& status) const {
+    image_.unreadable(node, status);
+  }
   // A whole image file; `at_cut`: the logical state of the source at its cut, if it is known.
   void exported(int node, std::string_view image, const StateImage* at_cut = nullptr) {
     image_.exported(node, image, at_cut);
@@ -104,23 +112,23 @@ class Checker {
     image_.judged(node, image, accepted);
   }
   // What opening the destination of an import says, now or after any crash. `image`: the state in
-  // the image (decode_image). `found`: what the instance holds, when it opened as complete.
-  void import_opened(int node, ImportOpen open, const std::optional<StateImage>& found,
-                     const StateImage& image) {
+  // the image (decode_image). `found`: what the instance holds, when it says that it is complete.
+  void import_opened(int node, ImportOpen open, const Probe& found, const StateImage& image) {
     import_.import_opened(node, open, found, image);
   }
 
   // --- Migration: M1 M2 M3 ---------------------------------------------------------------------
 
-  void phase_changed(int node, const PhaseRecord& to, bool durable);
+  // `durable`: what the manifest says after a power loss right now, or why nothing can be read.
+  void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable);
   void phase_resumed(int node, const PhaseRecord& record);
   // The node answers a peer or a client, or opens its core, from this side.
   void served(int node, Side side, uint64_t generation) const;
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
   // phase_changed(kCutoverValidated).
-  void cut_validated(int node, uint64_t generation, const StateImage& a, const StateImage& b);
+  void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b);
   // The same right before phase_changed(kCutOver).
-  void fenced(int node, uint64_t generation, const StateImage& a, const StateImage& b);
+  void fenced(int node, uint64_t generation, const Probe& a, const Probe& b);
 
   // --- Raft: R1 to R7 --------------------------------------------------------------------------
 
@@ -159,6 +167,7 @@ class Checker {
   };
 
   void report(int node, std::optional<Complaint> complaint);
+  void absent(int node, std::string_view found) const;
 
   FindingSink sink_;
   std::vector<Node> nodes_;

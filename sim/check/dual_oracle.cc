@@ -14,9 +14,14 @@ bool covers(const families::HardState& state, int64_t term, const std::string& v
 DualOracle::DualOracle(const FindingSink* sink)
     : sink_(sink), floor_(static_cast<size_t>(sink->node_count())) {}
 
-void DualOracle::mirror_probed(int node, const GhostState& ghost, const StateImage& durable,
+void DualOracle::mirror_probed(int node, const GhostState& ghost, const Probe& durable,
                                bool append_prefix) const {
-  if (auto complaint = ghost.judge(durable, append_prefix)) {
+  if (!durable.ok()) {
+    sink_->report("ora.D1", node, 0, "a mirror that opens and reads after a power loss",
+                  cat("mirror: ", to_std(durable.status().message())));
+    return;
+  }
+  if (auto complaint = ghost.judge(*durable, append_prefix)) {
     sink_->report("ora.D1", node, complaint->index, std::move(complaint->expected),
                   cat("mirror: ", complaint->actual));
   }

@@ -29,7 +29,7 @@ class DualOracle {
  public:
   explicit DualOracle(const FindingSink* sink);
 
-  void mirror_probed(int node, const GhostState& ghost, const StateImage& durable,
+  void mirror_probed(int node, const GhostState& ghost, const Probe& durable,
                      bool append_prefix) const;
   void mirror_recovered(int node, const StateImage& authority, const StateImage& mirror) const;
 

@@ -2,6 +2,11 @@
 
 namespace qk::sim {
 
+void ImageOracle::unreadable(int node, const absl::Status& status) const {
+  sink_->report("ora.I1", node, 0, "an image that can be read",
+                std::string(to_std(status.message())));
+}
+
 void ImageOracle::exported(int node, std::string_view image, const StateImage* at_cut) {
   const auto decoded = decode_image(image);
   if (!decoded.ok()) {

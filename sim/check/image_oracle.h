@@ -22,6 +22,7 @@ class ImageOracle {
  public:
   explicit ImageOracle(const FindingSink* sink) : sink_(sink) {}
 
+  void unreadable(int node, const absl::Status& status) const;
   // `at_cut`: the logical state of the source at the cut, if the caller knows it.
   void exported(int node, std::string_view image, const StateImage* at_cut);
   // The last step of exported(): the content section that a state has.

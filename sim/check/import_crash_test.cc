@@ -103,13 +103,11 @@ class Fixture {
     auto opened = image::open_instance(registry_, request, family_, kIdentity);
     if (!opened.ok()) {
       const bool absent = !families::exists(fs, root).value();
-      oracle_.import_opened(0, absent ? ImportOpen::kAbsent : ImportOpen::kIncomplete, std::nullopt,
-                            state_);
+      oracle_.import_opened(0, absent ? ImportOpen::kAbsent : ImportOpen::kIncomplete,
+                            opened.status(), state_);
       return false;
     }
-    auto found = read_state(**opened);
-    oracle_.import_opened(0, ImportOpen::kComplete,
-                          found.ok() ? std::optional(*found) : std::nullopt, state_);
+    oracle_.import_opened(0, ImportOpen::kComplete, read_state(**opened), state_);
     return true;
   }
 

@@ -23,9 +23,8 @@ class ImportOracle {
  public:
   explicit ImportOracle(const FindingSink* sink) : sink_(sink) {}
 
-  // `found`: what the instance holds, when it opened as complete.
-  void import_opened(int node, ImportOpen open, const std::optional<StateImage>& found,
-                     const StateImage& image) const;
+  // `found`: what the instance holds, when it says that it is complete.
+  void import_opened(int node, ImportOpen open, const Probe& found, const StateImage& image) const;
 
  private:
   const FindingSink* sink_;

@@ -116,9 +116,16 @@ void MigrationOracle::judge_cut_over(int node, const PhaseRecord& to,
   }
 }
 
-bool MigrationOracle::judge_cut(int node, const StateImage& a, const StateImage& b,
+bool MigrationOracle::judge_cut(int node, const Probe& a, const Probe& b,
                                 const GhostState& ghost) const {
-  if (const auto difference = first_difference(a, b)) {
+  // Two sides that cannot be read are not equal.
+  for (const Probe* side : {&a, &b}) {
+    if (side->ok()) continue;
+    sink_->report("ora.M3", node, 0, "durable reads of both sides",
+                  cat(side == &a ? "A: " : "B: ", to_std(side->status().message())));
+    return false;
+  }
+  if (const auto difference = first_difference(*a, *b)) {
     sink_->report("ora.M3", node, difference->index, cat("A: ", difference->a),
                   cat("B: ", difference->b));
     return false;
@@ -127,7 +134,7 @@ bool MigrationOracle::judge_cut(int node, const StateImage& a, const StateImage&
     sink_->report("ora.M3", node, 0, "a barrier: nothing in flight", "an open mutation");
     return false;
   }
-  if (const auto difference = first_difference(ghost.acked(), a)) {
+  if (const auto difference = first_difference(ghost.acked(), *a)) {
     sink_->report("ora.M3", node, difference->index, cat("acked: ", difference->a),
                   cat("both sides: ", difference->b));
     return false;
@@ -135,27 +142,30 @@ bool MigrationOracle::judge_cut(int node, const StateImage& a, const StateImage&
   return true;
 }
 
-void MigrationOracle::cut_validated(int node, uint64_t generation, const StateImage& a,
-                                    const StateImage& b, const GhostState& ghost) {
+void MigrationOracle::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
+                                    const GhostState& ghost) {
   auto& cut = nodes_[static_cast<size_t>(node)].cut;
   cut.reset();
   if (judge_cut(node, a, b, ghost)) cut = Cut{generation, ghost.acked_count()};
 }
 
-void MigrationOracle::fenced(int node, uint64_t generation, const StateImage& a,
-                             const StateImage& b, const GhostState& ghost) {
+void MigrationOracle::fenced(int node, uint64_t generation, const Probe& a, const Probe& b,
+                             const GhostState& ghost) {
   auto& fence = nodes_[static_cast<size_t>(node)].fence;
   fence.reset();
   if (judge_cut(node, a, b, ghost)) fence = Cut{generation, ghost.acked_count()};
 }
 
-void MigrationOracle::phase_changed(int node, const PhaseRecord& to, bool durable,
+void MigrationOracle::phase_changed(int node, const PhaseRecord& to,
+                                    const absl::StatusOr<PhaseRecord>& durable,
                                     const GhostState& ghost) {
   Node& of = nodes_[static_cast<size_t>(node)];
   judge_edge(node, of.record, to);
-  if (!durable) {
-    sink_->report("ora.M2", node, 0, cat(describe(to), " durable before the node goes on"),
-                  cat("power loss would leave ", describe(of.record)));
+  if (!durable.ok() || *durable != to) {
+    sink_->report(
+        "ora.M2", node, 0, cat(describe(to), " durable before the node goes on"),
+        cat("power loss would leave ",
+            durable.ok() ? describe(*durable) : std::string(to_std(durable.status().message()))));
   }
   if (to.phase == Phase::kCutOver) {
     judge_cut_over(node, to, ghost);

@@ -61,18 +61,19 @@ class MigrationOracle {
 
   void set_fresh_mutations(uint64_t most) { fresh_mutations_ = most; }
 
-  // The node has written `to` and goes on; `durable`: a disk that lost everything unsynced now
-  // would still tell `to`.
-  void phase_changed(int node, const PhaseRecord& to, bool durable, const GhostState& ghost);
+  // The node has written `to` and goes on; `durable`: what a disk that lost everything unsynced now
+  // would tell, or why it tells nothing.
+  void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable,
+                     const GhostState& ghost);
   // What the node read at a start.
   void phase_resumed(int node, const PhaseRecord& record, const GhostState& ghost);
   void served(int node, Side side, uint64_t generation) const;
 
   // Fresh durable reads of both sides at a cut that the node calls equal.
-  void cut_validated(int node, uint64_t generation, const StateImage& a, const StateImage& b,
+  void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
                      const GhostState& ghost);
   // The same at the fence, right before the node enters cut-over.
-  void fenced(int node, uint64_t generation, const StateImage& a, const StateImage& b,
+  void fenced(int node, uint64_t generation, const Probe& a, const Probe& b,
               const GhostState& ghost);
 
   const PhaseRecord& record(int node) const { return nodes_[static_cast<size_t>(node)].record; }
@@ -90,7 +91,7 @@ class MigrationOracle {
 
   void judge_edge(int node, const PhaseRecord& from, const PhaseRecord& to) const;
   void judge_cut_over(int node, const PhaseRecord& to, const GhostState& ghost) const;
-  bool judge_cut(int node, const StateImage& a, const StateImage& b, const GhostState& ghost) const;
+  bool judge_cut(int node, const Probe& a, const Probe& b, const GhostState& ghost) const;
 
   const FindingSink* sink_;
   std::vector<Node> nodes_;

@@ -20,7 +20,8 @@ struct Migration : Watched {
   }
   std::string go(Phase phase, Side authority = Side::kA, uint64_t generation = 1,
                  bool durable = true) {
-    checker.phase_changed(0, {phase, generation, authority}, durable);
+    const PhaseRecord to{phase, generation, authority};
+    checker.phase_changed(0, to, durable ? to : PhaseRecord{});
     return reported();
   }
   std::string resume(Phase phase, Side authority = Side::kA, uint64_t generation = 1) {

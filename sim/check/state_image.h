@@ -41,6 +41,10 @@ struct StateImage {
   bool holds(int64_t index, int64_t term) const;
 };
 
+// What was found when a state was looked for. An error is a finding of its own, never a fresh
+// state: its message names the file and the place.
+using Probe = absl::StatusOr<StateImage>;
+
 EntryDigest digest_of(const families::LogEntry& entry);
 
 // Reads everything, snapshot files included. An error of the family is returned.

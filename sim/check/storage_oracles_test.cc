@@ -261,6 +261,34 @@ TEST_CASE("a stop is L12 unless the ledger explains it, for this node and this i
                                    "refused (A-11): lost in a crash"});
 }
 
+TEST_CASE("a probe that fails is reported with its own error, and is no fresh instance") {
+  const Probe unread = absl::DataLossError("log_01: record damaged at offset 4096 (index 5)");
+  const auto said = [](Watched& run, std::string_view oracle, std::string_view actual) {
+    REQUIRE(run.findings.size() == 1);
+    CHECK(run.findings[0].actual == actual);
+    CHECK(run.reported() == oracle);
+  };
+  Acked run;
+  run.checker.durable_probe(0, Side::kA, unread);
+  said(run, "ora.L9", "log_01: record damaged at offset 4096 (index 5)");
+  const Probe none = absl::NotFoundError("/node/local: no instance of family local");
+  run.checker.durable_probe(0, Side::kA, none);
+  said(run, "ora.L13", "/node/local: no instance of family local");
+  // A node that has acked nothing may hold nothing; a mirror that is not written owes nothing.
+  run.checker.durable_probe(1, Side::kA, none);
+  run.checker.durable_probe(0, Side::kB, unread);
+  CHECK(run.reported() == "");
+  run.checker.image_unreadable(0, unread.status());
+  said(run, "ora.I1", "log_01: record damaged at offset 4096 (index 5)");
+  // Two sides that cannot be read are not equal.
+  run.checker.cut_validated(0, 1, unread, unread);
+  said(run, "ora.M3", "A: log_01: record damaged at offset 4096 (index 5)");
+  run.checker.fenced(0, 1, run.start, unread);
+  said(run, "ora.M3", "B: log_01: record damaged at offset 4096 (index 5)");
+  run.checker.phase_changed(0, {MigrationPhase::kExporting, 1, Side::kA}, unread.status());
+  said(run, "ora.M2", "power loss would leave log_01: record damaged at offset 4096 (index 5)");
+}
+
 TEST_CASE("a half import does not open as complete") {
   Watched run;
   const StateImage image =
@@ -268,13 +296,16 @@ TEST_CASE("a half import does not open as complete") {
   StateImage half = image;
   half.entries.pop_back();
   --half.last;
-  run.checker.import_opened(0, ImportOpen::kAbsent, std::nullopt, image);
+  const Probe unread = absl::DataLossError("db: page 3 is damaged");
+  run.checker.import_opened(0, ImportOpen::kAbsent, unread, image);
   run.checker.import_opened(0, ImportOpen::kIncomplete, half, image);
   run.checker.import_opened(0, ImportOpen::kComplete, image, image);
   REQUIRE(run.reported() == "");
   run.checker.import_opened(0, ImportOpen::kComplete, half, image);
   REQUIRE(run.reported() == "ora.L14");
-  run.checker.import_opened(0, ImportOpen::kComplete, std::nullopt, image);
+  run.checker.import_opened(0, ImportOpen::kComplete, unread, image);
+  REQUIRE(run.findings.size() == 1);
+  REQUIRE(run.findings[0].actual == "complete, but: db: page 3 is damaged");
   REQUIRE(run.reported() == "ora.L14");
   for (const StateImage& other :
        {state_of(6, entries(6, 8), {3, kVoteA}), with_snapshot(image, snapshot_at(5, 1, 8)),
@@ -290,7 +321,8 @@ struct Dual : Acked {
     uint64_t generation = 1;
     for (const MigrationPhase phase : {MigrationPhase::kExporting, MigrationPhase::kBootstrapping,
                                        MigrationPhase::kValidated, MigrationPhase::kDualWrite}) {
-      checker.phase_changed(0, {phase, generation, Side::kA}, true);
+      checker.phase_changed(0, PhaseRecord{phase, generation, Side::kA},
+                            PhaseRecord{phase, generation, Side::kA});
     }
     REQUIRE(reported() == "");
   }
@@ -315,7 +347,8 @@ TEST_CASE("at a dual ack the mirror holds the mutation too") {
 
 TEST_CASE("a side that is no mirror yet owes nothing") {
   Acked run;
-  run.checker.phase_changed(0, {MigrationPhase::kExporting, 1, Side::kA}, true);
+  run.checker.phase_changed(0, {MigrationPhase::kExporting, 1, Side::kA},
+                            PhaseRecord{MigrationPhase::kExporting, 1, Side::kA});
   run.checker.durable_probe(0, Side::kB, StateImage{});
   REQUIRE(run.reported() == "");
 }

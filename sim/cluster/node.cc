@@ -131,7 +131,11 @@ void SimNode::open_families() {
         request.root = instance.root;
         request.options = instance.options;
         const auto family = families::open_family(registry_, instance.family, request);
-        if (family.ok()) hard_states[static_cast<int>(side)] = (*family)->meta().hard_state();
+        if (family.ok()) {
+          hard_states[static_cast<int>(side)] = (*family)->meta().hard_state();
+        } else if (!is_volatile(instance)) {
+          world_.checker->unreadable(id_ - 1, family.status());
+        }
       }
       if (hard_states[0] && hard_states[1]) {
         world_.checker->dual_opened(id_ - 1, *hard_states[0], *hard_states[1]);

@@ -79,7 +79,7 @@ class SimNode final : private migration::ControllerObserver {
 
   // What side A or B would recover to if the power failed now and nothing unsynced survived; of a
   // volatile family, what it holds.
-  absl::StatusOr<StateImage> durable_state(migration::Side side) const;
+  Probe durable_state(migration::Side side) const;
   // Whether the authority counts for a majority that holds this entry (ora.R7). A crash of the node
   // takes nothing back of what a volatile one answered before.
   bool holds_durably(int64_t index, int64_t term) const;

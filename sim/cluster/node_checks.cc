@@ -16,7 +16,7 @@ constexpr uint64_t kProbeEvery = 96;
 
 }  // namespace
 
-absl::StatusOr<StateImage> SimNode::durable_state(migration::Side side) const {
+Probe SimNode::durable_state(migration::Side side) const {
   if (is_volatile(manifest_.side(side))) {
     families::Family* family = controller() == nullptr ? nullptr : controller()->family(side);
     if (family == nullptr) return absl::NotFoundError("the volatile instance is not open");
@@ -40,20 +40,20 @@ bool SimNode::holds_durably(int64_t index, int64_t term) const {
   if (is_volatile(manifest_.side(authority_)) && controller() == nullptr) {
     return world_.checker->ghost(id_ - 1).acked().holds(index, term);
   }
-  const auto state = durable_state(authority_);
-  return state.ok() && state->holds(index, term);
+  const Probe state = durable_state(authority_);
+  if (state.ok()) return state->holds(index, term);
+  world_.checker->unreadable(id_ - 1, state.status());
+  return false;
 }
 
 void SimNode::probe_ack(families::Operation operation) {
   if (operation == families::Operation::kAppend && probe_random_.below(kProbeEvery) != 0) return;
-  // A side that does not even open holds nothing of what was acknowledged.
-  const auto probe = [this](migration::Side side) {
-    return durable_state(side).value_or(StateImage{});
-  };
   if (is_dual(phase_)) {
-    world_.checker->dual_ack(id_ - 1, probe(migration::Side::kA), probe(migration::Side::kB));
+    world_.checker->dual_ack(id_ - 1, durable_state(migration::Side::kA),
+                             durable_state(migration::Side::kB));
   } else {
-    world_.checker->durable_probe(id_ - 1, static_cast<Side>(authority_), probe(authority_));
+    world_.checker->durable_probe(id_ - 1, static_cast<Side>(authority_),
+                                  durable_state(authority_));
   }
 }
 
@@ -78,13 +78,12 @@ void SimNode::judge_import() {
   if (!opened.ok() && (lost || !claims_whole)) {
     const ImportOpen how =
         absl::IsNotFound(opened.status()) ? ImportOpen::kAbsent : ImportOpen::kIncomplete;
-    world_.checker->import_opened(id_ - 1, how, std::nullopt, *cut_state_);
+    world_.checker->import_opened(id_ - 1, how, opened.status(), *cut_state_);
     return;
   }
   // What does not even open or read is certainly not the image.
-  const auto found = opened.ok() ? read_state(**opened) : opened.status();
-  world_.checker->import_opened(id_ - 1, ImportOpen::kComplete, found.value_or(StateImage{}),
-                                *cut_state_);
+  const Probe found = opened.ok() ? read_state(**opened) : opened.status();
+  world_.checker->import_opened(id_ - 1, ImportOpen::kComplete, found, *cut_state_);
 }
 
 // ora.I1 and I3, on the image that the node has just written.
@@ -92,7 +91,7 @@ void SimNode::judge_image() {
   if (!controller()->exported()) return;
   const std::string path = controller()->image_file();
   const auto bytes = families::read_file(*fs_, path, 1u << 30);
-  if (!bytes.ok()) return;
+  if (!bytes.ok()) return world_.checker->image_unreadable(id_ - 1, bytes.status());
   world_.checker->exported(id_ - 1, *bytes, &*cut_state_);
   std::string damaged = *bytes;
   if (probe_random_.below(4) == 0) {
@@ -112,9 +111,8 @@ void SimNode::cut_compared(int which, const migration::CutRecord& a, const Diges
   world_.trace->record(event);
   if (which != 2 || a.digest != b) return;
   // No mutation is in flight, so what is durable is all there is.
-  world_.checker->cut_validated(id_ - 1, manifest_.generation,
-                                durable_state(migration::Side::kA).value_or(StateImage{}),
-                                durable_state(migration::Side::kB).value_or(StateImage{}));
+  world_.checker->cut_validated(id_ - 1, manifest_.generation, durable_state(migration::Side::kA),
+                                durable_state(migration::Side::kB));
 }
 
 }  // namespace qk::sim

@@ -106,7 +106,11 @@ void SimNode::migration_step(bool at_barrier) {
   const absl::Status status = controller()->step();
   if (status.ok() && exporting_begins && controller()->phase() == Phase::kExporting) {
     const auto cut = read_state(controller()->driver().authority());
-    if (cut.ok()) cut_state_ = *cut;
+    if (cut.ok()) {
+      cut_state_ = *cut;
+    } else {
+      world_.checker->unreadable(id_ - 1, annotate(cut.status(), "at the cut of the export"));
+    }
   }
   after_storage([this, status, at_barrier] {
     blocked_ = false;
@@ -162,20 +166,21 @@ void SimNode::announce_phase(const PhaseMark& mark) {
   copy.crash(CrashLevel::kP2, std::max(copy.now(), world_.scheduler->now()), drop);
   const auto fs = copy.mount();
   migration::ManifestStore store(fs.get(), families::join_path(kNodeDir, "migration"));
-  const auto durable = store.load();
-  const bool is_durable = durable.ok() && *durable && record_of(**durable) == record_of(mark.to);
+  const auto durable = [&]() -> absl::StatusOr<PhaseRecord> {
+    QK_ASSIGN_OR_RETURN(const auto manifest, store.load());
+    return manifest ? record_of(*manifest) : PhaseRecord{};
+  }();
 
   manifest_ = mark.to;
   phase_ = mark.to.phase;
   authority_ = mark.to.authoritative;
   if (mark.from == mark.to.phase && mark.to.phase != Phase::kExporting) return;
   if (mark.to.phase == Phase::kCutOver) {
-    world_.checker->fenced(id_ - 1, mark.to.generation,
-                           durable_state(migration::Side::kA).value_or(StateImage{}),
-                           durable_state(migration::Side::kB).value_or(StateImage{}));
+    world_.checker->fenced(id_ - 1, mark.to.generation, durable_state(migration::Side::kA),
+                           durable_state(migration::Side::kB));
   }
   if (mark.to.phase == Phase::kBootstrapping && cut_state_) judge_image();
-  world_.checker->phase_changed(id_ - 1, record_of(mark.to), is_durable);
+  world_.checker->phase_changed(id_ - 1, record_of(mark.to), durable);
   if (mark.to.phase == Phase::kRolledBack) {
     record_phase(PhaseCode::kRollback, mark.to, mark.to.reason);
     ++phase_entries_;

@@ -173,7 +173,11 @@ void SimNode::Process::mutation_issued(uint64_t id, const families::Mutation& mu
   std::optional<uint64_t> tree;
   if (mutation.operation == families::Operation::kPublish) {
     const auto hash = tree_hash(*mutation.writer);
-    if (hash.ok()) tree = *hash;
+    if (hash.ok()) {
+      tree = *hash;
+    } else {
+      world_.checker->unreadable(index(), annotate(hash.status(), "a tree to be published"));
+    }
   }
   open_[id] = mutation.operation;
   world_.checker->mutation_issued(index(), id, mutation, tree);
