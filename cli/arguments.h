@@ -28,6 +28,9 @@ inline constexpr PlantedName kPlantedNames[] = {
     {"ack-before-mirror", sim::PlantedBug::kAckBeforeMirror},
     {"vote-not-synced", sim::PlantedBug::kVoteNotSynced},
     {"import-marker-first", sim::PlantedBug::kImportMarkerFirst},
+    {"check-fails", sim::PlantedBug::kCheckFails},
+    {"exception", sim::PlantedBug::kException},
+    {"garbled-answers", sim::PlantedBug::kGarbledAnswers},
 };
 // "" for kNone.
 std::string_view planted_name(sim::PlantedBug bug);

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <random>
 
+#include "base/failure_scope.h"
 #include "cli/build_id.h"
 #include "cli/verbs.h"
 #include "families/builtin.h"
@@ -53,6 +54,14 @@ int main(int argc, char** argv) {
   environment.version = QKSIM_VERSION;
   environment.build = QKSIM_BUILD_ID;
   environment.run = qk::sim::run;
+  environment.exit_now = [](qk::cli::ExitCode code) {
+    std::cout.flush();
+    std::_Exit(qk::cli::to_int(code));
+  };
+  // Whatever verb it happens in, a bug of our own is exit code 70 and not a signal; base has
+  // already said what it was. A run writes down more than that before it gets here.
+  const qk::FailureScope last_words(
+      [&](const std::string&) { environment.exit_now(qk::cli::ExitCode::kInternal); });
   environment.lose_memory = [&memory] { memory.lose(); };
   // Chance and wall time end here: a run gets a seed, and never sees a clock.
   environment.random_seed = random_u64;

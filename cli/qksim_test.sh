@@ -96,6 +96,28 @@ if [ -e d ] || [ -e x.qki ]; then
   failures=$((failures + 1))
 fi
 
+# Our own bug: 70, and all that a failure leaves.
+for planted in check-fails exception; do
+  rm -rf .qksim
+  "$qksim" run rolling-pair --seed 1 --planted "$planted" >out 2>err </dev/null
+  got=$?
+  ls .qksim/runs/latest/ >files 2>/dev/null
+  if [ "$got" != 70 ] || ! grep -q '^ERROR rolling-pair  seed 0x1  planted' out ||
+    ! grep -q "^  repro     qksim run rolling-pair --seed 0x1 --planted $planted " out ||
+    [ "$(tr '\n' ' ' <files)" != 'report.txt scenario.txtpb timeline.dot timeline.svg trace.txt ' ] ||
+    ! grep -q 'internal internal-error' .qksim/runs/latest/trace.txt; then
+    echo "FAILED: --planted $planted: exit code $got, expected 70 and a whole run directory"
+    cat out err files
+    failures=$((failures + 1))
+  fi
+done
+rm -rf .qksim
+expect 1 out 'ora.C1' -- run rolling-pair --seed 1 --planted garbled-answers --artifacts none
+
+# An expected violation is a success.
+expect 0 out 'EXPECTED ora.L5  canary-as-shipped' -- run canary-as-shipped --seed 1
+expect 64 err 'did you mean "ora.L5"?' -- run canary-as-shipped --set expect.violates=ora.l5
+
 # The contract: a check runs, leaves evidence, and what lacks evidence is said to lack it.
 expect 2 out '0 of ' -- contract
 expect 0 out '0 failed' -- conformance all --filter 'BASIC/append_one/'

@@ -11,6 +11,7 @@ namespace {
 
 ExitCode exit_code(const RunReport& report) {
   const std::string_view word = verdict_word(report);
+  if (word == "ERROR") return ExitCode::kInternal;
   if (word == "FAIL") return ExitCode::kViolated;
   return is_good(report) ? ExitCode::kOk : ExitCode::kInconclusive;
 }
@@ -58,6 +59,14 @@ ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
   return ExitCode::kOk;
 }
 
+void print(const RunReport& report, const Environment& environment) {
+  if (report.arguments.log == ShortLog::kShort && report.result.trace != nullptr) {
+    sim::write_short_log(*report.result.trace,
+                         [&](std::string_view line) { *environment.err << line; });
+  }
+  *environment.out << report_text(report, environment.colour_out, /*timing=*/true);
+}
+
 }  // namespace
 
 ExitCode run_command(const RunArguments& arguments, const Environment& environment) {
@@ -88,23 +97,26 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   options.until = arguments.until;
   options.trace = arguments.trace;
   const int64_t start_ms = environment.wall_ms();
-  report.result = environment.run(plan, options);
-  report.wall_ms = environment.wall_ms() - start_ms;
-
-  if (arguments.log == ShortLog::kShort && report.result.trace != nullptr) {
-    sim::write_short_log(*report.result.trace,
-                         [&](std::string_view line) { *environment.err << line; });
-  }
-  *environment.out << report_text(report, environment.colour_out, /*timing=*/true);
+  const auto tell = [&](const sim::RunResult& result) {
+    report.result = result;
+    report.wall_ms = environment.wall_ms() - start_ms;
+    print(report, environment);
+  };
+  const auto leave = [&] {
+    if (!leaves_directory(report)) return ExitCode::kOk;
+    return leave_directory(report, plan, loaded.effective, environment, *directory);
+  };
+  options.internal_error = [&](const sim::RunResult& result) {
+    tell(result);
+    leave();
+    environment.exit_now(ExitCode::kInternal);
+  };
+  tell(environment.run(plan, options));
   code = exit_code(report);
   if (arguments.check_determinism && !repeats(plan, options, report.result, environment)) {
     code = worst(code, ExitCode::kDiverged);
   }
-  if (leaves_directory(report)) {
-    code = worst(
-        code, leave_directory(report, plan, loaded.effective, environment, *std::move(directory)));
-  }
-  return code;
+  return worst(code, leave());
 }
 
 }  // namespace qk::cli

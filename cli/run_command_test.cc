@@ -300,6 +300,25 @@ TEST_CASE_METHOD(Fixture, "bad input never reaches the simulator") {
   CHECK(out.str().empty());
 }
 
+TEST_CASE_METHOD(Fixture, "an internal error leaves everything, and ends the process with 70") {
+  std::vector<ExitCode> exits;
+  environment.exit_now = [&](ExitCode code) { exits.push_back(code); };
+  environment.run = [&](const sim::Plan&, const sim::RunOptions& options) {
+    violate();
+    next.verdict = sim::Verdict::kInternalError;
+    next.violations[0].oracle = "internal";
+    options.internal_error(next);
+    return next;
+  };
+  CHECK(run_command(arguments, environment) == ExitCode::kInternal);
+  CHECK(exits == std::vector<ExitCode>{ExitCode::kInternal});
+  CHECK(out.str().starts_with("ERROR small  seed 0x5EED  internal acked-entries-durable  n3"));
+  CHECK(out.str().find("  repro     qksim run small.qks.txtpb --seed 0x5EED ") !=
+        std::string::npos);
+  CHECK(fs::exists(directory / ".qksim/runs/latest/report.txt"));
+  CHECK(fs::exists(directory / ".qksim/runs/last-failed/scenario.txtpb"));
+}
+
 TEST_CASE_METHOD(Fixture, "colour paints the verdict alone") {
   environment.colour_out = true;
   run_command(arguments, environment);

@@ -16,7 +16,7 @@ constexpr std::string_view kPlain = "\x1b[0m";
 std::string painted(std::string_view word, bool colour) {
   if (!colour) return std::string(word);
   const bool good = word == "PASS" || word == "EXPECTED";
-  const std::string_view paint = good ? kGreen : word == "FAIL" ? kRed : kYellow;
+  const std::string_view paint = good ? kGreen : word == "?" ? kYellow : kRed;
   return cat(paint, word, kPlain);
 }
 
@@ -121,6 +121,8 @@ std::string_view verdict_word(const RunReport& report) {
       return "?";
     case sim::Verdict::kExpected:
       return "EXPECTED";
+    case sim::Verdict::kInternalError:
+      return "ERROR";
   }
   QK_CHECK(false);
 }
@@ -145,7 +147,7 @@ std::string report_text(const RunReport& report, bool colour, bool timing) {
 
   // A failure is told by its violations; any other verdict, and the absence of an expected
   // violation, by one line, which the violations that there are follow.
-  const bool failed = word == "FAIL" && !result.violations.empty();
+  const bool failed = (word == "FAIL" || word == "ERROR") && !result.violations.empty();
   std::string out;
   if (!failed) out += cat(head, "  ", totals(report, timing), "\n");
   for (const sim::Violation& violation : result.violations) {

@@ -31,7 +31,7 @@ struct RunReport {
   int64_t wall_ms = 0;
 };
 
-// "PASS", "FAIL", "EXPECTED" or "?". A run with a planted bug never passes.
+// "PASS", "FAIL", "EXPECTED", "?" or "ERROR". A run with a planted bug never passes.
 std::string_view verdict_word(const RunReport& report);
 
 // PASS or EXPECTED: the run is what its scenario says.

@@ -153,5 +153,34 @@ TEST_CASE("the stops that a scenario asks for are in the ledger, and the run pas
   CHECK(crashed == 2);
 }
 
+TEST_CASE("an answer that is none is a finding about the clients' history") {
+  sim::Plan plan = plan_of("rolling-pair", 1);
+  plan.planted = sim::PlantedBug::kGarbledAnswers;
+  const sim::RunResult result = sim::run(plan, {});
+  INFO(describe(result));
+  CHECK(result.verdict == Verdict::kViolation);
+  REQUIRE(result.violations.size() == 1);
+  CHECK(result.violations[0].oracle == "ora.C1");
+  CHECK(result.violations[0].actual.find("bad status or length") != std::string::npos);
+}
+
+TEST_CASE("an exception inside a run is an internal error, with the trace so far") {
+  sim::Plan plan = plan_of("rolling-pair", 1);
+  plan.planted = sim::PlantedBug::kException;
+  int called = 0;
+  sim::RunOptions options;
+  options.internal_error = [&](const sim::RunResult& result) {
+    ++called;
+    CHECK(result.verdict == Verdict::kInternalError);
+  };
+  const sim::RunResult result = sim::run(plan, options);
+  CHECK(called == 1);
+  CHECK(result.verdict == Verdict::kInternalError);
+  REQUIRE(result.violations.size() == 1);
+  CHECK(result.violations[0].actual == "uncaught exception: std::bad_alloc");
+  CHECK(result.simulated == plan.run_for / 2);
+  CHECK(result.trace->events() > 1000);
+}
+
 }  // namespace
 }  // namespace qk::scenarios

@@ -131,7 +131,8 @@ class Page {
     Font font{pt(10), true, kInk};
     if (run.verdict == sim::Verdict::kPass || run.verdict == sim::Verdict::kExpected)
       font.color = kPassPaint.fill;
-    if (run.verdict == sim::Verdict::kViolation) font.color = kFailPaint.fill;
+    if (run.verdict == sim::Verdict::kViolation || run.verdict == sim::Verdict::kInternalError)
+      font.color = kFailPaint.fill;
     y += pt(20);
     for (const std::string& line : wrap(run.verdict_text, font, kPageWidth - 2 * kMargin)) {
       canvas_.text(kMargin, y, Align::kLeft, font, line);

@@ -154,6 +154,9 @@ class Checker {
     history_.completed(operation, response);
   }
 
+  // Instead of completed(): the answer is none.
+  void garbled(uint64_t operation, const absl::Status& why) { history_.garbled(operation, why); }
+
   // At the end of the run: judges the client history.
   void finish() const { history_.judge(); }
 

@@ -356,14 +356,19 @@ void ClientHistory::completed(uint64_t operation, const Response& response) {
   const auto found = operations_.find(operation);
   QK_CHECK(found != operations_.end() && !found->second.answered);
   if (response.status == ResponseStatus::kMalformed) {
-    sink_->report("ora.C1", kCluster, static_cast<int64_t>(operation),
-                  cat("an answer to ", describe(found->second.command)), "malformed");
+    garbled(operation, absl::InvalidArgumentError("malformed"));
   }
   if (response.status == ResponseStatus::kMalformed || response.status == ResponseStatus::kStale) {
     return;
   }
   found->second.answered = events_++;
   found->second.response = response;
+}
+
+void ClientHistory::garbled(uint64_t operation, const absl::Status& why) const {
+  sink_->report("ora.C1", kCluster, static_cast<int64_t>(operation),
+                cat("an answer to ", describe(operations_.at(operation).command)),
+                std::string(to_std(why.message())));
 }
 
 void ClientHistory::judge() const {

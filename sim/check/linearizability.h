@@ -39,6 +39,8 @@ class ClientHistory {
   void invoked(uint64_t operation, const Command& command);
   // An answer kStale or kMalformed leaves the operation unanswered, and kMalformed is a finding.
   void completed(uint64_t operation, const Response& response);
+  // An answer that cannot be read: a finding, and the operation stays unanswered.
+  void garbled(uint64_t operation, const absl::Status& why) const;
 
   // Judges the whole history; reports at most one finding, for the earliest answer that no order
   // explains. Its index is the number of the operation.

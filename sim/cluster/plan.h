@@ -160,6 +160,10 @@ enum class PlantedBug : uint8_t {
   kAckBeforeMirror,    // dual write acks when the primary is durable; the mirror follows later
   kVoteNotSynced,      // the sync of the metadata file is skipped
   kImportMarkerFirst,  // import marks the instance complete before its content is durable
+  // Of the simulation itself, half way through the run:
+  kCheckFails,      // a QK_CHECK fails
+  kException,       // an exception is thrown that nobody catches
+  kGarbledAnswers,  // clients get answers that are none
 };
 
 struct ExpectPlan {

@@ -2,8 +2,11 @@
 #include "sim/cluster/run.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
+#include <new>
 
+#include "base/failure_scope.h"
 #include "base/strings.h"
 #include "base/suggest.h"
 #include "families/builtin.h"
@@ -17,6 +20,8 @@ namespace {
 
 // One commit in so many is checked against what every disk would hold after a power cut (ora.R7).
 constexpr uint64_t kCommitProbeEvery = 200;
+// Stands where an oracle's id does; no scenario can expect it.
+constexpr char kInternal[] = "internal";
 // Clients go quiet before the end, so that the history closes and the nodes come to rest.
 constexpr Nanos kClientQuiet = 2 * kSecond;
 
@@ -28,7 +33,8 @@ class Cluster final : private ClusterEvents {
         trace_(std::make_shared<Trace>(&scheduler_, trace_start(plan), options.trace)),
         network_(&scheduler_, trace_.get(), plan.seed, link_options(plan.cluster.link)),
         checker_(node_names(plan), [this](const Finding& finding) { found(finding); }),
-        probe_random_(plan.seed, "probe.commit") {
+        probe_random_(plan.seed, "probe.commit"),
+        failure_scope_([this](const std::string& what) { failed(what); }) {
     families::reset_engines_for_run(plan.seed);
     world_.plan = &plan_;
     world_.scheduler = &scheduler_;
@@ -51,11 +57,33 @@ class Cluster final : private ClusterEvents {
     workload_ = std::make_unique<Workload>(
         world_, [this](NodeId node, std::string payload,
                        std::function<void(absl::StatusOr<std::string>)> done) {
+          if (plan_.planted == PlantedBug::kGarbledAnswers && half_way()) {
+            done = [done = std::move(done)](absl::StatusOr<std::string> answer) {
+              if (answer.ok()) answer->pop_back();
+              done(std::move(answer));
+            };
+          }
           nodes_[node - 1]->propose(std::move(payload), std::move(done));
         });
+    plant_failure();
   }
 
+  // Nodes close their families while everything that a failure is told with is still there.
+  ~Cluster() { nodes_.clear(); }
+
   RunResult run() {
+    try {
+      run_events();
+      return conclude();
+    } catch (const std::exception& exception) {
+      return failed(cat("uncaught exception: ", exception.what()));
+    } catch (...) {
+      return failed("uncaught exception of an unknown type");
+    }
+  }
+
+ private:
+  void run_events() {
     const Nanos end = options_.until ? std::min(*options_.until, plan_.run_for) : plan_.run_for;
     for (const auto& node : nodes_) node->boot_first();
     for (const auto& node : nodes_) start_index_ = std::max(start_index_, last_index(*node));
@@ -70,10 +98,26 @@ class Cluster final : private ClusterEvents {
     while (!stopped && !halted_ && scheduler_.run_next()) {
     }
     if (!halted_) checker_.finish();
-    return conclude();
   }
 
- private:
+  // The run cannot go on, and is told as far as it went.
+  RunResult failed(const std::string& what) {
+    found({kInternal, "internal-error", "", 0, "no failure of the simulation itself", what});
+    const RunResult result = conclude();
+    if (options_.internal_error) options_.internal_error(result);
+    return result;
+  }
+
+  bool half_way() const { return scheduler_.now() >= plan_.run_for / 2; }
+
+  void plant_failure() {
+    if (plan_.planted != PlantedBug::kCheckFails && plan_.planted != PlantedBug::kException) return;
+    scheduler_.at(plan_.run_for / 2, [this] {
+      if (plan_.planted == PlantedBug::kException) throw std::bad_alloc();
+      QK_CHECK(!half_way() && "planted");
+    });
+  }
+
   static TraceStart trace_start(const Plan& plan) {
     return {plan.scenario_hash, plan.seed, node_names(plan)};
   }
@@ -204,20 +248,25 @@ class Cluster final : private ClusterEvents {
   RunResult conclude() {
     RunResult result;
     result.committed = static_cast<uint64_t>(std::max<int64_t>(0, commit_ - start_index_));
-    // A run that stopped at a violation says nothing about what would have come.
-    if (!halted_) judge_expectations(&result);
-    result.notes = operator_->notes();
+    if (operator_ != nullptr) result.notes = operator_->notes();
     result.stops = checker_.ledger();
     const bool expects = plan_.expect.verdict == ExpectPlan::Verdict::kViolation;
-    if (expects) judge_violations(&result);
-    if (expects ? !result.unmet.empty() : !violations_.empty()) {
+    const bool internal = !violations_.empty() && violations_.back().oracle == kInternal;
+    if (!internal) {
+      // A run that stopped at a violation says nothing about what would have come.
+      if (!halted_) judge_expectations(&result);
+      if (expects) judge_violations(&result);
+    }
+    if (internal) {
+      result.verdict = Verdict::kInternalError;
+    } else if (expects ? !result.unmet.empty() : !violations_.empty()) {
       result.verdict = Verdict::kViolation;
     } else if (!result.inconclusive.empty()) {
       result.verdict = Verdict::kInconclusive;
     } else if (expects) {
       result.verdict = Verdict::kExpected;
     }
-    result.violations = std::move(violations_);
+    result.violations = violations_;
     Event end{.kind = EventKind::kRunEnd};
     end.args = {static_cast<uint64_t>(result.verdict), result.committed};
     trace_->record(end);
@@ -280,6 +329,7 @@ class Cluster final : private ClusterEvents {
   std::unique_ptr<Workload> workload_;
   std::vector<Violation> violations_;
   bool halted_ = false;
+  FailureScope failure_scope_;
   int64_t commit_ = 0;
   int64_t start_index_ = 0;
 };

@@ -34,15 +34,6 @@ struct Violation {
   uint64_t chain = 0;  // at `seq`
 };
 
-struct RunOptions {
-  bool keep_going = false;     // go on after the first violation
-  std::optional<Nanos> until;  // stop earlier than the plan says
-  TraceLevel trace = TraceLevel::kMarks;
-  // The families of a machine with this memory; tests put theirs in.
-  std::function<families::Registry(families::VolatileMemory*)> registry_of =
-      families::builtin_families;
-};
-
 struct RunResult {
   Verdict verdict = Verdict::kPass;
   std::vector<Violation> violations;
@@ -57,6 +48,19 @@ struct RunResult {
   std::vector<std::string> stops;  // the ledger of explained stops, one line for each node
   // As much as RunOptions::trace asked for. The run is over: it is read, never recorded to.
   std::shared_ptr<const Trace> trace;
+};
+
+struct RunOptions {
+  bool keep_going = false;     // go on after the first violation
+  std::optional<Nanos> until;  // stop earlier than the plan says
+  TraceLevel trace = TraceLevel::kMarks;
+  // Called with what is known so far when a check of our own fails inside the run, or an exception
+  // is not caught. It should end the process: nothing of the run can be relied on any more. If it
+  // returns, a failed check aborts the process, and run() returns after an exception.
+  std::function<void(const RunResult&)> internal_error;
+  // The families of a machine with this memory; tests put theirs in.
+  std::function<families::Registry(families::VolatileMemory*)> registry_of =
+      families::builtin_families;
 };
 
 RunResult run(const Plan& plan, const RunOptions& options);

@@ -20,9 +20,10 @@ using NodeId = uint16_t;  // 1-based, in scenario order; 0 is the simulator itse
 // How a run ended; values of the "verdict" argument of run.end.
 enum class Verdict : uint8_t {
   kPass,
-  kViolation,     // something was violated that is not expected, or not what is expected
-  kInconclusive,  // nothing was violated, but the run did not show what the scenario asks for
-  kExpected,      // exactly the oracles that the scenario names were violated
+  kViolation,      // something was violated that is not expected, or not what is expected
+  kInconclusive,   // nothing was violated, but the run did not show what the scenario asks for
+  kExpected,       // exactly the oracles that the scenario names were violated
+  kInternalError,  // a check of our own failed, or an exception was not caught
 };
 // Values of the "role" argument.
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
