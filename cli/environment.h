@@ -35,6 +35,8 @@ struct Environment {
   std::string version;    // "0.1.0"
   std::string build;      // "c0ffee12"
   std::function<sim::RunResult(const sim::Plan&, const sim::RunOptions&)> run;
+  // Which nodes of a plan cannot begin with their initial directories.
+  std::function<std::vector<sim::BadStart>(const sim::Plan&)> check_initial;
   // Ends the process at once, after a bug of its own: nothing is unwound.
   std::function<void(ExitCode)> exit_now = [](ExitCode) {};
   // A simulated machine stops: what volatile families of `registry` keep in memory is gone.

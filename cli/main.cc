@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   environment.version = QKSIM_VERSION;
   environment.build = QKSIM_BUILD_ID;
   environment.run = qk::sim::run;
+  environment.check_initial = qk::sim::check_initial;
   environment.exit_now = [](qk::cli::ExitCode code) {
     std::cout.flush();
     std::_Exit(qk::cli::to_int(code));

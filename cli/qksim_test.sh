@@ -57,6 +57,29 @@ expect 65 err 'did you mean "synchronous"?' -- scenarios validate unknown-field.
 cp "$sources/scenarios/testdata/unknown-family.bad.qks.txtpb" .
 expect 65 err 'did you mean "sqlite"?' -- run unknown-family.bad.qks.txtpb
 
+# A directory that a node cannot begin with: 65 as well, before anything runs.
+mkdir empty
+cat >start.qks.txtpb <<'END'
+name: "start"
+cluster { node { id: "n1" store: "old" initial_dir: "empty" } }
+store { id: "old" local {} }
+END
+expect 65 err 'start.qks.txtpb:2:53: error: directory "empty" is empty' -- run start.qks.txtpb
+mkdir -p damaged/log damaged/raft_meta damaged/snapshot
+echo 'not a log' >damaged/log/log_meta
+sed -i 's/"empty"/"damaged"/' start.qks.txtpb
+expect 65 err 'start.qks.txtpb:2:53: error: node "n1" cannot begin with "damaged": ' -- \
+  run start.qks.txtpb
+expect 65 err 'log_meta' -- scenarios validate start.qks.txtpb
+cat >other.qks.txtpb <<'END'
+name: "other"
+cluster {
+  node { id: "n1" store: "old" initial_dir: "braft:cluster-b-node0-all-killed" peer: "127.0.0.1:1" }
+}
+store { id: "old" local {} }
+END
+expect 65 err 'too few to ever elect a leader' -- run other.qks.txtpb
+
 # A missing one: 66.
 expect 66 err 'did you mean "rolling-local-to-sqlite"?' -- run roling-local-to-sqlite
 expect 66 err 'there is no scenario "nowhere/x.qks.txtpb"' -- run nowhere/x.qks.txtpb

@@ -300,6 +300,25 @@ TEST_CASE_METHOD(Fixture, "bad input never reaches the simulator") {
   CHECK(out.str().empty());
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "a directory that a node cannot begin with is bad input, with its place") {
+  std::ofstream(directory / "small.qks.txtpb")
+      << "name: \"small\"\n"
+         "cluster {\n"
+         "  node { id: \"n1\" store: \"old\" initial_dir: \"braft:cluster-b-node0-all-killed\" }\n"
+         "}\n"
+         "store { id: \"old\" local {} }\n";
+  environment.check_initial = [](const sim::Plan&) {
+    return std::vector<sim::BadStart>{{0, "log_meta: damaged"}};
+  };
+  CHECK(run_command(arguments, environment) == ExitCode::kData);
+  CHECK(
+      err.str().starts_with("small.qks.txtpb:3:45: error: node \"n1\" cannot begin with "
+                            "\"braft:cluster-b-node0-all-killed\": log_meta: damaged\n"));
+  CHECK(plans.empty());
+  CHECK(out.str().empty());
+}
+
 TEST_CASE_METHOD(Fixture, "an internal error leaves everything, and ends the process with 70") {
   std::vector<ExitCode> exits;
   environment.exit_now = [&](ExitCode code) { exits.push_back(code); };

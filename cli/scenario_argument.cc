@@ -30,7 +30,8 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
                        const std::vector<std::string>& sets, uint64_t seed,
                        scenarios::LoadResult* result) {
   *result = scenarios::load(source, sets, seed,
-                            scenarios::make_tree_resolver(*environment.fs, source.directory));
+                            scenarios::make_tree_resolver(*environment.fs, source.directory),
+                            environment.check_initial);
   if (!result->plan.has_value()) {
     *environment.err << to_string(result->diagnostics, environment.colour_err);
     return result->bad_override ? ExitCode::kUsage : ExitCode::kData;

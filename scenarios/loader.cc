@@ -25,10 +25,24 @@ bool is_from_override(const Diagnostic& diagnostic) {
   return diagnostic.file.starts_with("--set ");
 }
 
+// Only nodes that are spelled out begin with a directory, so the plan's are the message's.
+void report_bad_starts(ParsedSource& parsed, const std::vector<sim::BadStart>& starts,
+                       std::vector<Diagnostic>* diagnostics) {
+  for (const sim::BadStart& bad : starts) {
+    if (diagnostics->size() == kMaxDiagnostics) return;
+    const qksim::Node& node = parsed.message().cluster().node(static_cast<int>(bad.node));
+    Diagnostic out = parsed.at(node, "initial_dir", -1, ParsedSource::Point::kValue);
+    out.message = cat("node ", in_quotes(node.id()), " cannot begin with ",
+                      in_quotes(node.initial_dir()), ": ", bad.reason);
+    out.hint = "a directory of this node, as it was left when the node stopped";
+    diagnostics->push_back(std::move(out));
+  }
+}
+
 }  // namespace
 
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
-                uint64_t seed, const TreeResolver& resolve) {
+                uint64_t seed, const TreeResolver& resolve, const StartCheck& check) {
   LoadResult result;
   ParsedSource parsed(source.file, source.text);
   if (std::optional<Diagnostic> error = parsed.parse()) {
@@ -48,8 +62,9 @@ LoadResult load(const ScenarioSource& source, const std::vector<std::string>& ov
       fill_defaults(&parsed.message());
       plan.seed = seed;
       plan.scenario_hash = scenario_hash(parsed.message(), plan);
+      if (check) report_bad_starts(parsed, check(plan), &result.diagnostics);
       result.effective = effective_text(parsed.message(), source.directory);
-      result.plan = std::move(plan);
+      if (result.diagnostics.empty()) result.plan = std::move(plan);
     }
   }
   std::stable_sort(result.diagnostics.begin(), result.diagnostics.end(), stands_before);

@@ -1,9 +1,11 @@
 // Loader: the text of a scenario in, a plan or diagnostics with places out.
 //
-// Nothing here executes anything, and nothing depends on the machine: the same text, overrides and
-// initial directories give the same plan, scenario_hash included.
+// Nothing here executes anything, except through the caller's StartCheck, and nothing depends on
+// the machine: the same text, overrides and initial directories give the same plan, scenario_hash
+// included.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,9 +35,13 @@ struct LoadResult {
   std::string effective;
 };
 
-// `overrides` are --set arguments, PATH=VALUE, applied in order.
+// Which nodes of a plan cannot begin with the directory that it gives them (sim::check_initial).
+using StartCheck = std::function<std::vector<sim::BadStart>(const sim::Plan&)>;
+
+// `overrides` are --set arguments, PATH=VALUE, applied in order. Without `check` the initial
+// directories are only read.
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
-                uint64_t seed, const TreeResolver& resolve);
+                uint64_t seed, const TreeResolver& resolve, const StartCheck& check = {});
 
 // What `scenarios list` shows; empty strings where the text says nothing.
 struct ScenarioHead {

@@ -355,7 +355,11 @@ class Builder {
     }
     if (!node.has_initial_dir() || !may_begin_with_tree(node, out->store)) return;
     absl::StatusOr<sim::DirectoryTree> tree = resolve_(node.initial_dir());
-    if (tree.ok()) {
+    if (tree.ok() && tree->items.empty()) {
+      report(node, "initial_dir", -1, Point::kValue,
+             cat("directory ", in_quotes(node.initial_dir()), " is empty"),
+             "a directory that a node left, or no initial_dir for a node that begins fresh");
+    } else if (tree.ok()) {
       out->initial = *std::move(tree);
     } else {
       report(node, "initial_dir", -1, Point::kValue, std::string(to_std(tree.status().message())),

@@ -3,6 +3,9 @@
 
 #include "families/builtin.h"
 #include "families/contract/family_wrapper.h"
+#include "families/fs/file_util.h"
+#include "families/fs/temp_directory.h"
+#include "image/identity.h"
 #include "scenarios/test_support.h"
 
 namespace qk::scenarios {
@@ -180,6 +183,72 @@ TEST_CASE("an exception inside a run is an internal error, with the trace so far
   CHECK(result.violations[0].actual == "uncaught exception: std::bad_alloc");
   CHECK(result.simulated == plan.run_for / 2);
   CHECK(result.trace->events() > 1000);
+}
+
+// The reasons that check_initial() gives for node `index`; "" if it may begin.
+std::string refusal(const sim::Plan& plan, size_t index) {
+  std::string reasons;
+  for (const sim::BadStart& bad : sim::check_initial(plan)) {
+    if (bad.node == index) reasons += bad.reason;
+  }
+  return reasons;
+}
+
+sim::DirectoryTree::Item& item_of(sim::Plan& plan, size_t node, std::string_view name) {
+  for (sim::DirectoryTree::Item& item : plan.cluster.nodes[node].initial->items) {
+    if (item.path.find(name) != std::string::npos && !item.directory) return item;
+  }
+  FAIL("no file " << name);
+  return plan.cluster.nodes[node].initial->items[0];
+}
+
+TEST_CASE("a directory that a node cannot begin with is found before the run") {
+  const sim::Plan good = plan_of("rolling-local-to-sqlite", 1);
+  CHECK(sim::check_initial(good).empty());
+  CHECK(sim::check_initial(plan_of("rolling-pair", 1)).empty());
+
+  SECTION("damaged") {
+    sim::Plan plan = good;
+    std::string& bytes = item_of(plan, 1, "log/log_meta").bytes;
+    bytes.resize(bytes.size() / 2);
+    CHECK(sim::check_initial(plan).size() == 1);
+    CHECK(refusal(plan, 1).find("log_meta") != std::string::npos);
+  }
+  SECTION("nothing in it") {
+    sim::Plan plan = good;
+    plan.cluster.nodes[0].initial->items.clear();
+    CHECK(refusal(plan, 0) != "");
+  }
+  SECTION("another node's, as its identity says") {
+    sim::Plan plan = good;
+    families::TempDirectory directory;
+    families::PosixFileSystem fs;
+    image::Sidecar sidecar;
+    sidecar.identity.group_id = plan.cluster.group;
+    sidecar.identity.peer_id = plan.cluster.nodes[1].peer;
+    sidecar.family = "local";
+    sidecar.instance = "0123456789abcdef0123456789abcdef";
+    sidecar.state = image::InstanceState::kCurrent;
+    REQUIRE(image::write_sidecar(fs, directory.path(), sidecar).ok());
+    const std::string name(image::kSidecarName);
+    const auto bytes = families::read_file(fs, families::join_path(directory.path(), name), 4096);
+    REQUIRE(bytes.ok());
+    plan.cluster.nodes[0].initial->items.push_back({name, false, *bytes});
+    CHECK(refusal(plan, 0).find(plan.cluster.nodes[1].peer) != std::string::npos);
+  }
+  SECTION("another cluster's") {
+    sim::Plan plan = good;
+    for (sim::NodePlan& node : plan.cluster.nodes) node.peer.replace(0, 9, "127.0.0.9");
+    CHECK(sim::check_initial(plan).size() == 3);
+    CHECK(refusal(plan, 2).find("of which 0 are nodes of this scenario") != std::string::npos);
+  }
+  SECTION("of a cluster that the node is not part of") {
+    sim::Plan plan = good;
+    plan.cluster.nodes[2].peer = "127.0.0.9:1:0:0";
+    CHECK(sim::check_initial(plan).size() == 1);
+    CHECK(refusal(plan, 2).find("which the node's peer 127.0.0.9:1:0:0 is not part of") !=
+          std::string::npos);
+  }
 }
 
 }  // namespace

@@ -190,4 +190,10 @@ struct Plan {
   uint64_t scenario_hash = 0;
 };
 
+// A node that cannot begin with the directory that the plan gives it.
+struct BadStart {
+  size_t node = 0;  // position in ClusterPlan::nodes
+  std::string reason;
+};
+
 }  // namespace qk::sim

@@ -68,6 +68,37 @@ class Cluster final : private ClusterEvents {
     plant_failure();
   }
 
+  // What keeps the node from starting with what its disk holds, alone; empty: nothing.
+  std::string refusal_at_start(size_t index) {
+    SimNode& node = *nodes_[index];
+    node.boot_first();
+    while (!node.up() && violations_.empty() && scheduler_.run_next()) {
+    }
+    if (!violations_.empty()) return violations_.back().actual;
+    if (!node.up()) return "the node neither starts nor says why";
+    const families::Configuration& configuration = node.raft()->configuration();
+    // In a joint configuration each half elects for itself.
+    for (const auto* voters : {&configuration.peers, &configuration.old_peers}) {
+      const auto in_plan = static_cast<size_t>(
+          std::count_if(voters->begin(), voters->end(), [&](const std::string& voter) {
+            return std::any_of(plan_.cluster.nodes.begin(), plan_.cluster.nodes.end(),
+                               [&](const NodePlan& other) { return other.peer == voter; });
+          }));
+      if (!voters->empty() && 2 * in_plan <= voters->size()) {
+        return cat("the configuration in it is ", join(*voters), ", of which ", in_plan,
+                   " are nodes of this scenario: too few to ever elect a leader");
+      }
+    }
+    const auto names = [&](const std::vector<std::string>& peers) {
+      return std::find(peers.begin(), peers.end(), node.peer()) != peers.end();
+    };
+    if (!names(configuration.peers) && !names(configuration.old_peers)) {
+      return cat("the configuration in it is ", join(configuration.peers),
+                 ", which the node's peer ", node.peer(), " is not part of");
+    }
+    return "";
+  }
+
   // Nodes close their families while everything that a failure is told with is still there.
   ~Cluster() { nodes_.clear(); }
 
@@ -338,6 +369,22 @@ class Cluster final : private ClusterEvents {
 
 RunResult run(const Plan& plan, const RunOptions& options) {
   return std::make_unique<Cluster>(plan, options)->run();
+}
+
+std::vector<BadStart> check_initial(const Plan& plan) {
+  std::vector<BadStart> bad;
+  Plan alone = plan;
+  alone.faults.clear();
+  alone.random = {};
+  alone.migrations.clear();
+  alone.planted = PlantedBug::kNone;
+  for (size_t i = 0; i < plan.cluster.nodes.size(); ++i) {
+    if (!plan.cluster.nodes[i].initial) continue;
+    // In a cluster of its own, so that no other node's messages reach it.
+    std::string reason = std::make_unique<Cluster>(alone, RunOptions{})->refusal_at_start(i);
+    if (!reason.empty()) bad.push_back({i, std::move(reason)});
+  }
+  return bad;
 }
 
 }  // namespace qk::sim
