@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "base/suggest.h"
 #include "sim/kernel/trace_text.h"
 
 namespace qk::cli {
@@ -161,6 +162,10 @@ std::string report_text(const RunReport& report, bool colour, bool timing) {
   if (result.violations.empty() && word != "PASS") {
     out += row("repro", cat(repro_command(report), "    # chain ", chain_text(result.chain),
                             " at #", result.events, ", build ", report.build));
+  }
+  // A run that ended early has judged little, and says why it ended.
+  if (!result.unjudged.empty() && result.violations.empty()) {
+    out += row("unjudged", join(result.unjudged));
   }
   for (const std::string& note : result.notes) out += row("note", note);
   for (const std::string& line : result.stops) out += row("stops", line);

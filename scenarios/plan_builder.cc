@@ -662,7 +662,7 @@ class Builder {
              "a run that passes violates nothing");
     }
     std::vector<std::string> oracles;
-    for (const sim::OracleInfo& oracle : sim::all_oracles()) oracles.emplace_back(oracle.id);
+    for (const sim::OracleInfo& oracle : sim::kOracles) oracles.emplace_back(oracle.id);
     if (violation && out.violates.empty()) {
       missing(expect, "violates",
               "which oracles the run must violate, as in "

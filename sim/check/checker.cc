@@ -50,6 +50,7 @@ void Checker::mutation_issued(int node, uint64_t id, const families::Mutation& m
   GhostState& ghost = ghosts_[static_cast<size_t>(node)];
   GhostMutation issued = ghost_of(id, mutation, tree);
   if (!issued.entries.empty()) {
+    evaluated({oracle("ora.R4")});
     log_.appended(node, ghost.term_at(issued.entries.front().index - 1), issued.entries);
   }
   ghost.issue(std::move(issued));
@@ -79,11 +80,15 @@ void Checker::recovered(int node, Standing standing, const StateImage& state) {
   if (standing == Standing::kMirror) {
     QK_CHECK(of.authority_recovered);
     of.authority_recovered = false;
+    evaluated({oracle("ora.D3")});
     dual_.mirror_recovered(node, ghost.acked(), state);
     return;
   }
+  evaluated(
+      {oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L5"), oracle("ora.L9"), oracle("ora.L13")});
   report(node, ghost.judge(state, of.append_prefix));
   if (is_dual(migration_.record(node).phase)) {
+    evaluated({oracle("ora.D4")});
     dual_.authority_recovered(node, state.hard_state, election_.last_vote(node));
   }
   ghost.adopt(state);
@@ -106,7 +111,8 @@ void Checker::lost(int node, std::string_view error) {
   stop_.explain(node, StopReason::kMemoryLost, std::string(error));
 }
 
-void Checker::served(int node, Side side, uint64_t generation) const {
+void Checker::served(int node, Side side, uint64_t generation) {
+  evaluated({oracle("ora.M1")});
   if (nodes_[static_cast<size_t>(node)].lost) {
     sink_.report("ora.L13", node, 0, "a node that lost its storage stays down",
                  cat("served from ", to_string(side), " of generation ", generation));
@@ -120,8 +126,11 @@ void Checker::durable_probe(int node, Side side, const Probe& durable) {
   const bool append_prefix = nodes_[static_cast<size_t>(node)].append_prefix;
   if (side == record.authority) {
     if (!durable.ok()) return unreadable(node, durable.status());
+    evaluated({oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L5"), oracle("ora.L9"),
+               oracle("ora.L13")});
     report(node, ghost.judge(*durable, append_prefix));
   } else if (is_dual(record.phase)) {
+    evaluated({oracle("ora.D1")});
     dual_.mirror_probed(node, ghost, durable, append_prefix);
   }
 }
@@ -140,6 +149,8 @@ void Checker::dual_ack(int node, const Probe& a, const Probe& b) {
 
 void Checker::phase_changed(int node, const PhaseRecord& to,
                             const absl::StatusOr<PhaseRecord>& durable) {
+  evaluated({oracle("ora.M2")});
+  if (to.phase == MigrationPhase::kCutOver) evaluated({oracle("ora.M3")});
   migration_.phase_changed(node, to, durable, ghost(node));
 }
 
@@ -156,6 +167,7 @@ void Checker::fenced(int node, uint64_t generation, const Probe& a, const Probe&
 }
 
 void Checker::leader_elected(int node, int64_t term, std::span<const EntryDigest> queued) {
+  evaluated({oracle("ora.R1"), oracle("ora.R5")});
   election_.leader_elected(node, term);
   StateImage log = ghost(node).log_view();
   if (!queued.empty()) {
@@ -171,11 +183,18 @@ void Checker::leader_elected(int node, int64_t term, std::span<const EntryDigest
 }
 
 void Checker::committed(int node, const EntryDigest& entry, int64_t commit_term) {
+  evaluated({oracle("ora.R6"), oracle("ora.R7")});
   log_.committed(node, entry, commit_term, ghosts_, voters_);
 }
 
-void Checker::commit_probe(int64_t index, int64_t term, std::span<const int> holders) const {
+void Checker::commit_probe(int64_t index, int64_t term, std::span<const int> holders) {
+  evaluated({oracle("ora.R7")});
   log_.commit_probed(index, term, holders, voters_);
+}
+
+void Checker::finish() {
+  if (history_.answered() > 0) evaluated({oracle("ora.C1")});
+  history_.judge();
 }
 
 }  // namespace qk::sim

@@ -4,7 +4,7 @@
 // checker keeps a ghost of what every node owes, and reports each broken invariant at once (the
 // client history at the end). The system under test never reads any of it, and the oracles share
 // no code with families, image, migration or raft: they read families through the storage
-// contract and hash with an encoder of their own. all_oracles() lists them; the head of each
+// contract and hash with an encoder of their own. kOracles (finding.h) lists them; the head of each
 // *_oracle.h says exactly what is judged, and what is not.
 //
 // Nodes are indices into the list of names. Feeds are cheap (O(log n)) except where a StateImage
@@ -12,7 +12,9 @@
 // was never issued) is a bug of the caller, and checked as one.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,7 +53,10 @@ class Checker {
   // --- Stops: L12 (L9: a refusal after a crash) ------------------------------------------------
 
   // A process begins to start on the node, before it reads anything.
-  void starting(int node) { stop_.starting(node); }
+  void starting(int node) {
+    evaluated({oracle("ora.L12")});
+    stop_.starting(node);
+  }
   // What ends this incarnation is known: an injected crash, an operator.
   void explain_stop(int node, StopReason reason, std::string text) {
     stop_.explain(node, reason, std::move(text));
@@ -105,15 +110,18 @@ class Checker {
   }
   // A whole image file; `at_cut`: the logical state of the source at its cut, if it is known.
   void exported(int node, std::string_view image, const StateImage* at_cut = nullptr) {
+    evaluated({oracle("ora.I1")});
     image_.exported(node, image, at_cut);
   }
   // What the system said of a whole image file, damaged or not.
-  void image_judged(int node, std::string_view image, bool accepted) const {
+  void image_judged(int node, std::string_view image, bool accepted) {
+    evaluated({oracle("ora.I3")});
     image_.judged(node, image, accepted);
   }
   // What opening the destination of an import says, now or after any crash. `image`: the state in
   // the image (decode_image). `found`: what the instance holds, when it says that it is complete.
   void import_opened(int node, ImportOpen open, const Probe& found, const StateImage& image) {
+    evaluated({oracle("ora.L14")});
     import_.import_opened(node, open, found, image);
   }
 
@@ -123,7 +131,7 @@ class Checker {
   void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable);
   void phase_resumed(int node, const PhaseRecord& record);
   // The node answers a peer or a client, or opens its core, from this side.
-  void served(int node, Side side, uint64_t generation) const;
+  void served(int node, Side side, uint64_t generation);
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
   // phase_changed(kCutoverValidated).
   void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b);
@@ -136,14 +144,19 @@ class Checker {
   // storage has from the first of them on.
   void leader_elected(int node, int64_t term, std::span<const EntryDigest> queued = {});
   void vote_granted(int node, int64_t term, const std::string& candidate) {
+    evaluated({oracle("ora.R2")});
     election_.vote_granted(node, term, candidate);
   }
-  void term_observed(int node, int64_t term) { election_.term_observed(node, term); }
+  void term_observed(int node, int64_t term) {
+    evaluated({oracle("ora.R3")});
+    election_.term_observed(node, term);
+  }
   // Each node, each index, as its commit index passes it. `commit_term`: its current term.
   void committed(int node, const EntryDigest& entry, int64_t commit_term);
   // Nodes whose disk, with everything unsynced dropped, holds the entry (StateImage::holds).
-  void commit_probe(int64_t index, int64_t term, std::span<const int> holders) const;
+  void commit_probe(int64_t index, int64_t term, std::span<const int> holders);
   void applied(int node, int64_t index, uint64_t state_hash) {
+    evaluated({oracle("ora.R6")});
     apply_.applied(node, index, state_hash);
   }
 
@@ -158,7 +171,10 @@ class Checker {
   void garbled(uint64_t operation, const absl::Status& why) { history_.garbled(operation, why); }
 
   // At the end of the run: judges the client history.
-  void finish() const { history_.judge(); }
+  void finish();
+
+  // How often each of kOracles was evaluated: one that never was has not held.
+  const std::array<uint64_t, kOracleCount>& evaluations() const { return evaluations_; }
 
   const GhostState& ghost(int node) const { return ghosts_[static_cast<size_t>(node)]; }
 
@@ -171,8 +187,12 @@ class Checker {
 
   void report(int node, std::optional<Complaint> complaint);
   void absent(int node, std::string_view found) const;
+  void evaluated(std::initializer_list<size_t> oracles) {
+    for (const size_t index : oracles) ++evaluations_[index];
+  }
 
   FindingSink sink_;
+  std::array<uint64_t, kOracleCount> evaluations_{};
   std::vector<Node> nodes_;
   std::vector<GhostState> ghosts_;
   std::vector<int> voters_;

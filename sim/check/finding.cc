@@ -6,48 +6,6 @@
 
 namespace qk::sim {
 
-const std::vector<OracleInfo>& all_oracles() {
-  static const std::vector<OracleInfo> oracles = {
-      {"ora.L1", "acked-is-durable", "the recovered state reflects every acked mutation"},
-      {"ora.L2", "prefix-no-invention",
-       "recovered = acked plus a prefix, in issue order, of unacked mutations"},
-      {"ora.L5", "hard-state-kept",
-       "(term, vote) is at least the last acked one; within a term a vote never changes"},
-      {"ora.L9", "recovery-succeeds", "a start opens every image that a crash may leave"},
-      {"ora.L12", "no-unexplained-stop",
-       "a node stops or refuses to start only for a reason that the ledger of injected faults and "
-       "operator actions gives"},
-      {"ora.L13", "no-amnesia", "an instance that acked anything never opens as fresh"},
-      {"ora.L14", "no-half-bootstrap",
-       "during an import, open says absent or incomplete, or is complete and equal to the image"},
-      {"ora.I1", "image-deterministic",
-       "logically equal instances export byte-identical content, and it tells their state"},
-      {"ora.I3", "damaged-image-refused", "an image that is damaged anywhere is not accepted"},
-      {"ora.D1", "ack-needs-both", "at the ack of a dual write the mirror holds it durably too"},
-      {"ora.D3", "reconciled",
-       "after a crash in a dual phase, before serving, both families are equal"},
-      {"ora.D4", "vote-maximum",
-       "after a crash the hard state is at least that of each family, and no vote is forgotten"},
-      {"ora.M1", "one-authority", "a node answers from its durable authority and epoch alone"},
-      {"ora.M2", "phases-follow-automaton",
-       "phases follow the automaton, are durable before they are relied on, and resume"},
-      {"ora.M3", "validated-cut",
-       "cut-over only at a fresh, uninterrupted cut whose durable reads are equal and complete"},
-      {"ora.R1", "one-leader-per-term", "at most one leader per term"},
-      {"ora.R2", "one-vote-per-term",
-       "a node votes for at most one candidate per term over its whole life"},
-      {"ora.R3", "term-monotone", "the term seen on a node never decreases"},
-      {"ora.R4", "log-matching",
-       "entries of equal index and term are equal, and so are all before them"},
-      {"ora.R5", "leader-complete", "a new leader holds everything committed"},
-      {"ora.R6", "state-machine-safety", "equal index, equal committed entry and applied state"},
-      {"ora.R7", "commit-is-durable", "a quorum durably holds what is declared committed"},
-      {"ora.C1", "linearizable",
-       "the client history is linearizable over registers, cas, append and counter"},
-  };
-  return oracles;
-}
-
 FindingSink::FindingSink(std::vector<std::string> nodes, Reporter reporter)
     : nodes_(std::move(nodes)), reporter_(std::move(reporter)) {}
 
@@ -60,7 +18,7 @@ const std::string& FindingSink::node_name(int node) const {
 
 void FindingSink::report(std::string_view oracle, int node, int64_t index, std::string expected,
                          std::string actual) const {
-  for (const OracleInfo& info : all_oracles()) {
+  for (const OracleInfo& info : kOracles) {
     if (info.id != oracle) continue;
     reporter_({std::string(info.id), std::string(info.name), node_name(node), index,
                std::move(expected), std::move(actual)});

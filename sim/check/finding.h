@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,52 @@ struct OracleInfo {
 };
 
 // In the order of their definition; every finding names one of them.
-const std::vector<OracleInfo>& all_oracles();
+inline constexpr OracleInfo kOracles[] = {
+    {"ora.L1", "acked-is-durable", "the recovered state reflects every acked mutation"},
+    {"ora.L2", "prefix-no-invention",
+     "recovered = acked plus a prefix, in issue order, of unacked mutations"},
+    {"ora.L5", "hard-state-kept",
+     "(term, vote) is at least the last acked one; within a term a vote never changes"},
+    {"ora.L9", "recovery-succeeds", "a start opens every image that a crash may leave"},
+    {"ora.L12", "no-unexplained-stop",
+     "a node stops or refuses to start only for a reason that the ledger of injected faults and "
+     "operator actions gives"},
+    {"ora.L13", "no-amnesia", "an instance that acked anything never opens as fresh"},
+    {"ora.L14", "no-half-bootstrap",
+     "during an import, open says absent or incomplete, or is complete and equal to the image"},
+    {"ora.I1", "image-deterministic",
+     "logically equal instances export byte-identical content, and it tells their state"},
+    {"ora.I3", "damaged-image-refused", "an image that is damaged anywhere is not accepted"},
+    {"ora.D1", "ack-needs-both", "at the ack of a dual write the mirror holds it durably too"},
+    {"ora.D3", "reconciled",
+     "after a crash in a dual phase, before serving, both families are equal"},
+    {"ora.D4", "vote-maximum",
+     "after a crash the hard state is at least that of each family, and no vote is forgotten"},
+    {"ora.M1", "one-authority", "a node answers from its durable authority and epoch alone"},
+    {"ora.M2", "phases-follow-automaton",
+     "phases follow the automaton, are durable before they are relied on, and resume"},
+    {"ora.M3", "validated-cut",
+     "cut-over only at a fresh, uninterrupted cut whose durable reads are equal and complete"},
+    {"ora.R1", "one-leader-per-term", "at most one leader per term"},
+    {"ora.R2", "one-vote-per-term",
+     "a node votes for at most one candidate per term over its whole life"},
+    {"ora.R3", "term-monotone", "the term seen on a node never decreases"},
+    {"ora.R4", "log-matching",
+     "entries of equal index and term are equal, and so are all before them"},
+    {"ora.R5", "leader-complete", "a new leader holds everything committed"},
+    {"ora.R6", "state-machine-safety", "equal index, equal committed entry and applied state"},
+    {"ora.R7", "commit-is-durable", "a quorum durably holds what is declared committed"},
+    {"ora.C1", "linearizable",
+     "the client history is linearizable over registers, cas, append and counter"},
+};
+inline constexpr size_t kOracleCount = std::size(kOracles);
+
+// Position in kOracles; an id that is not there does not compile.
+consteval size_t oracle(std::string_view id) {
+  size_t i = 0;
+  while (kOracles[i].id != id) ++i;
+  return i;
+}
 
 // Where there is no node: a finding about the whole cluster.
 inline constexpr int kCluster = -1;

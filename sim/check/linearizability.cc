@@ -362,6 +362,7 @@ void ClientHistory::completed(uint64_t operation, const Response& response) {
     return;
   }
   found->second.answered = events_++;
+  ++answered_;
   found->second.response = response;
 }
 

@@ -47,6 +47,7 @@ class ClientHistory {
   void judge() const;
 
   size_t size() const { return operations_.size(); }
+  size_t answered() const { return answered_; }
 
  private:
   struct Operation {
@@ -60,6 +61,7 @@ class ClientHistory {
   const FindingSink* sink_;
   std::map<uint64_t, Operation> operations_;
   uint64_t events_ = 0;
+  size_t answered_ = 0;
 };
 
 }  // namespace qk::sim

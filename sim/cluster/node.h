@@ -141,6 +141,7 @@ class SimNode final : private migration::ControllerObserver {
   RandomStream election_random_;
   RandomStream id_random_;
   RandomStream probe_random_;
+  uint64_t probed_entry_ = UINT64_MAX;  // the phase_entries_ at the last probe of an ack
   uint64_t choices_ = 0;
 
   uint64_t life_ = 0;  // of the process; callbacks of an earlier life do nothing

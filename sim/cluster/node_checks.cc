@@ -11,7 +11,8 @@ namespace {
 
 using migration::Phase;
 
-// One append in so many is followed by a probe of what is durable; every other mutation always is.
+// One append in so many is followed by a probe of what is durable, and the first one in each phase,
+// so that no phase goes unjudged because it was short. Every other mutation always is.
 constexpr uint64_t kProbeEvery = 96;
 
 }  // namespace
@@ -47,7 +48,12 @@ bool SimNode::holds_durably(int64_t index, int64_t term) const {
 }
 
 void SimNode::probe_ack(families::Operation operation) {
-  if (operation == families::Operation::kAppend && probe_random_.below(kProbeEvery) != 0) return;
+  const bool first_in_phase = probed_entry_ != phase_entries_;
+  if (operation == families::Operation::kAppend && probe_random_.below(kProbeEvery) != 0 &&
+      !first_in_phase) {
+    return;
+  }
+  probed_entry_ = phase_entries_;
   if (is_dual(phase_)) {
     world_.checker->dual_ack(id_ - 1, durable_state(migration::Side::kA),
                              durable_state(migration::Side::kB));

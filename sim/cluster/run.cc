@@ -281,6 +281,9 @@ class Cluster final : private ClusterEvents {
     result.committed = static_cast<uint64_t>(std::max<int64_t>(0, commit_ - start_index_));
     if (operator_ != nullptr) result.notes = operator_->notes();
     result.stops = checker_.ledger();
+    for (size_t i = 0; i < kOracleCount; ++i) {
+      if (checker_.evaluations()[i] == 0) result.unjudged.emplace_back(kOracles[i].id);
+    }
     const bool expects = plan_.expect.verdict == ExpectPlan::Verdict::kViolation;
     const bool internal = !violations_.empty() && violations_.back().oracle == kInternal;
     if (!internal) {
@@ -343,6 +346,23 @@ class Cluster final : private ClusterEvents {
                                          plan_.expect.min_committed, " at least"));
     }
     for (std::string& line : faults_->unfired()) result->inconclusive.push_back(std::move(line));
+    for (const std::string& id : result->unjudged) {
+      if (must_judge(id)) result->inconclusive.push_back(cat(id, " was never evaluated"));
+    }
+  }
+
+  // Oracles whose subject each run has, or each run with this plan. The others need a crash at the
+  // right moment; whether they were evaluated is only told.
+  bool must_judge(const std::string& id) const {
+    constexpr std::string_view kAlways[] = {"ora.L1",  "ora.L2", "ora.L5", "ora.L9", "ora.L12",
+                                            "ora.L13", "ora.M1", "ora.R1", "ora.R2", "ora.R3",
+                                            "ora.R4",  "ora.R5", "ora.R6", "ora.R7"};
+    constexpr std::string_view kMigrating[] = {"ora.I1", "ora.I3", "ora.D1", "ora.M2", "ora.M3"};
+    const auto among = [&](const auto& ids) {
+      return std::find(std::begin(ids), std::end(ids), id) != std::end(ids);
+    };
+    return among(kAlways) || (!plan_.migrations.empty() && among(kMigrating)) ||
+           (plan_.workload.clients > 0 && id == "ora.C1");
   }
 
   const Plan plan_;

@@ -44,6 +44,7 @@ struct RunResult {
   uint64_t chain = 0;
   std::string digest;  // SHA-256 over the chain's checkpoints, hex
   uint64_t committed = 0;
+  std::vector<std::string> unjudged;  // ids of oracles that were never evaluated
   std::vector<std::string> notes;
   std::vector<std::string> stops;  // the ledger of explained stops, one line for each node
   // As much as RunOptions::trace asked for. The run is over: it is read, never recorded to.
