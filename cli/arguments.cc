@@ -180,6 +180,8 @@ class Parser {
         ->type_name("RE");
     conformance_->add_option("--seeds", seeds_, "Run each case with the seeds 1 to N")
         ->type_name("N");
+    conformance_->add_option("--disk", disk_, "Where instances lie: sim, real (slow) or both")
+        ->type_name("WHERE");
     conformance_->add_flag("--list", conformance_arguments_.list, "Name the checks, run none");
     conformance_->add_option("--junit", conformance_arguments_.junit, "Also write a JUnit report")
         ->type_name("FILE");
@@ -360,6 +362,9 @@ class Parser {
     out.seeds = value_of("--seeds", scenarios::parse_seed(seeds_));
     if (out.seeds == 0)
       throw BadValue{usage_error("--seeds: 0 runs nothing", "allowed: 1 or more")};
+    out.disk =
+        choose<Disks>("--disk", disk_,
+                      {{"sim", Disks::kSimulated}, {"real", Disks::kReal}, {"both", Disks::kBoth}});
     return out;
   }
 
@@ -425,6 +430,7 @@ class Parser {
   ScenariosShowArguments show_arguments_;
   ScenariosValidateArguments validate_arguments_;
   ConformanceArguments conformance_arguments_;
+  std::string disk_ = "sim";
   ContractArguments contract_arguments_;
 };
 

@@ -17,6 +17,7 @@ namespace qk::cli {
 
 enum class Colour : uint8_t { kAuto, kAlways, kNever };
 enum class Artifacts : uint8_t { kFail, kAlways, kNone };
+enum class Disks : uint8_t { kSimulated, kReal, kBoth };
 enum class ShortLog : uint8_t { kOff, kShort };
 
 // As --planted spells them.
@@ -89,6 +90,7 @@ struct ConformanceArguments {
   std::string family;  // or "all"
   std::string filter;  // regular expression over case ids; empty: all
   uint64_t seeds = 1;
+  Disks disk = Disks::kSimulated;
   bool list = false;
   std::string junit;  // file; empty: none
 };

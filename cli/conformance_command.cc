@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/failure_scope.h"
 #include "base/suggest.h"
 #include "cli/conformance_evidence.h"
 #include "cli/family_argument.h"
@@ -94,6 +95,58 @@ void print_failure(const CaseResult& result, std::ostream& out) {
       << sim::conformance::repro_command(what.id(), {what.family->name}, result.seed) << "\n";
 }
 
+std::vector<sim::conformance::DiskKind> disks_of(Disks disks) {
+  using sim::conformance::DiskKind;
+  switch (disks) {
+    case Disks::kSimulated:
+      return {DiskKind::kSimulated};
+    case Disks::kReal:
+      return {DiskKind::kReal};
+    case Disks::kBoth:
+      return {};
+  }
+  QK_CHECK(false);
+}
+
+std::string_view disk_text(Disks disks) {
+  return disks == Disks::kSimulated ? "sim" : disks == Disks::kReal ? "real" : "both";
+}
+
+// How far a run has come, every few seconds, and what to say when it ends by a bug of our own.
+class Progress {
+ public:
+  explicit Progress(const Environment& environment)
+      : environment_(environment), said_ms_(environment.wall_ms()) {}
+
+  void starting(const sim::conformance::Case& what, uint64_t seed, size_t number, size_t count) {
+    what_ = &what;
+    seed_ = seed;
+    const int64_t now_ms = environment_.wall_ms();
+    if (now_ms - said_ms_ < kEveryMs) return;
+    said_ms_ = now_ms;
+    *environment_.err << "case " << number << " of " << count << ": " << what.id() << "\n"
+                      << std::flush;
+  }
+
+  void internal_error(const std::string& error) const {
+    if (what_ == nullptr) return;
+    *environment_.out << "ERROR " << what_->id() << "  seed " << seed_ << "\n  " << error << "\n"
+                      << "  repro         "
+                      << sim::conformance::repro_command(what_->id(), {what_->family->name}, seed_)
+                      << "\n"
+                      << std::flush;
+    environment_.exit_now(ExitCode::kInternal);
+  }
+
+ private:
+  static constexpr int64_t kEveryMs = 3000;
+
+  const Environment& environment_;
+  int64_t said_ms_;
+  const sim::conformance::Case* what_ = nullptr;
+  uint64_t seed_ = 0;
+};
+
 ExitCode save(const Report& report, const ConformanceArguments& arguments,
               const Environment& environment) {
   sim::conformance::Evidence evidence =
@@ -136,6 +189,7 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
   }
   options.filter = arguments.filter;
   options.seeds = arguments.seeds;
+  options.disks = disks_of(arguments.disk);
   const std::vector<Check> checks = sim::conformance::all_checks();
   std::ostream& out = *environment.out;
   if (arguments.list) {
@@ -145,6 +199,10 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
   options.progress = [&](const CaseResult& result) {
     if (result.verdict == Verdict::kFailed) print_failure(result, out);
   };
+  Progress progress(environment);
+  const FailureScope last_words([&](const std::string& error) { progress.internal_error(error); });
+  options.starting = [&](const sim::conformance::Case& what, uint64_t seed, size_t number,
+                         size_t count) { progress.starting(what, seed, number, count); };
   sim::conformance::Host host;
   host.registry = environment.registry;
   host.lose_memory = environment.lose_memory;
@@ -161,8 +219,11 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
                        : "?")
       << "  " << passed << " cases passed, " << failed << " failed, "
       << report.count(Verdict::kNotApplicable) << " do not apply; seeds 1.." << arguments.seeds
-      << ", build " << environment.build << "\n";
-  if (report.results.empty()) *environment.err << "note: no case matches --filter\n";
+      << ", disk " << disk_text(arguments.disk) << ", build " << environment.build << "\n";
+  if (report.results.empty()) {
+    *environment.err << "note: no case matches --filter with --disk " << disk_text(arguments.disk)
+                     << "\n";
+  }
   const ExitCode verdict = failed > 0 ? ExitCode::kViolated
                            : good     ? ExitCode::kOk
                                       : ExitCode::kInconclusive;

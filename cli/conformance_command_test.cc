@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/failure_scope.h"
 #include "base/strings.h"
 #include "cli/conformance_evidence.h"
 #include "cli/junit.h"
@@ -91,6 +92,51 @@ TEST_CASE_METHOD(Fixture, "conformance runs what the filter finds and leaves evi
   CHECK((*load_evidence(environment))->checks.size() == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "conformance: real disks on demand, and in the repro line") {
+  const std::vector<std::string> words = {"conformance", first, "--filter",
+                                          "META/save_vote/.*/plain/"};
+  const auto with = [&](const std::string& disk) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"--disk", disk});
+    return run(all, ExitCode::kOk);
+  };
+  CHECK_THAT(run(words, ExitCode::kOk), Contains("PASS  1 cases passed") && Contains("disk sim"));
+  CHECK((*load_evidence(environment))->checks.at("META/save_vote").cases.size() == 1);
+  CHECK_THAT(with("real"), Contains("PASS  1 cases passed") && Contains("disk real"));
+  CHECK_THAT(with("both"), Contains("PASS  2 cases passed") && Contains("disk both"));
+  run({"conformance", first, "--disk", "reel"}, ExitCode::kUsage);
+  CHECK(sim::conformance::repro_command("A/b/c/plain/real", {"c"}, 1) ==
+        "qksim conformance c --filter '^A/b/c/plain/real$' --disk real");
+}
+
+TEST_CASE_METHOD(Fixture, "conformance says how far it has come") {
+  int64_t now_ms = 0;
+  environment.wall_ms = [&] { return now_ms += 2000; };
+  run({"conformance", first, "--filter", "META/save_vote/"}, ExitCode::kOk);
+  CHECK_THAT(err.str(), Contains(cat(" of 4: META/save_vote/", first, "/")));
+}
+
+TEST_CASE_METHOD(Fixture, "conformance: a bug of our own names its case and ends with 70") {
+  std::vector<ExitCode> exits;
+  environment.exit_now = [&](ExitCode code) { exits.push_back(code); };
+  families::Registry broken;
+  families::FamilyDescriptor family = registry.all().front();
+  family.open =
+      [](const families::OpenRequest&) -> absl::StatusOr<std::unique_ptr<families::Family>> {
+    FailureScope::failed("x.cc:1: check failed: planted");
+    return absl::DataLossError("after it");
+  };
+  broken.add(family);
+  environment.registry = &broken;
+  run({"conformance", first, "--filter", "META/save_vote/.*/plain/"}, ExitCode::kViolated);
+  CHECK(exits == std::vector<ExitCode>{ExitCode::kInternal});
+  CHECK_THAT(out.str(), Contains(cat("ERROR META/save_vote/", first,
+                                     "/plain/sim  seed 1\n"
+                                     "  x.cc:1: check failed: planted\n"
+                                     "  repro         qksim conformance ",
+                                     first)));
+}
+
 TEST_CASE_METHOD(Fixture, "conformance: what is refused, and what proves nothing") {
   run({"conformance", "lokal"}, ExitCode::kUsage);
   run({"conformance", first, "--filter", "("}, ExitCode::kUsage);
@@ -136,13 +182,14 @@ TEST_CASE_METHOD(Fixture, "contract: every id is printed, with evidence or witho
   for (const char* id : {"SB-1 ", "SB-43", "CI-30", "CI-X1", "EV-30", "RM-34", "WC-23", "BC-11"}) {
     CHECK_THAT(none, Contains(cat("\n", id)));
   }
-  CHECK_THAT(none, Contains("(no test)\n"));
+  // Nothing was run; that is told from what nothing tests.
+  CHECK_THAT(none, Contains("\nSB-18   M      not run     ") && Contains(" without a test\n"));
 
   leave(complete());
   const std::string all = run({"contract"}, ExitCode::kOk);
-  CHECK_THAT(all, Contains("1/1") && !Contains("(no test)"));
+  CHECK_THAT(all, Contains("1/1") && !Contains("not run "));
   CHECK_THAT(all, Contains(" M rows of SB, CI, EV and BC hold for every judged family; 0 failed, 0 "
-                           "without evidence"));
+                           "not run, 0 without a test"));
   CHECK_THAT(run({"contract", "--missing"}, ExitCode::kOk), !Contains("SB-1"));
 
   // The same evidence from another build proves nothing about this one.
@@ -157,8 +204,9 @@ TEST_CASE_METHOD(Fixture, "contract: one M row without evidence is enough for ex
   leave(evidence);
   const std::string text = run({"contract", "--missing"}, ExitCode::kInconclusive);
   CHECK_THAT(text, Contains("\nSB-18 ") && !Contains("\nSB-17 "));
-  CHECK_THAT(text, Contains("0 failed, 1 without evidence"));
-  CHECK_THAT(run({"contract", "show", "SB-18"}, ExitCode::kInconclusive), Contains("no evidence"));
+  CHECK_THAT(text, Contains("0 failed, 1 not run, 0 without a test"));
+  CHECK_THAT(run({"contract", "show", "SB-18"}, ExitCode::kInconclusive),
+             Contains("no evidence: not run: ") && Contains("META/save_vote"));
   run({"contract", "show", "SB-17"}, ExitCode::kOk);
 }
 

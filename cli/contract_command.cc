@@ -2,12 +2,14 @@
 // printed, also those that nothing tests; "not built" and "not run" never count as "holds".
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/suggest.h"
 #include "cli/conformance_evidence.h"
 #include "cli/family_argument.h"
 #include "cli/padded.h"
 #include "cli/verbs.h"
+#include "sim/conformance/groups.h"
 #include "sim/conformance/requirements.h"
 
 namespace qk::cli {
@@ -23,12 +25,16 @@ using sim::conformance::Verdict;
 
 struct Row {
   const Requirement* requirement = nullptr;
+  bool tested = false;  // some check cites it; whether one ran is another matter
   Standing standing = Standing::kMissing;
   std::vector<std::string> cells;  // one per column
 };
 
-std::string cell_text(const Support& support) {
-  if (support.none()) return "-";
+constexpr std::string_view kNoTest = "no test";
+constexpr std::string_view kNotRun = "not run";
+
+std::string cell_text(const Support& support, bool tested) {
+  if (support.none()) return std::string(tested ? kNotRun : kNoTest);
   if (support.passed + support.failed == 0) return "n/a";
   return cat(support.passed, "/", support.passed + support.failed, support.failed > 0 ? " !" : "");
 }
@@ -39,13 +45,18 @@ class Table {
   Table(const Evidence& evidence, std::vector<std::string> judged, std::vector<std::string> others)
       : judged_(std::move(judged)), columns_(judged_) {
     columns_.insert(columns_.end(), others.begin(), others.end());
+    std::set<std::string> tested;
+    for (const sim::conformance::Check& check : sim::conformance::all_checks()) {
+      tested.insert(check.requirements.begin(), check.requirements.end());
+    }
     for (const Requirement& requirement : sim::conformance::requirements()) {
       Row row;
       row.requirement = &requirement;
+      row.tested = tested.count(requirement.id) > 0;
       row.standing = sim::conformance::standing_of(evidence, requirement.id, judged_);
       for (const std::string& family : judged_) {
         row.cells.push_back(
-            cell_text(sim::conformance::support_of(evidence, requirement.id, family)));
+            cell_text(sim::conformance::support_of(evidence, requirement.id, family), row.tested));
       }
       row.cells.resize(columns_.size(), "not built");
       rows_.push_back(std::move(row));
@@ -68,7 +79,8 @@ struct Counts {
   uint64_t all = 0;
   uint64_t hold = 0;
   uint64_t failed = 0;
-  uint64_t missing = 0;
+  uint64_t not_run = 0;
+  uint64_t no_test = 0;
 };
 
 // Of the M rows of these sections.
@@ -83,22 +95,28 @@ Counts count_musts(const std::vector<Row>& rows, const std::vector<std::string_v
     ++counts.all;
     counts.hold += row.standing == Standing::kHolds ? 1 : 0;
     counts.failed += row.standing == Standing::kFailed ? 1 : 0;
-    counts.missing += row.standing == Standing::kMissing ? 1 : 0;
+    const bool missing = row.standing == Standing::kMissing;
+    counts.not_run += missing && row.tested ? 1 : 0;
+    counts.no_test += missing && !row.tested ? 1 : 0;
   }
   return counts;
 }
 
-std::string standing_text(Standing standing) {
-  return standing == Standing::kHolds    ? "holds"
-         : standing == Standing::kFailed ? "failed"
-                                         : "missing";
+std::string standing_text(const Row& row) {
+  switch (row.standing) {
+    case Standing::kHolds:
+      return "holds";
+    case Standing::kFailed:
+      return "failed";
+    case Standing::kMissing:
+      return std::string(row.tested ? kNotRun : kNoTest);
+  }
+  QK_CHECK(false);
 }
 
-std::string full_text(const Row& row) {
-  const bool none = std::all_of(row.cells.begin(), row.cells.end(), [](const std::string& cell) {
-    return cell == "-" || cell == "not built";
-  });
-  return cat(row.requirement->text, none ? " (no test)" : "");
+std::string missing_text(const Counts& counts) {
+  return cat(counts.failed, " failed, ", counts.not_run, " not run, ", counts.no_test,
+             " without a test");
 }
 
 void print_table(const Table& table, std::ostream& out) {
@@ -109,7 +127,7 @@ void print_table(const Table& table, std::ostream& out) {
   for (const Row& row : table.rows()) {
     out << padded(row.requirement->id, 8) << padded(to_string(row.requirement->level), 7);
     for (const std::string& cell : row.cells) out << padded(cell, kWidth);
-    out << full_text(row) << "\n";
+    out << row.requirement->text << "\n";
   }
 }
 
@@ -122,7 +140,7 @@ void print_markdown(const Table& table, std::ostream& out) {
   for (const Row& row : table.rows()) {
     out << "| " << row.requirement->id << " | " << to_string(row.requirement->level) << " |";
     for (const std::string& cell : row.cells) out << " " << cell << " |";
-    out << " " << full_text(row) << " |\n";
+    out << " " << row.requirement->text << " |\n";
   }
 }
 
@@ -136,7 +154,7 @@ void print_json(const Table& table, const Evidence& evidence, std::ostream& out)
     rows.push_back({{"id", row.requirement->id},
                     {"level", std::string(to_string(row.requirement->level))},
                     {"requirement", row.requirement->text},
-                    {"standing", standing_text(row.standing)},
+                    {"standing", standing_text(row)},
                     {"families", std::move(families)}});
   }
   const nlohmann::json document = {{"schema", "qksim.contract/1"},
@@ -164,6 +182,17 @@ void print_check(const std::string& name, const CheckEvidence& check, std::ostre
   }
 }
 
+std::string citing_checks(std::string_view requirement) {
+  std::vector<std::string> names;
+  for (const sim::conformance::Check& check : sim::conformance::all_checks()) {
+    const std::vector<std::string>& ids = check.requirements;
+    if (std::find(ids.begin(), ids.end(), requirement) != ids.end()) {
+      names.push_back(cat(check.group, "/", check.name));
+    }
+  }
+  return join(names);
+}
+
 ExitCode show(const ContractArguments& arguments, const Evidence& evidence,
               const std::vector<std::string>& families, const Environment& environment) {
   const Requirement* requirement = sim::conformance::find_requirement(arguments.show);
@@ -187,7 +216,11 @@ ExitCode show(const ContractArguments& arguments, const Evidence& evidence,
     any = true;
     print_check(name, check, out);
   }
-  if (!any) out << "  no evidence\n";
+  if (!any) {
+    const std::string citing = citing_checks(requirement->id);
+    out << "  no evidence: " << (citing.empty() ? "no check cites it" : cat("not run: ", citing))
+        << "\n";
+  }
   switch (sim::conformance::standing_of(evidence, requirement->id, families)) {
     case Standing::kHolds:
       return ExitCode::kOk;
@@ -250,13 +283,13 @@ ExitCode contract_command(const ContractArguments& arguments, const Environment&
   } else {
     print_table(table, out);
     out << storage.hold << " of " << storage.all
-        << " M rows of SB, CI, EV and BC hold for every judged family; " << storage.failed
-        << " failed, " << storage.missing << " without evidence\n"
+        << " M rows of SB, CI, EV and BC hold for every judged family; " << missing_text(storage)
+        << "\n"
         << cluster.hold << " of " << cluster.all
-        << " M rows of RM and WC, which whole clusters show, hold; " << cluster.failed
-        << " failed, " << cluster.missing << " without evidence\n";
+        << " M rows of RM and WC, which whole clusters show, hold; " << missing_text(cluster)
+        << "\n";
   }
-  const uint64_t missing = storage.missing + cluster.missing;
+  const uint64_t missing = storage.not_run + storage.no_test + cluster.not_run + cluster.no_test;
   const ExitCode verdict = any_failed    ? ExitCode::kViolated
                            : missing > 0 ? ExitCode::kInconclusive
                                          : ExitCode::kOk;

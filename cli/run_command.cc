@@ -62,7 +62,7 @@ ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
 void print(const RunReport& report, const Environment& environment) {
   if (report.arguments.log == ShortLog::kShort && report.result.trace != nullptr) {
     sim::write_short_log(*report.result.trace,
-                         [&](std::string_view line) { *environment.err << line; });
+                         [&](std::string_view line) { *environment.out << line; });
   }
   *environment.out << report_text(report, environment.colour_out, /*timing=*/true);
 }
@@ -103,8 +103,14 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
     print(report, environment);
   };
   const auto leave = [&] {
-    if (!leaves_directory(report)) return ExitCode::kOk;
-    return leave_directory(report, plan, loaded.effective, environment, *directory);
+    // Unless this run's directory takes its place, the link would show an earlier run's picture.
+    ExitCode left = ExitCode::kOk;
+    if (absl::Status status = forget_latest(environment); !status.ok()) {
+      print_error(environment, std::string(to_std(status.message())));
+      left = ExitCode::kCannotWrite;
+    }
+    if (!leaves_directory(report)) return left;
+    return worst(left, leave_directory(report, plan, loaded.effective, environment, *directory));
   };
   options.internal_error = [&](const sim::RunResult& result) {
     tell(result);

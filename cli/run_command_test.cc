@@ -151,6 +151,49 @@ TEST_CASE_METHOD(Fixture, "a pass does not move last-failed") {
         "PASS  small  seed 0x3  60.0s sim  1498 events  chain 5d02c1be77a4\n");
 }
 
+TEST_CASE_METHOD(Fixture, "after a pass without a directory, latest shows no earlier run") {
+  violate();
+  run_command(arguments, environment);
+  const std::string failed = fs::read_symlink(directory / ".qksim/runs/latest").string();
+  next.verdict = sim::Verdict::kPass;
+  next.violations.clear();
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK_FALSE(fs::exists(fs::symlink_status(directory / ".qksim/runs/latest")));
+  CHECK(fs::read_symlink(directory / ".qksim/runs/last-failed").string() == failed);
+  CHECK(fs::exists(directory / ".qksim/runs" / failed / "report.txt"));
+
+  // Nor after a run whose directory lies elsewhere, or that leaves none although it failed.
+  for (const bool elsewhere : {true, false}) {
+    violate();
+    arguments.out.clear();
+    arguments.artifacts = Artifacts::kFail;
+    run_command(arguments, environment);
+    REQUIRE(fs::exists(fs::symlink_status(directory / ".qksim/runs/latest")));
+    if (elsewhere) {
+      arguments.out = "elsewhere";
+    } else {
+      arguments.artifacts = Artifacts::kNone;
+    }
+    CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+    CHECK_FALSE(fs::exists(fs::symlink_status(directory / ".qksim/runs/latest")));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "the short log is a result, and comes before the verdict") {
+  sim::Scheduler scheduler;
+  auto trace = std::make_shared<sim::Trace>(&scheduler, sim::TraceStart{1, 2, {"n1"}},
+                                            sim::TraceLevel::kMarks);
+  sim::Event stop{.node = 1, .kind = sim::EventKind::kNodeStop};
+  trace->record(stop, "planned");
+  next.trace = trace;
+  arguments.log = ShortLog::kShort;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  const size_t verdict = out.str().find("PASS  small");
+  REQUIRE(verdict != std::string::npos);
+  CHECK(out.str().find("phase role term") < verdict);
+  CHECK(err.str() == "run small seed 0x5EED\n");
+}
+
 TEST_CASE_METHOD(Fixture, "--artifacts none leaves nothing even after a failure") {
   violate();
   arguments.artifacts = Artifacts::kNone;

@@ -116,7 +116,17 @@ absl::Status point_link(const std::string& link, const std::string& target) {
   return absl::OkStatus();
 }
 
+std::string latest_link(const Environment& environment) {
+  return families::join_path(absolute_path(environment, std::string(kRuns)), "latest");
+}
+
 }  // namespace
+
+absl::Status forget_latest(const Environment& environment) {
+  const std::string link = latest_link(environment);
+  if (::unlink(link.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
+  return errno_status(errno, cat("remove link ", link));
+}
 
 std::string run_id(const RunReport& report, uint64_t scenario_hash) {
   const RunArguments& arguments = report.arguments;
@@ -189,7 +199,7 @@ absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
   if (!ours) return absl::OkStatus();
   const std::string runs = absolute_path(environment, std::string(kRuns));
   const std::string id(families::base_name(directory->path));
-  QK_RETURN_IF_ERROR(point_link(families::join_path(runs, "latest"), id));
+  QK_RETURN_IF_ERROR(point_link(latest_link(environment), id));
   if (is_good(report)) return absl::OkStatus();
   return point_link(families::join_path(runs, "last-failed"), id);
 }

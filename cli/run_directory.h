@@ -36,4 +36,8 @@ absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
                                  const std::string& effective, const Environment& environment,
                                  RunDirectory* directory);
 
+// Removes the link `latest`: after a run that left nothing beside it, it would show an earlier
+// run's picture as this one's. What it leads to stays.
+absl::Status forget_latest(const Environment& environment);
+
 }  // namespace qk::cli

@@ -139,8 +139,10 @@ Standing standing_of(const Evidence& evidence, std::string_view requirement,
 std::string repro_command(std::string_view case_id, const std::vector<std::string>& families,
                           uint64_t seed) {
   const std::string seeds = seed > 1 ? cat(" --seeds ", seed) : std::string();
+  // Cases on a real disk run on demand only.
+  const bool real = case_id.ends_with(cat("/", to_string(DiskKind::kReal)));
   return cat("qksim conformance ", families.empty() ? std::string("all") : families.front(),
-             " --filter '^", case_id, "$'", seeds);
+             " --filter '^", case_id, "$'", real ? " --disk real" : "", seeds);
 }
 
 }  // namespace qk::sim::conformance

@@ -117,6 +117,11 @@ std::vector<Case> select_cases(const std::vector<Check>& checks, const families:
     QK_CHECK((check.instance != nullptr) != (check.pair != nullptr));
     add_cases(check, registry, options, &all);
   }
+  if (!options.disks.empty()) {
+    std::erase_if(all, [&](const Case& one) {
+      return std::find(options.disks.begin(), options.disks.end(), one.disk) == options.disks.end();
+    });
+  }
   if (options.filter.empty()) return all;
   const std::regex filter(options.filter);
   std::erase_if(all, [&](const Case& one) { return !std::regex_search(one.id(), filter); });
@@ -165,10 +170,13 @@ std::vector<std::string> Report::counts() const {
 Report run_conformance(const std::vector<Check>& checks, const Host& host,
                        const RunOptions& options) {
   Report report;
-  for (const Case& what : select_cases(checks, *host.registry, options)) {
+  const std::vector<Case> cases = select_cases(checks, *host.registry, options);
+  for (size_t number = 0; number < cases.size(); ++number) {
+    const Case& what = cases[number];
     CaseResult total;
     total.what = what;
     for (uint64_t i = 0; i < options.seeds; ++i) {
+      options.starting(what, options.first_seed + i, number + 1, cases.size());
       CaseResult one = run_case(what, host, options.first_seed + i);
       one.expectations += total.expectations;
       for (const auto& [name, times] : total.counts) one.counts[name] += times;

@@ -45,8 +45,13 @@ struct RunOptions {
   std::vector<std::string> families;
   // ECMAScript regular expression, searched in the case id; empty: all. Must be valid.
   std::string filter;
+  // Where the instances lie; empty: everywhere.
+  std::vector<DiskKind> disks;
   uint64_t first_seed = 1;
   uint64_t seeds = 1;
+  // Before each run of a case: what is about to run, with which seed, as which of how many cases.
+  std::function<void(const Case&, uint64_t seed, size_t number, size_t count)> starting =
+      [](const Case&, uint64_t, size_t, size_t) {};
   // After each case.
   std::function<void(const CaseResult&)> progress = [](const CaseResult&) {};
 };
