@@ -55,18 +55,22 @@ TEST_CASE("regressions stay fixed", "[others]") {
 
 TEST_CASE("the same seed gives the same chain, however often and whatever ran before",
           "[determinism]") {
-  const auto run = [](uint64_t seed, sim::TraceLevel level) {
-    sim::RunOptions options;
-    options.trace = level;
-    return sim::run(plan_of("rolling-local-to-sqlite", seed), options);
-  };
-  const sim::RunResult first = run(7, sim::TraceLevel::kMarks);
-  const sim::RunResult other = run(8, sim::TraceLevel::kMarks);
-  const sim::RunResult again = run(7, sim::TraceLevel::kFull);
-  CHECK(first.chain == again.chain);
-  CHECK(first.digest == again.digest);
-  CHECK(first.events == again.events);
-  CHECK(first.chain != other.chain);
+  for (const ScenarioSource& source : builtin_scenarios()) {
+    const std::string name(scenario_stem(source.file));
+    const auto run = [&](uint64_t seed, sim::TraceLevel level) {
+      sim::RunOptions options;
+      options.trace = level;
+      return sim::run(plan_of(name, seed), options);
+    };
+    INFO(name);
+    const sim::RunResult first = run(7, sim::TraceLevel::kMarks);
+    const sim::RunResult other = run(8, sim::TraceLevel::kMarks);
+    const sim::RunResult again = run(7, sim::TraceLevel::kFull);
+    CHECK(first.chain == again.chain);
+    CHECK(first.digest == again.digest);
+    CHECK(first.events == again.events);
+    CHECK(first.chain != other.chain);
+  }
 }
 
 // Finds the first seed under which a planted defect is reported, and by which oracle.
