@@ -93,6 +93,13 @@ class OverlayFileSystem::Node {
     return absl::OkStatus();
   }
 
+  // Handles of this file. The lower file is open at most as long as one of them is, so a walk
+  // through any number of files needs few descriptors.
+  void add_handle() { ++handles_; }
+  void drop_handle() {
+    if (--handles_ == 0) lower_file_.reset();
+  }
+
   // Directories: what was looked up, made or removed here. Null: removed.
   std::map<std::string, NodeRef> entries;
   bool locked = false;
@@ -124,6 +131,7 @@ class OverlayFileSystem::Node {
   uint64_t inode_;
   std::string lower_path_;
   std::unique_ptr<File> lower_file_;
+  uint64_t handles_ = 0;
   uint64_t lower_size_ = 0;  // bytes that still show through
   uint64_t size_ = 0;
   std::map<uint64_t, std::string> pages_;  // changed here
@@ -139,7 +147,10 @@ struct OverlayFileSystem::Place {
 class OverlayFileSystem::OverlayFile final : public File {
  public:
   OverlayFile(NodeRef node, std::string_view path, bool writable)
-      : node_(std::move(node)), path_(path), writable_(writable) {}
+      : node_(std::move(node)), path_(path), writable_(writable) {
+    node_->add_handle();
+  }
+  ~OverlayFile() override { node_->drop_handle(); }
 
   absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
     return node_->read(offset, buffer);

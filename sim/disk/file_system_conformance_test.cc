@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 
+#include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
 #include "families/fs/posix_file_system.h"
@@ -406,6 +407,50 @@ TEST_CASE("an overlay shows its lower file system and never changes it", "[fs]")
   }
   CHECK(lower.disk.image_hash() == image);
   CHECK(lower.disk.operation_count() == operations);
+}
+
+// Counts the handles that are open.
+class CountingFileSystem final : public families::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  int open_handles = 0;
+
+ private:
+  class CountedFile final : public families::FileWrapper {
+   public:
+    CountedFile(int* count, std::unique_ptr<families::File> inner)
+        : FileWrapper(std::move(inner)), count_(*count) {
+      ++count_;
+    }
+    ~CountedFile() override { --count_; }
+
+   private:
+    int& count_;
+  };
+
+  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view,
+                                       families::OpenFlags) override {
+    return std::make_unique<CountedFile>(&open_handles, std::move(file));
+  }
+};
+
+TEST_CASE("an overlay holds lower files open only as long as its own handles", "[fs]") {
+  OnSimDisk lower;
+  for (int i = 0; i < 50; ++i) must(write_file(lower.fs, cat("/r/", i), cat("bytes of ", i)));
+  CountingFileSystem counting(&lower.fs);
+  families::OverlayFileSystem fs(&counting);
+  auto held = fs.open("/r/7", {.read_only = true});
+  must(held.status());
+  for (int i = 0; i < 50; ++i) {
+    CHECK(content(fs, cat("/r/", i)) == cat("bytes of ", i));
+    CHECK(counting.open_handles <= 1);
+  }
+  // A handle that is still open reads on, also after another one of the same file was closed.
+  std::string bytes(10, '\0');
+  CHECK((*held)->read_at(0, bytes).value() == 10);
+  CHECK(bytes == "bytes of 7");
+  held->reset();
+  CHECK(counting.open_handles == 0);
 }
 
 TEST_CASE("an overlay reports what its lower file system reports", "[fs]") {
