@@ -156,6 +156,29 @@ TEST_CASE("the stops that a scenario asks for are in the ledger, and the run pas
   CHECK(crashed == 2);
 }
 
+TEST_CASE("a run that never evaluated an oracle whose subject it has does not pass") {
+  sim::Plan plan = plan_of("rolling-pair", 1);
+  plan.faults.clear();
+  plan.expect = {};
+  plan.run_for = 5 * sim::kSecond;
+  plan.migrations[0].start = 2 * plan.run_for;  // there is one, and it never starts
+  const sim::RunResult result = sim::run(plan, {});
+  INFO(describe(result));
+  CHECK(result.verdict == Verdict::kInconclusive);
+  CHECK(result.inconclusive ==
+        std::vector<std::string>{"ora.I1 was never evaluated", "ora.I3 was never evaluated",
+                                 "ora.D1 was never evaluated", "ora.M2 was never evaluated",
+                                 "ora.M3 was never evaluated"});
+
+  // Without a migration these have no subject; they are named all the same.
+  plan.migrations.clear();
+  const sim::RunResult without = sim::run(plan, {});
+  INFO(describe(without));
+  CHECK(without.verdict == Verdict::kPass);
+  CHECK(std::count(without.unjudged.begin(), without.unjudged.end(), "ora.D1") == 1);
+  CHECK(std::count(without.unjudged.begin(), without.unjudged.end(), "ora.C1") == 0);
+}
+
 TEST_CASE("an answer that is none is a finding about the clients' history") {
   sim::Plan plan = plan_of("rolling-pair", 1);
   plan.planted = sim::PlantedBug::kGarbledAnswers;
