@@ -97,6 +97,17 @@ StateDigest combine(const Digest& log, const Digest& meta, const Digest& snapsho
   return digest;
 }
 
+std::string differing_domains(const StateDigest& found, const StateDigest& expected) {
+  std::string text;
+  const auto compare = [&](std::string_view domain, const Digest& a, const Digest& b) {
+    if (a != b) text += cat("\n  ", domain, ": digest ", to_hex(a), ", expected ", to_hex(b));
+  };
+  compare("log", found.log, expected.log);
+  compare("meta", found.meta, expected.meta);
+  compare("snapshot", found.snapshot, expected.snapshot);
+  return text;
+}
+
 void DigestCache::invalidate_from(int64_t index) {
   if (index < 1) index = 1;
   blocks_.erase(blocks_.lower_bound(block_of(index)), blocks_.end());
@@ -119,7 +130,7 @@ absl::StatusOr<StateDigest> compute_digest(families::Family& family, DigestCache
   families::LogStorage& log = family.log();
   const int64_t first = log.first_index();
   const int64_t last = log.last_index();
-  QK_RETURN_IF_ERROR(check_log_range(first, last));
+  QK_RETURN_IF_ERROR(annotate(check_log_range(first, last), "log"));
 
   LogHasher hasher(first, last);
   while (hasher.next_index() <= last) {
@@ -133,25 +144,29 @@ absl::StatusOr<StateDigest> compute_digest(families::Family& family, DigestCache
         continue;
       }
     }
-    QK_RETURN_IF_ERROR(scan_exactly(log, from, to, [&](const families::LogEntry& entry) {
+    const absl::Status scanned = scan_exactly(log, from, to, [&](const families::LogEntry& entry) {
       hasher.add(entry);
       return absl::OkStatus();
-    }));
+    });
+    QK_RETURN_IF_ERROR(annotate(scanned, "log"));
     if (whole && cache != nullptr) cache->blocks_[block] = hasher.completed()->second;
   }
 
-  QK_ASSIGN_OR_RETURN(const std::shared_ptr<families::SnapshotReader> reader,
-                      open_snapshot(family));
+  const auto opened = open_snapshot(family);
+  QK_RETURN_IF_ERROR(annotate(opened.status(), "snapshot"));
+  const std::shared_ptr<families::SnapshotReader>& reader = *opened;
   Digest snapshot{};
   if (cache != nullptr && reader != nullptr && cache->snapshot_ &&
       cache->snapshot_->first == reader->meta()) {
     snapshot = cache->snapshot_->second;
   } else {
     SnapshotHasher files(head_of(reader.get()));
-    QK_RETURN_IF_ERROR(hash_files(reader.get(), [&](const FileHead& head, const Digest& content) {
-      files.add_file(head, content);
-      return absl::OkStatus();
-    }));
+    const absl::Status hashed =
+        hash_files(reader.get(), [&](const FileHead& head, const Digest& content) {
+          files.add_file(head, content);
+          return absl::OkStatus();
+        });
+    QK_RETURN_IF_ERROR(annotate(hashed, "snapshot"));
     snapshot = files.finish();
     if (cache != nullptr) {
       cache->snapshot_.reset();

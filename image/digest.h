@@ -27,6 +27,8 @@ struct StateDigest {
 using qk::to_hex;
 // The overall digest, 64 hexadecimal digits.
 std::string to_hex(const StateDigest& digest);
+// One line for each domain that differs: "\n  log: digest 5f..., expected 07...".
+std::string differing_domains(const StateDigest& found, const StateDigest& expected);
 
 // Keeps the hashes of blocks that were retained whole, and the current snapshot's, so that a later
 // digest of the same instance reads only what changed. Whoever mutates the instance says so; a
@@ -50,7 +52,8 @@ class DigestCache {
 };
 
 // The digest of the state as it is now; the caller makes "now" a cut, by having no mutation in
-// flight. With a cache, blocks and the snapshot known to it are not read.
+// flight. With a cache, blocks and the snapshot known to it are not read. An error names the domain
+// that could not be read: "log: ...", "snapshot: ...".
 absl::StatusOr<StateDigest> compute_digest(families::Family& family, DigestCache* cache = nullptr);
 
 // The incremental pieces, for code that sees the state pass by.

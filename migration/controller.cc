@@ -131,17 +131,21 @@ absl::Status Controller::ensure_sidecar(Side side) {
     const bool same_node = found->identity.group_id == manifest_.group_id &&
                            found->identity.peer_id == manifest_.peer_id &&
                            found->family == instance.family;
-    const bool ours = found->identity.generation < manifest_.generation ||
-                      (found->identity.lineage == manifest_.lineage &&
-                       found->identity.generation == manifest_.generation);
+    // Of this generation, only what this attempt made: each import gets a name of its own.
+    const bool this_instance = found->identity.lineage == manifest_.lineage &&
+                               found->identity.generation == manifest_.generation &&
+                               found->instance == instance.instance;
+    // Before the mark of T1, A belonged to an earlier generation or to none; B never did.
+    const bool earlier = side == Side::kA && found->identity.generation < manifest_.generation;
     // Nothing that is incomplete or was given up becomes current by being found here.
     const bool usable = found->state == InstanceState::kCatchingUp ||
                         found->state == InstanceState::kCurrent ||
-                        found->state == InstanceState::kEmpty;
-    if (!same_node || !ours || !usable) {
-      return absl::FailedPreconditionError(cat(
-          instance.root, ": sidecar of ", image::to_string(found->identity), ", state ",
-          image::to_string(found->state), ", expected ", image::to_string(manifest_.identity())));
+                        (found->state == InstanceState::kEmpty && earlier);
+    if (!same_node || !(this_instance || earlier) || !usable) {
+      return absl::FailedPreconditionError(
+          cat(instance.root, ": sidecar of ", image::to_string(found->identity), ", instance ",
+              found->instance, ", state ", image::to_string(found->state), ", expected ",
+              image::to_string(manifest_.identity()), ", instance ", instance.instance));
     }
   } else if (side == Side::kB) {
     return absl::FailedPreconditionError(

@@ -158,6 +158,7 @@ class Controller {
   absl::Status validate_import();
   absl::Status step_validated();
   absl::Status enter_dual_write();
+  std::string difference(const image::StateDigest& a, const absl::StatusOr<image::StateDigest>& b);
   absl::Status validate_cutover();
   absl::Status cut_over();
   absl::Status accept();

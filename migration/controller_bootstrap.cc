@@ -1,6 +1,7 @@
 // T1 to T4: export, import, validation at the export cut, catch-up (migration.md 3 and 10).
 #include <algorithm>
 
+#include "base/check.h"
 #include "families/fs/file_util.h"
 #include "migration/controller.h"
 
@@ -89,8 +90,10 @@ absl::Status Controller::validate_import() {
   const CutRecord& cut = *manifest_.export_cut;
   if (options_.observer != nullptr) options_.observer->cut_compared(1, cut, found.overall);
   if (found.overall != cut.digest) {
-    return roll_back(cat("the imported instance has digest ", to_hex(found.overall),
-                         ", the export cut has ", to_hex(cut.digest)),
+    // The same process exported it: a restart in between would have started over.
+    QK_CHECK(exported_.has_value());
+    return roll_back(cat("the imported instance differs from the image of cut ", cut.seq, ":",
+                         image::differing_domains(found, exported_->state)),
                      true);
   }
   Manifest next = manifest_;

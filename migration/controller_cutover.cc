@@ -5,22 +5,34 @@
 
 namespace qk::migration {
 
+// What differs, when the digest of B is not that of A or B could not be read. That B cannot be read
+// ends the migration, not the node: A serves, and has everything.
+std::string Controller::difference(const image::StateDigest& a,
+                                   const absl::StatusOr<image::StateDigest>& b) {
+  const image::EquivalenceReport report = image::compare(*a_, *b_, driver_->seq());
+  if (!report.equal) return image::to_text(report);
+  // It was read wrongly once, or a cache of hashes is wrong.
+  return cat("a second reading finds no difference; the first found",
+             b.ok() ? image::differing_domains(*b, a) : cat(": ", to_std(b.status().message())));
+}
+
 absl::Status Controller::validate_cutover() {
   // Read in full from the files, whatever the caches know; they are filled for the cut-over.
   cache_a_.clear();
   cache_b_.clear();
   QK_ASSIGN_OR_RETURN(const image::StateDigest a, image::compute_digest(*a_, &cache_a_));
-  QK_ASSIGN_OR_RETURN(const image::StateDigest b, image::compute_digest(*b_, &cache_b_));
+  const absl::StatusOr<image::StateDigest> b = image::compute_digest(*b_, &cache_b_);
   CutRecord cut;
   cut.seq = driver_->seq();
   cut.last_index = a_->log().last_index();
   cut.digest = a.overall;
   cut.proof_kind = "full";
   cut.time_ns = options_.now();
-  if (options_.observer != nullptr) options_.observer->cut_compared(2, cut, b.overall);
-  if (a != b) {
-    const image::EquivalenceReport report = image::compare(*a_, *b_, cut.seq);
-    return roll_back(cat("the families differ at the cutover cut: ", image::to_text(report)), true);
+  if (options_.observer != nullptr && b.ok()) {
+    options_.observer->cut_compared(2, cut, b->overall);
+  }
+  if (!b.ok() || a != *b) {
+    return roll_back(cat("the families differ at the cutover cut: ", difference(a, b)), true);
   }
   Manifest next = manifest_;
   next.phase = Phase::kCutoverValidated;
@@ -41,10 +53,9 @@ absl::Status Controller::cut_over() {
   }
   // Only what changed since the cut is read, so the pause does not grow with the state (SB-39).
   QK_ASSIGN_OR_RETURN(const image::StateDigest a, image::compute_digest(*a_, &cache_a_));
-  QK_ASSIGN_OR_RETURN(const image::StateDigest b, image::compute_digest(*b_, &cache_b_));
-  if (a != b) {
-    const image::EquivalenceReport report = image::compare(*a_, *b_, driver_->seq());
-    return roll_back(cat("the families differ at the cut-over: ", image::to_text(report)), true);
+  const absl::StatusOr<image::StateDigest> b = image::compute_digest(*b_, &cache_b_);
+  if (!b.ok() || a != *b) {
+    return roll_back(cat("the families differ at the cut-over: ", difference(a, b)), true);
   }
   // Probe: the opener that will be needed from now on must be able to open B.
   driver_->set_plain(a_.get());

@@ -21,25 +21,23 @@ std::string describe(Family& family) {
   return text + (snapshot ? cat(snapshot->last_included_index) : "none");
 }
 
-absl::Status unexplained(std::string_view role, Family& family, const Intent& intent) {
-  return absl::DataLossError(cat("reconcile: ", role, " holds ", describe(family),
-                                 ", which no crash of ", to_string(intent.operation), " seq ",
-                                 intent.seq, " over log ", intent.pre_first, "..", intent.pre_last,
-                                 " leaves"));
+absl::Status unexplained(Family& family, const Intent& intent) {
+  return absl::DataLossError(cat("no crash of ", to_string(intent.operation), " seq ", intent.seq,
+                                 " over log ", intent.pre_first, "..", intent.pre_last,
+                                 " leaves what is there: ", describe(family)));
 }
 
-absl::StatusOr<LaneState> append_state(std::string_view role, Family& family,
-                                       const Intent& intent) {
+absl::StatusOr<LaneState> append_state(Family& family, const Intent& intent) {
   families::LogStorage& log = family.log();
   const int64_t last = log.last_index();
   const int64_t after = intent.pre_last + static_cast<int64_t>(intent.entries.size());
   if (log.first_index() != intent.pre_first || last < intent.pre_last || last > after) {
-    return unexplained(role, family, intent);
+    return unexplained(family, intent);
   }
   for (int64_t index = intent.pre_last + 1; index <= last; ++index) {
     QK_ASSIGN_OR_RETURN(const families::LogEntry entry, log.entry(index));
     if (mark_of(entry) != intent.entries[index - intent.pre_last - 1]) {
-      return unexplained(role, family, intent);
+      return unexplained(family, intent);
     }
   }
   if (last == after) return LaneState::kAfter;
@@ -64,29 +62,37 @@ LogRange range_after(const Intent& intent) {
   }
 }
 
-absl::StatusOr<LaneState> lane_state(std::string_view role, Family& family, const Intent& intent) {
+absl::StatusOr<LaneState> lane_state(Family& family, const Intent& intent) {
   switch (intent.operation) {
     case Operation::kAppend:
-      return append_state(role, family, intent);
+      return append_state(family, intent);
     case Operation::kSaveMeta: {
       const families::HardState found = family.meta().hard_state();
       if (found == intent.hard_state) return LaneState::kAfter;
       if (found == intent.pre_hard_state) return LaneState::kBefore;
-      return unexplained(role, family, intent);
+      return unexplained(family, intent);
     }
     case Operation::kPublish: {
       const auto found = family.snapshot().current();
       if (found && *found == intent.snapshot) return LaneState::kAfter;
       if (found == intent.pre_snapshot) return LaneState::kBefore;
-      return unexplained(role, family, intent);
+      return unexplained(family, intent);
     }
     default: {
       const LogRange found{family.log().first_index(), family.log().last_index()};
       if (found == range_after(intent)) return LaneState::kAfter;
       if (found == LogRange{intent.pre_first, intent.pre_last}) return LaneState::kBefore;
-      return unexplained(role, family, intent);
+      return unexplained(family, intent);
     }
   }
+}
+
+// lane_state(); an error says where.
+absl::StatusOr<LaneState> look(std::string_view role, Family& family, const Intent& intent) {
+  absl::StatusOr<LaneState> state = lane_state(family, intent);
+  if (state.ok()) return state;
+  return annotate(state.status(),
+                  cat("reconcile: the ", role, "'s ", to_string(lane_of(intent.operation))));
 }
 
 class Reconciler {
@@ -94,14 +100,15 @@ class Reconciler {
   Reconciler(Family& primary, Family& mirror) : primary_(primary), mirror_(mirror) {}
 
   absl::Status run(const Intent& intent) {
-    QK_ASSIGN_OR_RETURN(const LaneState primary, lane_state("primary", primary_, intent));
-    QK_ASSIGN_OR_RETURN(const LaneState mirror, lane_state("mirror", mirror_, intent));
+    QK_ASSIGN_OR_RETURN(const LaneState primary, look("primary", primary_, intent));
+    QK_ASSIGN_OR_RETURN(const LaneState mirror, look("mirror", mirror_, intent));
     if (primary == LaneState::kAfter && mirror == LaneState::kAfter) return absl::OkStatus();
     // The intent is durable before the primary begins, and the primary before the mirror.
     if (primary != LaneState::kAfter && mirror != LaneState::kBefore) {
-      return absl::DataLossError(cat("reconcile: the mirror is ahead of the primary at ",
-                                     to_string(intent.operation), " seq ", intent.seq, ": primary ",
-                                     describe(primary_), "; mirror ", describe(mirror_)));
+      return absl::DataLossError(
+          cat("reconcile: the mirror's ", to_string(lane_of(intent.operation)),
+              " is ahead of the primary's at ", to_string(intent.operation), " seq ", intent.seq,
+              ": primary ", describe(primary_), "; mirror ", describe(mirror_)));
     }
     switch (intent.operation) {
       case Operation::kAppend:

@@ -26,6 +26,7 @@ std::vector<Check> import_checks();
 std::vector<Check> import_mutant_checks();
 std::vector<Check> dual_checks();
 std::vector<Check> equivalence_checks();
+std::vector<Check> gate_checks();
 std::vector<Check> phase_checks();
 std::vector<Check> life_checks();
 

@@ -16,15 +16,33 @@ constexpr int kMostSteps = 10'000;  // for states as small as those of checks
 
 }  // namespace
 
-MigratingNode::MigratingNode(PairContext* c, const families::Registry* registry)
+MigratingNode::MigratingNode(PairContext* c, const families::Registry* registry,
+                             std::string_view name)
     : c_(*c),
       registry_(registry != nullptr ? registry : &c->registry()),
-      directory_(c->path("node")),
+      name_(name),
+      directory_(c->path(name)),
       initial_root_(families::join_path(directory_, "initial")),
       ids_(c->random("ids")),
       background_(c->random("background")) {}
 
 MigratingNode::~MigratingNode() = default;
+
+std::unique_ptr<MigratingNode> MigratingNode::on(PairContext* fork) const {
+  auto node = std::make_unique<MigratingNode>(
+      fork, registry_ == &c_.registry() ? nullptr : registry_, name_);
+  node->target_root_ = target_root_;
+  node->ids_ = ids_;
+  node->background_ = background_;
+  node->clock_ = clock_;
+  node->step_entries_ = step_entries_;
+  node->max_queued_ = max_queued_;
+  node->created_ = created_;
+  node->model_ = model_;
+  node->states_ = states_;
+  node->phases_ = phases_;
+  return node;
+}
 
 std::string MigratingNode::target_prefix(const PairContext& c) {
   return families::join_path(c.path("node"), cat(c.descriptor(PairContext::kB).name, "-g"));
@@ -32,6 +50,7 @@ std::string MigratingNode::target_prefix(const PairContext& c) {
 
 void MigratingNode::phase_changed(Phase from, const migration::Manifest& to) {
   if (from != to.phase) phases_.push_back(to.phase);
+  target_root_ = to.b.root;
 }
 
 absl::Status MigratingNode::open() {

@@ -21,8 +21,12 @@ namespace qk::sim::conformance {
 class MigratingNode : private migration::ControllerObserver {
  public:
   // With `registry` instead of the pair's, if given; it must outlive the node.
-  explicit MigratingNode(PairContext* c, const families::Registry* registry = nullptr);
+  explicit MigratingNode(PairContext* c, const families::Registry* registry = nullptr,
+                         std::string_view name = "node");
   ~MigratingNode() override;
+
+  // This node on a fork of its context: closed, with everything that it remembers.
+  std::unique_ptr<MigratingNode> on(PairContext* fork) const;
 
   // What the roots of all instances that nodes of this pair migrate to begin with.
   static std::string target_prefix(const PairContext& c);
@@ -79,6 +83,8 @@ class MigratingNode : private migration::ControllerObserver {
 
   const std::string& directory() const { return directory_; }
   const std::string& initial_root() const { return initial_root_; }
+  // Of B in the newest manifest; empty if there was none yet.
+  const std::string& target_root() const { return target_root_; }
 
  private:
   void phase_changed(migration::Phase from, const migration::Manifest& to) override;
@@ -88,8 +94,10 @@ class MigratingNode : private migration::ControllerObserver {
 
   PairContext& c_;
   const families::Registry* const registry_;
+  const std::string name_;
   const std::string directory_;
   const std::string initial_root_;
+  std::string target_root_;
   RandomStream ids_;
   RandomStream background_;
   int64_t clock_ = 1;
