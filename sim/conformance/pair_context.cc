@@ -9,7 +9,17 @@ PairContext::PairContext(Host host, const families::FamilyDescriptor* a,
     : Bench(std::move(host), disk, seed),
       sides_{Part{a, path("a"), nullptr}, Part{b, path("b"), nullptr}} {}
 
+PairContext::PairContext(PairContext& other, SimDisk disk)
+    : Bench(other, std::move(disk)),
+      sides_{Part{other.sides_[kA].family, other.sides_[kA].root, nullptr},
+             Part{other.sides_[kB].family, other.sides_[kB].root, nullptr}} {}
+
 PairContext::~PairContext() = default;
+
+std::unique_ptr<PairContext> PairContext::fork() {
+  QK_CHECK(disk() != nullptr && !any_volatile());
+  return std::unique_ptr<PairContext>(new PairContext(*this, disk()->fork()));
+}
 
 bool PairContext::any_volatile() const {
   return sides_[kA].family->volatility == families::Volatility::kVolatile ||

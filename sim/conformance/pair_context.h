@@ -46,11 +46,16 @@ class PairContext : public Bench {
   image::ImportRequest request_for(Side side);
 
   void expect_equal_digests();
+  // The same disk once more, as it is now, with nothing open. Simulated disks only; not for
+  // volatile families, whose memory cannot be copied.
+  std::unique_ptr<PairContext> fork();
   // Stops the machine and drops all handles, the caller's own by `drop`; simulated disks only.
   CrashReport crash(
       CrashLevel level, Choice& choice, const std::function<void()>& drop = [] {});
 
  private:
+  PairContext(PairContext& other, SimDisk disk);
+
   struct Part {
     const families::FamilyDescriptor* family;
     std::string root;

@@ -8,6 +8,7 @@
 #include "sim/conformance/groups.h"
 #include "sim/conformance/history.h"
 #include "sim/conformance/interposer.h"
+#include "sim/conformance/losses.h"
 #include "sim/conformance/migrating_node.h"
 
 namespace qk::sim::conformance {
@@ -413,76 +414,128 @@ void rollback_after_accept_refused(PairContext& c) {
 
 // ---- On after a crash
 
-// The machine stops at some places of the whole way, and the node goes on from each one.
+// Where a machine stopped: in a mutation, or in the migration's own work.
+struct Stopped {
+  std::optional<Change> inside;
+};
+
+// From a closed node to `to`, with a mutation of each lane in every phase on the way; nullopt if
+// nothing stopped the machine.
+std::optional<Stopped> go(PairContext& c, MigratingNode& node, Phase to) {
+  const auto stopped = [&] { return c.disk()->pinned_crash().has_value(); };
+  const auto open = [&] { c.expect_ok("open", node.open()); };
+  open();
+  if (stopped()) return Stopped{};
+  for (std::optional<Phase> last; node.phase() != to;) {
+    if (last != node.phase()) {
+      last = node.phase();
+      const State& state = node.model().state();
+      const Change more = more_entries(state, 2);
+      const int64_t term = more.entries.back().term;
+      for (const Change& change : {more, save_meta({term + 1, std::string(kPeer)}),
+                                   publish(snapshot(more.entries.front().index, term))}) {
+        const Outcome outcome = node.try_apply(change);
+        if (stopped()) return Stopped{change};
+        c.expect_ok(describe(change), outcome);
+        Model model = node.model();
+        model.apply(change);
+        node.adopt(model.state());
+      }
+    }
+    if (node.phase() == Phase::kCutOver && !node.controller().manifest().probe_restart_ok) {
+      node.close();
+      if (!stopped()) open();
+    } else if (!node.step()) {
+      node.request_next();
+    }
+    if (stopped()) return Stopped{};
+  }
+  node.close();
+  return stopped() ? std::optional(Stopped{}) : std::nullopt;
+}
+
+// The machine stops at every disk operation of the whole way, once for each way of losing what was
+// not certain, and the node goes on from there: everything acknowledged is there, and a second
+// start finds nothing left to do. From each phase that a crash left, it also goes on to the end.
 void resume_after_crash(PairContext& c) {
   if (c.any_volatile()) c.not_applicable("one side keeps nothing");
-  constexpr int kCrashes = 6;
-  RandomStream random = c.random("crash");
-  MigratingNode node(&c);
-  node.begin(full_history());
-  int crashes = 0;
-  const auto crash = [&](const std::optional<Change>& inside) {
-    ++crashes;
-    Sampled choice(RandomStream(random.next(), "choice"));
-    const Phase before = node.phase();
-    const CrashReport report =
-        node.crash(random.below(2) == 0 ? CrashLevel::kP0 : CrashLevel::kP2, choice);
-    const std::string what = cat(report.text, ", in phase ", to_string(before));
-    c.expect_ok(what, node.open());
+  constexpr int64_t kStepEntries = 64;  // what is copied in one step is not the point here
+  MigratingNode start(&c);
+  start.set_step_entries(kStepEntries);
+  start.begin(full_history());
+  start.close();
+  std::set<Phase> resumed;
+
+  const auto judge = [&](PairContext& crashed, MigratingNode& node, const Stopped& stop) {
+    crashed.expect_ok("open", node.open());
     const State found = node.state();
     std::vector<State> legal = {node.model().state()};
-    if (inside) {
+    if (stop.inside) {
       // Before the dual write A is alone, and nothing reconciles what it declares as partial.
-      legal = node.model().after_crash(*inside, migration::is_dual(before)
-                                                    ? families::Partial::kNone
-                                                    : c.descriptor(kA).partials(inside->operation));
+      legal = node.model().after_crash(*stop.inside,
+                                       migration::is_dual(node.phase())
+                                           ? families::Partial::kNone
+                                           : c.descriptor(kA).partials(stop.inside->operation));
     }
-    c.expect(std::find(legal.begin(), legal.end(), found) != legal.end(),
-             cat(what, ": found ", describe(found), ", expected ", describe(legal.front()), " to ",
-                 describe(legal.back())));
+    crashed.expect(std::find(legal.begin(), legal.end(), found) != legal.end(),
+                   cat("found ", describe(found), ", expected ", describe(legal.front()), " to ",
+                       describe(legal.back())));
     node.adopt(found);
     const Phase phase = node.phase();
-    // A second start finds nothing to do.
     node.restart();
-    c.expect_equal(cat(what, ": phase of a second start"), to_string(node.phase()),
-                   to_string(phase));
+    crashed.expect_equal("the phase of a second start", to_string(node.phase()), to_string(phase));
+    if (!resumed.insert(phase).second) return;
+    node.advance_to(Phase::kAccepted);
+    node.expect_state();
+    node.append_some(1);
+    node.restart();
   };
-  for (int turns = 0; node.phase() != Phase::kAccepted; ++turns) {
-    c.expect(turns < 5000, "the migration: found no end");
-    if (crashes < kCrashes && random.below(3) == 0) {
-      c.disk()->pin_crash_at_operation(c.disk()->operation_count() + 1 + random.below(40));
-    }
-    if (random.below(3) == 0) {
-      const Change change = random_change(random, node.model().state());
-      const Outcome outcome = node.try_apply(change);
-      if (c.disk()->pinned_crash()) {
-        crash(change);
-        continue;
+
+  // Each leg begins with a closed node, so that its points need not be reached from the beginning.
+  std::unique_ptr<PairContext> base = c.fork();
+  std::unique_ptr<MigratingNode> node = start.on(base.get());
+  for (const Phase to : {Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted}) {
+    const uint64_t first = base->disk()->operation_count();
+    std::unique_ptr<PairContext> end = base->fork();
+    std::unique_ptr<MigratingNode> ended = node->on(end.get());
+    c.expect(!go(*end, *ended, to), "a run that nothing stops: found it stopped");
+    const uint64_t last = end->disk()->operation_count();
+    std::set<std::pair<uint64_t, std::string>> seen;
+    for (uint64_t number = first + 1; number <= last; ++number) {
+      c.count("crash points");
+      const auto machine = base->fork();
+      machine->disk()->pin_crash_at_operation(number);
+      const auto running = node->on(machine.get());
+      const std::optional<Stopped> stop = go(*machine, *running, to);
+      const std::string where =
+          cat("on the way to ", to_string(to), ", disk operation ", number - first,
+              stop && stop->inside ? cat(", in ", describe(*stop->inside)) : std::string());
+      c.expect(stop.has_value(), cat(where, ": not reached, though an equal run had one"));
+      const auto stopped = machine->fork();
+      // The process dies at one of the places inside the operation, or the power is cut.
+      std::vector<Loss> losses = all_or_nothing(0, c.seed());
+      const std::vector<Loss> deaths = process_deaths(0, c.seed());
+      losses.push_back(deaths[number % deaths.size()]);
+      for (const Loss& loss : losses) {
+        const auto crashed = stopped->fork();
+        const auto left = running->on(crashed.get());
+        const auto choice = loss.choice();
+        const CrashReport report = left->crash(loss.level, *choice);
+        c.count("images");
+        const std::string acknowledged = describe(left->model().state());
+        if (!seen.emplace(crashed->disk()->image_hash(), acknowledged).second) continue;
+        c.count("distinct");
+        at(cat(where, ", ", loss.name, ": ", report.text), [&] { judge(*crashed, *left, *stop); });
       }
-      c.expect_ok(describe(change), outcome);
-      Model model = node.model();
-      model.apply(change);
-      node.adopt(model.state());
-    } else if (node.controller().need() != Need::kNothing) {
-      const absl::Status status = node.controller().step();
-      c.settle();
-      if (c.disk()->pinned_crash()) {
-        crash(std::nullopt);
-        continue;
-      }
-      c.expect_ok("step", status);
-    } else if (node.phase() == Phase::kCutOver && !node.controller().manifest().probe_restart_ok) {
-      c.disk()->clear_pin();
-      node.restart();
-    } else {
-      node.request_next();
-      if (c.disk()->pinned_crash()) crash(std::nullopt);
     }
+    node = std::move(ended);
+    base = std::move(end);
   }
-  c.expect(crashes > 0, "crashes: found none");
-  node.expect_state();
-  node.append_some(1);
-  node.restart();
+  for (const Phase phase :
+       {Phase::kIdle, Phase::kExporting, Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted}) {
+    c.expect(resumed.contains(phase),
+             cat("phase ", to_string(phase), ": found no crash that left the node in it"));
+  }
 }
 
 }  // namespace
