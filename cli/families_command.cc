@@ -25,9 +25,13 @@ void show(const families::FamilyDescriptor& family, std::ostream& out) {
     out << "refuses  " << refusal << "\n";
   }
   for (const families::UncheckedPath& path : family.unchecked) {
-    out << "unseen   " << path.prefix << ": the format cannot show "
-        << (path.bytes ? "a changed byte" : "") << (path.bytes && path.presence ? ", nor " : "")
-        << (path.presence ? "that the file is gone" : "") << "\n";
+    std::string damage = path.bytes ? "a changed byte" : "";
+    const auto also = [&](bool unseen, std::string_view what) {
+      if (unseen) damage += cat(damage.empty() ? "" : ", nor ", what);
+    };
+    also(path.length, "that the file ends early");
+    also(path.presence, "that the file is gone");
+    out << "unseen   " << path.prefix << ": the format cannot show " << damage << "\n";
   }
 }
 

@@ -69,10 +69,12 @@ struct OptionDescriptor {
   std::string allowed;  // for messages: "64KiB..1GiB" or "WAL, DELETE, TRUNCATE"
 };
 
-// Files whose damage a format cannot show, by how their path in the root begins.
+// Files whose damage a format cannot show, by how their path in the root begins. What is damaged
+// then reads as another value of the one domain (log, hard state, snapshot) that the file holds.
 struct UncheckedPath {
   std::string prefix;
-  bool bytes = false;     // a changed byte, or a shorter file, may read as another value
+  bool bytes = false;     // changed bytes may read as another value
+  bool length = false;    // so may a file that ends early
   bool presence = false;  // a missing file may read as one that never was
 };
 

@@ -181,10 +181,10 @@ FamilyDescriptor local_family() {
       "bytes "
       "than zeros and an intact entry follows: it cannot be told from rot"};
   // braft's format protects entries by checksums, and nothing else; and no file names another.
-  descriptor.unchecked = {{"log/log_meta", true, false},
-                          {"log/log_inprogress_", false, true},
-                          {"raft_meta/raft_meta", true, true},
-                          {"snapshot/", true, false}};
+  descriptor.unchecked = {{.prefix = "log/log_meta", .bytes = true},
+                          {.prefix = "log/log_inprogress_", .presence = true},
+                          {.prefix = "raft_meta/raft_meta", .bytes = true, .presence = true},
+                          {.prefix = "snapshot/", .bytes = true, .length = true}};
   descriptor.partials = [](Operation operation) {
     return operation == Operation::kAppend ? Partial::kBatchPrefix : Partial::kNone;
   };

@@ -261,7 +261,15 @@ class Patient {
     const Reading found = read_everything(**family);
     if (found == history_.back()) return Finding::kHarmless;
     if (is_cut_tail(found, damage)) return Finding::kTailCut;
-    if (is_unchecked(damage)) return Finding::kUnchecked;
+    if (is_unchecked(damage)) {
+      // Nothing but what lies in the file.
+      int changed = 0;
+      for (const Part part : {Part::kLog, Part::kHardState, Part::kSnapshot}) {
+        changed += agrees(found, history_.back(), part) ? 0 : 1;
+      }
+      REQUIRE(changed <= 1);
+      return Finding::kUnchecked;
+    }
     // Whatever can be read is what was held.
     const Reading& held = history_.back();
     bool error = false;
@@ -339,11 +347,21 @@ class Patient {
   }
 
   bool is_unchecked(const Damage& damage) const {
-    const bool missing = damage.kind == Damage::Kind::kMissing;
+    const auto covers = [&](const families::UncheckedPath& unchecked) {
+      switch (damage.kind) {
+        case Damage::Kind::kMissing:
+          return unchecked.presence;
+        case Damage::Kind::kCut:
+          return unchecked.length;
+        case Damage::Kind::kFlip:
+        case Damage::Kind::kZero:
+          return unchecked.bytes;
+      }
+      return false;
+    };
     return std::any_of(family_.unchecked.begin(), family_.unchecked.end(),
                        [&](const families::UncheckedPath& unchecked) {
-                         return damage.path.rfind(unchecked.prefix, 0) == 0 &&
-                                (missing ? unchecked.presence : unchecked.bytes);
+                         return damage.path.rfind(unchecked.prefix, 0) == 0 && covers(unchecked);
                        });
   }
 
