@@ -167,6 +167,10 @@ std::string report_text(const RunReport& report, bool colour, bool timing) {
   if (!result.unjudged.empty() && result.violations.empty()) {
     out += row("unjudged", join(result.unjudged));
   }
+  if (result.ack_gap) {
+    out += row("available", cat("longest time without a client ack ", to_text(*result.ack_gap)));
+  }
+  for (const std::string& wait : result.waits) out += row("waited", wait);
   for (const std::string& note : result.notes) out += row("note", note);
   for (const std::string& line : result.stops) out += row("stops", line);
   return out;

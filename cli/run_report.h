@@ -5,6 +5,8 @@
 //     actual    last index 1302
 //     phase     n3 B    last fault: crash n3 t=52.000s
 //     repro     qksim run rolling --seed 0x5EED    # chain 6db01e1d78d0 at #1372, build c0ffee12
+//     available longest time without a client ack 0.97s at t=3.120s (n3 V1)
+//     waited    n3 for 1.84s: n3 is down
 //
 // A run that was expected to violate something, and did:
 //

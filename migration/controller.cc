@@ -23,12 +23,15 @@ absl::Status not_allowed(std::string_view what, Phase phase, std::string_view al
 
 Controller::Controller(ControllerOptions options)
     : options_(std::move(options)),
-      store_(options_.fs, families::join_path(options_.node_dir, "migration")) {}
+      store_(options_.fs, families::join_path(options_.node_dir, "migration")) {
+  if (options_.storage_clock == nullptr) options_.storage_clock = options_.now;
+}
 
 // Readers and writers of the families go first.
 Controller::~Controller() {
   importer_.reset();
   exporter_.reset();
+  catch_up_.reset();
   driver_.reset();
 }
 
@@ -385,7 +388,7 @@ Need Controller::need() const {
     case Phase::kBootstrapping:
       return Need::kStep;
     case Phase::kValidated:
-      return driver_->queue_size() > kMigrationBarrierLag ? Need::kStep : Need::kBarrier;
+      return nearly_caught_up() ? Need::kBarrier : Need::kStep;
     default:
       return Need::kNothing;
   }
@@ -417,7 +420,9 @@ absl::Status Controller::step() {
         return absl::OkStatus();
     }
   };
+  const int64_t begin = options_.storage_clock();
   const absl::Status status = run();
+  last_step_ns_ = options_.storage_clock() - begin;
   return status.ok() ? status : fail(status);
 }
 

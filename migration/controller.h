@@ -18,7 +18,9 @@
 // without a rollback target (DT2).
 //
 // The controller never starts work by itself: the node's owner asks need(), and calls step() when
-// its time has come, under a barrier over all lanes if need() says so. An error of step() or open()
+// its time has come, under a barrier over all lanes if need() says so. A step shares the disk with
+// what the node must make durable to answer anybody: each is short, and the owner leaves the disk
+// to the node for pause_ns() before the next one (migration.md 10). An error of step() or open()
 // means that the node must stop; everything durable is left as it is.
 #pragma once
 
@@ -31,6 +33,7 @@
 #include "image/exporter.h"
 #include "image/importer.h"
 #include "image/report.h"
+#include "migration/catch_up.h"
 #include "migration/manifest.h"
 #include "migration/node_driver.h"
 #include "migration/reconcile.h"
@@ -65,9 +68,18 @@ struct ControllerOptions {
   std::function<uint64_t()> random;  // for lineage ids
   ControllerObserver* observer = nullptr;
 
-  int64_t step_entries = 64;    // entries copied per step
-  size_t max_queued = 100'000;  // mutations that may wait for a catching-up family
-  uint64_t max_attempts = 16;   // exports per generation, restarts counted; then it is rolled back
+  // What one step may do, at least one piece of work: entries copied by an export or import, bytes
+  // replayed by a catch-up, and after so much time no further piece begins. The pieces of a
+  // validation are not bounded.
+  int64_t step_entries = 64;
+  uint64_t step_bytes = 256 << 10;
+  int64_t step_time_ns = 20'000'000;
+  // Nanoseconds, monotone; passes while storage works. Default: `now`.
+  std::function<int64_t()> storage_clock;
+  // What may wait for a catching-up family: mutations, and bytes of entries in them.
+  size_t max_queued = 100'000;
+  uint64_t max_queued_bytes = 256 << 20;
+  uint64_t max_attempts = 16;  // exports per generation, restarts counted; then it is rolled back
 
   // Planted defects, for tests of the oracles only.
   bool planted_mirror_deferred = false;
@@ -121,6 +133,9 @@ class Controller {
 
   Need need() const;
   absl::Status step();
+  // For how long the owner leaves the disk to the node after the last step: as long as that took,
+  // so that a migration has half of the disk at most.
+  int64_t pause_ns() const { return last_step_ns_; }
   // Of the present phase, in parts per million.
   int64_t progress_ppm() const;
 
@@ -157,6 +172,10 @@ class Controller {
   absl::Status step_bootstrapping();
   absl::Status validate_import();
   absl::Status step_validated();
+  // Runs `piece`, which is told how many entries it may copy, until it says that it is done, or the
+  // step's entries or time are used up; whether it is done.
+  absl::StatusOr<bool> copy_pieces(const std::function<absl::StatusOr<bool>(int64_t)>& piece);
+  bool nearly_caught_up() const;
   absl::Status enter_dual_write();
   std::string difference(const image::StateDigest& a, const absl::StatusOr<image::StateDigest>& b);
   absl::Status validate_cutover();
@@ -184,7 +203,9 @@ class Controller {
   std::unique_ptr<image::FileSource> source_;
   std::unique_ptr<image::Importer> importer_;
   std::optional<image::ImageTotals> exported_;
+  std::unique_ptr<CatchUp> catch_up_;
   size_t queue_at_start_ = 0;
+  int64_t last_step_ns_ = 0;
   image::DigestCache cache_a_;
   image::DigestCache cache_b_;
 };

@@ -7,10 +7,23 @@
 
 namespace qk::migration {
 
+// A piece is small beside a step, so that the clock is looked at often enough.
+absl::StatusOr<bool> Controller::copy_pieces(
+    const std::function<absl::StatusOr<bool>(int64_t)>& piece) {
+  constexpr int64_t kPiece = 16;
+  const int64_t begin = options_.storage_clock();
+  for (int64_t left = options_.step_entries; left > 0; left -= kPiece) {
+    QK_ASSIGN_OR_RETURN(const bool done, piece(std::min(left, kPiece)));
+    if (done) return true;
+    if (options_.storage_clock() - begin >= options_.step_time_ns) break;
+  }
+  return false;
+}
+
 absl::Status Controller::begin_export() {
   QK_ASSIGN_OR_RETURN(image::ExportCut cut, image::ExportCut::capture(*a_, driver_->seq()));
   QK_ASSIGN_OR_RETURN(const auto* source, options_.registry->get(manifest_.a.family));
-  driver_->begin_queue(options_.max_queued);
+  driver_->begin_queue(options_.max_queued, options_.max_queued_bytes);
   sink_ = std::make_unique<image::FileSink>(options_.fs, image_path());
   exporter_ = std::make_unique<image::Exporter>(a_.get(), std::move(cut), manifest_.identity(),
                                                 source->name, source->format_version, sink_.get());
@@ -34,7 +47,8 @@ absl::Status Controller::restart_export(std::string reason) {
 absl::Status Controller::step_exporting() {
   if (exporter_ == nullptr) return begin_export();
   if (driver_->overflowed()) return restart_export("the queue of mutations overflowed");
-  const absl::StatusOr<bool> done = exporter_->step(options_.step_entries);
+  const absl::StatusOr<bool> done =
+      copy_pieces([this](int64_t entries) { return exporter_->step(entries); });
   if (absl::IsAborted(done.status()) && driver_->failure().ok() &&
       status_errno(done.status()) == 0) {
     return restart_export(std::string(done.status().message()));
@@ -75,7 +89,8 @@ absl::Status Controller::step_bootstrapping() {
     request.marker_first = options_.planted_marker_first;
     importer_ = std::make_unique<image::Importer>(std::move(request), source_.get());
   }
-  QK_ASSIGN_OR_RETURN(const bool done, importer_->step(options_.step_entries));
+  QK_ASSIGN_OR_RETURN(const bool done,
+                      copy_pieces([this](int64_t entries) { return importer_->step(entries); }));
   if (!done) return absl::OkStatus();
   importer_.reset();
   source_.reset();
@@ -101,21 +116,21 @@ absl::Status Controller::validate_import() {
   next.validated_cut = cut;
   next.b.state = image::InstanceState::kCatchingUp;
   queue_at_start_ = driver_->queue_size();
+  catch_up_ = std::make_unique<CatchUp>(driver_.get(), b_.get(), options_.storage_clock);
   return mark(std::move(next));
+}
+
+bool Controller::nearly_caught_up() const {
+  return driver_->overflowed() || catch_up_->nearly_done(kMigrationBarrierLag, options_.step_bytes);
 }
 
 absl::Status Controller::step_validated() {
   if (driver_->overflowed()) return restart_export("the queue of mutations overflowed");
-  // The owner came under a barrier exactly if the queue was short.
-  const bool at_barrier = driver_->queue_size() <= kMigrationBarrierLag;
-  const size_t budget =
-      static_cast<size_t>(std::max<int64_t>(options_.step_entries, kMigrationBarrierLag));
-  for (size_t i = 0; i < budget && driver_->queue_size() > 0; ++i) {
-    const families::Outcome outcome = replay(*b_, driver_->queue().front());
-    if (!outcome.ok()) return annotate(outcome.status(), "catch-up");
-    driver_->queue().pop_front();
-  }
-  return at_barrier ? enter_dual_write() : absl::OkStatus();
+  // The owner came under a barrier if little was left; what came in meanwhile may be more.
+  if (!nearly_caught_up()) return catch_up_->step({options_.step_bytes, options_.step_time_ns});
+  QK_RETURN_IF_ERROR(catch_up_->drain());
+  catch_up_.reset();
+  return enter_dual_write();
 }
 
 absl::Status Controller::enter_dual_write() {

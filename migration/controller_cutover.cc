@@ -100,6 +100,7 @@ absl::Status Controller::roll_back(std::string reason, bool keep_evidence) {
   exporter_.reset();
   sink_.reset();
   importer_.reset();
+  catch_up_.reset();
   source_.reset();
   driver_->set_plain(a_.get());
   b_.reset();
@@ -121,6 +122,7 @@ absl::Status Controller::remove_target() {
   exporter_.reset();
   sink_.reset();
   importer_.reset();
+  catch_up_.reset();
   source_.reset();
   b_.reset();
   const std::string& root = manifest_.b.root;

@@ -404,27 +404,81 @@ TEST_CASE("a snapshot begun before the roles changed is published on both after 
   pair.check_equal();
 }
 
+NodeStatus status_of(const char* id, Phase phase, bool healthy) {
+  NodeStatus status;
+  status.id = id;
+  status.peer = cat(id, ":1:0:0");
+  status.phase = phase;
+  status.healthy = healthy;
+  return status;
+}
+
+families::Configuration voters(const std::vector<std::string>& ids,
+                               const std::vector<std::string>& old_ids = {}) {
+  families::Configuration configuration;
+  for (const std::string& id : ids) configuration.peers.push_back(cat(id, ":1:0:0"));
+  for (const std::string& id : old_ids) configuration.old_peers.push_back(cat(id, ":1:0:0"));
+  return configuration;
+}
+
 TEST_CASE("the cluster guard lets one node at a time be at risk, and never breaks a majority") {
-  const auto node = [](const char* id, Phase phase, bool healthy) {
-    NodeStatus status;
-    status.id = id;
-    status.phase = phase;
-    status.healthy = healthy;
-    return status;
+  const NodeStatus a = status_of("a", Phase::kIdle, true);
+  const NodeStatus b = status_of("b", Phase::kIdle, true);
+  const NodeStatus c = status_of("c", Phase::kAccepted, true);
+  const auto guard = [](const std::vector<NodeStatus>& cluster,
+                        const families::Configuration& configuration, std::string_view id,
+                        bool allow_unavailability = false) {
+    return may_proceed(cluster, configuration, id, allow_unavailability);
   };
-  CHECK(may_proceed({node("a", Phase::kIdle, true), node("b", Phase::kIdle, true),
-                     node("c", Phase::kAccepted, true)},
-                    "a")
-            .ok());
-  CHECK_FALSE(may_proceed({node("a", Phase::kIdle, true), node("b", Phase::kExporting, true),
-                           node("c", Phase::kIdle, true)},
-                          "a")
-                  .ok());
-  CHECK_FALSE(may_proceed({node("a", Phase::kIdle, true), node("b", Phase::kIdle, false),
-                           node("c", Phase::kIdle, true)},
-                          "a")
-                  .ok());
-  CHECK_FALSE(may_proceed({node("a", Phase::kIdle, true)}, "z").ok());
+  const families::Configuration abc = voters({"a", "b", "c"});
+  CHECK(guard({a, b, c}, abc, "a").ok());
+  CHECK(guard({a, status_of("b", Phase::kExporting, true), c}, abc, "a").message() ==
+        "cluster guard: b is in phase exporting; one node at a time may be outside idle, "
+        "dual-write, accepted and rolled-back");
+  CHECK(absl::IsInvalidArgument(guard({a}, abc, "z")));
+  CHECK(absl::IsFailedPrecondition(guard({a, b, c}, {}, "a")));
+
+  const NodeStatus b_down = status_of("b", Phase::kIdle, false);
+  CHECK(guard({a, b_down, c}, abc, "a") ==
+        absl::FailedPreconditionError("cluster guard: without a healthy are 1 of 3 voters (c), a "
+                                      "majority is 2"));
+  // Being allowed to stop a cluster that must stop is no leave to stop one that need not.
+  CHECK(absl::IsFailedPrecondition(guard({a, b_down, c}, abc, "a", true)));
+
+  SECTION("machines without a vote do not count") {
+    const NodeStatus spare = status_of("d", Phase::kIdle, true);
+    CHECK(guard({a, b, c, spare}, abc, "a").ok());
+    CHECK(guard({a, b, c, status_of("d", Phase::kIdle, false)}, abc, "a").ok());
+    CHECK_FALSE(guard({a, b_down, c, spare}, abc, "a").ok());
+    // The spare machine itself is at nobody's risk, as long as the voters have a majority.
+    CHECK(guard({a, b_down, c, spare}, abc, "d").ok());
+    CHECK_FALSE(guard({a, b_down, status_of("c", Phase::kIdle, false), spare}, abc, "d").ok());
+    // One at a time all the same.
+    CHECK_FALSE(guard({a, b, c, status_of("d", Phase::kExporting, true)}, abc, "a").ok());
+  }
+  SECTION("one voter or two") {
+    for (const families::Configuration& few : {voters({"a"}), voters({"a", "b"})}) {
+      const absl::Status refused = guard({a, b, c}, few, "a");
+      CHECK(absl::IsPermissionDenied(refused));
+      CHECK(refused.message().find("allow_unavailability") != std::string_view::npos);
+      CHECK(guard({a, b, c}, few, "a", true).ok());
+    }
+    CHECK(guard({a, b, c}, voters({"a"}), "b").ok());
+    CHECK(guard({a, b_down, c}, voters({"a", "b"}), "a", true) ==
+          absl::FailedPreconditionError(
+              "cluster guard: healthy are 1 of 2 voters (a), a majority is 2"));
+    CHECK_FALSE(guard({status_of("a", Phase::kIdle, false), b}, voters({"a"}), "a", true).ok());
+  }
+  SECTION("a joint configuration asks for a majority of each half") {
+    const NodeStatus d = status_of("d", Phase::kIdle, true);
+    CHECK(guard({a, b, c, d}, voters({"b", "c", "d"}, {"a", "b", "c"}), "a").ok());
+    CHECK(guard({a, b_down, c, d}, voters({"a", "c", "d"}, {"a", "b", "c"}), "d").ok());
+    CHECK(guard({a, b_down, c, d}, voters({"b", "c", "d"}, {"a", "b", "c"}), "c") ==
+          absl::FailedPreconditionError(
+              "cluster guard: without c healthy are 1 of 3 new voters (d), a majority is 2; 1 of 3 "
+              "old voters (a), a majority is 2"));
+    CHECK(absl::IsPermissionDenied(guard({a, b, c, d}, voters({"b", "c", "d"}, {"a"}), "a")));
+  }
 }
 
 TEST_CASE("a fence can be repeated, and takes the old name") {

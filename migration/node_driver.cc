@@ -117,23 +117,6 @@ absl::Status copy_snapshot(const families::SnapshotReader& from, families::Snaps
   return copy_tree(from, writer);
 }
 
-Outcome replay(Family& family, const QueuedMutation& queued) {
-  Mutation mutation;
-  mutation.operation = queued.operation;
-  mutation.index = queued.index;
-  mutation.hard_state = queued.hard_state;
-  if (queued.operation == Operation::kAppend) return family.log().append(queued.entries);
-  if (queued.operation == Operation::kPublish) {
-    auto writer = family.snapshot().create();
-    if (!writer.ok()) return Outcome::failed_clean(writer.status());
-    if (absl::Status copied = copy_snapshot(*queued.snapshot, **writer); !copied.ok()) {
-      return Outcome::failed_clean(copied);
-    }
-    mutation.writer = std::move(*writer);
-  }
-  return families::apply(family, mutation);
-}
-
 NodeDriver::NodeDriver(Family* primary, uint64_t last_seq) : primary_(primary), seq_(last_seq) {}
 
 absl::StatusOr<std::unique_ptr<families::SnapshotWriter>> NodeDriver::create_snapshot() {
@@ -184,13 +167,23 @@ Outcome NodeDriver::apply_plain(Mutation& mutation) {
   return outcome;
 }
 
+// The bootstrap cannot follow; it starts again from a new export.
+void NodeDriver::overflow() {
+  overflowed_ = true;
+  clear_queue();
+}
+
+void NodeDriver::clear_queue() {
+  queue_.clear();
+  queued_bytes_ = 0;
+}
+
 void NodeDriver::enqueue(Mutation mutation) {
-  if (queue_.size() >= max_queued_) {
-    overflowed_ = true;
-    queue_.clear();
-    return;
-  }
   QueuedMutation queued;
+  for (const families::LogEntry& entry : mutation.entries) queued.bytes += entry.payload.size();
+  if (queue_.size() >= max_queued_ || queued_bytes_ + queued.bytes > max_queued_bytes_) {
+    return overflow();
+  }
   queued.seq = seq_;
   queued.operation = mutation.operation;
   queued.entries = std::move(mutation.entries);
@@ -198,28 +191,32 @@ void NodeDriver::enqueue(Mutation mutation) {
   queued.hard_state = std::move(mutation.hard_state);
   if (queued.operation == Operation::kPublish) {
     auto reader = primary_->snapshot().open();
-    if (!reader.ok()) {  // The bootstrap cannot follow; it starts again from a new export.
-      overflowed_ = true;
-      queue_.clear();
-      return;
-    }
+    if (!reader.ok()) return overflow();
     queued.snapshot = std::move(*reader);
   }
+  queued_bytes_ += queued.bytes;
   queue_.push_back(std::move(queued));
 }
 
-void NodeDriver::begin_queue(size_t max_queued) {
+void NodeDriver::pop_queued() {
+  QK_CHECK(!queue_.empty());
+  queued_bytes_ -= queue_.front().bytes;
+  queue_.pop_front();
+}
+
+void NodeDriver::begin_queue(size_t max_queued, uint64_t max_bytes) {
   QK_CHECK(pair_.mirror == nullptr);
   queueing_ = true;
   overflowed_ = false;
   max_queued_ = max_queued;
-  queue_.clear();
+  max_queued_bytes_ = max_bytes;
+  clear_queue();
 }
 
 void NodeDriver::end_queue() {
   queueing_ = false;
   overflowed_ = false;
-  queue_.clear();
+  clear_queue();
 }
 
 void NodeDriver::set_plain(Family* primary) {

@@ -29,10 +29,8 @@ struct QueuedMutation {
   int64_t index = 0;
   families::HardState hard_state;
   std::shared_ptr<families::SnapshotReader> snapshot;  // kPublish; keeps the tree alive
+  uint64_t bytes = 0;                                  // of the entries' payloads
 };
-
-// Applies one queued mutation to the catching-up family.
-families::Outcome replay(families::Family& family, const QueuedMutation& queued);
 
 // Fills `writer` from a snapshot: every listed file, its meta, and the snapshot's meta.
 absl::Status copy_snapshot(const families::SnapshotReader& from, families::SnapshotWriter& writer);
@@ -64,13 +62,17 @@ class NodeDriver final : public families::StorageDriver {
   uint64_t seq() const { return seq_; }
   const absl::Status& failure() const { return failure_; }
 
-  // Queueing mode. More than `max_queued` mutations end it: overflowed() is then true and the
-  // queue is empty, so that memory stays bounded (migration.md 10).
-  void begin_queue(size_t max_queued);
+  // Queueing mode. More than `max_queued` mutations, or more than `max_bytes` of entries in them,
+  // end it: overflowed() is then true and the queue is empty, so that memory stays bounded
+  // (migration.md 10).
+  void begin_queue(size_t max_queued, uint64_t max_bytes);
   void end_queue();
   bool overflowed() const { return overflowed_; }
-  std::deque<QueuedMutation>& queue() { return queue_; }
+  const std::deque<QueuedMutation>& queue() const { return queue_; }
   size_t queue_size() const { return queue_.size(); }
+  uint64_t queued_bytes() const { return queued_bytes_; }
+  // The other family has the first one.
+  void pop_queued();
 
   // At a barrier only. Leaves queueing and dual mode.
   void set_plain(families::Family* primary);
@@ -83,6 +85,8 @@ class NodeDriver final : public families::StorageDriver {
   families::Outcome apply_mirror(families::Mutation& mutation);
   Intent make_intent(const families::Mutation& mutation);
   void enqueue(families::Mutation mutation);
+  void overflow();
+  void clear_queue();
   void invalidate_caches(const families::Mutation& mutation);
   families::Outcome poison(absl::Status status, int64_t count = 0);
 
@@ -93,7 +97,9 @@ class NodeDriver final : public families::StorageDriver {
   bool queueing_ = false;
   bool overflowed_ = false;
   size_t max_queued_ = 0;
+  uint64_t max_queued_bytes_ = 0;
   std::deque<QueuedMutation> queue_;
+  uint64_t queued_bytes_ = 0;
 
   DualPair pair_;
   std::unique_ptr<families::Mutation> deferred_;

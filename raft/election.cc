@@ -1,7 +1,7 @@
 // Pre-vote, vote, check-quorum and leadership transfer.
 #include "base/check.h"
+#include "families/contract/quorum.h"
 #include "raft/core.h"
-#include "raft/quorum.h"
 
 namespace qk::raft {
 namespace {

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "families/contract/quorum.h"
 #include "raft/core.h"
-#include "raft/quorum.h"
 
 namespace qk::raft {
 

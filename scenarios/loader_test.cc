@@ -414,6 +414,20 @@ TEST_CASE("the schema offers every option of every family, and the families take
   }
 }
 
+TEST_CASE("max_ack_gap is a duration above 0, of a run with clients") {
+  const auto with = [](const std::string& rest) { return load_text(cat(kSmall, rest)); };
+  const LoadResult good = with("expect { max_ack_gap: \"1500ms\" }");
+  REQUIRE(good.plan.has_value());
+  CHECK(good.plan->expect.max_ack_gap == 1500 * sim::kMillisecond);
+  CHECK_FALSE(with("").plan->expect.max_ack_gap.has_value());
+  CHECK(messages(with("expect { max_ack_gap: \"0s\" }")).find("max_ack_gap: \"0s\"") !=
+        std::string::npos);
+  CHECK(messages(with("expect { max_ack_gap: \"soon\" }")).find("max_ack_gap: \"soon\"") !=
+        std::string::npos);
+  CHECK(messages(with("workload { clients: 0 } expect { max_ack_gap: \"1s\" }"))
+            .find("max_ack_gap without clients") != std::string::npos);
+}
+
 TEST_CASE("a missing scenario names the built-in ones") {
   families::PosixFileSystem fs;
   const auto missing = find_scenario(fs, "/", "roling-local-to-sqlite");

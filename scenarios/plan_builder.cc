@@ -438,6 +438,7 @@ class Builder {
       missing(migration, "fresh_time", std::string(kFreshness));
     }
     out.accept_weak_durability = migration.accept_weak_durability();
+    out.allow_unavailability = migration.allow_unavailability();
     plan_.migrations.push_back(std::move(out));
   }
 
@@ -688,6 +689,14 @@ class Builder {
              cat("moved: ", migrated_.empty() ? std::string("none") : join(migrated_)));
     }
     out.min_committed = expect.min_committed();
+    if (!expect.has_max_ack_gap()) return;
+    sim::Nanos longest = 0;
+    positive_duration(expect, "max_ack_gap", expect.max_ack_gap(), &longest);
+    if (plan_.workload.clients == 0) {
+      report(expect, "max_ack_gap", -1, Point::kName, "max_ack_gap without clients",
+             "workload { clients: N } with N of at least 1");
+    }
+    out.max_ack_gap = longest;
   }
 
   ParsedSource& source_;

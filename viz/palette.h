@@ -44,6 +44,7 @@ inline constexpr Paint kFailPaint{"#C8102E", "#FFFFFF"};
 inline constexpr std::string_view kPartitionColor = "#CC79A7";
 inline constexpr std::string_view kSlowDiskColor = "#B0B0B0";
 inline constexpr std::string_view kDiskErrorColor = "#8A5A2B";
+inline constexpr std::string_view kWaitColor = "#E8D9B5";
 
 // The light theme's ground and ink.
 inline constexpr std::string_view kInk = "#1A1A1A";

@@ -264,6 +264,7 @@ class Page {
     strips.swatch(filled(kPartitionColor), "network partition (isolated node)");
     strips.swatch(filled(kSlowDiskColor), "slow disk");
     strips.swatch(filled(kDiskErrorColor), "I/O errors, torn writes");
+    strips.swatch(filled(kWaitColor), "the roll waits");
     strips.note("labels: V2@1192 = validation cut at log index 1192");
     return y + 2 * kRowHeight + pt(14);
   }

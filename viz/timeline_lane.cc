@@ -70,6 +70,8 @@ std::string_view strip_color(Strip::Kind kind) {
       return kSlowDiskColor;
     case Strip::Kind::kDiskError:
       return kDiskErrorColor;
+    case Strip::Kind::kWait:
+      return kWaitColor;
   }
   QK_CHECK(false);
 }

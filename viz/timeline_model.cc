@@ -93,6 +93,22 @@ class LaneBuilder {
           Strip::Kind::kSlowDisk, mark.event.t, 0, mark.event.seq, cat("slow disk x", factor), ""};
     }
   }
+  // The roll waits on one node at a time, for one reason.
+  void wait(const sim::Mark& mark) {
+    end_wait(mark.event.t);
+    const auto why = static_cast<sim::RollWait>(mark.event.arg(0));
+    if (!sim::is_hindered(why)) return;
+    wait_ = Strip{Strip::Kind::kWait,
+                  mark.event.t,
+                  0,
+                  mark.event.seq,
+                  cat("roll waits: ", mark.text.empty() ? "no reason given" : mark.text),
+                  ""};
+  }
+  void end_wait(Nanos t) {
+    if (wait_) close_strip(&*wait_, t);
+    wait_.reset();
+  }
   void instant(const sim::Mark& mark, std::string label, const std::string& what) {
     lane_->strips.push_back({Strip::Kind::kDiskError, mark.event.t, mark.event.t, mark.event.seq,
                              std::move(label),
@@ -109,6 +125,7 @@ class LaneBuilder {
   void finish(Nanos end) {
     end_leadership(end);
     if (slow_disk_) close_strip(&*slow_disk_, end);
+    end_wait(end);
     close_bar(end);
     lane_->subtitle =
         lane_->to.empty() ? lane_->from : cat(lane_->from, " \xE2\x86\x92 ", lane_->to);
@@ -152,6 +169,7 @@ class LaneBuilder {
   PhaseCode phase_ = PhaseCode::kA;
   std::optional<Strip> leader_;
   std::optional<Strip> slow_disk_;
+  std::optional<Strip> wait_;
 };
 
 // Nodes that a partition sets apart: everyone outside its largest side (everyone, if two sides are
@@ -195,6 +213,10 @@ class Builder {
         return;
       case EventKind::kCheckViolation:
         add_violation(mark);
+        return;
+      case EventKind::kMigWait:
+        for (LaneBuilder& lane : lanes_) lane.end_wait(event.t);
+        if (event.node != 0) lanes_[event.node - 1].wait(mark);
         return;
       default:
         if (event.node != 0) add_to_lane(mark, &lanes_[event.node - 1]);

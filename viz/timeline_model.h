@@ -44,7 +44,8 @@ struct Bar {
 };
 
 struct Strip {
-  enum class Kind : uint8_t { kLeader, kPartition, kSlowDisk, kDiskError };
+  // kWait: the roll waits for something that a healthy cluster does not make it wait for.
+  enum class Kind : uint8_t { kLeader, kPartition, kSlowDisk, kDiskError, kWait };
   Kind kind = Kind::kLeader;
   sim::Nanos begin = 0;
   sim::Nanos end = 0;  // == begin: an instant

@@ -112,6 +112,25 @@ TEST_CASE("a partition marks the lanes that are cut off") {
   CHECK(lanes_of(1, 0b0111, 0b1000) == "n1n2n3");
 }
 
+TEST_CASE("what hinders a roll is a strip of its node, as long as it lasts") {
+  const auto why = [](sim::RollWait wait) { return static_cast<uint64_t>(wait); };
+  SampleRun run({"n1", "n2"});
+  run.event(1, 1, EventKind::kMigWait, {why(sim::RollWait::kPlanned)}, "dual write");
+  run.event(2, 1, EventKind::kMigWait, {why(sim::RollWait::kGuard)}, "n2 is in phase dual-write");
+  run.event(3, 1, EventKind::kMigWait, {why(sim::RollWait::kNode)}, "n1 is down");
+  run.event(4, 1, EventKind::kMigWait, {why(sim::RollWait::kNone)});
+  run.event(5, 2, EventKind::kMigWait, {why(sim::RollWait::kTransfer)}, "n2 hands over");
+  run.event(6, 0, EventKind::kMigWait, {why(sim::RollWait::kPlanned)}, "soak");
+  run.event(7, 2, EventKind::kMigWait, {why(sim::RollWait::kNode)}, "n2 is down");
+  run.event(8, 0, EventKind::kRunEnd, {});
+  run.run();
+  const Timeline timeline = build_timeline(run.trace, RunSummary());
+  CHECK(strips_text(timeline.lanes[0]) ==
+        "roll waits: n2 is in phase dual-write 20-30; roll waits: n1 is down 30-40");
+  CHECK(strips_text(timeline.lanes[1]) ==
+        "roll waits: n2 hands over 50-60; roll waits: n2 is down 70-80");
+}
+
 std::string golden(const std::string& name) {
   std::ifstream in(std::string(QK_SOURCE_DIR) + "/viz/testdata/" + name);
   return {std::istreambuf_iterator<char>(in), {}};

@@ -1,6 +1,5 @@
 #include "sim/check/checker.h"
 
-#include <numeric>
 #include <utility>
 
 namespace qk::sim {
@@ -11,10 +10,9 @@ Side other(Side side) { return side == Side::kA ? Side::kB : Side::kA; }
 }  // namespace
 
 Checker::Checker(std::vector<std::string> nodes, Reporter reporter)
-    : sink_(std::move(nodes), std::move(reporter)),
+    : sink_(nodes, std::move(reporter)),
       nodes_(static_cast<size_t>(sink_.node_count())),
       ghosts_(nodes_.size()),
-      voters_(nodes_.size()),
       dual_(&sink_),
       image_(&sink_),
       import_(&sink_),
@@ -24,10 +22,8 @@ Checker::Checker(std::vector<std::string> nodes, Reporter reporter)
       stop_(&sink_),
       apply_(&sink_),
       history_(&sink_) {
-  std::iota(voters_.begin(), voters_.end(), 0);
+  log_.set_peers(std::move(nodes));
 }
-
-void Checker::set_voters(std::vector<int> voters) { voters_ = std::move(voters); }
 
 void Checker::set_append_partial(int node, families::Partial partial) {
   nodes_[static_cast<size_t>(node)].append_prefix = partial == families::Partial::kBatchPrefix;
@@ -47,6 +43,11 @@ void Checker::seed(int node, const StateImage& state) {
 
 void Checker::mutation_issued(int node, uint64_t id, const families::Mutation& mutation,
                               std::optional<uint64_t> tree) {
+  for (const families::LogEntry& entry : mutation.entries) {
+    if (entry.type != families::EntryType::kConfiguration) continue;
+    const auto configuration = families::decode_configuration(entry.payload);
+    if (configuration.ok()) log_.configuration_seen(entry.index, entry.term, *configuration);
+  }
   GhostState& ghost = ghosts_[static_cast<size_t>(node)];
   GhostMutation issued = ghost_of(id, mutation, tree);
   if (!issued.entries.empty()) {
@@ -184,12 +185,12 @@ void Checker::leader_elected(int node, int64_t term, std::span<const EntryDigest
 
 void Checker::committed(int node, const EntryDigest& entry, int64_t commit_term) {
   evaluated({oracle("ora.R6"), oracle("ora.R7")});
-  log_.committed(node, entry, commit_term, ghosts_, voters_);
+  log_.committed(node, entry, commit_term, ghosts_);
 }
 
-void Checker::commit_probe(int64_t index, int64_t term, std::span<const int> holders) {
+void Checker::commit_probe(int node, int64_t index, int64_t term, std::span<const int> holders) {
   evaluated({oracle("ora.R7")});
-  log_.commit_probed(index, term, holders, voters_);
+  log_.commit_probed(index, term, holders, ghost(node));
 }
 
 void Checker::finish() {

@@ -40,10 +40,11 @@ enum class Standing : uint8_t { kAuthority, kMirror };
 
 class Checker {
  public:
-  // All nodes are voters until set_voters().
+  // All nodes are voters until a configuration is seen.
   Checker(std::vector<std::string> nodes, Reporter reporter);
 
-  void set_voters(std::vector<int> voters);
+  // How configurations name the nodes, in their order; until then, by their names.
+  void set_peers(std::vector<std::string> peers) { log_.set_peers(std::move(peers)); }
   // A crash may leave any prefix of an append batch (families::Partial of the node's families; in
   // a dual phase of either).
   void set_append_partial(int node, families::Partial partial);
@@ -153,8 +154,9 @@ class Checker {
   }
   // Each node, each index, as its commit index passes it. `commit_term`: its current term.
   void committed(int node, const EntryDigest& entry, int64_t commit_term);
-  // Nodes whose disk, with everything unsynced dropped, holds the entry (StateImage::holds).
-  void commit_probe(int64_t index, int64_t term, std::span<const int> holders);
+  // `node` declared it committed. `holders`: nodes whose disk, with everything unsynced dropped,
+  // holds the entry (StateImage::holds).
+  void commit_probe(int node, int64_t index, int64_t term, std::span<const int> holders);
   void applied(int node, int64_t index, uint64_t state_hash) {
     evaluated({oracle("ora.R6")});
     apply_.applied(node, index, state_hash);
@@ -195,7 +197,6 @@ class Checker {
   std::array<uint64_t, kOracleCount> evaluations_{};
   std::vector<Node> nodes_;
   std::vector<GhostState> ghosts_;
-  std::vector<int> voters_;
   DualOracle dual_;
   ImageOracle image_;
   ImportOracle import_;

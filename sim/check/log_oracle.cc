@@ -3,16 +3,35 @@
 #include <algorithm>
 
 namespace qk::sim {
-namespace {
-
-bool is_majority(size_t count, size_t voters) { return 2 * count > voters; }
-
-}  // namespace
+namespace {}  // namespace
 
 void LogOracle::seed(int node, const StateImage& state) {
   const bool at_snapshot =
       state.snapshot && state.snapshot->meta.last_included_index == state.first - 1;
   appended(node, at_snapshot ? state.snapshot->meta.last_included_term : 0, state.entries);
+  for (const auto& [index, configuration] : state.configurations) {
+    configuration_seen(index, state.find(index)->term, configuration);
+  }
+}
+
+void LogOracle::configuration_seen(int64_t index, int64_t term,
+                                   const families::Configuration& configuration) {
+  configurations_[{index, term}] = configuration;
+}
+
+// The last one that the node's log holds, or its snapshot's; all nodes while neither has one.
+families::Configuration LogOracle::in_force(const GhostState& ghost) const {
+  const auto& snapshot = ghost.acked().snapshot;
+  const int64_t covered = snapshot ? snapshot->meta.last_included_index : 0;
+  for (auto it = configurations_.rbegin(); it != configurations_.rend(); ++it) {
+    const auto& [index, term] = it->first;
+    if (index <= covered) break;
+    if (ghost.term_at(index) == term) return it->second;
+  }
+  if (snapshot && !snapshot->meta.peers.empty()) {
+    return {snapshot->meta.peers, snapshot->meta.old_peers};
+  }
+  return {peers_, {}};
 }
 
 void LogOracle::appended(int node, int64_t previous_term, std::span<const EntryDigest> entries) {
@@ -59,7 +78,7 @@ void LogOracle::leader_elected(int node, int64_t term, const StateImage& log) co
 }
 
 void LogOracle::committed(int node, const EntryDigest& entry, int64_t commit_term,
-                          std::span<const GhostState> ghosts, std::span<const int> voters) {
+                          std::span<const GhostState> ghosts) {
   const auto [found, inserted] =
       committed_.try_emplace(entry.index, Committed{entry, commit_term, node});
   if (!inserted) {
@@ -72,26 +91,32 @@ void LogOracle::committed(int node, const EntryDigest& entry, int64_t commit_ter
     return;
   }
   std::vector<int> holders;
-  for (const int voter : voters) {
-    const StateImage& acked = ghosts[static_cast<size_t>(voter)].acked();
-    if (acked.holds(entry.index, entry.term)) holders.push_back(voter);
+  for (size_t i = 0; i < ghosts.size(); ++i) {
+    if (ghosts[i].acked().holds(entry.index, entry.term)) holders.push_back(static_cast<int>(i));
   }
-  commit_probed(entry.index, entry.term, holders, voters);
+  commit_probed(entry.index, entry.term, holders, ghosts[static_cast<size_t>(node)]);
 }
 
 void LogOracle::commit_probed(int64_t index, int64_t term, std::span<const int> holders,
-                              std::span<const int> voters) const {
-  size_t count = 0;
-  std::string names;
-  for (const int voter : voters) {
-    if (std::find(holders.begin(), holders.end(), voter) != holders.end()) ++count;
+                              const GhostState& ghost) const {
+  const families::Configuration configuration = in_force(ghost);
+  for (const std::vector<std::string>* half : {&configuration.peers, &configuration.old_peers}) {
+    if (half == &configuration.old_peers && half->empty()) continue;
+    size_t count = 0;
+    std::string names;
+    for (const int holder : holders) {
+      const std::string& peer = peers_[static_cast<size_t>(holder)];
+      const bool votes = std::find(half->begin(), half->end(), peer) != half->end();
+      if (votes) ++count;
+      names += cat(" ", sink_->node_name(holder), votes ? "" : " (no vote)");
+    }
+    if (2 * count > half->size()) continue;
+    sink_->report("ora.R7", kCluster, index,
+                  cat("index ", index, ", term ", term, " durable on a majority of ", half->size(),
+                      half == &configuration.old_peers ? " old" : "", " voters"),
+                  cat("durable on ", count, ":", names.empty() ? " none" : names));
+    return;
   }
-  if (is_majority(count, voters.size())) return;
-  for (const int holder : holders) names += cat(" ", sink_->node_name(holder));
-  sink_->report(
-      "ora.R7", kCluster, index,
-      cat("index ", index, ", term ", term, " durable on a majority of ", voters.size(), " voters"),
-      cat("durable on ", count, ":", names.empty() ? " none" : names));
 }
 
 }  // namespace qk::sim

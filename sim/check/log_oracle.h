@@ -6,17 +6,19 @@
 //   ora.R5  the log of a leader elected in term T, storage's and what it still queues, holds every
 //           entry that was declared committed in a term below T (or a snapshot covers it)
 //   ora.R6  (with ApplyOracle) no two nodes declare different entries committed at one index
-//   ora.R7  when an index is first declared committed, a majority of voters durably holds it. The
-//           cheap half counts the nodes whose *acked* storage holds it; commit_probed judges
-//           what a caller found on disks with everything unsynced dropped.
+//   ora.R7  when an index is first declared committed, a majority of voters durably holds it: of
+//           the voters in the last configuration entry of the log (or else the snapshot) of the
+//           node that says so; of a joint one, a majority of each half. Machines without a vote do
+//           not count. The cheap half counts the nodes whose *acked* storage holds it;
+//           commit_probed judges what a caller found on disks with everything unsynced dropped.
 //
-// Not checked: joint configurations (a majority of a fixed set of voters is asked for), and
-// entries below the first one that a node retains.
+// Not checked: entries below the first one that a node retains.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "sim/check/finding.h"
@@ -33,12 +35,18 @@ class LogOracle {
   void appended(int node, int64_t previous_term, std::span<const EntryDigest> entries);
   // `log`: everything that the new leader's log holds.
   void leader_elected(int node, int64_t term, const StateImage& log) const;
-  // `commit_term`: the current term of the node that says so. `ghosts`: of all nodes; `voters` are
-  // indices into them.
+  // What the configuration entry (index, term) says, wherever it was seen.
+  void configuration_seen(int64_t index, int64_t term,
+                          const families::Configuration& configuration);
+  // `commit_term`: the current term of the node that says so. `ghosts`: of all nodes.
   void committed(int node, const EntryDigest& entry, int64_t commit_term,
-                 std::span<const GhostState> ghosts, std::span<const int> voters);
+                 std::span<const GhostState> ghosts);
+  // `ghost`: of the node that declared it committed.
   void commit_probed(int64_t index, int64_t term, std::span<const int> holders,
-                     std::span<const int> voters) const;
+                     const GhostState& ghost) const;
+
+  // Of the nodes, in their order: how configurations name them.
+  void set_peers(std::vector<std::string> peers) { peers_ = std::move(peers); }
 
   int64_t commit_index() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
 
@@ -54,7 +62,11 @@ class LogOracle {
     int node = 0;
   };
 
+  families::Configuration in_force(const GhostState& ghost) const;
+
   const FindingSink* sink_;
+  std::vector<std::string> peers_;
+  std::map<std::pair<int64_t, int64_t>, families::Configuration> configurations_;
   std::map<std::pair<int64_t, int64_t>, Written> written_;  // by (index, term)
   std::map<int64_t, Committed> committed_;                  // by index
 };

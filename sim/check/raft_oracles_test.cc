@@ -208,18 +208,44 @@ TEST_CASE("a quorum durably holds what is declared committed") {
     run.commit(0, entry(4, 1), 1);
     REQUIRE(run.reported() == "");
   }
+  const auto configure = [&](int64_t index, const families::Configuration& configuration) {
+    families::LogEntry entry{index, 1, families::EntryType::kConfiguration,
+                             families::encode_configuration(configuration)};
+    run.append(0, {entry});
+  };
   SECTION("a node without a vote does not count") {
     run.checker.mutation_acked(1, 100, 1);
-    run.checker.set_voters({0, 2});
+    configure(5, {{"n1", "n3"}, {}});
     run.commit(0, entry(4, 1), 1);
+    REQUIRE(run.reported() == "ora.R7");
+  }
+  SECTION("a node without a vote makes no majority larger") {
+    configure(5, {{"n1"}, {}});
+    run.commit(0, entry(4, 1), 1);
+    REQUIRE(run.reported() == "");
+  }
+  SECTION("a joint configuration asks for a majority of each half") {
+    run.checker.mutation_acked(1, 100, 1);
+    configure(5, {{"n1", "n2"}, {"n1", "n2", "n3"}});
+    run.commit(0, entry(4, 1), 1);
+    REQUIRE(run.reported() == "");
+    configure(6, {{"n1", "n2"}, {"n2", "n3"}});
+    run.checker.commit_probe(0, 4, 1, std::vector<int>{0, 1});
+    REQUIRE(run.reported() == "ora.R7");
+  }
+  SECTION("a snapshot's configuration counts where the log has none after it") {
+    SnapshotDigest snapshot = snapshot_at(3, 1);
+    snapshot.meta.peers = {"n2", "n3"};
+    run.checker.seed(0, with_snapshot(state_of(4, entries(4, 4)), snapshot));
+    run.checker.commit_probe(0, 4, 1, std::vector<int>{0, 1});
     REQUIRE(run.reported() == "ora.R7");
   }
   SECTION("what disks hold") {
     const std::vector<int> one{1};
     const std::vector<int> two{1, 2};
-    run.checker.commit_probe(4, 1, two);
+    run.checker.commit_probe(0, 4, 1, two);
     REQUIRE(run.reported() == "");
-    run.checker.commit_probe(4, 1, one);
+    run.checker.commit_probe(0, 4, 1, one);
     REQUIRE(run.reported() == "ora.R7");
   }
 }

@@ -66,6 +66,9 @@ absl::StatusOr<StateImage> read_state(families::Family& family) {
   if (state.first <= state.last) {
     QK_RETURN_IF_ERROR(log.scan(state.first, state.last, [&](const families::LogEntry& entry) {
       state.entries.push_back(digest_of(entry));
+      if (entry.type != families::EntryType::kConfiguration) return absl::OkStatus();
+      QK_ASSIGN_OR_RETURN(auto configuration, families::decode_configuration(entry.payload));
+      state.configurations.emplace_back(entry.index, std::move(configuration));
       return absl::OkStatus();
     }));
   }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "families/contract/family.h"
@@ -32,6 +33,9 @@ struct StateImage {
   std::vector<EntryDigest> entries;
   families::HardState hard_state;
   std::optional<SnapshotDigest> snapshot;
+  // What the configuration entries among them say, by index, where the reader filled it in. Not
+  // compared: their payload hashes are.
+  std::vector<std::pair<int64_t, families::Configuration>> configurations;
 
   // What an instance holds that was never written to.
   bool fresh() const;

@@ -100,6 +100,9 @@ class OneNode final : private ClusterEvents {
     world.network = &network_;
     world.checker = &checker_;
     world.events = this;
+    world.elections = &elections_;
+    world.acks = &acks_;
+    checker_.set_peers({plan_.cluster.nodes[0].peer});
     world.registry_of = [this](families::VolatileMemory* memory) {
       families::Registry registry = families::builtin_families(memory);
       families::FamilyDescriptor family = **registry.get("local");
@@ -171,6 +174,8 @@ class OneNode final : private ClusterEvents {
   const Plan plan_;
   Trace trace_{&scheduler, {0, 7, {"n1"}}, TraceLevel::kMarks};
   Network network_{&scheduler, &trace_, 7, {}};
+  ElectionWatch elections_;
+  AckWatch acks_;
   Checker checker_{{"n1"}, [this](const Finding& finding) { found.push_back(finding); }};
   std::unique_ptr<SimNode> node_;
 };

@@ -158,6 +158,8 @@ void SimNode::open_families() {
   options.initial = {manifest_.a.family, manifest_.a.root, manifest_.a.options};
   options.create = !created_ && !plan_->initial;
   options.now = [this] { return world_.scheduler->now(); };
+  // Storage calls end when the disk says.
+  options.storage_clock = [this] { return std::max(disk_.busy_until(), world_.scheduler->now()); };
   options.random = [this] { return id_random_.next(); };
   options.observer = this;
   options.step_entries = kStepEntries;

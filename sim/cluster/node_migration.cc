@@ -13,7 +13,7 @@ using migration::Manifest;
 using migration::Need;
 using migration::Phase;
 
-// Copying leaves the disk to the node's own work between two steps.
+// Copying leaves the disk to the node's own work between two steps, this long at least.
 constexpr Nanos kStepPause = 12 * kMillisecond;
 
 }  // namespace
@@ -87,7 +87,8 @@ void SimNode::pump_migration() {
   if (need == Need::kNothing) return;
   pumping_ = true;
   if (need == Need::kStep) {
-    world_.scheduler->after(kStepPause, [this, life = life_] {
+    const Nanos pause = std::max(kStepPause, controller()->pause_ns());
+    world_.scheduler->after(pause, [this, life = life_] {
       if (life == life_) when_free([this] { migration_step(false); });
     });
     return;

@@ -4,6 +4,7 @@
 
 #include "migration/cluster_guard.h"
 #include "sim/cluster/node.h"
+#include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
 namespace {
@@ -29,8 +30,65 @@ void RollingOperator::start() {
 
 void RollingOperator::tick() {
   if (done()) return;
-  if (world_.scheduler->now() >= idle_until_) advance();
+  advance();
   world_.scheduler->after(kLook, [this] { tick(); });
+}
+
+void RollingOperator::advance() {
+  went_on_ = true;
+  if (world_.scheduler->now() >= idle_until_) {
+    take_step();
+  } else {
+    wait(RollWait::kPlanned, "the soak before the next node, or the start of the next migration");
+  }
+  if (went_on_) record_wait({});
+}
+
+void RollingOperator::wait(RollWait why, std::string reason) {
+  went_on_ = false;
+  record_wait({node_ == nullptr ? std::string() : node_->name(), why, std::move(reason)});
+}
+
+void RollingOperator::record_wait(Wait now) {
+  if (same(now, waiting_)) return;
+  const Nanos lasted = world_.scheduler->now() - waiting_since_;
+  if (is_hindered(waiting_.why)) {
+    const auto known = std::find_if(ended_.begin(), ended_.end(),
+                                    [this](const Wait& wait) { return same(wait, waiting_); });
+    Wait& ended = known == ended_.end() ? ended_.emplace_back(waiting_) : *known;
+    ended.total += lasted;
+    ++ended.stays;
+  }
+  // The end of a wait is told where its beginning was.
+  const std::string& lane = now.why == RollWait::kNone ? waiting_.node : now.node;
+  Event event{.kind = EventKind::kMigWait};
+  for (const SimNode* node : nodes_) {
+    if (node->name() == lane) event.node = node->id();
+  }
+  event.args = {static_cast<uint64_t>(now.why)};
+  world_.trace->record(event, now.reason);
+  waiting_ = std::move(now);
+  waiting_since_ = world_.scheduler->now();
+}
+
+std::vector<std::string> RollingOperator::waits() const {
+  const auto who = [](const Wait& wait) {
+    return wait.node.empty() ? std::string("the roll") : wait.node;
+  };
+  std::vector<std::string> lines;
+  if (!done() && waiting_.why != RollWait::kNone) {
+    lines.push_back(cat(who(waiting_), " since t=", seconds_text(waiting_since_, 3),
+                        "s, still: ", waiting_.reason));
+  }
+  std::vector<Wait> ended = ended_;
+  std::stable_sort(ended.begin(), ended.end(),
+                   [](const Wait& a, const Wait& b) { return a.total > b.total; });
+  for (const Wait& wait : ended) {
+    lines.push_back(cat(who(wait), " for ", seconds_text(wait.total, 2), "s",
+                        wait.stays > 1 ? cat(" in ", wait.stays, " stays") : std::string(), ": ",
+                        wait.reason));
+  }
+  return lines;
 }
 
 void RollingOperator::next_stage(Stage stage) {
@@ -48,8 +106,22 @@ SimNode* RollingOperator::leader() const {
   return found;
 }
 
-bool RollingOperator::healthy(const SimNode& node) const {
-  return node.up() && (node.leads() || !node.raft()->leader().empty());
+// Without a leader nobody knows better than that every node votes.
+bool RollingOperator::votes(const SimNode& node) const {
+  const SimNode* const led_by = leader();
+  if (led_by == nullptr) return true;
+  const families::Configuration& configuration = led_by->raft()->configuration();
+  const auto in = [&](const std::vector<std::string>& peers) {
+    return std::find(peers.begin(), peers.end(), node.peer()) != peers.end();
+  };
+  return in(configuration.peers) || in(configuration.old_peers);
+}
+
+std::optional<std::string> RollingOperator::ailment(const SimNode& node) const {
+  if (!node.up()) return cat(node.name(), " is down");
+  // A leader never speaks to a machine without a vote.
+  if (node.leads() || !node.raft()->leader().empty() || !votes(node)) return std::nullopt;
+  return cat(node.name(), " has no contact with a leader");
 }
 
 bool RollingOperator::guard_allows() {
@@ -57,12 +129,37 @@ bool RollingOperator::guard_allows() {
   for (const SimNode* node : nodes_) {
     migration::NodeStatus status;
     status.id = node->name();
+    status.peer = node->peer();
     status.phase = node->last_phase();
     status.healthy = healthy(*node);
-    status.leader = node->leads();
     cluster.push_back(std::move(status));
   }
-  return migration::may_proceed(cluster, node_->name()).ok();
+  const SimNode* const led_by = leader();
+  const absl::Status allowed = migration::may_proceed(
+      cluster, led_by == nullptr ? families::Configuration{} : led_by->raft()->configuration(),
+      node_->name(), world_.plan->migrations[migration_].allow_unavailability);
+  if (allowed.ok()) return true;
+  if (absl::IsPermissionDenied(allowed) && stage_ == Stage::kStart) {
+    leave(cat("not started: ", to_std(allowed.message())));
+  } else {
+    wait(RollWait::kGuard, std::string(to_std(allowed.message())));
+  }
+  return false;
+}
+
+bool RollingOperator::hands_over() {
+  const Nanos waited = world_.scheduler->now() - stage_since_;
+  if (!world_.plan->migrations[migration_].transfer_leadership_first || !node_->leads() ||
+      waited >= kTransferPatience) {
+    return false;
+  }
+  for (SimNode* other : nodes_) {
+    if (other == node_ || !healthy(*other) || !votes(*other)) continue;
+    wait(RollWait::kTransfer, cat(node_->name(), " hands its leadership over to ", other->name()));
+    node_->transfer_leadership(*other);
+    return true;
+  }
+  return false;
 }
 
 // The plan's order, or followers first and the leader last; the leader hands over before its turn.
@@ -122,9 +219,15 @@ void RollingOperator::after_rollback() {
   leave(cat("rolled back: ", reason));
 }
 
-void RollingOperator::advance() {
+void RollingOperator::take_step() {
   if (stage_ == Stage::kChoose) return choose();
-  if (!healthy(*node_)) return;  // wait until it is back
+  if (const auto ails = ailment(*node_)) {
+    // The operator took it down, or it would not be in this stage.
+    if (stage_ == Stage::kProbe && !node_->up()) {
+      return wait(RollWait::kWork, "a restart on the new family");
+    }
+    return wait(RollWait::kNode, *ails);
+  }
   const MigrationPlan& plan = world_.plan->migrations[migration_];
   migration::Controller& controller = *node_->controller();
   const Phase phase = controller.phase();
@@ -136,64 +239,76 @@ void RollingOperator::advance() {
   if (stage_ < Stage::kValidate && phase == Phase::kCutoverValidated) {
     return next_stage(Stage::kValidate);
   }
+  const auto work = [this](std::string_view what) { wait(RollWait::kWork, std::string(what)); };
+  const auto planned = [this](Nanos time, std::string_view what) {
+    wait(RollWait::kPlanned, cat(what, " for ", seconds_text(time, 3), "s"));
+  };
+  const auto asked = [this](const absl::Status& status, Stage next) {
+    if (status.ok()) return next_stage(next);
+    wait(RollWait::kRequest, std::string(to_std(status.message())));
+  };
 
   switch (stage_) {
     case Stage::kChoose:
       return;
-    case Stage::kStart: {
-      if (plan.transfer_leadership_first && node_->leads() && waited < kTransferPatience) {
-        for (SimNode* other : nodes_) {
-          if (other == node_ || !healthy(*other)) continue;
-          node_->transfer_leadership(*other);
-          break;
-        }
-        return;
-      }
-      if (!guard_allows()) return;
-      const auto store = std::find_if(world_.plan->stores.begin(), world_.plan->stores.end(),
-                                      [&](const StorePlan& s) { return s.id == plan.to; });
-      QK_CHECK(store != world_.plan->stores.end());
-      migration::MigrationRequest request;
-      request.family = store->family;
-      request.options = store->options;
-      request.fresh_mutations = plan.fresh_mutations;
-      request.fresh_time_ns = plan.fresh_time;
-      request.accept_weak_durability = plan.accept_weak_durability;
-      const absl::Status status = node_->request_migration(request);
-      if (!status.ok()) return leave(cat("not started: ", to_std(status.message())));
-      return next_stage(Stage::kCopy);
-    }
+    case Stage::kStart:
+      return start_node();
     case Stage::kCopy:
       // A crash took the mark of the start away before it was durable; ask again.
       if (phase == Phase::kIdle) return next_stage(Stage::kStart);
-      if (phase == Phase::kDualWrite) next_stage(Stage::kDual);
-      return;
+      if (phase == Phase::kDualWrite) return next_stage(Stage::kDual);
+      return work("export, import and catch-up");
     case Stage::kDual:
       if (phase != Phase::kDualWrite) return next_stage(Stage::kCopy);
-      if (waited < plan.dual_write_for || !guard_allows()) return;
-      if (node_->request_validation().ok()) next_stage(Stage::kValidate);
-      return;
+      if (waited < plan.dual_write_for) return planned(plan.dual_write_for, "dual write");
+      if (!guard_allows()) return;
+      return asked(node_->request_validation(), Stage::kValidate);
     case Stage::kValidate:
       // Back in dual write: a restart or staleness took the cut away; validate again.
       if (phase == Phase::kDualWrite && waited > kSecond) return next_stage(Stage::kDual);
-      if (phase != Phase::kCutoverValidated || waited < kInspectCut || !guard_allows()) return;
-      if (node_->request_cutover().ok()) next_stage(Stage::kCut);
-      return;
+      if (phase != Phase::kCutoverValidated) return work("validation of the cutover cut");
+      if (waited < kInspectCut) return planned(kInspectCut, "a look at the validated cut");
+      if (!guard_allows()) return;
+      return asked(node_->request_cutover(), Stage::kCut);
     case Stage::kCut:
       if (phase == Phase::kDualWrite) return next_stage(Stage::kDual);
-      if (phase != Phase::kCutOver || waited < plan.soak || !guard_allows()) return;
+      if (phase != Phase::kCutOver) return work("the cut-over");
+      if (waited < plan.soak) return planned(plan.soak, "the soak after the cut-over");
+      if (!guard_allows()) return;
       next_stage(Stage::kProbe);
       node_->planned_restart(kPlannedDown);
       return;
     case Stage::kProbe:
-      if (!controller.manifest().probe_restart_ok || waited < plan.soak) return;
-      if (node_->request_accept().ok()) next_stage(Stage::kAccept);
-      return;
+      if (!controller.manifest().probe_restart_ok) {
+        return work("a restart on the new family");
+      }
+      if (waited < plan.soak) return planned(plan.soak, "the soak after the restart");
+      return asked(node_->request_accept(), Stage::kAccept);
     case Stage::kAccept:
       // The mark was lost with a crash; ask again.
-      if (waited > kSecond) next_stage(Stage::kProbe);
-      return;
+      if (waited > kSecond) return next_stage(Stage::kProbe);
+      return work("the acceptance");
   }
+}
+
+void RollingOperator::start_node() {
+  if (hands_over() || !guard_allows()) return;
+  const MigrationPlan& plan = world_.plan->migrations[migration_];
+  const auto store = std::find_if(world_.plan->stores.begin(), world_.plan->stores.end(),
+                                  [&](const StorePlan& s) { return s.id == plan.to; });
+  QK_CHECK(store != world_.plan->stores.end());
+  migration::MigrationRequest request;
+  request.family = store->family;
+  request.options = store->options;
+  request.fresh_mutations = plan.fresh_mutations;
+  request.fresh_time_ns = plan.fresh_time;
+  request.accept_weak_durability = plan.accept_weak_durability;
+  const absl::Status status = node_->request_migration(request);
+  if (absl::IsUnavailable(status)) {
+    return wait(RollWait::kRequest, std::string(to_std(status.message())));
+  }
+  if (!status.ok()) return leave(cat("not started: ", to_std(status.message())));
+  next_stage(Stage::kCopy);
 }
 
 }  // namespace qk::sim

@@ -1,10 +1,14 @@
 // RollingOperator: the person with the runbook. It takes a cluster through the plan's migrations,
 // one node at a time: followers first, the leader last after a leadership transfer, with the
 // cluster guard asked before each risky step. It sees what an operator sees (phases, health,
-// leader) and acts only through the controller's requests, a leadership transfer and planned
-// restarts.
+// leader, the leader's configuration) and acts only through the controller's requests, a leadership
+// transfer and planned restarts.
+//
+// Whenever it does not go on it has a reason, which is in the trace (mig.wait) from the look that
+// found it to the look that found another one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,16 +26,42 @@ class RollingOperator {
   // Why a migration was given up, one line each.
   const std::vector<std::string>& notes() const { return notes_; }
 
+  // What hindered the roll, each reason once, the longest first; and, if it is not done, what it
+  // waits for now, first. For people: "n2 for 1.84s: n2 is down".
+  std::vector<std::string> waits() const;
+
  private:
   enum class Stage : uint8_t { kChoose, kStart, kCopy, kDual, kValidate, kCut, kProbe, kAccept };
 
+  struct Wait {
+    std::string node;  // empty: between two nodes
+    RollWait why = RollWait::kNone;
+    std::string reason;
+    Nanos total = 0;  // over all stays in it that have ended
+    uint64_t stays = 0;
+    friend bool same(const Wait& a, const Wait& b) {
+      return a.node == b.node && a.why == b.why && a.reason == b.reason;
+    }
+  };
+
   void tick();
   void advance();
+  void take_step();
+  // Said by every step that does not go on; a step that does says nothing.
+  void wait(RollWait why, std::string reason);
+  void record_wait(Wait now);
   void next_stage(Stage stage);
   void choose();
   void leave(std::string note);
+  void start_node();
+  // Whether the guard lets the node take a step now. Waits, or gives the node up, if not.
   bool guard_allows();
-  bool healthy(const SimNode& node) const;
+  // Whether it is time for the leader to hand over to another voter first; asks for it then.
+  bool hands_over();
+  bool votes(const SimNode& node) const;
+  // Why the node cannot be worked on; nullopt if it can.
+  std::optional<std::string> ailment(const SimNode& node) const;
+  bool healthy(const SimNode& node) const { return !ailment(node); }
   SimNode* leader() const;
   void after_rollback();
 
@@ -45,6 +75,10 @@ class RollingOperator {
   Nanos idle_until_ = 0;
   uint32_t retries_ = 0;
   std::vector<std::string> notes_;
+  Wait waiting_;  // as of the last look
+  Nanos waiting_since_ = 0;
+  bool went_on_ = true;      // the step of this look
+  std::vector<Wait> ended_;  // hindered ones, each once
 };
 
 }  // namespace qk::sim

@@ -84,6 +84,7 @@ struct MigrationPlan {
   uint64_t fresh_mutations = 0;  // both are mandatory and at least 1
   Nanos fresh_time = 0;
   bool accept_weak_durability = false;
+  bool allow_unavailability = false;    // the cluster may stop while one of its nodes is down
 };
 
 struct WorkloadPlan {
@@ -172,6 +173,7 @@ struct ExpectPlan {
   std::vector<std::string> violates;  // kViolation: exactly these oracles
   std::vector<std::string> migrated;  // node ids that must end accepted
   uint64_t min_committed = 0;         // entries committed during the run
+  std::optional<Nanos> max_ack_gap;   // the longest time without an answer to any client
 };
 
 struct Plan {

@@ -141,6 +141,8 @@ void SimNode::Process::role_changed(raft::Role role, int64_t term, const raft::R
                 static_cast<uint64_t>(node->last_index()),
                 static_cast<uint64_t>(node->commit_index()), static_cast<uint64_t>(role_)};
   role_ = role;
+  if (role == raft::Role::kCandidate) world_.elections->candidate();
+  if (role == raft::Role::kLeader) world_.elections->leader();
   world_.trace->record(event, world_.trace->keeps_marks() ? to_string(why) : std::string());
 }
 
@@ -179,14 +181,18 @@ void SimNode::Process::mutation_issued(uint64_t id, const families::Mutation& mu
       world_.checker->unreadable(index(), annotate(hash.status(), "a tree to be published"));
     }
   }
-  open_[id] = mutation.operation;
+  open_[id] = {mutation.operation, world_.scheduler->now()};
+  if (mutation.operation == families::Operation::kSaveMeta) world_.elections->vote_issued();
   world_.checker->mutation_issued(index(), id, mutation, tree);
 }
 
 void SimNode::Process::mutation_completed(uint64_t id, const families::Outcome& outcome) {
   const auto it = open_.find(id);
   QK_CHECK(it != open_.end());
-  const families::Operation operation = it->second;
+  const families::Operation operation = it->second.operation;
+  if (operation == families::Operation::kSaveMeta) {
+    world_.elections->vote_saved(world_.scheduler->now() - it->second.issued);
+  }
   open_.erase(it);
   Event event{.node = node_.id_, .kind = EventKind::kStoreDone};
   event.args = {static_cast<uint64_t>(operation),

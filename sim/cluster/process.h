@@ -73,7 +73,11 @@ class SimNode::Process final : public raft::Environment, public raft::NodeObserv
   ReplicatedState state_machine_;
   std::map<uint64_t, EventId> timers_;
   uint64_t next_timer_ = 1;
-  std::map<uint64_t, families::Operation> open_;  // issued mutations
+  struct OpenMutation {
+    families::Operation operation;
+    Nanos issued;
+  };
+  std::map<uint64_t, OpenMutation> open_;
   raft::Role role_ = raft::Role::kFollower;
   uint64_t message_term_ = 0;  // of the message being sent, for the trace
   uint64_t message_index_ = 0;

@@ -14,6 +14,7 @@
 #include "sim/cluster/node.h"
 #include "sim/cluster/operator.h"
 #include "sim/cluster/workload.h"
+#include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
 namespace {
@@ -43,12 +44,15 @@ class Cluster final : private ClusterEvents {
     world_.checker = &checker_;
     world_.events = this;
     world_.registry_of = options.registry_of;
+    world_.elections = &elections_;
+    world_.acks = &acks_;
     for (size_t i = 0; i < plan_.cluster.nodes.size(); ++i) {
       nodes_.push_back(
           std::make_unique<SimNode>(world_, static_cast<NodeId>(i + 1), plan_.cluster.nodes[i]));
       node_pointers_.push_back(nodes_.back().get());
       checker_.set_append_partial(static_cast<int>(i), append_partial());
     }
+    checker_.set_peers(peers(plan_));
     if (!plan_.migrations.empty()) {
       checker_.set_fresh_mutations(plan_.migrations[0].fresh_mutations);
     }
@@ -169,6 +173,12 @@ class Cluster final : private ClusterEvents {
     return names;
   }
 
+  static std::vector<std::string> peers(const Plan& plan) {
+    std::vector<std::string> peers;
+    for (const NodePlan& node : plan.cluster.nodes) peers.push_back(node.peer);
+    return peers;
+  }
+
   // A node of the run may live on any family of the plan.
   families::Partial append_partial() const {
     families::VolatileMemory memory(0);
@@ -191,11 +201,12 @@ class Cluster final : private ClusterEvents {
 
   // ClusterEvents
   void phase_entered(SimNode& node, PhaseCode from, PhaseCode to) override {
+    acks_.phase(node.name(), to);
     faults_->phase_entered(node, from, to);
   }
   void migration_progressed(SimNode& node) override { faults_->migration_progressed(node); }
   void disk_advanced(SimNode& node) override { faults_->disk_advanced(node); }
-  void commit_advanced(SimNode&, int64_t index, int64_t term) override {
+  void commit_advanced(SimNode& node, int64_t index, int64_t term) override {
     const bool news = index > commit_;
     commit_ = std::max(commit_, index);
     faults_->commit_advanced(index);
@@ -204,7 +215,7 @@ class Cluster final : private ClusterEvents {
     for (const auto& other : nodes_) {
       if (other->holds_durably(index, term)) holders.push_back(other->id() - 1);
     }
-    checker_.commit_probe(index, term, holders);
+    checker_.commit_probe(node.id() - 1, index, term, holders);
   }
 
   // A run ends at its first violation; one that expects some, when it has shown them all or at the
@@ -279,7 +290,12 @@ class Cluster final : private ClusterEvents {
   RunResult conclude() {
     RunResult result;
     result.committed = static_cast<uint64_t>(std::max<int64_t>(0, commit_ - start_index_));
-    if (operator_ != nullptr) result.notes = operator_->notes();
+    acks_.end(scheduler_.now());
+    result.ack_gap = acks_.longest();
+    if (operator_ != nullptr) {
+      result.notes = operator_->notes();
+      result.waits = operator_->waits();
+    }
     result.stops = checker_.ledger();
     for (size_t i = 0; i < kOracleCount; ++i) {
       if (checker_.evaluations()[i] == 0) result.unjudged.emplace_back(kOracles[i].id);
@@ -345,6 +361,17 @@ class Cluster final : private ClusterEvents {
       result->inconclusive.push_back(cat(result->committed, " entries were committed, expected ",
                                          plan_.expect.min_committed, " at least"));
     }
+    if (plan_.expect.max_ack_gap &&
+        (!result->ack_gap || result->ack_gap->length() > *plan_.expect.max_ack_gap)) {
+      result->inconclusive.push_back(
+          result->ack_gap
+              ? cat("no client was answered for ", to_text(*result->ack_gap), ", expected at most ",
+                    seconds_text(*plan_.expect.max_ack_gap, 2), "s")
+              : std::string("max_ack_gap is expected of a run without clients"));
+    }
+    if (const auto reason = elections_.failure(plan_.cluster, result->committed)) {
+      result->inconclusive.push_back(*reason);
+    }
     for (std::string& line : faults_->unfired()) result->inconclusive.push_back(std::move(line));
     for (const std::string& id : result->unjudged) {
       if (must_judge(id)) result->inconclusive.push_back(cat(id, " was never evaluated"));
@@ -372,6 +399,8 @@ class Cluster final : private ClusterEvents {
   Network network_;
   Checker checker_;
   RandomStream probe_random_;
+  ElectionWatch elections_;
+  AckWatch acks_;
   World world_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<SimNode*> node_pointers_;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "families/builtin.h"
+#include "sim/cluster/ack_watch.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/time.h"
 #include "sim/kernel/trace.h"
@@ -47,6 +48,8 @@ struct RunResult {
   std::vector<std::string> unjudged;  // ids of oracles that were never evaluated
   std::vector<std::string> notes;
   std::vector<std::string> stops;  // the ledger of explained stops, one line for each node
+  std::vector<std::string> waits;  // RollingOperator::waits()
+  std::optional<AckGap> ack_gap;   // the longest; nullopt: there were no clients
   // As much as RunOptions::trace asked for. The run is over: it is read, never recorded to.
   std::shared_ptr<const Trace> trace;
 };

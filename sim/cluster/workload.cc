@@ -24,7 +24,13 @@ Workload::Workload(const World& world, ProposeFn propose)
 }
 
 void Workload::start() {
+  if (!clients_.empty()) world_.acks->begin(world_.scheduler->now());
   for (size_t i = 0; i < clients_.size(); ++i) think(i);
+}
+
+void Workload::stop() {
+  stopped_ = true;
+  world_.acks->end(world_.scheduler->now());
 }
 
 // The rate is a pace, not a promise: a client that waits for an answer issues nothing.
@@ -148,6 +154,7 @@ void Workload::answered(size_t index, uint64_t request, uint32_t attempt,
   } else {
     world_.checker->garbled(client.operation, response.status());
   }
+  world_.acks->acked(world_.scheduler->now());
   think(index);
 }
 

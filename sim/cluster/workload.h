@@ -24,7 +24,7 @@ class Workload {
 
   void start();
   // No new requests; outstanding ones go on.
-  void stop() { stopped_ = true; }
+  void stop();
 
  private:
   struct Client {

@@ -6,6 +6,8 @@
 
 #include "families/builtin.h"
 #include "sim/check/checker.h"
+#include "sim/cluster/ack_watch.h"
+#include "sim/cluster/election_watch.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/scheduler.h"
 #include "sim/kernel/trace.h"
@@ -32,6 +34,8 @@ struct World {
   Network* network = nullptr;
   Checker* checker = nullptr;
   ClusterEvents* events = nullptr;
+  ElectionWatch* elections = nullptr;
+  AckWatch* acks = nullptr;
   // The families of a machine with this memory.
   std::function<families::Registry(families::VolatileMemory*)> registry_of =
       families::builtin_families;

@@ -47,6 +47,20 @@ enum class DropReason : uint8_t { kLoss, kPartition, kPartitionInFlight, kNodeDo
 // everything issued (level P0); the others lose power (level P2).
 enum class CrashLoss : uint8_t { kProcess, kKeepSynced, kKeepAll, kRandomSubset, kTornTail };
 
+// What a roll waits for; values of the "why" argument of mig.wait.
+enum class RollWait : uint8_t {
+  kNone,
+  // As the plan says.
+  kPlanned,  // a time of the plan: dual write, soak
+  kWork,     // the node's own export, import, catch-up, validation or restart
+  // What a healthy cluster does not make it wait for.
+  kNode,      // the node is down, or without a leader
+  kGuard,     // the cluster guard
+  kTransfer,  // a leadership transfer
+  kRequest,   // the node refused the request
+};
+inline bool is_hindered(RollWait why) { return why > RollWait::kWork; }
+
 // How an argument is printed: kUnused ends the list.
 enum class ArgForm : uint8_t {
   kUnused,
@@ -63,6 +77,7 @@ enum class ArgForm : uint8_t {
   kStoreSide,
   kDropReason,
   kCrashLoss,
+  kRollWait,
 };
 
 struct ArgInfo {
@@ -172,7 +187,10 @@ inline constexpr size_t kMaxArgs = 6;
   X(kClientFail, "client.fail", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},     \
     {"definite", ArgForm::kBool}, {"code", ArgForm::kNumber})                                      \
   /* Draws of a random stream so far, now and then: says which stream parted first. */             \
-  X(kRngDraws, "rng.draws", false, {"stream", ArgForm::kHex}, {"draws", ArgForm::kNumber})
+  X(kRngDraws, "rng.draws", false, {"stream", ArgForm::kHex}, {"draws", ArgForm::kNumber})         \
+  /* The roll waits, on the node (0: between two nodes), until its next event of this kind; why:   \
+     a RollWait, 0 it goes on. Text: the reason. */                                                \
+  X(kMigWait, "mig.wait", true, {"why", ArgForm::kRollWait})
 
 enum class EventKind : uint16_t {
 #define QK_KIND_IDENTIFIER(identifier, ...) identifier,

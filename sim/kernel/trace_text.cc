@@ -18,6 +18,8 @@ constexpr std::string_view kDropReasons[] = {"loss", "partition", "partition-in-
                                              "node-down", "no-such-node"};
 constexpr std::string_view kCrashLosses[] = {"process", "keep-synced", "keep-all", "random-subset",
                                              "torn-tail"};
+constexpr std::string_view kRollWaits[] = {"none",  "planned",  "work",   "node",
+                                           "guard", "transfer", "request"};
 
 // An argument comes from code that may be newer than its names; a number is still of use.
 template <size_t N>
@@ -71,6 +73,8 @@ std::string arg_text(const Trace& trace, ArgForm form, uint64_t value) {
       return name_of(kDropReasons, value);
     case ArgForm::kCrashLoss:
       return name_of(kCrashLosses, value);
+    case ArgForm::kRollWait:
+      return name_of(kRollWaits, value);
   }
   QK_CHECK(false);
 }
@@ -182,6 +186,11 @@ class Filter {
       constexpr auto kLeader = static_cast<uint64_t>(Role::kLeader);
       return event.arg(0) == kLeader || event.arg(4) == kLeader;
     }
+    // Waits as planned are no news.
+    if (event.kind == EventKind::kMigWait) {
+      const bool hindered = is_hindered(static_cast<RollWait>(event.arg(0)));
+      return std::exchange(hindered_, hindered) || hindered;
+    }
     if (event.kind == EventKind::kMigPhase) {
       const auto phase = static_cast<int64_t>(event.arg(0));
       return std::exchange(phases_[event.node], phase) != phase;
@@ -191,6 +200,7 @@ class Filter {
 
  private:
   std::vector<int64_t> phases_;
+  bool hindered_ = false;  // the roll
 };
 
 }  // namespace
@@ -248,6 +258,9 @@ std::string describe(const Trace& trace, const Mark& mark) {
       if (event.arg(2) != 0) return cat(head, " equal");
       return with_text(cat(head, " differs at ", event.signed_arg(3)), mark.text);
     }
+    case EventKind::kMigWait:
+      if (event.arg(0) == 0) return "the roll goes on";
+      return with_text(cat("the roll waits (", name_of(kRollWaits, event.arg(0)), ")"), mark.text);
     default:
       return with_text(std::string(info(event.kind).name), mark.text);
   }

@@ -86,6 +86,32 @@ TEST_CASE("short log") {
   CHECK(lines([&](const LineSink& sink) { write_short_log(trace, sink); }) == kShortLog);
 }
 
+TEST_CASE("the short log shows what hinders a roll, until it goes on") {
+  Scheduler scheduler;
+  Trace trace(&scheduler, {1, 1, {"n1", "n2"}}, TraceLevel::kMarks);
+  const auto wait = [&](NodeId node, RollWait why, std::string_view reason) {
+    record(&trace, node, EventKind::kMigWait, {static_cast<uint64_t>(why)}, reason);
+  };
+  wait(1, RollWait::kPlanned, "dual write");
+  wait(1, RollWait::kGuard, "n2 is in phase exporting");
+  wait(1, RollWait::kNode, "n1 is down");
+  wait(1, RollWait::kWork, "export");
+  wait(1, RollWait::kNone, "");
+  wait(2, RollWait::kRequest, "busy");
+  wait(2, RollWait::kNone, "");
+  std::string said;
+  write_short_log(trace, [&](std::string_view line) {
+    const size_t at = line.find("the roll");
+    if (at != std::string_view::npos) said += line.substr(at);
+  });
+  CHECK(said ==
+        "the roll waits (guard): n2 is in phase exporting\n"
+        "the roll waits (node): n1 is down\n"
+        "the roll waits (work): export\n"
+        "the roll waits (request): busy\n"
+        "the roll goes on\n");
+}
+
 TEST_CASE("text trace") {
   Scheduler scheduler;
   Trace trace(&scheduler, {1, 1, {"n1", "n2", "n3"}}, TraceLevel::kFull);

@@ -9,11 +9,11 @@
 
 #include "families/contract/types.h"
 
-namespace qk::raft {
+namespace qk::families {
 
 // `has(peer)`: the peer counts. An empty configuration has no quorum.
 template <typename Predicate>
-bool has_quorum(const families::Configuration& configuration, Predicate has) {
+bool has_quorum(const Configuration& configuration, Predicate has) {
   const auto majority = [&](const std::vector<std::string>& peers) {
     const auto count = std::count_if(peers.begin(), peers.end(), has);
     return static_cast<size_t>(count) > peers.size() / 2;
@@ -24,7 +24,7 @@ bool has_quorum(const families::Configuration& configuration, Predicate has) {
 
 // The highest index that a quorum has reached; `index_of(peer)` is the peer's.
 template <typename IndexOf>
-int64_t quorum_index(const families::Configuration& configuration, IndexOf index_of) {
+int64_t quorum_index(const Configuration& configuration, IndexOf index_of) {
   const auto reached = [&](const std::vector<std::string>& peers) -> int64_t {
     if (peers.empty()) return 0;
     std::vector<int64_t> indices;
@@ -39,4 +39,4 @@ int64_t quorum_index(const families::Configuration& configuration, IndexOf index
                                          : std::min(index, reached(configuration.old_peers));
 }
 
-}  // namespace qk::raft
+}  // namespace qk::families
