@@ -3,8 +3,12 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
+#include <new>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "base/failure_scope.h"
 #include "cli/build_id.h"
@@ -35,6 +39,20 @@ std::string working_directory() {
 uint64_t random_u64() {
   std::random_device device;
   return (uint64_t{device()} << 32) | device();
+}
+
+// No verb throws by design, but the standard library may: out of memory above all. Unwinding lets
+// staging places be removed, which a terminate would leave.
+qk::cli::ExitCode run_verb(const std::vector<std::string>& words,
+                           const qk::cli::Environment& environment) {
+  try {
+    return qk::cli::dispatch(words, environment);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "error: out of memory\n";
+  } catch (const std::exception& e) {
+    std::cerr << "error: internal: " << e.what() << "\n";
+  }
+  return qk::cli::ExitCode::kInternal;
 }
 
 }  // namespace
@@ -71,7 +89,7 @@ int main(int argc, char** argv) {
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
   };
-  const qk::cli::ExitCode code = qk::cli::dispatch({argv + 1, argv + argc}, environment);
+  const qk::cli::ExitCode code = run_verb({argv + 1, argv + argc}, environment);
   std::cout.flush();
   if (!std::cout.good()) {
     std::cerr << "error: standard output cannot be written\n";

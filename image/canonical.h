@@ -35,6 +35,8 @@ struct SnapshotHead {
   std::optional<families::SnapshotMeta> meta;
   uint64_t files = 0;  // 0 if absent
 };
+// Of an encoded head in an image: its two lists of peers are a configuration.
+inline constexpr size_t kMaxSnapshotHeadBytes = families::kMaxConfigurationBytes + 64;
 void encode_snapshot_head(std::string* out, const SnapshotHead& head);
 bool decode_snapshot_head(ByteReader* reader, SnapshotHead* head);
 

@@ -169,6 +169,11 @@ absl::Status Exporter::begin_snapshot() {
   QK_RETURN_IF_ERROR(checker_.snapshot(head));
   scratch_.clear();
   encode_snapshot_head(&scratch_, head);
+  if (scratch_.size() > kMaxSnapshotHeadBytes) {
+    return absl::InvalidArgumentError(
+        cat("snapshot ", head.meta->last_included_index, ": lists of peers of ", scratch_.size(),
+            " bytes, an image holds at most ", kMaxSnapshotHeadBytes));
+  }
   QK_RETURN_IF_ERROR(emit(FrameType::kSnapshot, scratch_));
   stage_ = Stage::kFiles;
   return absl::OkStatus();

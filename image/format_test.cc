@@ -268,12 +268,33 @@ TEST_CASE("image: ranges, meta and snapshots that break a rule are refused") {
                          {families::SnapshotMeta{5, 1, {"127.0.0.1:8100:0:0"}, {}}, 1});
     REQUIRE(says(read_all(forge(frames)), "gap between snapshot and log"));
   }
+  SECTION("lists of peers beyond the limit") {
+    // Four bytes each in the image, and many times that in memory.
+    const std::vector<std::string> nobody(families::kMaxConfigurationBytes / 4);
+    families::SnapshotMeta meta{6, 1, nobody, {}};
+    frames[snapshot].payload.clear();
+    encode_snapshot_head(&frames[snapshot].payload, {meta, 1});
+    REQUIRE_FALSE(says(read_all(forge(frames)), "expected at most"));
+    meta.peers.resize(meta.peers.size() + 20);
+    frames[snapshot].payload.clear();
+    encode_snapshot_head(&frames[snapshot].payload, {meta, 1});
+    REQUIRE(says(read_all(forge(frames)), "bytes, expected at most 1048640"));
+  }
   SECTION("another number of files") {
     frames[snapshot].payload.clear();
     encode_snapshot_head(&frames[snapshot].payload,
                          {families::SnapshotMeta{6, 1, {"127.0.0.1:8100:0:0"}, {}}, 2});
     REQUIRE(says(read_all(forge(frames)), "expected 2"));
   }
+}
+
+TEST_CASE("a configuration beyond the limit is refused before it is decoded") {
+  const std::string peer("\x0a\x00", 2);
+  std::string payload;
+  while (payload.size() < families::kMaxConfigurationBytes) payload += peer;
+  REQUIRE(families::decode_configuration(payload)->peers.size() == payload.size() / 2);
+  payload += peer;
+  REQUIRE(says(families::decode_configuration(payload).status(), "expected at most 1048576"));
 }
 
 TEST_CASE("image: snapshot paths that escape, repeat or collide are refused") {

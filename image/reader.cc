@@ -139,6 +139,10 @@ absl::StatusOr<ImageReader::Item> ImageReader::next() {
       break;
     case FrameType::kSnapshot:
       item = Item::kSnapshot;
+      if (payload_.size() > kMaxSnapshotHeadBytes) {
+        return damaged(frame_offset_, cat("snapshot frame with a payload of ", payload_.size(),
+                                          " bytes, expected at most ", kMaxSnapshotHeadBytes));
+      }
       decoded = decode_snapshot_head(&reader, &snapshot_) && reader.done();
       ruled = checker_.snapshot(snapshot_);
       break;

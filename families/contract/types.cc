@@ -15,9 +15,12 @@ std::string encode_configuration(const Configuration& configuration) {
 }
 
 absl::StatusOr<Configuration> decode_configuration(std::string_view payload) {
+  if (payload.size() > kMaxConfigurationBytes) {
+    return absl::DataLossError(cat("configuration of ", payload.size(), " bytes, expected at most ",
+                                   kMaxConfigurationBytes));
+  }
   proto::ConfigurationPBMeta message;
-  if (payload.size() > (64u << 20) ||
-      !message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+  if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
     return absl::DataLossError(
         cat("configuration of ", payload.size(), " bytes is not a ConfigurationPBMeta"));
   }

@@ -41,6 +41,11 @@ struct Configuration {
 // braft's ConfigurationPBMeta {repeated string peers = 1; repeated string old_peers = 2;} in
 // canonical protobuf encoding.
 std::string encode_configuration(const Configuration& configuration);
+// Of an encoded configuration, and of the two peer lists of a snapshot's meta in an image. Some
+// ten thousand peers; it bounds what a damaged one makes its reader allocate, because an empty peer
+// takes two bytes there and fifty in memory.
+inline constexpr size_t kMaxConfigurationBytes = 1 << 20;
+// DataLoss if the payload is longer than kMaxConfigurationBytes, or not such a message.
 absl::StatusOr<Configuration> decode_configuration(std::string_view payload);
 
 // Term and vote. Before the first save: term 1 and nobody (braft's initial state).
