@@ -7,27 +7,29 @@
 //               be left that does not open any more. For showing what braft as shipped does, never
 //               for data.
 //
-// Both modes write the same bytes to the same names, and read what the other wrote. The calls that
-// differ, with the place in the description of braft's format where its own sequence stands:
+// Both modes write the same bytes to braft's names, and read what the other wrote. The private
+// notes are described in private_notes.h. The calls that differ, with the place in the description
+// of braft's format where its own sequence stands:
 //
 //   call                      kStrict                            kAsShipped
 //   append (2.3, 6.1)         one write and one fdatasync per    one write per entry, after the
-//                             segment that the batch touches     batch one fsync of its last
-//                             segment
+//                             segment that the batch touches;    batch one fsync of its last
+//                             a batch note is synced first if    segment
+//                             none covers a batch that may
+//                             tear before one of its entries
 //   new segment (6.3)         its directory is synced            not synced
 //   full segment (2.3)        synced before it is renamed        renamed
 //   truncate_prefix (2.3)     the directory is synced at the     not synced
 //                             end
-//   truncate_suffix (2.3)     a cut through several segments is  no note; no sync at all
-//                             noted in log_meta first; the
-//                             directory and the cut are synced
-//   reset (2.3, 6.10)         noted in log_meta first if it      log_meta is replaced, then the
-//                             drops entries                      segments go, front to back
+//   truncate_suffix (2.3)     a change of several files is       no note; no sync at all
+//                             noted first; the directory and
+//                             the cut are synced
+//   reset (2.3, 6.10)         as truncate_suffix if it drops     log_meta is replaced, then the
+//                             entries                            segments go, front to back
 //   log_meta, raft_meta (1)   the new file and, after the        only the new file
 //                             rename, the directory are synced
 //   snapshot (4)              the whole tree is synced before    only __raft_snapshot_meta is
-//   synced
-//                             the rename, the directory after it
+//                             the rename, the directory after it synced
 //   made directories (6.3)    their parents are synced           not synced
 //   open (2.2)                all that is found is synced        nothing is synced
 //

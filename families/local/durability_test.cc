@@ -94,6 +94,10 @@ Outcome publish(Family& family, int64_t index) {
 const Calls kSaveLogMeta = {"open log/log_meta.tmp", "write log/log_meta.tmp",
                             "sync log/log_meta.tmp", "rename log/log_meta.tmp log/log_meta"};
 
+const Calls kNoteTruncation = {"open log/qksim_truncation.tmp", "write log/qksim_truncation.tmp",
+                               "sync log/qksim_truncation.tmp", "sync_dir log"};
+const Calls kDropNote = {"unlink log/qksim_truncation.tmp", "sync_dir log"};
+
 Calls operator+(Calls a, const Calls& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
@@ -108,14 +112,24 @@ TEST_CASE("STRICT syncs what it acknowledges") {
               "open log/log_inprogress_3", "sync_dir log", "write log/log_inprogress_3",
               "sync log/log_inprogress_3"});
   CHECK(bench.calls([&] { return family.log().truncate_suffix(1); }) ==
-        kSaveLogMeta +
-            Calls{"sync_dir log", "unlink log/log_inprogress_3", "sync_dir log",
+        kNoteTruncation +
+            Calls{"unlink log/log_inprogress_3", "sync_dir log",
                   "rename log/log_1_2 log/log_inprogress_1", "sync_dir log",
-                  "truncate log/log_inprogress_1", "sync log/log_inprogress_1"} +
-            kSaveLogMeta + Calls{"sync_dir log"});
-  CHECK(bench.calls([&] { return family.log().reset(1); }) ==
-        kSaveLogMeta + Calls{"sync_dir log", "unlink log/log_inprogress_1", "sync_dir log"} +
-            kSaveLogMeta + Calls{"sync_dir log"});
+                  // Named as it was opened.
+                  "truncate log/log_1_2", "sync log/log_1_2"} +
+            kDropNote);
+  CHECK(bench.calls([&] { return family.log().append(entries(2, 3)); }).size() == 7);
+  CHECK(bench.calls([&] { return family.log().reset(3); }) ==
+        kNoteTruncation + kSaveLogMeta +
+            Calls{"sync_dir log", "unlink log/log_inprogress_3", "unlink log/log_1_2",
+                  "sync_dir log"} +
+            kDropNote);
+  // One step on disk needs no note.
+  CHECK(bench.calls([&] { return family.log().append(entries(3, 4)); }).size() == 4);
+  CHECK(bench.calls([&] { return family.log().truncate_suffix(3); }) ==
+        Calls{"truncate log/log_inprogress_3", "sync log/log_inprogress_3"});
+  CHECK(bench.calls([&] { return family.log().truncate_suffix(2); }) ==
+        Calls{"unlink log/log_inprogress_3", "sync_dir log"});
   CHECK(bench.calls([&] { return family.meta().save({2, kPeer}); }).back() == "sync_dir raft_meta");
   CHECK(bench.calls([&] { return publish(family, 1); }) ==
         Calls{"mkdir snapshot/temp", "open snapshot/temp/data", "write snapshot/temp/data",
@@ -123,6 +137,26 @@ TEST_CASE("STRICT syncs what it acknowledges") {
               "sync snapshot/temp/__raft_snapshot_meta", "sync snapshot/temp/__raft_snapshot_meta",
               "sync snapshot/temp/data", "sync_dir snapshot/temp",
               "rename snapshot/temp snapshot/snapshot_1", "sync_dir snapshot"});
+}
+
+TEST_CASE("STRICT notes a batch that may tear before an entry, and many with one sync") {
+  Bench bench(FamilyOptions{{"segment_size", "1MiB"}});
+  LogStorage& log = bench.family().log();
+  const auto append = [&](size_t count, size_t size) {
+    std::vector<LogEntry> batch;
+    for (size_t i = 1; i <= count; ++i) {
+      batch.push_back({log.last_index() + static_cast<int64_t>(i), 1, EntryType::kData,
+                       std::string(size, 'x')});
+    }
+    return bench.calls([&] { return log.append(batch); });
+  };
+  const Calls write = {"write log/log_inprogress_1", "sync log/log_inprogress_1"};
+  const Calls note = {"write log/qksim_batch.tmp"};
+  CHECK(append(1, 5000) == Calls{"open log/log_inprogress_1", "sync_dir log"} + write);
+  CHECK(append(2, 2000) == Calls{"open log/qksim_batch.tmp"} + note +
+                               Calls{"sync log/qksim_batch.tmp", "sync_dir log"} + write + note);
+  CHECK(append(2, 2000) == write + note);
+  CHECK(append(1, 2000) == write + note);
 }
 
 TEST_CASE("AS_SHIPPED syncs what braft does") {
@@ -141,7 +175,7 @@ TEST_CASE("AS_SHIPPED syncs what braft does") {
         kSaveLogMeta + Calls{"unlink log/log_1_2"});
   CHECK(bench.calls([&] { return family.log().truncate_suffix(3); }) ==
         Calls{"unlink log/log_inprogress_5", "rename log/log_3_4 log/log_inprogress_3",
-              "truncate log/log_inprogress_3"});
+              "truncate log/log_3_4"});
   CHECK(bench.calls([&] { return family.log().append(entries(4, 5)); }).size() == 5);
   CHECK(bench.calls([&] { return family.log().reset(2); }) ==
         kSaveLogMeta + Calls{"unlink log/log_3_4", "unlink log/log_inprogress_5"});

@@ -52,6 +52,11 @@ bool try_decode_header(const char* bytes, EntryHeader* header) {
          type <= static_cast<uint8_t>(EntryType::kConfiguration) && header->term >= 1;
 }
 
+uint32_t header_checksum(std::string_view bytes) {
+  QK_CHECK(bytes.size() >= kEntryHeaderSize);
+  return get_be32(bytes.data() + kHeaderChecksumOffset);
+}
+
 bool payload_intact(const EntryHeader& header, std::string_view payload) {
   return checksum(header.checksum_type, payload) == header.data_checksum;
 }

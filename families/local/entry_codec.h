@@ -36,6 +36,9 @@ void encode_entry(const LogEntry& entry, ChecksumType checksum_type, std::string
 // True if the kEntryHeaderSize bytes at `bytes` are a good header; decode_header() says what is
 // wrong with one that is not.
 bool try_decode_header(const char* bytes, EntryHeader* header);
+// The header checksum that the kEntryHeaderSize bytes hold. It covers the payload's checksum too,
+// so it tells one entry from another.
+uint32_t header_checksum(std::string_view bytes);
 // Whether the payload has the header's checksum.
 bool payload_intact(const EntryHeader& header, std::string_view payload);
 

@@ -142,11 +142,13 @@ class LocalFamily final : public Family {
 
     auto family = std::make_unique<LocalFamily>();
     FailStop* const fail_stop = &family->fail_stop_;
-    QK_ASSIGN_OR_RETURN(family->log_, SegmentLogStorage::open(fs, layout.log, options, fail_stop));
+    // The log last: its recovery changes files, and only once everything else was understood.
     QK_ASSIGN_OR_RETURN(family->meta_,
                         FileMetaStorage::open(fs, layout.meta, durability, fail_stop));
     QK_ASSIGN_OR_RETURN(family->snapshot_,
                         DirectorySnapshotStorage::open(fs, layout.snapshot, durability, fail_stop));
+    QK_ASSIGN_OR_RETURN(family->log_, SegmentLogStorage::open(fs, layout.log, options, fail_stop));
+    QK_RETURN_IF_ERROR(family->snapshot_->remove_leftovers());
     return family;
   }
 
@@ -177,9 +179,9 @@ FamilyDescriptor local_family() {
   };
   descriptor.root_names = {"log", "raft_meta", "snapshot"};
   descriptor.refusals = {
-      "a torn batch of several entries in the open segment, in which a lost sector holds other "
-      "bytes "
-      "than zeros and an intact entry follows: it cannot be told from rot"};
+      "a torn batch of several entries in the open segment that an intact entry follows, if a lost "
+      "sector holds other bytes than zeros, or if braft wrote it (braft leaves no note of what was "
+      "acknowledged): it cannot be told from corruption"};
   // braft's format protects entries by checksums, and nothing else; and no file names another.
   descriptor.unchecked = {{.prefix = "log/log_meta", .bytes = true},
                           {.prefix = "log/log_inprogress_", .presence = true},

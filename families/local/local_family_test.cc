@@ -373,7 +373,7 @@ TEST_CASE("after a failed call the instance refuses, and reopens before or after
       const Outcome outcome = operation(*family, [&] { bench.fault.fail_at(call); });
       if (!bench.fault.failed()) break;
       const bool removal = outcome.ok();  // of the replaced snapshot: not the caller's concern
-      if (!removal) CHECK(absl::IsDataLoss(outcome.status()));
+      if (!removal) CHECK(status_errno(outcome.status()) == EIO);
       if (outcome.kind() == Outcome::Kind::kFailedClean) {
         // Only a snapshot that was not published yet can fail like that, and the instance goes on.
         CHECK(name == "publish");

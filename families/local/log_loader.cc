@@ -83,7 +83,7 @@ absl::Status SegmentLogLoader::settle(const absl::Status& status) {
 absl::Status SegmentLogLoader::end() {
   if (log_.has_open_segment()) QK_RETURN_IF_ERROR(end_segment());
   log_.first_index_ = first_index_;
-  return log_.save_meta({.first_index = first_index_, .truncate_after = {}});
+  return log_.save_meta(first_index_);
 }
 
 }  // namespace qk::families::local

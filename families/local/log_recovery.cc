@@ -6,20 +6,31 @@
 
 #include "families/fs/file_util.h"
 #include "families/local/local.pb.h"
+#include "families/local/log_damage.h"
+#include "families/local/private_notes.h"
 #include "families/local/protobuf_file.h"
 
 namespace qk::families::local {
 namespace {
 
-constexpr uint64_t kSector = 512;
 constexpr std::string_view kLogPrefix = "log_";
 constexpr std::string_view kTemporarySuffix = ".tmp";
+// A segment is closed once it is longer than a limit that braft keeps in an int32, and so is the
+// length of the entry that makes it longer.
+constexpr uint64_t kMaxOpenSegment = (uint64_t{1} << 32) + kEntryHeaderSize;
 
 bool starts_with(std::string_view text, std::string_view prefix) {
   return text.substr(0, prefix.size()) == prefix;
 }
 bool ends_with(std::string_view text, std::string_view suffix) {
   return text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
+}
+
+// The first of `items` whose first index, as `first` tells it, is at least `index`.
+template <typename Item, typename First>
+auto lower_bound(const std::vector<Item>& items, int64_t index, First first) {
+  return std::lower_bound(items.begin(), items.end(), index,
+                          [&](const Item& item, int64_t i) { return first(item) < i; });
 }
 
 struct Listing {
@@ -60,7 +71,7 @@ absl::StatusOr<Listing> list_log(FileSystem& fs, const std::string& directory) {
   return listing;
 }
 
-absl::StatusOr<LogMeta> load_log_meta(FileSystem& fs, const std::string& directory,
+absl::StatusOr<int64_t> load_log_meta(FileSystem& fs, const std::string& directory,
                                       const Listing& listing) {
   const std::string path = join_path(directory, kLogMetaName);
   proto::LogPBMeta message;
@@ -70,79 +81,12 @@ absl::StatusOr<LogMeta> load_log_meta(FileSystem& fs, const std::string& directo
                                    " closed and ", listing.open.size(), " open segments"));
   }
   QK_RETURN_IF_ERROR(loaded);
-  LogMeta meta;
-  meta.first_index = message.first_log_index();
-  if (meta.first_index < 1) {
+  const int64_t first_index = message.first_log_index();
+  if (first_index < 1) {
     return absl::DataLossError(
-        cat(path, ": first_log_index ", meta.first_index, ", expected at least 1"));
+        cat(path, ": first_log_index ", first_index, ", expected at least 1"));
   }
-  if (message.has_truncate_after()) {
-    meta.truncate_after = message.truncate_after();
-    if (*meta.truncate_after < meta.first_index - 1) {
-      return absl::DataLossError(cat(path, ": truncate_after ", *meta.truncate_after,
-                                     ", expected at least ", meta.first_index - 1));
-    }
-  }
-  return meta;
-}
-
-bool all_zero(std::string_view bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
-}
-
-// One open segment whose entries are intact up to `offset`.
-struct Damage {
-  uint64_t offset = 0;
-  int64_t index = 0;
-  uint64_t entry_end = 0;  // as far as it is known
-  absl::Status status;
-};
-
-// Offset of the first intact entry at or behind `from`, by trying every byte.
-absl::StatusOr<std::optional<uint64_t>> find_intact_entry(FileWindow& window, uint64_t from) {
-  for (uint64_t offset = from; offset + kEntryHeaderSize <= window.file_size(); ++offset) {
-    QK_ASSIGN_OR_RETURN(const std::string_view bytes, window.read(offset, kEntryHeaderSize));
-    // Cheap refusals first: entry type, checksum type, reserved.
-    if (bytes[8] < 1 || bytes[8] > 3 || bytes[9] < 0 || bytes[9] > 1 || bytes[10] != 0 ||
-        bytes[11] != 0) {
-      continue;
-    }
-    const auto entry = read_raw_entry(window, offset, 0, ReadPayload::kYes);
-    if (entry.ok()) return std::optional<uint64_t>(offset);
-    if (!absl::IsDataLoss(entry.status()) && !absl::IsOutOfRange(entry.status()) &&
-        !absl::IsInvalidArgument(entry.status())) {
-      return entry.status();
-    }
-  }
-  return std::optional<uint64_t>();
-}
-
-// Whether some sector inside the damaged entry was never written. A sector that holds just the
-// leading bytes of the term proves nothing: they are zero in a good entry too.
-absl::StatusOr<bool> has_lost_sector(FileWindow& window, const Damage& damage) {
-  constexpr uint64_t kSurelyNonZero = 8;  // offset of the entry type
-  for (uint64_t sector = damage.offset / kSector * kSector; sector < damage.entry_end;
-       sector += kSector) {
-    const uint64_t begin = std::max(sector, damage.offset);
-    const uint64_t end = std::min(sector + kSector, window.file_size());
-    if (end <= damage.offset + kSurelyNonZero) continue;
-    QK_ASSIGN_OR_RETURN(const std::string_view bytes, window.read(begin, end - begin));
-    if (all_zero(bytes)) return true;
-  }
-  return false;
-}
-
-absl::Status judge_damage(FileWindow& window, const Damage& damage) {
-  if (absl::IsInvalidArgument(damage.status)) return as_data_loss(damage.status);
-  if (!absl::IsOutOfRange(damage.status) && !absl::IsDataLoss(damage.status)) return damage.status;
-  const uint64_t behind = std::max(damage.entry_end, damage.offset + 1);
-  QK_ASSIGN_OR_RETURN(const std::optional<uint64_t> intact, find_intact_entry(window, behind));
-  if (!intact) return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(const bool lost_sector, has_lost_sector(window, damage));
-  if (lost_sector) return absl::OkStatus();
-  return absl::DataLossError(cat(to_std(damage.status.message()),
-                                 "; an intact entry follows at offset ", *intact,
-                                 ", so this is no torn end of the log"));
+  return first_index;
 }
 
 class Recovery {
@@ -152,17 +96,15 @@ class Recovery {
 
   absl::StatusOr<RecoveredLog> run() {
     QK_ASSIGN_OR_RETURN(Listing listing, list_log(fs_, directory_));
-    QK_ASSIGN_OR_RETURN(log_.meta, load_log_meta(fs_, directory_, listing));
-    doomed_ = std::move(listing.leftovers);
+    QK_ASSIGN_OR_RETURN(log_.first_index, load_log_meta(fs_, directory_, listing));
+    QK_RETURN_IF_ERROR(load_notes(listing));
+    leftovers_ = std::move(listing.leftovers);
     drop_obsolete(&listing.closed);
     drop_obsolete(&listing.open);
     for (const SegmentName& name : listing.closed) QK_RETURN_IF_ERROR(load_closed(name));
     QK_RETURN_IF_ERROR(drop_interrupted_roll(&listing.open));
     for (const SegmentName& name : listing.open) QK_RETURN_IF_ERROR(load_open(name));
-    for (const std::string& name : doomed_) {
-      QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
-    }
-    QK_RETURN_IF_ERROR(sync_names(fs_, directory_, durability_));
+    QK_RETURN_IF_ERROR(act());
     return std::move(log_);
   }
 
@@ -175,13 +117,64 @@ class Recovery {
     return durability_ == Durability::kStrict ? file.sync(SyncKind::kData) : absl::OkStatus();
   }
 
-  // Segments that a truncation already gave up, and that can be judged by their names alone.
+  absl::Status load_notes(const Listing& listing) {
+    QK_ASSIGN_OR_RETURN(batch_note_, load_batch_note(fs_, directory_));
+    QK_ASSIGN_OR_RETURN(const std::optional<TruncationNote> note,
+                        load_truncation_note(fs_, directory_));
+    if (note) {
+      QK_ASSIGN_OR_RETURN(truncation_, plan_truncation(*note, listing));
+    }
+    // Carried out or void, it was there for this open.
+    for (const std::string_view name : {kBatchNoteName, kTruncationNoteName}) {
+      QK_ASSIGN_OR_RETURN(const bool found, exists(fs_, join_path(directory_, name)));
+      if (found) doomed_.emplace_back(name);
+    }
+    if (truncation_) log_.first_index = note->first;
+    return absl::OkStatus();
+  }
+
+  // What is left to do of a noted truncation; nullopt if anything that it removes or cuts is not
+  // what it found: then others have written since, and what they acknowledged must stay.
+  absl::StatusOr<std::optional<TruncationPlan>> plan_truncation(const TruncationNote& note,
+                                                                const Listing& listing) {
+    const std::optional<TruncationPlan> changed;
+    if (log_.first_index != note.first_before && log_.first_index != note.first) return changed;
+    TruncationPlan plan;
+    if (log_.first_index != note.first) plan.first = note.first;
+    std::vector<SegmentName> present = listing.closed;
+    present.insert(present.end(), listing.open.begin(), listing.open.end());
+    for (const SegmentName& name : present) {
+      const bool removes = note.removes(name);
+      if (!removes && !name.open && name.last <= note.last_kept) continue;
+      const auto noted = lower_bound(note.segments, name.first,
+                                     [](const NotedSegment& s) { return s.name.first; });
+      if (noted == note.segments.end() || noted->name.first != name.first) return changed;
+      // Only what is cut may have been renamed.
+      if (removes && name.open != noted->name.open) return changed;
+      QK_ASSIGN_OR_RETURN(const bool unchanged, is_unchanged(fs_, directory_, name, *noted));
+      if (removes) {
+        if (!unchanged) return changed;
+        plan.removed.push_back(name);
+      } else if (unchanged && note.cut_size < noted->file_size) {
+        plan.cut = name;
+        plan.cut_size = note.cut_size;
+        plan.last_kept = note.last_kept;
+      } else {
+        QK_ASSIGN_OR_RETURN(const FileStat stat, fs_.stat(path_of(name)));
+        if (!name.open || stat.size != note.cut_size) return changed;
+      }
+    }
+    std::sort(plan.removed.begin(), plan.removed.end(),
+              [](const SegmentName& a, const SegmentName& b) { return a.first < b.first; });
+    return std::optional<TruncationPlan>(plan);
+  }
+
+  // Segments that a truncation already gave up.
   void drop_obsolete(std::vector<SegmentName>* names) {
     std::vector<SegmentName> kept;
     for (const SegmentName& name : *names) {
-      const bool below = !name.open && name.last < log_.meta.first_index;
-      const bool above = log_.meta.truncate_after && name.first > *log_.meta.truncate_after;
-      if (below || above) {
+      if (truncation_ && truncation_->removes(name)) continue;
+      if (!name.open && name.last < log_.first_index) {
         doomed_.push_back(name.to_string());
       } else {
         kept.push_back(name);
@@ -206,9 +199,9 @@ class Recovery {
 
   absl::Status check_contiguous(const SegmentName& name) const {
     if (log_.segments.empty()) {
-      if (name.first <= log_.meta.first_index) return absl::OkStatus();
+      if (name.first <= log_.first_index) return absl::OkStatus();
       return absl::DataLossError(cat(path_of(name), ": first segment begins at index ", name.first,
-                                     ", expected at most ", log_.meta.first_index));
+                                     ", expected at most ", log_.first_index));
     }
     const int64_t expected = log_.segments.back().last() + 1;
     if (name.first == expected) return absl::OkStatus();
@@ -216,20 +209,24 @@ class Recovery {
         cat(path_of(name), ": begins at index ", name.first, ", expected ", expected));
   }
 
-  // Adds entries from offset 0 until the name's last index (closed) or the end of the file (open).
-  // nullopt: all of them were intact.
+  // Adds entries from offset 0 until the name's last index (closed) or the end of the window
+  // (open). nullopt: all of them were intact.
   absl::StatusOr<std::optional<Damage>> load_entries(Segment* segment, FileWindow& window) {
     const bool open = segment->open();
+    const auto damage = [&](const absl::Status& status) -> absl::StatusOr<std::optional<Damage>> {
+      return damage_at(window, segment->size(), segment->last() + 1, status);
+    };
     while (open ? segment->size() < window.file_size() : segment->last() < segment->name().last) {
       const uint64_t offset = segment->size();
+      if (batch_note_ && offset == batch_note_->acknowledged) note_fits_ = true;
       const int64_t index = segment->last() + 1;
       auto entry = read_raw_entry(window, offset, index, ReadPayload::kNo);
-      if (!entry.ok()) return damage_at(window, offset, index, entry.status());
+      if (!entry.ok()) return damage(entry.status());
       const EntryHeader header = entry->header;
       const bool configuration = header.type == EntryType::kConfiguration;
       if (open || configuration) {
         entry = read_raw_entry(window, offset, index, ReadPayload::kYes);
-        if (!entry.ok()) return damage_at(window, offset, index, entry.status());
+        if (!entry.ok()) return damage(entry.status());
       }
       if (configuration) {
         const auto decoded = decode_configuration(entry->payload);
@@ -243,21 +240,9 @@ class Recovery {
     return std::optional<Damage>();
   }
 
-  static std::optional<Damage> damage_at(FileWindow& window, uint64_t offset, int64_t index,
-                                         const absl::Status& status) {
-    Damage damage{offset, index, offset + kEntryHeaderSize, status};
-    // A good header says how far its torn entry reaches.
-    if (damage.entry_end <= window.file_size()) {
-      const auto bytes = window.read(offset, kEntryHeaderSize);
-      const auto header = bytes.ok() ? decode_header(*bytes) : bytes.status();
-      if (header.ok()) damage.entry_end = offset + header->entry_size();
-    }
-    damage.entry_end = std::min(damage.entry_end, window.file_size());
-    return damage;
-  }
-
   absl::Status load_closed(const SegmentName& name) {
     QK_RETURN_IF_ERROR(check_contiguous(name));
+    if (is_cut(name)) return load_cut(name);
     const std::string path = path_of(name);
     QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs_.open(path, {.read_only = true}));
     QK_ASSIGN_OR_RETURN(const uint64_t file_size, file->size());
@@ -277,18 +262,23 @@ class Recovery {
 
   absl::Status load_open(const SegmentName& name) {
     QK_RETURN_IF_ERROR(check_contiguous(name));
+    if (is_cut(name)) return load_cut(name);
     const std::string path = path_of(name);
-    QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs_.open(path, {}));
-    QK_ASSIGN_OR_RETURN(const uint64_t file_size, file->size());
-    FileWindow window(file.get(), path, file_size);
+    QK_ASSIGN_OR_RETURN(open_file_, fs_.open(path, {}));
+    QK_ASSIGN_OR_RETURN(const uint64_t file_size, open_file_->size());
+    if (file_size > kMaxOpenSegment) {
+      return absl::DataLossError(
+          cat(path, ": found ", file_size, " bytes, expected at most ", kMaxOpenSegment));
+    }
+    FileWindow window(open_file_.get(), path, file_size);
     Segment segment(name);
+    note_fits_ = false;
     QK_ASSIGN_OR_RETURN(const std::optional<Damage> damage, load_entries(&segment, window));
     if (damage) {
-      QK_RETURN_IF_ERROR(judge_damage(window, *damage));
-      QK_RETURN_IF_ERROR(file->truncate(segment.size()));
+      QK_RETURN_IF_ERROR(judge_damage(open_file_.get(), window, *damage, torn_range(segment)));
+      torn_at_ = segment.size();
     }
-    QK_RETURN_IF_ERROR(sync_found(*file));
-    if (segment.last() < log_.meta.first_index) {
+    if (segment.last() < log_.first_index) {
       doomed_.push_back(name.to_string());
     } else {
       log_.segments.push_back(std::move(segment));
@@ -296,21 +286,101 @@ class Recovery {
     return absl::OkStatus();
   }
 
+  // Where the batch note allows a torn batch in the open segment.
+  std::optional<TornRange> torn_range(const Segment& segment) const {
+    if (!note_fits_ || batch_note_->segment != segment.first()) return std::nullopt;
+    return TornRange{batch_note_->acknowledged, batch_note_->end};
+  }
+
+  bool is_cut(const SegmentName& name) const {
+    return truncation_ && truncation_->cut && truncation_->cut->first == name.first;
+  }
+
+  // The segment that a noted truncation is about to cut: only what it keeps must be intact.
+  absl::Status load_cut(const SegmentName& name) {
+    const std::string path = path_of(name);
+    QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs_.open(path, {.read_only = true}));
+    FileWindow window(file.get(), path, truncation_->cut_size);
+    Segment segment(SegmentName::make_open(name.first));
+    QK_ASSIGN_OR_RETURN(const std::optional<Damage> damage, load_entries(&segment, window));
+    if (damage) return as_data_loss(damage->status);
+    if (segment.last() != truncation_->last_kept) {
+      return absl::DataLossError(cat(path, ": index ", segment.last(), " ends at offset ",
+                                     truncation_->cut_size, ", expected index ",
+                                     truncation_->last_kept));
+    }
+    log_.segments.push_back(std::move(segment));
+    return absl::OkStatus();
+  }
+
+  // The changes, in an order that may end anywhere: a torn end is cut for good before the batch
+  // note goes that explains it, and a truncation is carried out before its note goes.
+  absl::Status act() {
+    for (const std::string& name : leftovers_) {
+      QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
+    }
+    if (truncation_) {
+      QK_RETURN_IF_ERROR(carry_out(fs_, directory_, *truncation_, durability_));
+    }
+    if (open_file_ != nullptr) {
+      if (torn_at_) QK_RETURN_IF_ERROR(open_file_->truncate(*torn_at_));
+      QK_RETURN_IF_ERROR(sync_found(*open_file_));
+    }
+    for (const std::string& name : doomed_) {
+      QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
+    }
+    return sync_names(fs_, directory_, durability_);
+  }
+
   FileSystem& fs_;
   const std::string& directory_;
   const Durability durability_;
   RecoveredLog log_;
+  std::optional<BatchNote> batch_note_;
+  bool note_fits_ = false;  // an entry of the segment loaded last begins where the note says
+  std::optional<TruncationPlan> truncation_;
+  std::unique_ptr<File> open_file_;
+  std::optional<uint64_t> torn_at_;  // where the open segment is cut
+  std::vector<std::string> leftovers_;
   std::vector<std::string> doomed_;  // removed last, when nothing can be refused any more
 };
 
 }  // namespace
 
-absl::Status save_log_meta(FileSystem& fs, const std::string& directory, const LogMeta& meta,
+absl::Status save_log_meta(FileSystem& fs, const std::string& directory, int64_t first_index,
                            Durability durability) {
   proto::LogPBMeta message;
-  message.set_first_log_index(meta.first_index);
-  if (meta.truncate_after) message.set_truncate_after(*meta.truncate_after);
+  message.set_first_log_index(first_index);
   return save_protobuf_file(fs, join_path(directory, kLogMetaName), message, durability);
+}
+
+bool TruncationPlan::removes(const SegmentName& name) const {
+  const auto at = lower_bound(removed, name.first, [](const SegmentName& n) { return n.first; });
+  return at != removed.end() && at->to_string() == name.to_string();
+}
+
+absl::Status carry_out(FileSystem& fs, const std::string& directory, const TruncationPlan& plan,
+                       Durability durability) {
+  // Opened before anything changes: it is the last call that may fail without a trace.
+  std::unique_ptr<File> cut;
+  if (plan.cut) {
+    QK_ASSIGN_OR_RETURN(cut, fs.open(join_path(directory, plan.cut->to_string()), {}));
+  }
+  if (plan.first) QK_RETURN_IF_ERROR(save_log_meta(fs, directory, *plan.first, durability));
+  for (auto name = plan.removed.rbegin(); name != plan.removed.rend(); ++name) {
+    QK_RETURN_IF_ERROR(fs.unlink(join_path(directory, name->to_string())));
+  }
+  if (!plan.removed.empty()) QK_RETURN_IF_ERROR(sync_names(fs, directory, durability));
+  if (!plan.cut) return absl::OkStatus();
+  if (!plan.cut->open) {
+    // A closed name promises its last index, so it must be gone for good before the cut.
+    const SegmentName name = SegmentName::make_open(plan.cut->first);
+    QK_RETURN_IF_ERROR(fs.rename(join_path(directory, plan.cut->to_string()),
+                                 join_path(directory, name.to_string())));
+    QK_RETURN_IF_ERROR(sync_names(fs, directory, durability));
+  }
+  QK_RETURN_IF_ERROR(cut->truncate(plan.cut_size));
+  return durability == Durability::kStrict ? cut->sync(SyncKind::kData) : absl::OkStatus();
 }
 
 absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory,

@@ -5,30 +5,34 @@
 //   1. log_meta must be whole *. Missing: NotFound if the directory holds no segment, otherwise
 //      DataLoss * (braft deletes the log).
 //   2. Leftovers of interrupted removals (`log_*.tmp`) go.
-//   3. A truncation noted in log_meta is finished *: whole segments above the cut go by name.
+//   3. A truncation noted in a private note is finished * if all that it has yet to remove or cut
+//   is
+//      as it found it. Otherwise others have written since, and the note is void.
 //   4. Closed segments that end below first_log_index go; the rest must be contiguous, begin at or
 //      below first_log_index, and hold exactly the entries that their names say. Every header is
 //      checked, and the payload of every configuration entry.
 //   5. Two open segments: the later one is empty, an interrupted roll *, and goes. The open one
-//   must
-//      follow the last closed one without a hole *. All its checksums are verified *.
-//   6. The open segment may end in one torn entry: incomplete, or with a wrong checksum and no
-//   intact
-//      entry behind it. It is cut. So is a tail of zeros *, which is how an unsynced append looks
-//      whose size reached the disk before its bytes (braft refuses it). Damage with an intact entry
-//      behind it is a torn batch only if a whole 512-byte sector inside the damaged entry is zero
-//      *; then the batch is cut there. Otherwise it is rot, and an error. The one thing that this
-//      cannot tell from a torn batch is a sector of synced entries that was zeroed later: the
-//      format has no commit mark.
+//      must follow the last closed one without a hole *. All its checksums are verified *.
+//   6. The open segment may end in torn entries: incomplete, or with a wrong checksum, or zeros *
+//      (which is how an unsynced append looks whose size reached the disk before its bytes; braft
+//      refuses it), and no intact entry after them. They are cut. Damage with an intact entry after
+//      it is a torn batch only where a batch note allows one, and a whole 512-byte sector inside
+//      the damaged entry is zero *; then the batch is cut there. Otherwise it is corruption, and an
+//      error that names both places (log_damage.h). What cannot be told from a torn end is damage
+//      to the last acknowledged entries: the format has no commit mark.
 //   7. An open segment that ends below first_log_index goes.
 //   8. Everything that is now visible is synced, so a power cut right after open loses none of it
-//      (Durability::kStrict).
+//      (Durability::kStrict). Then the private notes go (private_notes.h).
+//
+// An error of a call of the file system is never evidence: it ends the open, and nothing is
+// changed.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "families/local/durability.h"
 #include "families/local/segment.h"
@@ -37,17 +41,26 @@ namespace qk::families::local {
 
 inline constexpr std::string_view kLogMetaName = "log_meta";
 
-struct LogMeta {
-  int64_t first_index = 1;
-  // A truncation in progress: entries above are gone.
-  std::optional<int64_t> truncate_after;
-};
 // Atomic, and durable as far as the mode goes.
-absl::Status save_log_meta(FileSystem& fs, const std::string& directory, const LogMeta& meta,
+absl::Status save_log_meta(FileSystem& fs, const std::string& directory, int64_t first_index,
                            Durability durability);
 
+// The file operations of a truncation or reset of several files.
+struct TruncationPlan {
+  std::optional<int64_t> first;      // what log_meta must say first
+  std::vector<SegmentName> removed;  // by first index; removed from the back
+  std::optional<SegmentName> cut;    // as it is named now; left open, with `cut_size` bytes
+  uint64_t cut_size = 0;
+  int64_t last_kept = 0;  // where the cut segment ends
+
+  bool removes(const SegmentName& name) const;
+};
+// Each step that a crash must not see before the one above it is synced first.
+absl::Status carry_out(FileSystem& fs, const std::string& directory, const TruncationPlan& plan,
+                       Durability durability);
+
 struct RecoveredLog {
-  LogMeta meta;  // truncate_after is kept: the caller finishes cutting inside a segment
+  int64_t first_index = 1;
   std::deque<Segment> segments;
 };
 absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory,

@@ -4,25 +4,35 @@
 
 #include "base/check.h"
 #include "families/fs/file_util.h"
+#include "families/local/log_damage.h"
 #include "families/local/log_loader.h"
 
 namespace qk::families::local {
+namespace {
+
+// How far a batch note reaches at least: each of these costs one sync.
+constexpr uint64_t kReservation = 1 << 20;
+
+}  // namespace
 
 absl::Status SegmentLogStorage::create(FileSystem& fs, const std::string& directory,
                                        Durability durability) {
-  return save_log_meta(fs, directory, {.first_index = 1, .truncate_after = {}}, durability);
+  return save_log_meta(fs, directory, 1, durability);
 }
 
 absl::StatusOr<std::unique_ptr<SegmentLogStorage>> SegmentLogStorage::open(
     FileSystem& fs, const std::string& directory, const LogOptions& options, FailStop* fail_stop) {
   QK_ASSIGN_OR_RETURN(RecoveredLog recovered, recover_log(fs, directory, options.durability));
   std::unique_ptr<SegmentLogStorage> log(new SegmentLogStorage(fs, directory, options, fail_stop));
-  log->first_index_ = recovered.meta.first_index;
+  log->first_index_ = recovered.first_index;
   log->segments_ = std::move(recovered.segments);
-  if (recovered.meta.truncate_after) {
-    QK_RETURN_IF_ERROR(log->finish_truncation(recovered.meta));
-  }
   return log;
+}
+
+SegmentLogStorage::~SegmentLogStorage() {
+  if (note_file_ == nullptr || !fail_stop_.check().ok()) return;
+  // What was acknowledged is synced, so nothing needs the note; one that stays says so too.
+  fs_.unlink(join_path(directory_, kBatchNoteName)).IgnoreError();
 }
 
 // ---- Reading
@@ -182,6 +192,47 @@ absl::Status SegmentLogStorage::close_segment() {
   return fs_.rename(open_path, path_of(segment.name()));
 }
 
+namespace {
+
+// Whether a crash may leave an intact entry of this batch behind a torn one. Not if one sector
+// holds all of it, which is written as a whole or not at all; and not if there is one entry only,
+// without another one in its payload.
+bool may_tear_before_entry(uint64_t offset, std::string_view bytes,
+                           std::span<const LogEntry> entries) {
+  if (offset / kSector == (offset + bytes.size() - 1) / kSector) return false;
+  return entries.size() > 1 || holds_header(bytes.substr(kEntryHeaderSize));
+}
+
+}  // namespace
+
+absl::Status SegmentLogStorage::reserve(uint64_t offset, uint64_t end) {
+  const int64_t segment = segments_.back().first();
+  if (reservation_ && reservation_->segment == segment && end <= reservation_->end) {
+    return absl::OkStatus();
+  }
+  reservation_ = BatchNote{segment, offset, std::max(end, offset + kReservation)};
+  const bool fresh = note_file_ == nullptr;
+  if (fresh) {
+    QK_ASSIGN_OR_RETURN(note_file_, fs_.open(join_path(directory_, kBatchNoteName),
+                                             {.create = true, .truncate = true}));
+  }
+  QK_RETURN_IF_ERROR(note_file_->write_at(0, encode_batch_note(*reservation_)));
+  QK_RETURN_IF_ERROR(note_file_->sync(SyncKind::kData));
+  return fresh ? sync_directory() : absl::OkStatus();
+}
+
+absl::Status SegmentLogStorage::note_acknowledged(uint64_t offset) {
+  if (!reservation_ || reservation_->segment != segments_.back().first()) return absl::OkStatus();
+  reservation_->acknowledged = offset;
+  return note_file_->write_at(0, encode_batch_note(*reservation_));
+}
+
+absl::Status SegmentLogStorage::end_reservation() {
+  if (!reservation_) return absl::OkStatus();
+  reservation_.reset();
+  return note_file_->write_at(0, std::string(kSector, '\0'));
+}
+
 absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries) {
   Segment& segment = segments_.back();
   std::string bytes;
@@ -189,9 +240,14 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
   for (const LogEntry& entry : entries) size += kEntryHeaderSize + entry.payload.size();
   bytes.reserve(size);
   for (const LogEntry& entry : entries) encode_entry(entry, options_.checksum_type, &bytes);
+  const uint64_t offset = segment.size();
+  if (!as_shipped() && may_tear_before_entry(offset, bytes, entries)) {
+    QK_RETURN_IF_ERROR(reserve(offset, offset + bytes.size()));
+  }
   QK_ASSIGN_OR_RETURN(File* const file, file_of(segment));
-  QK_RETURN_IF_ERROR(file->write_at(segment.size(), bytes));
+  QK_RETURN_IF_ERROR(file->write_at(offset, bytes));
   if (!as_shipped()) QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
+  QK_RETURN_IF_ERROR(note_acknowledged(offset + bytes.size()));
   for (const LogEntry& entry : entries) {
     segment.add(entry.term, kEntryHeaderSize + entry.payload.size());
   }
@@ -201,9 +257,9 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
 // ---- Truncation and reset
 //
 // A change that is one step on disk is atomic by itself: log_meta is replaced by rename, one name
-// is removed, one file is cut. A change of several files is first noted in log_meta, beside
-// first_log_index, and then carried out by finish_truncation(), which recovery repeats if it finds
-// the note. braft does not see the note; it reads such a directory as it reads one of its own
+// is removed, one file is cut. A change of several files is first noted (private_notes.h), with all
+// that it is about to remove, and then carried out; recovery goes on with it if it finds the note.
+// braft removes the note when it starts, and reads such a directory as it reads one of its own
 // interrupted truncations. As shipped, there is no note, and a crash in between is one of those.
 
 Outcome SegmentLogStorage::truncate_prefix(int64_t first_kept) {
@@ -221,15 +277,7 @@ Outcome SegmentLogStorage::truncate_suffix(int64_t last_kept) {
         "truncate_suffix: last kept index ", last_kept, ", expected at least ", first_index_ - 1)));
   }
   const Range before = range();
-  const bool several = segments_.size() > 1 && segments_[segments_.size() - 2].last() > last_kept;
-  if (several) {
-    return finish(before, as_shipped() ? truncate_files(last_kept)
-                                       : truncate_noted({first_index_, last_kept}));
-  }
-  if (last_kept < std::max(first_index_, segments_.back().first())) {
-    return finish(before, remove_from(segments_.size() - 1));
-  }
-  return finish(before, cut_last(last_kept));
+  return finish(before, truncate(first_index_, last_kept));
 }
 
 Outcome SegmentLogStorage::reset(int64_t next_index) {
@@ -242,7 +290,7 @@ Outcome SegmentLogStorage::reset(int64_t next_index) {
   if (next_index > last_index() || as_shipped()) {
     return finish(before, move_first(next_index, std::max(next_index - 1, last_index())));
   }
-  return finish(before, truncate_noted({next_index, next_index - 1}));
+  return finish(before, truncate(next_index, next_index - 1));
 }
 
 Outcome SegmentLogStorage::finish(const Range& before, const absl::Status& status) {
@@ -256,7 +304,8 @@ Outcome SegmentLogStorage::stop(const Range& before, const absl::Status& cause, 
 
 absl::Status SegmentLogStorage::move_first(int64_t first, int64_t drop_to) {
   // First the record, then the files: until they are gone, recovery drops what lies below.
-  QK_RETURN_IF_ERROR(save_meta({.first_index = first, .truncate_after = {}}));
+  QK_RETURN_IF_ERROR(end_reservation());
+  QK_RETURN_IF_ERROR(save_meta(first));
   first_index_ = first;
   while (!segments_.empty() && segments_.front().last() <= drop_to) {
     QK_RETURN_IF_ERROR(fs_.unlink(path_of(segments_.front().name())));
@@ -266,51 +315,50 @@ absl::Status SegmentLogStorage::move_first(int64_t first, int64_t drop_to) {
   return sync_directory();
 }
 
-absl::Status SegmentLogStorage::truncate_noted(const LogMeta& note) {
-  QK_RETURN_IF_ERROR(save_meta(note));
-  return finish_truncation(note);
-}
-
-absl::Status SegmentLogStorage::finish_truncation(const LogMeta& note) {
-  first_index_ = note.first_index;
-  // The names must be gone for good before the note is.
-  QK_RETURN_IF_ERROR(truncate_files(*note.truncate_after));
-  return save_meta({.first_index = first_index_, .truncate_after = {}});
-}
-
-absl::Status SegmentLogStorage::truncate_files(int64_t last_kept) {
-  size_t kept = segments_.size();
-  while (kept > 0 && (last_kept < first_index_ || segments_[kept - 1].first() > last_kept)) --kept;
-  QK_RETURN_IF_ERROR(remove_from(kept));
-  if (segments_.empty() || segments_.back().last() <= last_kept) return absl::OkStatus();
-  return cut_last(last_kept);
-}
-
-absl::Status SegmentLogStorage::remove_from(size_t position) {
-  forget_file();
-  while (segments_.size() > position) {
-    QK_RETURN_IF_ERROR(fs_.unlink(path_of(segments_.back().name())));
-    segments_.pop_back();
+absl::Status SegmentLogStorage::truncate(int64_t first, int64_t last_kept) {
+  QK_RETURN_IF_ERROR(end_reservation());
+  TruncationNote note{first_index_, first, last_kept, 0, {}};
+  TruncationPlan plan;
+  plan.last_kept = last_kept;
+  if (first != first_index_) plan.first = first;
+  size_t kept = 0;  // whole segments
+  for (const Segment& segment : segments_) {
+    if (note.removes(segment.name())) {
+      plan.removed.push_back(segment.name());
+    } else if (segment.last() <= last_kept) {
+      ++kept;
+    } else {
+      QK_ASSIGN_OR_RETURN(File* const file, file_of(segment));
+      FileWindow window(file, path_of(segment.name()), segment.size());
+      QK_ASSIGN_OR_RETURN(plan.cut_size, find_offset(segment, window, last_kept + 1));
+      plan.cut = segment.name();
+    }
   }
-  return sync_directory();
-}
-
-absl::Status SegmentLogStorage::cut_last(int64_t last_kept) {
-  Segment& segment = segments_.back();
-  if (!segment.open()) {
-    // A closed name promises its last index, so it must be gone for good before the cut.
-    const std::string closed_path = path_of(segment.name());
-    segment.reopen();
-    forget_file();
-    QK_RETURN_IF_ERROR(fs_.rename(closed_path, path_of(segment.name())));
+  note.cut_size = plan.cut_size;
+  forget_file();
+  const size_t steps = plan.removed.size() + (plan.cut ? 1 : 0) + (plan.first ? 1 : 0);
+  const bool noted = steps > 1 && !as_shipped();
+  const std::string note_path = join_path(directory_, kTruncationNoteName);
+  if (noted) {
+    for (size_t i = kept; i < segments_.size(); ++i) {
+      QK_ASSIGN_OR_RETURN(NotedSegment found, note_segment(fs_, directory_, segments_[i]));
+      note.segments.push_back(std::move(found));
+    }
+    QK_RETURN_IF_ERROR(write_file(fs_, note_path, encode_truncation_note(note)));
     QK_RETURN_IF_ERROR(sync_directory());
   }
-  QK_ASSIGN_OR_RETURN(File* const file, file_of(segment));
-  FileWindow window(file, path_of(segment.name()), segment.size());
-  QK_ASSIGN_OR_RETURN(const uint64_t size, find_offset(segment, window, last_kept + 1));
-  QK_RETURN_IF_ERROR(file->truncate(size));
-  if (!as_shipped()) QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
-  segment.cut(last_kept, size);
+  QK_RETURN_IF_ERROR(carry_out(fs_, directory_, plan, options_.durability));
+  if (noted) {
+    // What it did is durable.
+    QK_RETURN_IF_ERROR(fs_.unlink(note_path));
+    QK_RETURN_IF_ERROR(sync_directory());
+  }
+  first_index_ = first;
+  segments_.resize(segments_.size() - plan.removed.size(), Segment({}));
+  if (plan.cut) {
+    segments_.back().reopen();
+    segments_.back().cut(last_kept, plan.cut_size);
+  }
   return absl::OkStatus();
 }
 

@@ -23,6 +23,7 @@
 #include "families/contract/log_storage.h"
 #include "families/local/fail_stop.h"
 #include "families/local/log_recovery.h"
+#include "families/local/private_notes.h"
 
 namespace qk::families::local {
 
@@ -43,6 +44,9 @@ class SegmentLogStorage final : public LogStorage {
                                                                  const std::string& directory,
                                                                  const LogOptions& options,
                                                                  FailStop* fail_stop);
+
+  // Removes the batch note, unless a write failed: then a torn batch may be left.
+  ~SegmentLogStorage() override;
 
   int64_t first_index() const override { return range().first; }
   int64_t last_index() const override { return range().last; }
@@ -71,8 +75,8 @@ class SegmentLogStorage final : public LogStorage {
   std::string path_of(const SegmentName& name) const;
   bool as_shipped() const { return options_.durability == Durability::kAsShipped; }
   absl::Status sync_directory() { return sync_names(fs_, directory_, options_.durability); }
-  absl::Status save_meta(const LogMeta& meta) {
-    return save_log_meta(fs_, directory_, meta, options_.durability);
+  absl::Status save_meta(int64_t first_index) {
+    return save_log_meta(fs_, directory_, first_index, options_.durability);
   }
   Range range() const;
   absl::Status check_range(int64_t from, int64_t to) const;
@@ -89,15 +93,16 @@ class SegmentLogStorage final : public LogStorage {
   absl::Status close_segment();
   // Writes entries to the open segment, and syncs it unless the end of the batch does.
   absl::Status write_entries(std::span<const LogEntry> entries);
-  // Removes the segments from `position` on.
-  absl::Status remove_from(size_t position);
-  // Cuts inside the last segment, which keeps at least one entry.
-  absl::Status cut_last(int64_t last_kept);
+  // Before a batch is written at `offset` that is torn, if at all, within [offset, end).
+  absl::Status reserve(uint64_t offset, uint64_t end);
+  // After it is durable.
+  absl::Status note_acknowledged(uint64_t offset);
+  // The open segment may go or get shorter: what the note says about it ends here.
+  absl::Status end_reservation();
   // The log begins at `first`; segments that end at or below `drop_to` go.
   absl::Status move_first(int64_t first, int64_t drop_to);
-  absl::Status truncate_noted(const LogMeta& note);
-  absl::Status finish_truncation(const LogMeta& note);
-  absl::Status truncate_files(int64_t last_kept);
+  // Nothing above `last_kept` is left, and nothing at all if that is below `first`.
+  absl::Status truncate(int64_t first, int64_t last_kept);
   // Ends a change of files: ok, or the instance is stopped as it was `before`.
   Outcome finish(const Range& before, const absl::Status& status);
   Outcome stop(const Range& before, const absl::Status& cause, int64_t count = 0);
@@ -114,6 +119,9 @@ class SegmentLogStorage final : public LogStorage {
   // The segment that was used last.
   std::unique_ptr<File> file_;
   int64_t file_first_ = 0;
+  // The batch note, once this instance has written one, and what it says if it says anything.
+  std::unique_ptr<File> note_file_;
+  std::optional<BatchNote> reservation_;
 };
 
 }  // namespace qk::families::local

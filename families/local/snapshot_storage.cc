@@ -208,10 +208,10 @@ absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> DirectorySnapshotStora
 }
 
 absl::Status DirectorySnapshotStorage::recover() {
-  QK_ASSIGN_OR_RETURN(std::vector<int64_t> indices, list_snapshots(fs_, directory_));
-  if (!indices.empty()) {
-    const int64_t index = indices.back();
-    indices.pop_back();
+  QK_ASSIGN_OR_RETURN(older_, list_snapshots(fs_, directory_));
+  if (!older_.empty()) {
+    const int64_t index = older_.back();
+    older_.pop_back();
     const std::string path = join_path(directory_, snapshot_name(index));
     auto table = load_snapshot_table(fs_, path);
     if (absl::IsNotFound(table.status())) return absl::DataLossError(table.status().message());
@@ -225,8 +225,11 @@ absl::Status DirectorySnapshotStorage::recover() {
     if (durability_ == Durability::kStrict) QK_RETURN_IF_ERROR(sync_tree(fs_, path));
     current_ = std::make_shared<PublishedSnapshot>(fs_, path, *std::move(table));
   }
-  QK_RETURN_IF_ERROR(sync_names(fs_, directory_, durability_));
-  for (const int64_t index : indices) {
+  return sync_names(fs_, directory_, durability_);
+}
+
+absl::Status DirectorySnapshotStorage::remove_leftovers() {
+  for (const int64_t index : std::exchange(older_, {})) {
     QK_RETURN_IF_ERROR(remove_tree(fs_, join_path(directory_, snapshot_name(index))));
   }
   return remove_tree(fs_, join_path(directory_, kTemporary));

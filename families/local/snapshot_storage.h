@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "families/contract/snapshot_storage.h"
 #include "families/local/durability.h"
@@ -33,6 +34,10 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
   // The directory must exist. `fs` must outlive the object and its readers; `fail_stop` the object.
   static absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> open(
       FileSystem& fs, const std::string& directory, Durability durability, FailStop* fail_stop);
+
+  // Older snapshots and what a killed writer left. After open(), which only reads, once the whole
+  // instance was understood.
+  absl::Status remove_leftovers();
 
   absl::StatusOr<std::shared_ptr<SnapshotReader>> open() override;
   std::optional<SnapshotMeta> current() const override;
@@ -56,6 +61,7 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
   const Durability durability_;
   FailStop& fail_stop_;
   std::shared_ptr<PublishedSnapshot> current_;
+  std::vector<int64_t> older_;  // found by open()
   // The one writer, so that publish() knows its own; shared so that it may outlive the storage.
   std::shared_ptr<DirectorySnapshotWriter*> writer_slot_ =
       std::make_shared<DirectorySnapshotWriter*>(nullptr);
