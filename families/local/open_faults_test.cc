@@ -88,18 +88,19 @@ uint64_t check_looks_in_open(const FaultTree& tree, const std::string& expected)
   return looks;
 }
 
-// Segments 1..4, 5..8 and the open one 9..11, of entries that a window of 64 KiB does not share; a
-// snapshot and a vote.
+// Segments 1..4, 5..8 and the open one 9..12, of entries that a window of 64 KiB does not share,
+// and that the last one's payload needs a read of its own; a snapshot and a vote.
 void fill(Family& family) {
-  for (int64_t i = 1; i <= 11; ++i) {
+  for (int64_t i = 1; i <= 10; ++i) {
     REQUIRE_OK(family.log().append(data_entries(i, i, 1, 40 << 10)));
   }
   LogEntry configuration;
-  configuration.index = 12;
+  configuration.index = 11;
   configuration.term = 1;
   configuration.type = EntryType::kConfiguration;
   configuration.payload = encode_configuration({{"127.0.0.1:8100:0:0"}, {}});
   REQUIRE_OK(family.log().append(std::vector<LogEntry>{configuration}));
+  REQUIRE_OK(family.log().append(data_entries(12, 12, 1, 40 << 10)));
   REQUIRE_OK(family.meta().save({2, "127.0.0.1:8100:0:0"}));
   REQUIRE_OK(publish_snapshot(family, 5, 1, {{"a", "five"}, {"b/c", "x"}}));
 }
