@@ -3,7 +3,7 @@
 //
 // Input: a byte of mode, then a tree, which is the directory. With the lowest bit of the mode set,
 // the checksums of all fragments are made right first. A refusal changes nothing; what is accepted
-// is accepted again, unchanged and as the same.
+// is accepted again, unchanged and as the same. With the next bit set, WAL 4 is named in the mark.
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -92,6 +92,7 @@ std::vector<std::string> seeds() {
     if (torn) tree["000004.log"] += "torn";
     inputs.push_back('\0' + encode_tree(tree));
     inputs.push_back('\1' + encode_tree(tree));
+    inputs.push_back('\2' + encode_tree(tree));
   }
   return inputs;
 }
@@ -106,14 +107,16 @@ void run(std::string_view input) {
     if ((input[0] & 1) != 0 && path != "CURRENT") repair(&bytes);
     disk.put(kDirectory, path, bytes);
   }
+  const std::optional<uint64_t> named =
+      (input[0] & 2) != 0 ? std::optional<uint64_t>(4) : std::nullopt;
   const Tree before = read_tree(disk.fs(), kDirectory);
-  const auto recovered = families::recover_logs(disk.fs(), kDirectory);
+  const auto recovered = families::recover_logs(disk.fs(), kDirectory, named);
   const Tree after = read_tree(disk.fs(), kDirectory);
   if (!recovered.ok()) {
     QK_CHECK(after == before);
     return;
   }
-  const auto again = families::recover_logs(disk.fs(), kDirectory);
+  const auto again = families::recover_logs(disk.fs(), kDirectory, named);
   QK_CHECK(again.ok());
   QK_CHECK(again->wals == recovered->wals && again->wal_bytes == recovered->wal_bytes);
   QK_CHECK(read_tree(disk.fs(), kDirectory) == after);

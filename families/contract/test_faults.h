@@ -2,11 +2,13 @@
 // and opening. An error is never a success and never silent: the store is in the state before or
 // after, as the outcome says, and an indeterminate one ends its mutations.
 //
-// For families without partial outcomes.
+// For families without partial outcomes. check_faults_in_open() and check_lost_files() serve the
+// others as well: they look at opens only.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -142,6 +144,137 @@ inline uint64_t check_faults_in_creation(const OpenForFaults& opener) {
     CHECK(run.state() == kFreshState);
   }
   return n - 1;
+}
+
+// A history that fills several pages, blocks and logs, with entries larger than a log's block.
+inline void fill_for_open(Family& family) {
+  for (int64_t i = 1; i <= 3; ++i) {
+    REQUIRE_OK(family.log().append(data_entries(i, i, 1, 40 << 10)));
+    while (family.pending_work() > 0) REQUIRE_OK(family.run_one());
+  }
+  REQUIRE_OK(publish_snapshot(family, 2, 1, {{"a", "two"}, {"b/c", "x"}}));
+  REQUIRE_OK(family.meta().save({2, "127.0.0.1:8100:0:0"}));
+  for (int64_t i = 4; i <= 6; ++i) {
+    REQUIRE_OK(family.log().append(data_entries(i, i, 2, 40 << 10)));
+  }
+  REQUIRE_OK(family.log().append(data_entries(7, 14, 2, 3000)));
+  REQUIRE_OK(family.meta().save({3, "127.0.0.1:8101:0:0"}));
+  REQUIRE_OK(family.log().append(data_entries(15, 15, 3)));
+}
+
+// Opens with one failure: an error that tells of the failed call and does not call it damage, or
+// the whole state. Afterwards, without a failure, the whole state. False: the open has no such
+// call.
+inline bool open_with_fault(const OpenForFaults& opener, FileSystem& lower, const std::string& root,
+                            const std::string& whole,
+                            const std::function<void(FaultFileSystem&)>& set_fault) {
+  OverlayFileSystem copy(&lower);
+  FaultFileSystem faults(&copy);
+  set_fault(faults);
+  {
+    const absl::StatusOr<std::unique_ptr<Family>> opened = opener(faults, root);
+    if (!faults.failed()) return false;
+    CAPTURE(faults.failed_call());
+    INFO(status_text(opened));
+    if (opened.ok()) {
+      const absl::StatusOr<std::string> state = describe(**opened);
+      REQUIRE_OK(state);
+      CHECK((*state == whole));
+    } else {
+      CHECK(opened.status().message().find("injected: ") != absl::string_view::npos);
+      CHECK_FALSE(absl::IsDataLoss(opened.status()));
+      CHECK_FALSE(absl::IsNotFound(opened.status()));
+    }
+  }
+  CAPTURE(faults.failed_call());
+  const absl::StatusOr<std::unique_ptr<Family>> again = opener(copy, root);
+  REQUIRE_OK(again);
+  const absl::StatusOr<std::string> state = describe(**again);
+  REQUIRE_OK(state);
+  CHECK((*state == whole));
+  return true;
+}
+
+// Fails each call of an open once, looks and mutations, of an instance that a killed process left
+// and of one that was closed. Returns the number of calls that were failed.
+inline uint64_t check_faults_in_open(const OpenForFaults& opener) {
+  uint64_t failed = 0;
+  for (const bool closed : {false, true}) {
+    FaultRun run(opener);
+    REQUIRE_OK(run.open(run.fs));
+    fill_for_open(*run.family);
+    const std::string whole = run.state();
+    if (closed) run.family.reset();
+    const auto each = [&](const std::function<void(FaultFileSystem&, uint64_t)>& set_fault) {
+      uint64_t n = 1;
+      for (bool reached = true; reached; ++n) {
+        CAPTURE(closed, n);
+        reached = open_with_fault(opener, run.fs, run.root, whole,
+                                  [&](FaultFileSystem& faults) { set_fault(faults, n); });
+        failed += reached ? 1 : 0;
+      }
+    };
+    for (const int error : {EIO, EINVAL}) {
+      each([&](FaultFileSystem& faults, uint64_t n) { faults.fail_look_at(n, {.error = error}); });
+    }
+    for (const auto effect : {Fault::Effect::kNone, Fault::Effect::kPart, Fault::Effect::kAll}) {
+      each([&](FaultFileSystem& faults, uint64_t n) { faults.fail_at(n, {.effect = effect}); });
+    }
+  }
+  return failed;
+}
+
+// Takes each file of a killed instance and of a closed one away, or all but its first few bytes: an
+// error that is not "there is none", or the whole state; never an older one. Returns the names of
+// the files whose loss is an error.
+inline std::set<std::string> check_lost_files(const OpenForFaults& opener) {
+  std::set<std::string> noticed;
+  for (const bool closed : {false, true}) {
+    FaultRun run(opener);
+    REQUIRE_OK(run.open(run.fs));
+    fill_for_open(*run.family);
+    const std::string whole = run.state();
+    if (closed) run.family.reset();
+    const absl::StatusOr<std::vector<std::string>> names = list_tree(run.fs, run.root);
+    REQUIRE_OK(names);
+    for (const std::string& name : *names) {
+      for (const int left : {-1, 0, 1, 32, 40}) {
+        CAPTURE(closed, name, left);
+        OverlayFileSystem copy(&run.fs);
+        const std::string path = join_path(run.root, name);
+        if (left < 0) {
+          REQUIRE_OK(copy.unlink(path));
+        } else {
+          if (copy.stat(path)->size <= static_cast<uint64_t>(left)) continue;
+          REQUIRE_OK((*copy.open(path, {}))->truncate(static_cast<uint64_t>(left)));
+        }
+        const absl::StatusOr<std::unique_ptr<Family>> opened = opener(copy, run.root);
+        const absl::StatusOr<std::string> state =
+            opened.ok() ? describe(**opened) : absl::StatusOr<std::string>(opened.status());
+        INFO(status_text(state));
+        if (state.ok()) {
+          CHECK((*state == whole));
+        } else {
+          noticed.insert(name);
+          CHECK(absl::IsDataLoss(state.status()));
+        }
+      }
+    }
+    // What is left of an instance is never a fresh one.
+    for (const std::string& kept : *names) {
+      if (kept.find("lock") != kept.npos) continue;
+      CAPTURE(closed, kept);
+      OverlayFileSystem copy(&run.fs);
+      for (const std::string& name : *names) {
+        if (name != kept) REQUIRE_OK(copy.unlink(join_path(run.root, name)));
+      }
+      const absl::StatusOr<std::unique_ptr<Family>> opened = opener(copy, run.root);
+      if (!opened.ok()) continue;
+      const absl::StatusOr<std::string> state = describe(**opened);
+      if (state.ok()) CHECK(*state != kFreshState);
+    }
+  }
+  return noticed;
 }
 
 }  // namespace qk::families

@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "families/contract/family.h"
+#include "families/rows/log_mark.h"
 
 namespace qk::families {
 
@@ -82,7 +83,10 @@ class KvEngine {
 // what recovery reads is durable, and a directory without a store is DataLoss, never a new one.
 // Files that are not the engine's own (FORMAT) stay. DataLoss: damaged, with the file's name.
 // Closing an engine makes nothing durable and runs no job. A closed store may be renamed.
+//
+// `mark` outlives the engine; null with `create`. An engine names each of its write-ahead logs there
+// (log_mark.h), and a named log that is still needed and is missing or empty is DataLoss.
 using OpenKvEngine = std::function<absl::StatusOr<std::unique_ptr<KvEngine>>(
-    FileSystem* fs, const std::string& path, bool create)>;
+    FileSystem* fs, const std::string& path, bool create, LogMark* mark)>;
 
 }  // namespace qk::families

@@ -48,7 +48,9 @@ FamilyDescriptor kv_family_descriptor(std::string_view name) {
   FamilyDescriptor family;
   family.name = name;
   family.format_version = cat(kKvFormatVersion);
-  family.root_names = {"db", "db.lock", "db.new", "snapshot"};
+  family.root_names = {
+      "db",     "db.lock", std::string(kLogMarkName), std::string(kUnfinishedLogMarkName),
+      "db.new", "snapshot"};
   family.partials = [](Operation) { return Partial::kNone; };
   return family;
 }

@@ -23,5 +23,10 @@ TEST_CASE("a failed creation or open is an error, and the next one succeeds") {
   CHECK(check_faults_in_creation(opener(&control)) > 14);
 }
 
+TEST_CASE("each failed call of an open is an error, or the whole state") {
+  TestKvControl control;
+  CHECK(check_faults_in_open(opener(&control)) > 60);
+}
+
 }  // namespace
 }  // namespace qk::families

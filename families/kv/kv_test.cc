@@ -35,7 +35,7 @@ TEST_CASE("an absent instance is made only on demand, an unfinished one is absen
   CHECK(instance.state() == kFresh);
   const FamilyDescriptor descriptor = kv_family_descriptor("test");
   const std::vector<std::string> names = *instance.fs.list(instance.root);
-  CHECK(names == std::vector<std::string>{"db", "db.lock", "snapshot"});
+  CHECK(names == std::vector<std::string>{"db", "db.lock", "db.mark", "snapshot"});
   for (const std::string& name : names) {
     CHECK(std::count(descriptor.root_names.begin(), descriptor.root_names.end(), name) == 1);
   }

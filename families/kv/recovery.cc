@@ -108,6 +108,7 @@ absl::Status rot(const std::string& path, const LogScan& scan, std::string_view 
 struct ScannedLog {
   std::string path;
   LogScan scan;
+  bool has_changes = false;  // a WAL: a whole record holds some
 };
 
 // Cuts a torn tail off.
@@ -158,24 +159,28 @@ struct Sequences {
   uint64_t end;
 };
 
+std::string wal_path(const std::string& path, uint64_t number) {
+  std::string digits = cat(number);
+  if (digits.size() < 6) digits.insert(0, 6 - digits.size(), '0');
+  return join_path(path, cat(digits, ".log"));
+}
+
 // Numbers, ascending.
 absl::StatusOr<std::vector<uint64_t>> list_wals(FileSystem& fs, const std::string& path) {
   std::vector<uint64_t> numbers;
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(path));
-  for (std::string_view name : names) {
-    constexpr std::string_view kSuffix = ".log";
-    if (!name.ends_with(kSuffix)) continue;
-    name.remove_suffix(kSuffix.size());
-    const std::optional<uint64_t> number = parse_number(name);
-    if (number) numbers.push_back(*number);
+  for (const std::string& name : names) {
+    if (const std::optional<uint64_t> number = wal_number(name)) numbers.push_back(*number);
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
 }
 
 // `next`, unless this is the first WAL, is the sequence number that must follow.
-absl::StatusOr<LogScan> scan_wal(FileSystem& fs, const std::string& path, uint64_t last_sequence,
-                                 std::optional<uint64_t>* next) {
+absl::StatusOr<ScannedLog> scan_wal(FileSystem& fs, const std::string& path, uint64_t last_sequence,
+                                    std::optional<uint64_t>* next) {
+  ScannedLog wal;
+  wal.path = path;
   const auto visit = [&](uint64_t offset, std::string_view head) {
     if (head.size() < kBatchHeaderBytes) {
       return absl::DataLossError(cat(path, ": offset ", offset, ": a record of ", head.size(),
@@ -190,26 +195,43 @@ absl::StatusOr<LogScan> scan_wal(FileSystem& fs, const std::string& path, uint64
                                      "; changes between them are missing"));
     }
     *next = found.end;
+    wal.has_changes |= found.end > found.first;
     return absl::OkStatus();
   };
   const auto is_ours = [&](std::string_view head) {
     return head.size() >= kBatchHeaderBytes &&
            Sequences(head).first >= next->value_or(last_sequence + 1);
   };
-  QK_ASSIGN_OR_RETURN(LogScan scan, scan_log(fs, path, visit, is_ours));
-  QK_RETURN_IF_ERROR(check_no_record_behind(path, scan));
-  return scan;
+  QK_ASSIGN_OR_RETURN(wal.scan, scan_log(fs, path, visit, is_ours));
+  QK_RETURN_IF_ERROR(check_no_record_behind(path, wal.scan));
+  return wal;
 }
 
-std::string wal_path(const std::string& path, uint64_t number) {
-  std::string digits = cat(number);
-  if (digits.size() < 6) digits.insert(0, 6 - digits.size(), '0');
-  return join_path(path, cat(digits, ".log"));
+// The WAL that the mark names holds acknowledged changes.
+absl::Status check_named(const std::string& path, const std::vector<ScannedLog>& wals) {
+  const auto found = std::find_if(wals.begin(), wals.end(),
+                                  [&](const ScannedLog& wal) { return wal.path == path; });
+  if (found != wals.end() && found->has_changes) return absl::OkStatus();
+  return absl::DataLossError(
+      cat(path, ": ",
+          found == wals.end() ? std::string("is missing")
+                              : cat("found ", found->scan.size, " bytes without a whole commit"),
+          ", expected a write-ahead log with at least its first commit: acknowledged changes are "
+          "lost"));
 }
 
 }  // namespace
 
-absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& path) {
+std::optional<uint64_t> wal_number(std::string_view path) {
+  constexpr std::string_view kSuffix = ".log";
+  std::string_view name = base_name(path);
+  if (!name.ends_with(kSuffix)) return std::nullopt;
+  name.remove_suffix(kSuffix.size());
+  return parse_number(name);
+}
+
+absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& path,
+                                           std::optional<uint64_t> named) {
   // Nothing is changed before all was found to be in order.
   QK_ASSIGN_OR_RETURN(const std::string manifest, find_manifest(fs, path));
   ManifestState state;
@@ -224,16 +246,19 @@ absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& pa
       recovered.obsolete_wals.push_back(wal);
       continue;
     }
-    QK_ASSIGN_OR_RETURN(LogScan scan, scan_wal(fs, wal, state.last_sequence, &next));
-    if (scan.damage_offset && number != numbers.back()) {
-      return rot(wal, scan, "a newer WAL exists, so this is no torn tail");
+    QK_ASSIGN_OR_RETURN(ScannedLog scanned, scan_wal(fs, wal, state.last_sequence, &next));
+    if (scanned.scan.damage_offset && number != numbers.back()) {
+      return rot(wal, scanned.scan, "a newer WAL exists, so this is no torn tail");
     }
-    recovered.wal_bytes += scan.intact_end;
-    wals.push_back({wal, std::move(scan)});
+    recovered.wal_bytes += scanned.scan.intact_end;
+    wals.push_back(std::move(scanned));
   }
   recovered.wals = wals.size();
+  if (named && *named >= state.first_wal) {
+    QK_RETURN_IF_ERROR(check_named(wal_path(path, *named), wals));
+  }
 
-  QK_RETURN_IF_ERROR(make_whole(fs, {manifest, manifest_scan}));
+  QK_RETURN_IF_ERROR(make_whole(fs, {manifest, manifest_scan, false}));
   for (const ScannedLog& wal : wals) QK_RETURN_IF_ERROR(make_whole(fs, wal));
   return recovered;
 }

@@ -10,13 +10,16 @@
 //              damage is DataLoss. Their records must follow, without a gap, the sequence number
 //              that the MANIFEST reached. That is what finds the loss of an edit: the edit that
 //              recorded a flush was relied upon when the flushed WAL was removed, and the next WAL
-//              begins behind the gap (the engine writes a first record into each for this).
+//              begins behind the gap (the engine writes a first record into each for this). The
+//              WAL that the store's mark names must be there with a whole record of changes, unless
+//              the MANIFEST does not need it any more: nothing else tells that the newest was lost.
 //
 // Nothing is changed unless all is in order. What is read here was synced before (KvEngine), so
 // what is left is durable.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +35,12 @@ struct RecoveredLogs {
   std::vector<std::string> obsolete_wals;
 };
 
-// `path` is the database's directory. DataLoss names the file and what was found.
-absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& path);
+// `path` is the database's directory, `named` the number of the WAL in its mark (log_mark.h).
+// DataLoss names the file and what was found.
+absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& path,
+                                           std::optional<uint64_t> named);
+
+// The number of a WAL by its path, or nullopt if this is another file.
+std::optional<uint64_t> wal_number(std::string_view path);
 
 }  // namespace qk::families

@@ -33,11 +33,15 @@ absl::StatusOr<std::unique_ptr<KvStore>> KvStore::open(const OpenRequest& reques
 absl::Status KvStore::judge_missing() const {
   const absl::StatusOr<std::vector<std::string>> trees = fs_.list(snapshot_root());
   if (!trees.ok() && !absl::IsNotFound(trees.status())) return trees.status();
-  if (!trees.ok() || trees->empty()) {
+  const std::string mark = join_path(root_, kLogMarkName);
+  QK_ASSIGN_OR_RETURN(const bool marked, exists(fs_, mark));
+  std::string trace;
+  if (marked) trace = mark;
+  if (trees.ok() && !trees->empty()) trace = join_path(snapshot_root(), trees->front());
+  if (trace.empty()) {
     return absl::NotFoundError(cat(root_, ": no ", family_, " store: ", db_path_, " is missing"));
   }
-  return absl::DataLossError(cat(root_, ": ", db_path_, " is missing, but found ",
-                                 join_path(snapshot_root(), trees->front()),
+  return absl::DataLossError(cat(root_, ": ", db_path_, " is missing, but found ", trace,
                                  ", which only a store leaves; expected the database as well"));
 }
 
@@ -48,7 +52,7 @@ absl::Status KvStore::create(const OpenKvEngine& open_engine) {
   QK_RETURN_IF_ERROR(write_format(fs_, unfinished, family_));
   {
     QK_ASSIGN_OR_RETURN(const std::unique_ptr<KvEngine> engine,
-                        open_engine(&fs_, unfinished, true));
+                        open_engine(&fs_, unfinished, true, nullptr));
     const std::unique_ptr<KvBatch> batch = engine->new_batch();
     put_state(*batch, StateRow::kFirstIndex, encode_first_index(1));
     put_state(*batch, StateRow::kHardState, encode_hard_state(HardState{}));
@@ -73,7 +77,10 @@ absl::Status KvStore::open_existing(const OpenKvEngine& open_engine) {
   QK_RETURN_IF_ERROR(check_format(fs_, db_path_, family_));
   QK_RETURN_IF_ERROR(sync_tree(fs_, db_path_));
   QK_RETURN_IF_ERROR(fs_.sync_dir(root_, SyncKind::kFull));
-  absl::StatusOr<std::unique_ptr<KvEngine>> engine = open_engine(&fs_, db_path_, false);
+  // After the database's own name is durable: a mark without a database is damage.
+  QK_ASSIGN_OR_RETURN(mark_, LogMark::open(&fs_, root_));
+  absl::StatusOr<std::unique_ptr<KvEngine>> engine =
+      open_engine(&fs_, db_path_, false, mark_.get());
   // FORMAT stands there, so a store did once.
   if (absl::IsNotFound(engine.status())) {
     return absl::DataLossError(engine.status().message());

@@ -4,6 +4,7 @@
 // Root:  db/          the engine's files, and FORMAT, which says whose they are
 //        db.new/      a store being created; means nothing
 //        db.lock      held while the store is open
+//        db.mark      the engine's log that must be there (families/rows/log_mark.h)
 //        snapshot/    trees of files (families/tree/snapshot.h)
 //
 // After a crash the state is that after the last ok mutation or the one that was executing:
@@ -71,6 +72,7 @@ class KvStore final : public SnapshotRecordStore {
   const std::string db_path_;
   const std::string family_;
   std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<LogMark> mark_;  // outlives the engine
   std::unique_ptr<KvEngine> engine_;
   std::unique_ptr<KvBatch> batch_;  // reused; ends before the engine
   absl::Status poison_;

@@ -43,7 +43,7 @@ class TestKvEngine final : public KvEngine {
     return engine;
   }
   static OpenKvEngine opener(TestKvControl* control) {
-    return [control](FileSystem* fs, const std::string& path, bool create) {
+    return [control](FileSystem* fs, const std::string& path, bool create, LogMark*) {
       return open(fs, path, create, control);
     };
   }

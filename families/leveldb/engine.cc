@@ -12,6 +12,8 @@ namespace {
 
 // Uncompressed blocks kept in memory, of each database.
 constexpr size_t kCacheBytes = 256 << 10;
+// Of a write batch: its sequence number (8) and the count of its changes (4).
+constexpr size_t kEmptyBatchBytes = 8 + 4;
 // A loader writes a batch of this size, unsynced.
 constexpr size_t kLoadBatchBytes = 256 << 10;
 
@@ -31,8 +33,12 @@ leveldb::ReadOptions read_options(bool fill_cache) {
 
 class LeveldbEngine final : public KvEngine {
  public:
-  LeveldbEngine(FileSystem* fs, std::string path)
-      : fs_(*fs), path_(std::move(path)), env_(fs), cache_(leveldb::NewLRUCache(kCacheBytes)) {}
+  LeveldbEngine(FileSystem* fs, std::string path, LogMark* mark)
+      : fs_(*fs),
+        mark_(mark),
+        path_(std::move(path)),
+        env_(fs),
+        cache_(leveldb::NewLRUCache(kCacheBytes)) {}
   ~LeveldbEngine() override;
 
   absl::Status open(bool create, const LeveldbOptions& options);
@@ -60,12 +66,14 @@ class LeveldbEngine final : public KvEngine {
   }
 
   FileSystem& fs_;
+  LogMark* const mark_;  // may be null
   const std::string path_;
   LeveldbEnv env_;
   NullLogger logger_;
   // In this order: the database ends before what it uses.
   const std::unique_ptr<leveldb::Cache> cache_;
   std::unique_ptr<leveldb::DB> db_;
+  std::optional<uint64_t> changed_wal_;  // the newest that holds changes of ours
   absl::Status failure_;
 };
 
@@ -149,7 +157,10 @@ LeveldbEngine::~LeveldbEngine() {
 }
 
 absl::Status LeveldbEngine::open(bool create, const LeveldbOptions& given) {
-  if (!create) QK_RETURN_IF_ERROR(recover_logs(fs_, path_).status());
+  if (!create) {
+    const std::optional<uint64_t> named = mark_ == nullptr ? std::nullopt : mark_->log();
+    QK_RETURN_IF_ERROR(recover_logs(fs_, path_, named).status());
+  }
   leveldb::Options options;
   options.env = &env_;
   options.info_log = &logger_;
@@ -162,9 +173,12 @@ absl::Status LeveldbEngine::open(bool create, const LeveldbOptions& given) {
   options.max_open_files = kMaxOpenFiles;
   leveldb::DB* db = nullptr;
   const leveldb::Status status = leveldb::DB::Open(options, path_, &db);
-  if (!status.ok()) return convert(status, "open");
-  db_.reset(db);
-  return absl::OkStatus();
+  if (status.ok()) db_.reset(db);
+  // LevelDB takes some errors of the file system for the absence of a file, and steps over others.
+  if (!env_.error().ok()) {
+    return annotate(env_.error(), cat(path_, ": open: ", status.ToString()));
+  }
+  return convert(status, "open");
 }
 
 absl::Status LeveldbEngine::convert(const leveldb::Status& status, std::string_view what) const {
@@ -185,6 +199,9 @@ absl::Status LeveldbEngine::write(leveldb::WriteBatch* batch, bool sync) {
   options.sync = sync;
   const leveldb::Status status = db_->Write(options, batch);
   if (!status.ok()) return fail(convert(status, "commit"));
+  if (batch->ApproximateSize() > kEmptyBatchBytes) changed_wal_ = env_.newest_wal();
+  if (!sync || mark_ == nullptr || !changed_wal_) return absl::OkStatus();
+  if (const absl::Status named = mark_->name(changed_wal_); !named.ok()) return fail(named);
   return absl::OkStatus();
 }
 
@@ -222,8 +239,9 @@ absl::Status LeveldbEngine::run_one() {
 
 absl::StatusOr<std::unique_ptr<KvEngine>> open_leveldb_engine(FileSystem* fs,
                                                               const std::string& path, bool create,
-                                                              const LeveldbOptions& options) {
-  auto engine = std::make_unique<LeveldbEngine>(fs, path);
+                                                              const LeveldbOptions& options,
+                                                              LogMark* mark) {
+  auto engine = std::make_unique<LeveldbEngine>(fs, path, mark);
   QK_RETURN_IF_ERROR(engine->open(create, options));
   return engine;
 }

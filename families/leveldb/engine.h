@@ -24,6 +24,7 @@ struct LeveldbOptions {
 
 absl::StatusOr<std::unique_ptr<KvEngine>> open_leveldb_engine(FileSystem* fs,
                                                               const std::string& path, bool create,
-                                                              const LeveldbOptions& options);
+                                                              const LeveldbOptions& options,
+                                                              LogMark* mark);
 
 }  // namespace qk::families

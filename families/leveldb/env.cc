@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "families/fs/file_util.h"
+#include "families/kv/recovery.h"
 
 namespace qk::families {
 namespace {
@@ -11,6 +12,11 @@ constexpr size_t kBufferBytes = 64 << 10;
 
 leveldb::Slice to_slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view to_view(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+// Of a table file LevelDB would take NotFound for the answer to the key that it looks up.
+leveldb::Status missing(const std::string& path) {
+  return leveldb::Status::Corruption(path, "is missing");
+}
 
 }  // namespace
 
@@ -42,12 +48,27 @@ class LeveldbEnv::Reader final : public leveldb::SequentialFile {
 class LeveldbEnv::RandomReader final : public leveldb::RandomAccessFile {
  public:
   RandomReader(LeveldbEnv* env, std::string path, std::unique_ptr<File> file)
-      : env_(*env), path_(std::move(path)), file_(std::move(file)) {}
+      : env_(*env), path_(std::move(path)) {
+    if (env_.held_tables_ == kHeldTables) return;
+    ++env_.held_tables_;
+    file_ = std::move(file);
+  }
+  ~RandomReader() override {
+    if (file_ != nullptr) --env_.held_tables_;
+  }
 
   leveldb::Status Read(uint64_t offset, size_t n, leveldb::Slice* result,
                        char* scratch) const override {
     env_.last_read_ = path_;
-    const absl::StatusOr<size_t> got = file_->read_at(offset, {scratch, n});
+    std::unique_ptr<File> opened;
+    if (file_ == nullptr) {
+      absl::StatusOr<std::unique_ptr<File>> file = env_.open_table(path_);
+      if (absl::IsNotFound(file.status())) return missing(path_);
+      if (!file.ok()) return env_.convert(file.status());
+      opened = std::move(*file);
+    }
+    const absl::StatusOr<size_t> got =
+        (file_ != nullptr ? *file_ : *opened).read_at(offset, {scratch, n});
     if (!got.ok()) return env_.convert(got.status());
     *result = leveldb::Slice(scratch, *got);
     return leveldb::Status::OK();
@@ -56,7 +77,7 @@ class LeveldbEnv::RandomReader final : public leveldb::RandomAccessFile {
  private:
   LeveldbEnv& env_;
   const std::string path_;
-  const std::unique_ptr<File> file_;
+  std::unique_ptr<File> file_;  // null: opened for each read
 };
 
 class LeveldbEnv::Writer final : public leveldb::WritableFile {
@@ -149,14 +170,15 @@ leveldb::Status LeveldbEnv::NewSequentialFile(const std::string& path,
   return leveldb::Status::OK();
 }
 
+absl::StatusOr<std::unique_ptr<File>> LeveldbEnv::open_table(const std::string& path) {
+  return fs_.open(path, {.read_only = true});
+}
+
 leveldb::Status LeveldbEnv::NewRandomAccessFile(const std::string& path,
                                                 leveldb::RandomAccessFile** result) {
   *result = nullptr;
-  OpenFlags flags;
-  flags.read_only = true;
-  absl::StatusOr<std::unique_ptr<File>> file = fs_.open(path, flags);
-  // Of a table file LevelDB would take NotFound for the answer to the key that it looks up.
-  if (absl::IsNotFound(file.status())) return leveldb::Status::Corruption(path, "is missing");
+  absl::StatusOr<std::unique_ptr<File>> file = open_table(path);
+  if (absl::IsNotFound(file.status())) return missing(path);
   if (!file.ok()) return convert(file.status());
   *result = new RandomReader(this, path, std::move(*file));
   return leveldb::Status::OK();
@@ -170,6 +192,7 @@ leveldb::Status LeveldbEnv::NewWritableFile(const std::string& path,
   flags.create = flags.truncate = true;
   absl::StatusOr<std::unique_ptr<File>> file = fs_.open(path, flags);
   if (!file.ok()) return convert_change(file.status());
+  if (const std::optional<uint64_t> wal = wal_number(path)) newest_wal_ = wal;
   *result = new Writer(this, path, std::move(*file));
   return leveldb::Status::OK();
 }

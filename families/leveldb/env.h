@@ -9,6 +9,9 @@
 // of the database. So the queue must be empty before either. stop() makes every change fail from
 // then on: what is still queued at the end can then run without effect.
 //
+// Descriptors. LevelDB keeps up to 64 tables open. The first kHeldTables of them keep a descriptor,
+// a read of any other opens its file for that read.
+//
 // The first change that fails stops the Env as well: LevelDB tidies up after an error, and would
 // remove the MANIFEST that CURRENT names already, when only the sync after the rename had failed.
 //
@@ -18,6 +21,7 @@
 #include <leveldb/env.h>
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +41,8 @@ class LeveldbEnv final : public leveldb::Env {
   // The first error of the file system in an operation that LevelDB depends on; kept for good,
   // because LevelDB's statuses keep neither its code nor its errno.
   const absl::Status& error() const { return error_; }
+  // The number of the write-ahead log that was made last.
+  std::optional<uint64_t> newest_wal() const { return newest_wal_; }
   // The file that was read last: LevelDB does not say where a block was damaged.
   const std::string& last_read() const { return last_read_; }
 
@@ -75,13 +81,18 @@ class LeveldbEnv final : public leveldb::Env {
   leveldb::Status convert(const absl::Status& status);
   // The same for a change, whose error stops the Env.
   leveldb::Status convert_change(const absl::Status& status);
+  absl::StatusOr<std::unique_ptr<File>> open_table(const std::string& path);
   // Fails once stopped.
   absl::Status changeable(const std::string& path) const;
 
+  static constexpr int kHeldTables = 16;
+
   FileSystem& fs_;
   std::deque<Job> jobs_;
+  int held_tables_ = 0;
   bool stopped_ = false;
   absl::Status error_;
+  std::optional<uint64_t> newest_wal_;
   std::string last_read_;
 };
 

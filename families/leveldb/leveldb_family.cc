@@ -32,10 +32,11 @@ absl::StatusOr<LeveldbOptions> parse_options(const FamilyOptions& given) {
 
 absl::StatusOr<std::unique_ptr<Family>> open(const OpenRequest& request) {
   QK_ASSIGN_OR_RETURN(const LeveldbOptions options, parse_options(request.options));
-  return open_kv_family(request, kName,
-                        [options](FileSystem* fs, const std::string& path, bool create) {
-                          return open_leveldb_engine(fs, path, create, options);
-                        });
+  return open_kv_family(
+      request, kName,
+      [options](FileSystem* fs, const std::string& path, bool create, LogMark* mark) {
+        return open_leveldb_engine(fs, path, create, options, mark);
+      });
 }
 
 }  // namespace

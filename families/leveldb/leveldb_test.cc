@@ -1,5 +1,6 @@
 // The leveldb family: what is its engine's own. What it shares with every family is held by
 // families/kv and by sim/conformance; crashes by sim/conformance/crash_checks.cc.
+#include <algorithm>
 #include <filesystem>
 
 #include "families/contract/test_faults.h"
@@ -124,6 +125,21 @@ TEST_CASE("a failed call is before, after, or indeterminate, and never forgotten
   };
   CHECK(check_faults_in_history(opener) > 40);
   CHECK(check_faults_in_creation(opener) > 20);
+}
+
+// Several memtables, tables and logs.
+TEST_CASE("each failed call of an open is an error, or the whole state") {
+  CHECK(check_faults_in_open([](FileSystem& fs, const std::string& root) {
+          return open_leveldb(fs, root, true);
+        }) > 200);
+}
+
+TEST_CASE("a lost or emptied file is an error, or the whole state") {
+  const std::set<std::string> noticed = check_lost_files(
+      [](FileSystem& fs, const std::string& root) { return open_leveldb(fs, root, true); });
+  const auto is_log = [](const std::string& name) { return name.ends_with(".log"); };
+  CHECK(std::any_of(noticed.begin(), noticed.end(), is_log));
+  CHECK(noticed.contains("db/CURRENT"));
 }
 
 TEST_CASE("a failed background job ends the mutations, and a reopened instance lost nothing") {

@@ -69,10 +69,11 @@ class RocksBatch;
 
 class RocksEngine final : public KvEngine {
  public:
-  RocksEngine(FileSystem* fs, std::string path, const RocksOptions& options)
+  RocksEngine(FileSystem* fs, std::string path, const RocksOptions& options, LogMark* mark)
       : path_(std::move(path)),
         options_(options),
         fs_(*fs),
+        mark_(mark),
         env_(fs),
         listener_(std::make_shared<Listener>()) {}
 
@@ -108,7 +109,8 @@ class RocksEngine final : public KvEngine {
   const std::string path_;
   const RocksOptions options_;
   FileSystem& fs_;
-  RocksEnv env_;  // outlives the database
+  LogMark* const mark_;  // may be null
+  RocksEnv env_;         // outlives the database
   const std::shared_ptr<Listener> listener_;
   rocksdb::Options rocksdb_options_;
   std::unique_ptr<rocksdb::DB> db_;
@@ -173,7 +175,8 @@ absl::Status RocksEngine::start(bool create) {
   if (create) {
     QK_RETURN_IF_ERROR(make_directories(fs_, path_));
   } else {
-    QK_ASSIGN_OR_RETURN(const RecoveredLogs recovered, recover_logs(fs_, path_));
+    const std::optional<uint64_t> named = mark_ == nullptr ? std::nullopt : mark_->log();
+    QK_ASSIGN_OR_RETURN(const RecoveredLogs recovered, recover_logs(fs_, path_, named));
     QK_RETURN_IF_ERROR(remove_many(recovered.obsolete_wals));
     unflushed_bytes_ = recovered.wal_bytes;
     if (recovered.wals > kMaxWals && recovered.wal_bytes > 0) {
@@ -194,9 +197,13 @@ absl::Status RocksEngine::remove_many(const std::vector<std::string>& wals) {
 absl::Status RocksEngine::open_database() {
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(rocksdb_options_, path_, &db);
-  if (!status.ok()) return fail(convert(status, "open"));
-  db_.reset(db);
-  return absl::OkStatus();
+  if (status.ok()) db_.reset(db);
+  // Of some errors of the file system RocksDB makes damage, or an illegal option; others it steps
+  // over.
+  if (const absl::Status& cause = env_.files().last_error(); !cause.ok()) {
+    return fail(annotate(cause, cat(path_, ": open: ", status.ToString())));
+  }
+  return status.ok() ? absl::OkStatus() : fail(convert(status, "open"));
 }
 
 // Begins a new MANIFEST. In the old one the edit of a load is the last, where rot looks like a torn
@@ -220,6 +227,11 @@ absl::Status RocksEngine::write(rocksdb::WriteBatch* batch) {
     status = db_->Write(options, batch);
   }
   if (!status.ok()) return fail(convert(status, "commit"));
+  if (mark_ == nullptr || batch->Count() == 0) return absl::OkStatus();
+  // The batch lies in the newest log, and may be the first one there.
+  if (const absl::Status named = mark_->name(env_.files().newest_wal()); !named.ok()) {
+    return fail(named);
+  }
   return absl::OkStatus();
 }
 
@@ -288,8 +300,9 @@ absl::Status RocksEngine::drain() {
 
 absl::StatusOr<std::unique_ptr<KvEngine>> open_rocks_engine(FileSystem* fs, const std::string& path,
                                                             bool create,
-                                                            const RocksOptions& options) {
-  auto engine = std::make_unique<RocksEngine>(fs, path, options);
+                                                            const RocksOptions& options,
+                                                            LogMark* mark) {
+  auto engine = std::make_unique<RocksEngine>(fs, path, options, mark);
   QK_RETURN_IF_ERROR(engine->open(create));
   return engine;
 }

@@ -23,6 +23,7 @@ struct RocksOptions {
 
 absl::StatusOr<std::unique_ptr<KvEngine>> open_rocks_engine(FileSystem* fs, const std::string& path,
                                                             bool create,
-                                                            const RocksOptions& options);
+                                                            const RocksOptions& options,
+                                                            LogMark* mark = nullptr);
 
 }  // namespace qk::families

@@ -3,6 +3,7 @@
 #include <rocksdb/env.h>
 
 #include "families/fs/file_util.h"
+#include "families/kv/recovery.h"
 
 namespace qk::families {
 namespace {
@@ -178,6 +179,7 @@ IOStatus RocksFileSystem::open_writable(const std::string& path, bool truncate,
     if (!found.ok()) return to_io(found.status());
     size = *found;
   }
+  if (const std::optional<uint64_t> wal = wal_number(path); wal && truncate) newest_wal_ = wal;
   *out = std::make_unique<WritableFile>(this, std::move(*file), size);
   return IOStatus::OK();
 }
@@ -225,6 +227,7 @@ IOStatus RocksFileSystem::CreateDir(const std::string& path, const Options&, Deb
 IOStatus RocksFileSystem::CreateDirIfMissing(const std::string& path, const Options&, Debug*) {
   const absl::StatusOr<FileStat> stat = fs_->stat(normal(path));
   if (stat.ok() && stat->kind == FileKind::kDirectory) return IOStatus::OK();
+  if (!stat.ok() && !absl::IsNotFound(stat.status())) return to_io(stat.status());
   return to_io(fs_->mkdir(normal(path)));
 }
 

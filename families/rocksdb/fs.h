@@ -16,6 +16,7 @@
 #include <rocksdb/file_system.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ class RocksFileSystem final : public rocksdb::FileSystem {
 
   // What stands behind the latest IOError, or OK.
   const absl::Status& last_error() const { return last_error_; }
+
+  // The number of the write-ahead log that was made last.
+  std::optional<uint64_t> newest_wal() const { return newest_wal_; }
 
   // The file that was read last. RocksDB names a file with most damage, but not always the right
   // one; on one thread it finds damage in what it has just read.
@@ -91,6 +95,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
 
   families::FileSystem* const fs_;
   absl::Status last_error_;
+  std::optional<uint64_t> newest_wal_;
   std::string last_read_;
 };
 

@@ -9,6 +9,7 @@ void set_one_thread(rocksdb::Options* o) {
   o->max_background_jobs = 1;
   o->max_subcompactions = 1;
   o->max_file_opening_threads = 1;
+  o->max_open_files = 32;  // tables, of which 10 are set aside; more are opened and closed in turn
   o->compression = rocksdb::kNoCompression;
   o->bottommost_compression = rocksdb::kNoCompression;
   o->compression_opts.parallel_threads = 1;

@@ -42,8 +42,9 @@ absl::StatusOr<std::unique_ptr<Family>> open(const OpenRequest& request) {
   QK_ASSIGN_OR_RETURN(const uint64_t files, parse_option(request.options, options()[1],
                                                          kMinCompactionFiles, kMaxCompactionFiles));
   parsed.compaction_files = static_cast<int>(files);
-  const auto open_engine = [&parsed](FileSystem* fs, const std::string& path, bool create) {
-    return open_rocks_engine(fs, path, create, parsed);
+  const auto open_engine = [&parsed](FileSystem* fs, const std::string& path, bool create,
+                                     LogMark* mark) {
+    return open_rocks_engine(fs, path, create, parsed, mark);
   };
   return open_kv_family(request, "rocksdb", open_engine);
 }

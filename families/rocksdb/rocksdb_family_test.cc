@@ -1,8 +1,10 @@
 // The family: options, and the contract's state across reopening, flushes, compactions and loads.
 #include "families/rocksdb/rocksdb_family.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "families/contract/test_faults.h"
 #include "families/rocksdb/interpose.h"
 #include "families/rocksdb/test_util.h"
 
@@ -79,6 +81,25 @@ TEST_CASE("rocksdb: the contract's state survives flushes, compactions and reope
     CHECK(*describe(**family) == state);
   }
   CHECK(count_threads() == 1);
+}
+
+// With flushes, so that there are tables and a log after them, and without: one log, or several.
+OpenForFaults opener(const std::string& flush_bytes) {
+  return [flush_bytes](FileSystem& fs, const std::string& root) {
+    return rocksdb_family().open(
+        {.fs = &fs, .root = root, .create = true, .options = {{"flush_bytes", flush_bytes}}});
+  };
+}
+
+TEST_CASE("rocksdb: each failed call of an open is an error, or the whole state") {
+  CHECK(check_faults_in_open(opener(GENERATE("65536", "1048576"))) > 200);
+}
+
+TEST_CASE("rocksdb: a lost or emptied file is an error, or the whole state") {
+  const std::set<std::string> noticed = check_lost_files(opener(GENERATE("65536", "1048576")));
+  const auto is_log = [](const std::string& name) { return name.ends_with(".log"); };
+  CHECK(std::any_of(noticed.begin(), noticed.end(), is_log));
+  CHECK(noticed.contains("db/CURRENT"));
 }
 
 TEST_CASE("rocksdb: a loaded log equals an appended one") {

@@ -70,29 +70,38 @@ std::string_view SqliteStatement::bytes(int column) const {
 }
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::open(
-    FileSystem* fs, const std::string& path, uint32_t page_size, const SqliteOptions& options) {
-  std::unique_ptr<SqliteConnection> c(new SqliteConnection(fs, path, page_size));
-  QK_RETURN_IF_ERROR(c->connect(SQLITE_OPEN_READWRITE));
-  QK_RETURN_IF_ERROR(c->harden());
-  // Before the first read: without it, and without shared memory, WAL silently becomes "delete".
-  QK_RETURN_IF_ERROR(c->set("locking_mode", "EXCLUSIVE", "exclusive"));
-  QK_RETURN_IF_ERROR(c->set("temp_store", "MEMORY", "2"));
-  QK_RETURN_IF_ERROR(c->set("secure_delete", "OFF", "0"));
-  QK_RETURN_IF_ERROR(c->set("cache_size", "-256", "-256"));
-  c->options_ = options;
-  QK_RETURN_IF_ERROR(
-      c->set("synchronous", options.synchronous, options.synchronous == "EXTRA" ? "3" : "2"));
-  // A failed automatic checkpoint is not reported.
-  QK_RETURN_IF_ERROR(c->set("wal_autocheckpoint", "0", "0"));
-  QK_RETURN_IF_ERROR(c->set_journal());
-  sqlite3_wal_hook(c->db_, count_frames, &c->wal_frames_);
+    FileSystem* fs, const std::string& path, uint32_t page_size, const SqliteOptions& options,
+    LogMark* mark) {
+  std::unique_ptr<SqliteConnection> c(new SqliteConnection(fs, path, page_size, mark));
+  if (const absl::Status status = c->set_up(options); !status.ok()) {
+    c->stop_writing();  // closing would fold the WAL, whatever became of reading it
+    return status;
+  }
   return c;
+}
+
+absl::Status SqliteConnection::set_up(const SqliteOptions& options) {
+  QK_RETURN_IF_ERROR(connect(SQLITE_OPEN_READWRITE));
+  QK_RETURN_IF_ERROR(harden());
+  // Before the first read: without it, and without shared memory, WAL silently becomes "delete".
+  QK_RETURN_IF_ERROR(set("locking_mode", "EXCLUSIVE", "exclusive"));
+  QK_RETURN_IF_ERROR(set("temp_store", "MEMORY", "2"));
+  QK_RETURN_IF_ERROR(set("secure_delete", "OFF", "0"));
+  QK_RETURN_IF_ERROR(set("cache_size", "-256", "-256"));
+  options_ = options;
+  QK_RETURN_IF_ERROR(
+      set("synchronous", options.synchronous, options.synchronous == "EXTRA" ? "3" : "2"));
+  // A failed automatic checkpoint is not reported.
+  QK_RETURN_IF_ERROR(set("wal_autocheckpoint", "0", "0"));
+  QK_RETURN_IF_ERROR(set_journal());
+  sqlite3_wal_hook(db_, count_frames, &wal_frames_);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::create(FileSystem* fs,
                                                                            const std::string& path,
                                                                            uint32_t page_size) {
-  std::unique_ptr<SqliteConnection> c(new SqliteConnection(fs, path, page_size));
+  std::unique_ptr<SqliteConnection> c(new SqliteConnection(fs, path, page_size, nullptr));
   QK_RETURN_IF_ERROR(c->connect(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
   QK_RETURN_IF_ERROR(c->harden());
   QK_RETURN_IF_ERROR(c->set("locking_mode", "EXCLUSIVE", "exclusive"));
@@ -107,10 +116,17 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::create(FileS
   return c;
 }
 
-SqliteConnection::~SqliteConnection() {
+SqliteConnection::~SqliteConnection() { close().IgnoreError(); }
+
+absl::Status SqliteConnection::close() {
+  forget_error();
   // Statements are finalised by their owners before; a connection with live ones would linger.
-  const int code = sqlite3_close(db_);
+  const int code = sqlite3_close(std::exchange(db_, nullptr));
   QK_CHECK(code != SQLITE_BUSY);
+  if (absl::Status cause = vfs_.take_error(); !cause.ok()) {
+    return annotate(cause, cat(path_, ": close"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SqliteConnection::connect(int flags) {
@@ -219,6 +235,7 @@ void SqliteConnection::drop_module(std::string_view name) const {
 void SqliteConnection::stop_writing() {
   vfs_.stop_writing();
   // Reads must not see the transaction that failed. An error here leaves them failing, too.
+  if (db_ == nullptr) return;
   if (sqlite3_get_autocommit(db_) == 0) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 

@@ -73,10 +73,12 @@ class StatementScope {
 class SqliteConnection {
  public:
   // An existing database whose pages have `page_size` bytes, in the journal mode of `options`.
+  // `mark`, which may be null, outlives the connection.
   static absl::StatusOr<std::unique_ptr<SqliteConnection>> open(FileSystem* fs,
                                                                 const std::string& path,
                                                                 uint32_t page_size,
-                                                                const SqliteOptions& options);
+                                                                const SqliteOptions& options,
+                                                                LogMark* mark = nullptr);
   // A new file, to be filled in one transaction. No crash safety: the caller throws an unfinished
   // file away.
   static absl::StatusOr<std::unique_ptr<SqliteConnection>> create(FileSystem* fs,
@@ -107,6 +109,8 @@ class SqliteConnection {
   absl::Status begin_load();
   absl::Status end_load();
 
+  // With no statement left. The first error of the file system, which SQLite does not report.
+  absl::Status close();
   // Ends the connection's writing for good and drops an open transaction.
   void stop_writing();
 
@@ -117,11 +121,12 @@ class SqliteConnection {
   absl::Status error(int code, std::string_view what) const;
 
  private:
-  SqliteConnection(FileSystem* fs, std::string path, uint32_t page_size)
-      : path_(std::move(path)), vfs_(fs, page_size) {}
+  SqliteConnection(FileSystem* fs, std::string path, uint32_t page_size, LogMark* mark)
+      : path_(std::move(path)), vfs_(fs, page_size, mark) {}
 
   absl::Status set_journal() const;
-
+  // The rest of open().
+  absl::Status set_up(const SqliteOptions& options);
   absl::Status connect(int flags);
   absl::Status harden() const;
   // Runs `PRAGMA name=value` and requires that reading it back gives `expected`.

@@ -89,7 +89,13 @@ FamilyDescriptor sqlite_family() {
   family.name = "sqlite";
   family.format_version = cat(kFormatVersion);
   family.options = options();
-  family.root_names = {"db", "db-journal", "db-wal", "db.new", "snapshot"};
+  family.root_names = {"db",
+                       "db-journal",
+                       "db-wal",
+                       std::string(kLogMarkName),
+                       std::string(kUnfinishedLogMarkName),
+                       "db.new",
+                       "snapshot"};
   family.partials = [](Operation) { return Partial::kNone; };
   family.open = SqliteFamily::open;
   return family;

@@ -26,5 +26,20 @@ TEST_CASE("a failed creation or open is an error, and the next one succeeds") {
   CHECK(check_faults_in_creation(opener(options)) > 14);
 }
 
+// Several pages, and a WAL with one checkpoint behind it.
+TEST_CASE("each failed call of an open is an error, or the whole state") {
+  const FamilyOptions options = GENERATE(from_range(kJournals));
+  CAPTURE(options.begin()->second);
+  CHECK(check_faults_in_open(opener(options)) > 100);
+}
+
+TEST_CASE("a lost or emptied file is an error, or the whole state") {
+  const FamilyOptions options = GENERATE(from_range(kJournals));
+  CAPTURE(options.begin()->second);
+  const std::set<std::string> noticed = check_lost_files(opener(options));
+  CHECK(noticed.contains("db"));
+  CHECK(noticed.contains("db-wal") == (options.count("journal") == 0));
+}
+
 }  // namespace
 }  // namespace qk::families

@@ -107,7 +107,8 @@ absl::Status sync_found_files(FileSystem& fs, const std::string& root, const std
 absl::Status judge_missing_database(FileSystem& fs, const std::string& root,
                                     const std::string& db) {
   std::string trace;
-  for (const std::string& path : {cat(db, "-wal"), cat(db, "-journal")}) {
+  for (const std::string& path :
+       {cat(db, "-wal"), cat(db, "-journal"), join_path(root, kLogMarkName)}) {
     QK_ASSIGN_OR_RETURN(const bool found, exists(fs, path));
     if (found) trace = path;
   }
@@ -176,22 +177,32 @@ absl::Status SqliteStore::open_database() {
   QK_ASSIGN_OR_RETURN(const uint32_t page_size, read_header(*fs_, db_path_));
   QK_ASSIGN_OR_RETURN(lock_, fs_->lock(db_path_));
   QK_RETURN_IF_ERROR(sync_found_files(*fs_, root_, db_path_));
+  // After the database's own name is durable: a mark without a database is damage.
+  QK_ASSIGN_OR_RETURN(mark_, LogMark::open(fs_, root_));
 
   const std::string wal_path = cat(db_path_, "-wal");
   OpenFlags flags;
   flags.read_only = true;
   const absl::StatusOr<std::unique_ptr<File>> wal = fs_->open(wal_path, flags);
   if (wal.ok()) {
-    QK_RETURN_IF_ERROR(check_wal(**wal, wal_path, page_size));
+    QK_RETURN_IF_ERROR(check_wal(**wal, wal_path, page_size, mark_->log()));
   } else if (!absl::IsNotFound(wal.status())) {
     return wal.status();
+  } else if (mark_->log()) {
+    return missing_wal(wal_path, *mark_->log());
   }
 
-  QK_ASSIGN_OR_RETURN(connection_, SqliteConnection::open(fs_, db_path_, page_size, options_));
-  if (const absl::Status status = verify_format(); !status.ok()) {
+  QK_ASSIGN_OR_RETURN(connection_,
+                      SqliteConnection::open(fs_, db_path_, page_size, options_, mark_.get()));
+  if (const absl::Status status = adopt_database(); !status.ok()) {
     connection_->stop_writing();  // closing would fold the WAL
     return status;
   }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::adopt_database() {
+  QK_RETURN_IF_ERROR(verify_format());
   QK_RETURN_IF_ERROR(verify_schema());
   QK_RETURN_IF_ERROR(prepare_statements());
   // Empties the WAL, so that it holds one generation from here on.

@@ -2,6 +2,7 @@
 // and its transactions. The log, the hard state and the snapshot of the contract stand on it.
 //
 // Root:  db                 the database; db-wal or db-journal beside it while it is in use
+//        db.mark            whether db-wal must be there (families/rows/log_mark.h)
 //        db.new             a database being created; means nothing
 //        snapshot/          trees of files (families/tree/snapshot.h)
 //
@@ -77,6 +78,8 @@ class SqliteStore final : public SnapshotRecordStore {
 
   absl::Status create_database(uint32_t page_size);
   absl::Status open_database();
+  // The rest of it, with the connection open.
+  absl::Status adopt_database();
   absl::Status verify_format();
   absl::Status verify_schema();
   absl::Status prepare_statements();
@@ -87,6 +90,7 @@ class SqliteStore final : public SnapshotRecordStore {
   const std::string db_path_;
   const SqliteOptions options_;
   std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<LogMark> mark_;  // outlives the connection
   std::unique_ptr<SqliteConnection> connection_;
   SqliteStatement begin_, commit_, read_state_, write_state_;
   absl::Status poison_;

@@ -28,6 +28,7 @@ struct VfsFile {
   uint64_t gathered_at;
   uint64_t written_end;  // of a WAL: how far it was written, and
   uint64_t synced_end;   // how far when it was last synced, which is at each commit
+  bool named;            // of a WAL: the mark names this generation
 
   absl::Status flush() {
     if (gathered.empty()) return absl::OkStatus();
@@ -150,6 +151,8 @@ struct SqliteVfsCalls {
     VfsFile* f = cast(base);
     if (!f->vfs->writing_) return SQLITE_IOERR_TRUNCATE;
     absl::Status status = flush(*f);
+    if (status.ok() && f->is_wal) status = forget_wal(*f->vfs);
+    f->named = false;
     if (status.ok()) status = f->file->truncate(static_cast<uint64_t>(size));
     if (status.ok() && f->is_wal) status = f->file->sync(SyncKind::kData);
     f->written_end = f->synced_end = static_cast<uint64_t>(size);
@@ -163,10 +166,27 @@ struct SqliteVfsCalls {
     if (status.ok()) status = f->file->sync(SyncKind::kData);
     if (!status.ok()) return f->vfs->keep(status, SQLITE_IOERR_FSYNC);
     f->synced_end = f->written_end;
-    if (!f->name_unsynced) return SQLITE_OK;
-    const absl::Status named = f->vfs->fs_->sync_dir(parent_path(f->path), SyncKind::kFull);
-    if (named.ok()) f->name_unsynced = false;
-    return f->vfs->keep(named, SQLITE_IOERR_DIR_FSYNC);
+    if (f->name_unsynced) {
+      const absl::Status named = f->vfs->fs_->sync_dir(parent_path(f->path), SyncKind::kFull);
+      if (!named.ok()) return f->vfs->keep(named, SQLITE_IOERR_DIR_FSYNC);
+      f->name_unsynced = false;
+    }
+    return f->vfs->keep(name_wal(*f), SQLITE_IOERR_FSYNC);
+  }
+
+  // After a sync: that of a WAL's header comes first, each later one is that of a commit.
+  static absl::Status name_wal(VfsFile& f) {
+    if (!f.is_wal || f.named || f.vfs->mark_ == nullptr || f.written_end <= kWalHeaderBytes) {
+      return absl::OkStatus();
+    }
+    QK_ASSIGN_OR_RETURN(const uint64_t salts, read_wal_salts(*f.file, f.path));
+    QK_RETURN_IF_ERROR(f.vfs->mark_->name(salts));
+    f.named = true;
+    return absl::OkStatus();
+  }
+  // Before the WAL is emptied or removed.
+  static absl::Status forget_wal(const SqliteVfs& vfs) {
+    return vfs.mark_ == nullptr ? absl::OkStatus() : vfs.mark_->name(std::nullopt);
   }
 
   static int size(sqlite3_file* base, sqlite3_int64* out) {
@@ -225,7 +245,8 @@ struct SqliteVfsCalls {
     absl::StatusOr<std::unique_ptr<File>> file = vfs->fs_->open(path, open_flags);
     // SQLite probes for files that need not be there.
     if (absl::IsNotFound(file.status())) return SQLITE_CANTOPEN;
-    if (!file.ok()) return vfs->keep(file.status(), SQLITE_CANTOPEN);
+    // Not CANTOPEN, which SQLite takes at times for the absence of the file.
+    if (!file.ok()) return vfs->keep(file.status(), SQLITE_IOERR);
     const absl::StatusOr<uint64_t> size = (*file)->size();
     if (!size.ok()) return vfs->keep(size.status(), SQLITE_IOERR_FSTAT);
     auto* f = new (out) VfsFile{};
@@ -244,7 +265,9 @@ struct SqliteVfsCalls {
   static int remove(sqlite3_vfs* base, const char* path, int sync_directory) {
     SqliteVfs* vfs = self(base);
     if (!vfs->writing_) return SQLITE_IOERR_DELETE;
-    const absl::Status status = vfs->fs_->unlink(path);
+    absl::Status status;
+    if (std::string_view(path).ends_with("-wal")) status = forget_wal(*vfs);
+    if (status.ok()) status = vfs->fs_->unlink(path);
     if (absl::IsNotFound(status)) return SQLITE_IOERR_DELETE_NOENT;
     if (!status.ok()) return vfs->keep(status, SQLITE_IOERR_DELETE);
     if (sync_directory == 0) return SQLITE_OK;
@@ -299,7 +322,8 @@ struct SqliteVfsCalls {
   }
 };
 
-SqliteVfs::SqliteVfs(FileSystem* fs, uint32_t page_size) : fs_(fs), page_size_(page_size) {
+SqliteVfs::SqliteVfs(FileSystem* fs, uint32_t page_size, LogMark* mark)
+    : fs_(fs), mark_(mark), page_size_(page_size) {
   // The smallest free name: unique among the living, and the same in every repetition of a run.
   for (int n = 0; name_.empty() || sqlite3_vfs_find(name_.c_str()) != nullptr; ++n) {
     name_ = cat("qksim-store-", n);

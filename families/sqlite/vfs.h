@@ -15,6 +15,10 @@
 // page that is whole; a damaged rollback journal; and damage to a WAL frame before its transaction
 // has committed.
 //
+// Lost WALs. Given a LogMark, it is told of each generation of the WAL after the sync of its first
+// commit, and before the WAL is emptied or removed, which SQLite does once the database holds all
+// of it and is synced.
+//
 // Errors keep their Status for take_error(). After a crash of the machine every call fails.
 #pragma once
 
@@ -24,6 +28,7 @@
 #include <string>
 
 #include "families/fs/file_system.h"
+#include "families/rows/log_mark.h"
 
 namespace qk::families {
 
@@ -34,8 +39,9 @@ inline constexpr int kSectorBytes = 4096;
 
 class SqliteVfs {
  public:
-  // `page_size` is that of the database file to be opened or made. `fs` must outlive this.
-  SqliteVfs(FileSystem* fs, uint32_t page_size);
+  // `page_size` is that of the database file to be opened or made. `mark` may be null; it and `fs`
+  // must outlive this.
+  SqliteVfs(FileSystem* fs, uint32_t page_size, LogMark* mark);
   ~SqliteVfs();
   SqliteVfs(const SqliteVfs&) = delete;
   SqliteVfs& operator=(const SqliteVfs&) = delete;
@@ -62,6 +68,7 @@ class SqliteVfs {
   int keep(absl::Status status, int code);
 
   FileSystem* fs_;
+  LogMark* const mark_;
   const uint32_t page_size_;
   std::string name_;
   sqlite3_vfs vfs_ = {};

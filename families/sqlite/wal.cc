@@ -42,6 +42,9 @@ std::string_view view(const std::array<char, N>& bytes, size_t from, size_t leng
   return std::string_view(bytes.data(), N).substr(from, length);
 }
 
+// Two random numbers, of which each new generation gets others.
+uint64_t salts_of(const WalHeader& header) { return get_be64(header.data() + 16); }
+
 template <size_t N>
 WalChecksum stored_checksum(const std::array<char, N>& bytes) {
   return {get_be32(bytes.data() + N - 8), get_be32(bytes.data() + N - 4)};
@@ -92,6 +95,7 @@ class WalCheck {
     previous_ = stored_checksum(header);
     const bool commits = get_be32(header.data() + 4) != 0;
     if (!broken_at_ && intact) {
+      whole_commit_ |= commits;
       if (commits && frame >= padding_end_) {
         padding_end_ = frame + 1 + padding_after(frame, page_size_);
       }
@@ -118,29 +122,57 @@ class WalCheck {
     return absl::OkStatus();
   }
 
+  // Whether the WAL begins with one.
+  bool whole_commit() const { return whole_commit_; }
+
  private:
   const std::string_view path_;
   const std::string salts_;
   const bool big_endian_;
   const uint32_t page_size_;
   WalChecksum previous_;
+  bool whole_commit_ = false;
   std::optional<uint64_t> broken_at_;
   uint64_t padding_end_ = 0;          // end of the last whole commit with its padding
   std::optional<uint64_t> tail_end_;  // end of the one transaction that a crash may have torn
 };
 
+// Of a WAL that was acknowledged to hold commits.
+absl::Status lost_wal(std::string_view path, std::string_view found, uint64_t named) {
+  return absl::DataLossError(cat(path, ": ", found, ", expected the write-ahead log with salts ",
+                                 hex16(named),
+                                 " and at least its first commit: acknowledged changes are lost"));
+}
+
 }  // namespace
 
-absl::Status check_wal(File& wal, std::string_view path, uint32_t page_size) {
+absl::StatusOr<uint64_t> read_wal_salts(File& wal, std::string_view path) {
+  WalHeader header;
+  QK_RETURN_IF_ERROR(read_exact(wal, path, 0, header));
+  return salts_of(header);
+}
+
+absl::Status missing_wal(std::string_view path, uint64_t named) {
+  return lost_wal(path, "is missing", named);
+}
+
+absl::Status check_wal(File& wal, std::string_view path, uint32_t page_size,
+                       std::optional<uint64_t> named) {
   QK_ASSIGN_OR_RETURN(const uint64_t size, wal.size());
-  // The header is synced before the first frame is written, so up to here nothing is acknowledged.
-  if (size <= kWalHeaderBytes) return absl::OkStatus();
+  if (size <= kWalHeaderBytes) {
+    // The header is synced before the first frame is written: nothing of it was acknowledged.
+    if (!named) return absl::OkStatus();
+    return lost_wal(path, cat("found ", size, " bytes"), *named);
+  }
   WalHeader header;
   QK_RETURN_IF_ERROR(read_exact(wal, path, 0, header));
   if (!header_is_intact(header, page_size)) {
     return absl::DataLossError(cat(path, ": the header is damaged: found ",
                                    to_hex(view(header, 0, header.size())),
                                    ", expected a WAL header for pages of ", page_size, " bytes"));
+  }
+  if (named && salts_of(header) != *named) {
+    return lost_wal(path, cat("found salts ", hex16(salts_of(header))), *named);
   }
   WalCheck check(path, header, page_size);
   std::string page(page_size, '\0');
@@ -150,6 +182,9 @@ absl::Status check_wal(File& wal, std::string_view path, uint32_t page_size) {
     QK_RETURN_IF_ERROR(read_exact(wal, path, offset, frame_header));
     QK_RETURN_IF_ERROR(read_exact(wal, path, offset + kWalFrameHeaderBytes, page));
     QK_RETURN_IF_ERROR(check.visit(frame, frame_header, page));
+  }
+  if (named && !check.whole_commit()) {
+    return lost_wal(path, cat("found ", size, " bytes without a whole commit"), *named);
   }
   return absl::OkStatus();
 }

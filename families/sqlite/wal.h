@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "families/fs/file_system.h"
@@ -22,8 +23,15 @@ namespace qk::families {
 inline constexpr uint64_t kWalHeaderBytes = 32;
 inline constexpr uint64_t kWalFrameHeaderBytes = 24;
 
-// DataLoss, naming `path` and the frame, if commits that were acknowledged are damaged.
-absl::Status check_wal(File& wal, std::string_view path, uint32_t page_size);
+// The salts of the WAL in `wal`, which has a header: one number for each generation.
+absl::StatusOr<uint64_t> read_wal_salts(File& wal, std::string_view path);
+
+// DataLoss, naming `path` and the frame, if commits that were acknowledged are damaged. `named` is
+// the generation that must be here, with a whole commit at least (families/rows/log_mark.h).
+absl::Status check_wal(File& wal, std::string_view path, uint32_t page_size,
+                       std::optional<uint64_t> named);
+// DataLoss for the WAL `named` that should be at `path`.
+absl::Status missing_wal(std::string_view path, uint64_t named);
 
 // Verifies the page that was read from frame `frame` (0 is the first): DataLoss if it is not what
 // was written.

@@ -13,11 +13,11 @@
 //
 // the instance is opened and everything read. It must show what it held, or answer an error that
 // names the place. One thing more is allowed: damage to what the last mutation wrote looks like a
-// torn tail, and may be cut like one: after a flip the last mutation is gone; after a cut, a zeroed
-// sector or the loss of that file, log, hard state and snapshot are each as they once were. What a
-// format cannot show (braft's metas have no checksum) the family declares
-// (FamilyDescriptor::unchecked), and is counted apart. Never a wrong value otherwise, never a fresh
-// store, never a crash.
+// torn tail, and may be cut like one: after a flip the last mutation is gone; after a cut or a
+// zeroed sector, log, hard state and snapshot are each as they once were. The loss of a file, or of
+// all its bytes, is no such case: it is an error. What a format cannot show (braft's metas have no
+// checksum) the family declares (FamilyDescriptor::unchecked), and is counted apart. Never a wrong
+// value otherwise, never a fresh store, never a crash.
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
@@ -311,6 +311,7 @@ class Patient {
       return false;
     }
     if (damage.kind == Damage::Kind::kFlip) return found == history_[history_.size() - 2];
+    if (is_gone(damage)) return false;
     // More than a crash takes. Log, hard state and snapshot may lie in different files.
     for (const Part part : {Part::kLog, Part::kHardState, Part::kSnapshot}) {
       const auto was_held = [&](const Reading& held) { return agrees(found, held, part); };
@@ -346,13 +347,19 @@ class Patient {
     return error || read == static_cast<size_t>(expected);
   }
 
+  // Missing, or emptied.
+  static bool is_gone(const Damage& damage) {
+    return damage.kind == Damage::Kind::kMissing ||
+           (damage.kind == Damage::Kind::kCut && damage.offset == 0);
+  }
+
   bool is_unchecked(const Damage& damage) const {
     const auto covers = [&](const families::UncheckedPath& unchecked) {
       switch (damage.kind) {
         case Damage::Kind::kMissing:
           return unchecked.presence;
         case Damage::Kind::kCut:
-          return unchecked.length;
+          return unchecked.length || (is_gone(damage) && unchecked.presence);
         case Damage::Kind::kFlip:
         case Damage::Kind::kZero:
           return unchecked.bytes;
