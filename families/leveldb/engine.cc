@@ -20,10 +20,6 @@ constexpr size_t kLoadBatchBytes = 256 << 10;
 leveldb::Slice to_slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 std::string_view to_view(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
 
-// The least that LevelDB takes: 64 tables and 10 files beside them. A node has other uses for its
-// descriptors, and a table is opened again at the price of reading its index.
-constexpr int kMaxOpenFiles = 64 + 10;
-
 leveldb::ReadOptions read_options(bool fill_cache) {
   leveldb::ReadOptions options;
   options.verify_checksums = true;
@@ -170,7 +166,6 @@ absl::Status LeveldbEngine::open(bool create, const LeveldbOptions& given) {
   options.paranoid_checks = true;
   options.compression = leveldb::kNoCompression;
   options.write_buffer_size = given.write_buffer_bytes;
-  options.max_open_files = kMaxOpenFiles;
   leveldb::DB* db = nullptr;
   const leveldb::Status status = leveldb::DB::Open(options, path_, &db);
   if (status.ok()) db_.reset(db);

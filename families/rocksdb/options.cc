@@ -45,8 +45,6 @@ void set_plain_files(rocksdb::Options* o) {
   o->recycle_log_file_num = 0;
   o->manual_wal_flush = false;
   o->advise_random_on_open = false;
-  // Tables; the default keeps every one open for good.
-  o->max_open_files = 64;
   o->allow_fallocate = false;
 }
 
