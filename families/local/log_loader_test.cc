@@ -38,10 +38,12 @@ struct Log {
     return opened.status();
   }
 
+  // Those of braft's format: how the entries came is told by the private notes alone.
   std::map<std::string, std::string> files() {
     std::map<std::string, std::string> found;
     const std::vector<std::string> names = fs.list(directory).value();
     for (const std::string& name : names) {
+      if (name == kBatchNoteName) continue;
       found[name] = *read_file(fs, join_path(directory, name), uint64_t{1} << 30);
     }
     return found;
