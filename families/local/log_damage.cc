@@ -119,14 +119,14 @@ absl::Status judge_damage(File* file, FileWindow& window, const Damage& damage,
                           const std::optional<TornRange>& torn_range) {
   // A right checksum over an impossible field.
   if (absl::IsInvalidArgument(damage.status)) return as_data_loss(damage.status);
-  const uint64_t after = std::max(damage.entry_end, damage.offset + 1);
-  QK_ASSIGN_OR_RETURN(const std::optional<FoundEntry> intact,
-                      find_intact_entry(file, window.path(), window.file_size(), after));
-  if (!intact) return absl::OkStatus();
   if (torn_range && torn_range->begin <= damage.offset && damage.offset < torn_range->end) {
     QK_ASSIGN_OR_RETURN(const bool lost_sector, has_lost_sector(window, damage));
     if (lost_sector) return absl::OkStatus();
   }
+  const uint64_t after = std::max(damage.entry_end, damage.offset + 1);
+  QK_ASSIGN_OR_RETURN(const std::optional<FoundEntry> intact,
+                      find_intact_entry(file, window.path(), window.file_size(), after));
+  if (!intact) return absl::OkStatus();
   return absl::DataLossError(cat(to_std(damage.status.message()),
                                  "; an intact entry follows at offset ", intact->offset, " (term ",
                                  intact->term, "), so this is corruption, not a torn end"));

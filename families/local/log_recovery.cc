@@ -316,6 +316,7 @@ class Recovery {
   // The changes, in an order that may end anywhere: a torn end is cut for good before the batch
   // note goes that explains it, and a truncation is carried out before its note goes.
   absl::Status act() {
+    QK_RETURN_IF_ERROR(sync_evidence());
     for (const std::string& name : leftovers_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
     }
@@ -328,6 +329,20 @@ class Recovery {
     }
     for (const std::string& name : doomed_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
+    }
+    return sync_names(fs_, directory_, durability_);
+  }
+
+  // What is removed depends on log_meta and on the note. A process that died before it had synced
+  // them left both to the next power cut: it could take them back, and not the removals.
+  absl::Status sync_evidence() {
+    if (durability_ != Durability::kStrict || (doomed_.empty() && !truncation_)) {
+      return absl::OkStatus();
+    }
+    if (truncation_) {
+      QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> note,
+                          fs_.open(join_path(directory_, kTruncationNoteName), {}));
+      QK_RETURN_IF_ERROR(note->sync(SyncKind::kData));
     }
     return sync_names(fs_, directory_, durability_);
   }
