@@ -137,7 +137,13 @@ class LeveldbLoader final : public KvLoader {
     batch_.clear();
     return status;
   }
-  absl::Status finish() override { return engine_.write(batch_.raw(), true); }
+  // The last write may have switched WALs, too: what the one before it holds is not synced, and
+  // becomes durable as a table.
+  absl::Status finish() override {
+    QK_RETURN_IF_ERROR(engine_.write(batch_.raw(), true));
+    while (engine_.pending_work() > 0) QK_RETURN_IF_ERROR(engine_.run_one());
+    return absl::OkStatus();
+  }
 
  private:
   LeveldbEngine& engine_;

@@ -194,11 +194,19 @@ absl::Status SqliteStore::open_database() {
 
   QK_ASSIGN_OR_RETURN(connection_,
                       SqliteConnection::open(fs_, db_path_, page_size, options_, mark_.get()));
-  if (const absl::Status status = adopt_database(); !status.ok()) {
-    connection_->stop_writing();  // closing would fold the WAL
-    return status;
-  }
-  return absl::OkStatus();
+  absl::Status status = adopt_database();
+  if (status.ok()) status = check_wal_is_gone(wal_path);
+  if (!status.ok()) connection_->stop_writing();  // closing would fold the WAL
+  return status;
+}
+
+// SQLite does not report a WAL that it could not remove when it left WAL mode, and the next open
+// would replay it over what was written since.
+absl::Status SqliteStore::check_wal_is_gone(const std::string& wal_path) {
+  if (options_.journal == "WAL") return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const bool left, exists(*fs_, wal_path));
+  if (!left) return absl::OkStatus();
+  return absl::InternalError(cat(wal_path, ": is still there, expected it removed"));
 }
 
 absl::Status SqliteStore::adopt_database() {

@@ -80,6 +80,7 @@ class SqliteStore final : public SnapshotRecordStore {
   absl::Status open_database();
   // The rest of it, with the connection open.
   absl::Status adopt_database();
+  absl::Status check_wal_is_gone(const std::string& wal_path);
   absl::Status verify_format();
   absl::Status verify_schema();
   absl::Status prepare_statements();
