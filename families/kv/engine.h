@@ -84,8 +84,8 @@ class KvEngine {
 // Files that are not the engine's own (FORMAT) stay. DataLoss: damaged, with the file's name.
 // Closing an engine makes nothing durable and runs no job. A closed store may be renamed.
 //
-// `mark` outlives the engine; null with `create`. An engine names each of its write-ahead logs there
-// (log_mark.h), and a named log that is still needed and is missing or empty is DataLoss.
+// `mark` outlives the engine; null with `create`. An engine names each of its write-ahead logs
+// there (log_mark.h), and a named log that is still needed and is missing or empty is DataLoss.
 using OpenKvEngine = std::function<absl::StatusOr<std::unique_ptr<KvEngine>>(
     FileSystem* fs, const std::string& path, bool create, LogMark* mark)>;
 

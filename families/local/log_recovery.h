@@ -6,8 +6,7 @@
 //      DataLoss * (braft deletes the log).
 //   2. Leftovers of interrupted removals (`log_*.tmp`) go.
 //   3. A truncation noted in a private note is finished * if all that it has yet to remove or cut
-//   is
-//      as it found it. Otherwise others have written since, and the note is void.
+//      is as it found it. Otherwise others have written since, and the note is void.
 //   4. Closed segments that end below first_log_index go; the rest must be contiguous, begin at or
 //      below first_log_index, and hold exactly the entries that their names say. Every header is
 //      checked, and the payload of every configuration entry.
@@ -21,7 +20,9 @@
 //      error that names both places (log_damage.h). What cannot be told from a torn end is damage
 //      to the last acknowledged entries: the format has no commit mark.
 //   7. An open segment that ends below first_log_index goes.
-//   8. Everything that is now visible is synced, so a power cut right after open loses none of it
+//   8. Before anything is removed because of log_meta or a note, both are synced: the process that
+//      wrote them may have died before it did that, and a power cut could take them back alone.
+//   9. Everything that is now visible is synced, so a power cut right after open loses none of it
 //      (Durability::kStrict). Then the private notes go (private_notes.h).
 //
 // An error of a call of the file system is never evidence: it ends the open, and nothing is
