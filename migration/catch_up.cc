@@ -89,7 +89,7 @@ absl::StatusOr<uint64_t> CatchUp::append(uint64_t max_bytes) {
 // The next chunk of the snapshot at the front, or its end.
 absl::StatusOr<uint64_t> CatchUp::publish() {
   if (!publish_) {
-    publish_.emplace();
+    publish_ = Publish{};  // emplace() needs a constructor that clang++ 14 does not see here
     publish_->reader = driver_->queue().front().snapshot;
     QK_ASSIGN_OR_RETURN(publish_->writer, target_->snapshot().create());
   }
