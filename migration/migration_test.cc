@@ -442,7 +442,8 @@ TEST_CASE("the cluster guard lets one node at a time be at risk, and never break
   CHECK(guard({a, b_down, c}, abc, "a") ==
         absl::FailedPreconditionError("cluster guard: without a healthy are 1 of 3 voters (c), a "
                                       "majority is 2"));
-  // Being allowed to stop a cluster that must stop is no leave to stop one that need not.
+  // allow_unavailability lets a cluster stop that has to; it does not lift the guard for one that
+  // need not stop.
   CHECK(absl::IsFailedPrecondition(guard({a, b_down, c}, abc, "a", true)));
 
   SECTION("machines without a vote do not count") {

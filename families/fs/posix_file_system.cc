@@ -112,7 +112,7 @@ class PosixFile final : public File {
         return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
       });
       if (put == -1) return errno_status(errno, cat("write ", path_));
-      // Nothing written and no error: to try again could go on for ever.
+      // Nothing written and no error: a retry might never end.
       if (put == 0) return errno_status(EIO, cat("write ", path_, ": 0 bytes written"));
       bytes.remove_prefix(static_cast<size_t>(put));
       offset += static_cast<uint64_t>(put);

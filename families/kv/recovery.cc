@@ -121,9 +121,9 @@ absl::Status make_whole(FileSystem& fs, const ScannedLog& log) {
 
 absl::Status check_no_record_behind(const std::string& path, const LogScan& scan) {
   if (!scan.record_behind) return absl::OkStatus();
-  return rot(
-      path, scan,
-      cat("a whole record follows at offset ", *scan.record_behind, ", so this is no torn tail"));
+  return rot(path, scan,
+             cat("a whole record follows at offset ", *scan.record_behind,
+                 ", so this is corruption, not a torn tail"));
 }
 
 absl::StatusOr<LogScan> scan_manifest(FileSystem& fs, const std::string& path,
@@ -248,7 +248,7 @@ absl::StatusOr<RecoveredLogs> recover_logs(FileSystem& fs, const std::string& pa
     }
     QK_ASSIGN_OR_RETURN(ScannedLog scanned, scan_wal(fs, wal, state.last_sequence, &next));
     if (scanned.scan.damage_offset && number != numbers.back()) {
-      return rot(wal, scanned.scan, "a newer WAL exists, so this is no torn tail");
+      return rot(wal, scanned.scan, "a newer WAL exists, so this is corruption, not a torn tail");
     }
     recovered.wal_bytes += scanned.scan.intact_end;
     wals.push_back(std::move(scanned));

@@ -9,7 +9,7 @@
 //
 // Both modes write the same bytes to braft's names, and read what the other wrote. The private
 // notes are described in private_notes.h. The calls that differ, with the place in the description
-// of braft's format where its own sequence stands:
+// of braft's format that gives its own sequence:
 //
 //   call                      kStrict                            kAsShipped
 //   append (2.3, 6.1)         one write and one fdatasync per    one write per entry, after the

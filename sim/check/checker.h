@@ -169,7 +169,7 @@ class Checker {
     history_.completed(operation, response);
   }
 
-  // Instead of completed(): the answer is none.
+  // Instead of completed(): the answer does not decode.
   void garbled(uint64_t operation, const absl::Status& why) { history_.garbled(operation, why); }
 
   // At the end of the run: judges the client history.

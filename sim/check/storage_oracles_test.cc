@@ -261,7 +261,7 @@ TEST_CASE("a stop is L12 unless the ledger explains it, for this node and this i
                                    "refused (A-11): lost in a crash"});
 }
 
-TEST_CASE("a probe that fails is reported with its own error, and is no fresh instance") {
+TEST_CASE("a probe that fails is reported with its own error, not as a fresh instance") {
   const Probe unread = absl::DataLossError("log_01: record damaged at offset 4096 (index 5)");
   const auto said = [](Watched& run, std::string_view oracle, std::string_view actual) {
     REQUIRE(run.findings.size() == 1);
