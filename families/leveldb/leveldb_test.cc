@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "families/contract/test_faults.h"
+#include "families/fs/counting_file_system.h"
 #include "families/leveldb/test_util.h"
 
 namespace qk::families {
@@ -29,6 +30,33 @@ TEST_CASE("background work is queued, and runs one job at a time") {
   CHECK(seen > 5);
   const std::string state = *describe(*instance);
   CHECK(*instance.reopened_state() == state);
+}
+
+TEST_CASE("a store of many tables needs few descriptors") {
+  LeveldbInstance instance;
+  for (int i = 0; i < 90; ++i) {
+    const int64_t first = instance.log().last_index() + 1;
+    REQUIRE_OK(instance.log().append(data_entries(first, first + 9, 1, 60000)));
+    instance.drain();
+  }
+  instance.family.reset();
+  const auto paths = list_tree(instance.fs, instance.root);
+  REQUIRE_OK(paths);
+  const auto tables = std::count_if(paths->begin(), paths->end(),
+                                    [](const std::string& path) { return path.ends_with(".ldb"); });
+  CHECK(tables > 22);
+  CountingFileSystem counting(&instance.fs);
+  const auto family = open_leveldb(counting, instance.root, false);
+  REQUIRE_OK(family);
+  int64_t seen = 0;
+  const auto count = [&seen](const LogEntry&) {
+    ++seen;
+    return absl::OkStatus();
+  };
+  REQUIRE_OK((*family)->log().scan(1, 900, count));
+  CHECK(seen == 900);
+  // 16 tables, and what is not a table.
+  CHECK(counting.most_handles <= 16 + 6);
 }
 
 TEST_CASE("an owner that runs no job is never kept waiting") {

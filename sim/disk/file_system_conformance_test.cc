@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <cerrno>
 
-#include "families/fs/file_system_wrapper.h"
+#include "families/fs/counting_file_system.h"
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
 #include "families/fs/posix_file_system.h"
@@ -409,35 +409,10 @@ TEST_CASE("an overlay shows its lower file system and never changes it", "[fs]")
   CHECK(lower.disk.operation_count() == operations);
 }
 
-// Counts the handles that are open.
-class CountingFileSystem final : public families::FileSystemWrapper {
- public:
-  using FileSystemWrapper::FileSystemWrapper;
-  int open_handles = 0;
-
- private:
-  class CountedFile final : public families::FileWrapper {
-   public:
-    CountedFile(int* count, std::unique_ptr<families::File> inner)
-        : FileWrapper(std::move(inner)), count_(*count) {
-      ++count_;
-    }
-    ~CountedFile() override { --count_; }
-
-   private:
-    int& count_;
-  };
-
-  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view,
-                                       families::OpenFlags) override {
-    return std::make_unique<CountedFile>(&open_handles, std::move(file));
-  }
-};
-
 TEST_CASE("an overlay holds lower files open only as long as its own handles", "[fs]") {
   OnSimDisk lower;
   for (int i = 0; i < 50; ++i) must(write_file(lower.fs, cat("/r/", i), cat("bytes of ", i)));
-  CountingFileSystem counting(&lower.fs);
+  families::CountingFileSystem counting(&lower.fs);
   families::OverlayFileSystem fs(&counting);
   auto held = fs.open("/r/7", {.read_only = true});
   must(held.status());
