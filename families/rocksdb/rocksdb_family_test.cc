@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "families/contract/test_faults.h"
+#include "families/fs/counting_file_system.h"
 #include "families/rocksdb/interpose.h"
 #include "families/rocksdb/test_util.h"
 
@@ -33,6 +34,31 @@ TEST_CASE("rocksdb: an option is checked, and says what is allowed") {
   for (const OptionDescriptor& option : rocksdb_family().options) {
     CHECK_FALSE(option.default_value.empty());
   }
+}
+
+TEST_CASE("rocksdb: a store of many tables needs few descriptors") {
+  MemoryDisk disk;
+  const FamilyOptions options = {{"flush_bytes", "4096"}, {"compaction_files", "64"}};
+  {
+    const auto family = open(disk, true, options);
+    REQUIRE_OK(family);
+    for (int64_t i = 1; i <= 63; ++i) {
+      REQUIRE_OK((*family)->log().append(data_entries(i, i, 1, 5000)));
+      while ((*family)->pending_work() > 0) REQUIRE_OK((*family)->run_one());
+    }
+  }
+  const auto paths = list_tree(disk.fs, disk.path);
+  REQUIRE_OK(paths);
+  const auto tables = std::count_if(paths->begin(), paths->end(),
+                                    [](const std::string& path) { return path.ends_with(".sst"); });
+  CHECK(tables > 40);
+  CountingFileSystem counting(&disk.fs);
+  const auto family = rocksdb_family().open(
+      {.fs = &counting, .root = disk.path, .create = false, .options = options});
+  REQUIRE_OK(family);
+  for (int64_t i = 1; i <= 63; ++i) REQUIRE_OK((*family)->log().entry(i));
+  // 22 tables, and what is not a table.
+  CHECK(counting.most_handles <= 22 + 10);
 }
 
 TEST_CASE("rocksdb: each option has its effect") {
