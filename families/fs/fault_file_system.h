@@ -69,6 +69,9 @@ class FaultFileSystem final : public FileSystemWrapper {
   absl::Status rename(std::string_view from, std::string_view to) override {
     return mutate("rename", cat(from, " ", to), [&] { return inner().rename(from, to); });
   }
+  absl::Status rename_new(std::string_view from, std::string_view to) override {
+    return mutate("rename", cat(from, " ", to), [&] { return inner().rename_new(from, to); });
+  }
   absl::Status link(std::string_view existing, std::string_view name) override {
     return mutate("link", cat(existing, " ", name), [&] { return inner().link(existing, name); });
   }

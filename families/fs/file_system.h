@@ -73,6 +73,8 @@ class File {
 class FileLock {
  public:
   virtual ~FileLock() = default;
+  // FailedPrecondition if the locked name leads to something else by now.
+  virtual absl::Status check() const { return absl::OkStatus(); }
 };
 
 class FileSystem {
@@ -94,6 +96,22 @@ class FileSystem {
   // Creates the lock file if missing; Unavailable if another handle holds it.
   virtual absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) = 0;
   virtual absl::StatusOr<uint64_t> free_space(std::string_view path) = 0;
+
+  // What only a disk that others write to as well needs; the defaults are for the other ones.
+
+  // Like rename(), but AlreadyExists, and nothing changed, if `to` is there.
+  virtual absl::Status rename_new(std::string_view from, std::string_view to);
+  // Locks a directory itself, without a lock file: Unavailable if another handle holds it. Not by
+  // way of a symbolic link.
+  virtual absl::StatusOr<std::unique_ptr<FileLock>> lock_directory(std::string_view /*path*/) {
+    return std::make_unique<FileLock>();
+  }
+  virtual absl::StatusOr<bool> is_symlink(std::string_view /*path*/) { return false; }
+  // The same file's path without symbolic links and without "..", as the kernel resolves it; the
+  // only call that takes a path that is not normalised.
+  virtual absl::StatusOr<std::string> real_path(std::string_view path) { return std::string(path); }
+  // PermissionDenied (or EROFS) if this process may not make names in the directory `path`.
+  virtual absl::Status check_writable(std::string_view /*path*/) { return absl::OkStatus(); }
 };
 
 }  // namespace qk::families

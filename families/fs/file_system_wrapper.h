@@ -67,6 +67,21 @@ class FileSystemWrapper : public FileSystem {
   absl::StatusOr<uint64_t> free_space(std::string_view path) override {
     return inner_.free_space(path);
   }
+  absl::Status rename_new(std::string_view from, std::string_view to) override {
+    return inner_.rename_new(from, to);
+  }
+  absl::StatusOr<std::unique_ptr<FileLock>> lock_directory(std::string_view path) override {
+    return inner_.lock_directory(path);
+  }
+  absl::StatusOr<bool> is_symlink(std::string_view path) override {
+    return inner_.is_symlink(path);
+  }
+  absl::StatusOr<std::string> real_path(std::string_view path) override {
+    return inner_.real_path(path);
+  }
+  absl::Status check_writable(std::string_view path) override {
+    return inner_.check_writable(path);
+  }
 
  protected:
   FileSystem& inner() { return inner_; }

@@ -15,14 +15,16 @@ struct TreeWalk {
   FileSystem& fs;
   std::vector<std::string> files;
   std::vector<std::string> directories;  // children before their parents; without the root
-  std::vector<uint64_t> open_inodes;     // from the root to the directory being walked
+  // From the root to the directory being walked: device and inode.
+  std::vector<std::pair<uint64_t, uint64_t>> open_directories;
 
   absl::Status visit(const std::string& path, const std::string& relative) {
     QK_ASSIGN_OR_RETURN(const FileStat self, fs.stat(path));
-    if (std::find(open_inodes.begin(), open_inodes.end(), self.inode) != open_inodes.end()) {
+    const std::pair id{self.device, self.inode};
+    if (std::find(open_directories.begin(), open_directories.end(), id) != open_directories.end()) {
       return absl::InvalidArgumentError(cat(path, ": directory contains itself"));
     }
-    open_inodes.push_back(self.inode);
+    open_directories.push_back(id);
     QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(path));
     for (const std::string& name : names) {
       const std::string child = join_path(path, name);
@@ -35,12 +37,18 @@ struct TreeWalk {
         directories.push_back(child_relative);
       }
     }
-    open_inodes.pop_back();
+    open_directories.pop_back();
     return absl::OkStatus();
   }
 };
 
 }  // namespace
+
+absl::Status FileSystem::rename_new(std::string_view from, std::string_view to) {
+  QK_ASSIGN_OR_RETURN(const bool there, exists(*this, to));
+  if (there) return errno_status(EEXIST, cat("rename ", from, " to ", to));
+  return rename(from, to);
+}
 
 std::string join_path(std::string_view directory, std::string_view name) {
   return directory == "/" ? cat("/", name) : cat(directory, "/", name);
@@ -123,7 +131,11 @@ absl::Status make_directories(FileSystem& fs, std::string_view path) {
     if (!synced.ok() && !absl::IsPermissionDenied(synced)) return synced;
   }
   for (auto directory = missing.rbegin(); directory != missing.rend(); ++directory) {
-    QK_RETURN_IF_ERROR(fs.mkdir(*directory));
+    // Somebody else may have made it since.
+    if (const absl::Status made = fs.mkdir(*directory);
+        !made.ok() && !absl::IsAlreadyExists(made)) {
+      return made;
+    }
     QK_RETURN_IF_ERROR(fs.sync_dir(parent_path(*directory), SyncKind::kFull));
   }
   return absl::OkStatus();

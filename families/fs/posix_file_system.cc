@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -145,10 +146,22 @@ class PosixFile final : public File {
 
 class PosixLock final : public FileLock {
  public:
-  explicit PosixLock(Descriptor fd) : fd_(std::move(fd)) {}
+  PosixLock(Descriptor fd, std::string_view path) : fd_(std::move(fd)), path_(path) {}
+
+  absl::Status check() const override {
+    struct stat held, there;
+    if (::fstat(fd_.get(), &held) == -1) return errno_status(errno, cat("stat ", path_));
+    if (::lstat(path_.c_str(), &there) == 0 && there.st_dev == held.st_dev &&
+        there.st_ino == held.st_ino) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(
+        cat(path_, ": was moved, removed or replaced by somebody else while it was locked"));
+  }
 
  private:
   Descriptor fd_;
+  std::string path_;
 };
 
 }  // namespace
@@ -237,7 +250,62 @@ absl::StatusOr<std::unique_ptr<FileLock>> PosixFileSystem::lock(std::string_view
   if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) == -1) {
     return errno_status(errno, cat("lock ", path));
   }
-  return std::make_unique<PosixLock>(std::move(fd));
+  return std::make_unique<PosixLock>(std::move(fd), path);
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> PosixFileSystem::lock_directory(std::string_view path) {
+  QK_RETURN_IF_ERROR(check_path(path, "lock"));
+  const std::string name(path);
+  Descriptor fd(
+      retry([&] { return ::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }));
+  if (fd.get() == -1) return errno_status(errno, cat("lock ", path));
+  if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) == -1) {
+    return errno_status(errno, cat("lock ", path));
+  }
+  auto lock = std::make_unique<PosixLock>(std::move(fd), path);
+  // Its last holder may have removed or replaced it before this lock was granted.
+  QK_RETURN_IF_ERROR(lock->check());
+  return lock;
+}
+
+absl::Status PosixFileSystem::rename_new(std::string_view from, std::string_view to) {
+  QK_RETURN_IF_ERROR(check_path(from, "rename"));
+  QK_RETURN_IF_ERROR(check_path(to, "rename"));
+  const std::string old_name(from);
+  const std::string new_name(to);
+  if (::renameat2(AT_FDCWD, old_name.c_str(), AT_FDCWD, new_name.c_str(), RENAME_NOREPLACE) == 0) {
+    return absl::OkStatus();
+  }
+  // A file system without the flag (NFS, for one): a link never replaces either.
+  if (errno == EINVAL || errno == ENOSYS) {
+    QK_RETURN_IF_ERROR(link(from, to));
+    return unlink(from);
+  }
+  return errno_status(errno, cat("rename ", from, " to ", to));
+}
+
+absl::StatusOr<bool> PosixFileSystem::is_symlink(std::string_view path) {
+  QK_RETURN_IF_ERROR(check_path(path, "stat"));
+  struct stat st;
+  if (::lstat(std::string(path).c_str(), &st) == 0) return S_ISLNK(st.st_mode);
+  if (errno == ENOENT) return false;
+  return errno_status(errno, cat("stat ", path));
+}
+
+absl::StatusOr<std::string> PosixFileSystem::real_path(std::string_view path) {
+  QK_RETURN_IF_ERROR(check_path(path, "resolve"));
+  const std::unique_ptr<char, void (*)(void*)> resolved(
+      ::realpath(std::string(path).c_str(), nullptr), std::free);
+  if (resolved == nullptr) return errno_status(errno, cat("resolve ", path));
+  return std::string(resolved.get());
+}
+
+absl::Status PosixFileSystem::check_writable(std::string_view path) {
+  QK_RETURN_IF_ERROR(check_path(path, "write into"));
+  if (::faccessat(AT_FDCWD, std::string(path).c_str(), W_OK | X_OK, AT_EACCESS) == 0) {
+    return absl::OkStatus();
+  }
+  return errno_status(errno, cat("write into directory ", path));
 }
 
 absl::StatusOr<uint64_t> PosixFileSystem::free_space(std::string_view path) {

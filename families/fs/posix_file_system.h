@@ -27,6 +27,11 @@ class PosixFileSystem final : public FileSystem {
   absl::Status sync_dir(std::string_view path, SyncKind kind) override;
   absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) override;
   absl::StatusOr<uint64_t> free_space(std::string_view path) override;
+  absl::Status rename_new(std::string_view from, std::string_view to) override;
+  absl::StatusOr<std::unique_ptr<FileLock>> lock_directory(std::string_view path) override;
+  absl::StatusOr<bool> is_symlink(std::string_view path) override;
+  absl::StatusOr<std::string> real_path(std::string_view path) override;
+  absl::Status check_writable(std::string_view path) override;
 };
 
 }  // namespace qk::families

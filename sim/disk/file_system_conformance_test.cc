@@ -2,6 +2,8 @@
 // one, error codes included, or what it proves says nothing about real disks.
 //
 // Not here: what a crash leaves (litmus_test.cc).
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <cerrno>
 
@@ -283,6 +285,53 @@ QK_FILE_SYSTEM_TEST("a lock is held by one") {
   must(fs.lock(path).status());
   CHECK(error_of(fs.lock(on.root)) == EISDIR);
   CHECK(error_of(fs.lock(on.root + "/no/LOCK")) == ENOENT);
+}
+
+QK_FILE_SYSTEM_TEST("rename_new never replaces") {
+  TestType on;
+  FileSystem& fs = on.fs;
+  const std::string a = on.root + "/a", b = on.root + "/b";
+  must(write_file(fs, a, "a"));
+  must(write_file(fs, b, "b"));
+  CHECK(error_of(fs.rename_new(a, b)) == EEXIST);
+  CHECK(content(fs, a) == "a");
+  CHECK(content(fs, b) == "b");
+  must(fs.unlink(b));
+  must(fs.rename_new(a, b));
+  CHECK(content(fs, b) == "a");
+  CHECK_FALSE(exists(fs, a).value());
+}
+
+TEST_CASE("a real directory is locked by one, and the lock knows when it was replaced") {
+  OnPosix on;
+  const std::string a = on.root + "/a", b = on.root + "/b";
+  must(on.fs.mkdir(a));
+  auto lock = on.fs.lock_directory(a);
+  must(lock.status());
+  CHECK(absl::IsUnavailable(on.fs.lock_directory(a).status()));
+  must((*lock)->check());
+  must(on.fs.rename(a, b));
+  CHECK(absl::IsFailedPrecondition((*lock)->check()));
+  must(on.fs.mkdir(a));
+  CHECK(absl::IsFailedPrecondition((*lock)->check()));
+  lock->reset();
+  must(on.fs.lock_directory(a).status());
+}
+
+TEST_CASE("a real disk's symbolic links are told, not followed by a lock, and resolved on demand") {
+  OnPosix on;
+  must(on.fs.mkdir(on.root + "/d"));
+  must(on.fs.mkdir(on.root + "/d/e"));
+  const std::string link = on.root + "/link";
+  REQUIRE(::symlink("d/e", link.c_str()) == 0);
+  CHECK(on.fs.is_symlink(link).value());
+  CHECK_FALSE(on.fs.is_symlink(on.root + "/d").value());
+  CHECK_FALSE(on.fs.is_symlink(on.root + "/missing").value());
+  CHECK(error_of(on.fs.lock_directory(link)) == ENOTDIR);
+  CHECK(on.fs.real_path(link + "/..").value() == on.root + "/d");
+  CHECK(error_of(on.fs.real_path(on.root + "/missing")) == ENOENT);
+  must(on.fs.check_writable(on.root));
+  CHECK(error_of(on.fs.check_writable(on.root + "/missing")) == ENOENT);
 }
 
 QK_FILE_SYSTEM_TEST("free space, and the root") {
