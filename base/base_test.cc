@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/printable.h"
 #include "base/status.h"
 #include "base/suggest.h"
 
@@ -73,6 +74,26 @@ TEST_CASE("a suggestion is the nearest word, and only a near one") {
   CHECK(nearest("x", words).empty());
   CHECK(nearest("migrate", words).empty());
   CHECK(join(words) == "run, image, families, scenarios");
+}
+
+TEST_CASE("printable leaves nothing that a terminal obeys") {
+  CHECK(printable("plain \\ \"text\"") == "plain \\ \"text\"");
+  CHECK(printable("a\x1b[31m\r\n\x7f\t") == "a\\x1b[31m\\x0d\\x0a\\x7f\\x09");
+  CHECK(printable("a\r\n\tb", "\n\t") == "a\\x0d\n\tb");
+  CHECK(printable(std::string_view("\0", 1)) == "\\x00");
+  CHECK(printable("\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80") ==
+        "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+  // C1: as UTF-8, and as a byte of its own; both begin a control sequence on some terminals.
+  CHECK(printable("\xc2\x9b"
+                  "2J") == "\\xc2\\x9b2J");
+  CHECK(printable("\x9b"
+                  "2J") == "\\x9b2J");
+  // Not UTF-8: cut off, too long a form, a surrogate, beyond the last character.
+  CHECK(printable("\xe2\x82") == "\\xe2\\x82");
+  CHECK(printable("\xc0\x9b") == "\\xc0\\x9b");
+  CHECK(printable("\xe0\x82\x9b") == "\\xe0\\x82\\x9b");
+  CHECK(printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");
+  CHECK(printable("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/conformance_evidence.h"
 #include "cli/family_argument.h"
@@ -170,15 +171,15 @@ void print_check(const std::string& name, const CheckEvidence& check, std::ostre
     passed += one.verdict == Verdict::kPassed ? 1 : 0;
     seeds = std::max(seeds, one.seeds);
   }
-  out << "  " << padded(name, 46) << " " << passed << "/" << check.cases.size()
+  out << "  " << padded(printable(name), 46) << " " << passed << "/" << check.cases.size()
       << " cases, seeds 1.." << seeds << "\n";
   for (const auto& [id, one] : check.cases) {
     if (one.verdict == Verdict::kPassed) continue;
-    out << "    " << (one.verdict == Verdict::kFailed ? "FAIL " : "n/a  ") << id << ": "
-        << one.message << "\n";
+    out << "    " << (one.verdict == Verdict::kFailed ? "FAIL " : "n/a  ") << printable(id) << ": "
+        << printable(one.message) << "\n";
     if (one.verdict != Verdict::kFailed) continue;
-    out << "         repro  " << sim::conformance::repro_command(id, one.families, one.seed)
-        << "\n";
+    out << "         repro  "
+        << printable(sim::conformance::repro_command(id, one.families, one.seed)) << "\n";
   }
 }
 
@@ -260,8 +261,8 @@ ExitCode contract_command(const ContractArguments& arguments, const Environment&
   if (!*loaded) {
     *environment.err << "note: no evidence yet; qksim conformance all\n";
   } else if (!same_build) {
-    *environment.err << "note: the evidence is of build " << evidence.build << ", this is "
-                     << environment.build << "; qksim conformance all\n";
+    *environment.err << "note: the evidence is of build " << printable(evidence.build)
+                     << ", this is " << environment.build << "; qksim conformance all\n";
   }
   const ExitCode stale = same_build ? ExitCode::kOk : ExitCode::kInconclusive;
   if (!arguments.show.empty()) {

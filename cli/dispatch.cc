@@ -1,5 +1,6 @@
 #include <exception>
 
+#include "base/printable.h"
 #include "base/strings.h"
 #include "cli/image_command.h"
 #include "cli/verbs.h"
@@ -48,7 +49,7 @@ ExitCode version_command(const Environment& environment) {
 ExitCode dispatch(const std::vector<std::string>& words, Environment environment) {
   const std::variant<Arguments, UsageError> parsed = parse_arguments(words);
   if (const UsageError* error = std::get_if<UsageError>(&parsed)) {
-    *environment.err << error->text;
+    *environment.err << printable(error->text, "\n");
     return ExitCode::kUsage;
   }
   const Arguments& arguments = std::get<Arguments>(parsed);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/printable.h"
 #include "base/strings.h"
 #include "base/suggest.h"
 #include "sim/kernel/trace_text.h"
@@ -33,7 +34,7 @@ std::string totals(const RunReport& report, bool timing) {
 std::string row(std::string_view label, std::string_view text) {
   std::string out = cat("  ", label);
   out.append(12 - out.size(), ' ');
-  return cat(out, text, "\n");
+  return cat(out, printable(text), "\n");
 }
 
 // `head` begins its first line.
@@ -42,7 +43,7 @@ std::string violation_block(const RunReport& report, const sim::Violation& viola
   std::string where = violation.node.empty() ? "cluster" : violation.node;
   if (violation.index > 0) where += cat(" index ", violation.index);
   std::string out =
-      cat(head, "  ", violation.oracle, " ", violation.name, "  ", where,
+      cat(head, "  ", violation.oracle, " ", violation.name, "  ", printable(where),
           "  t=", sim::seconds_text(violation.t, 3), "s  event #", violation.seq, "\n");
   out += row("expected", violation.expected);
   out += row("actual", violation.actual);
@@ -143,7 +144,7 @@ std::string report_text(const RunReport& report, bool colour, bool timing) {
   } else {
     head.append(6 - word.size(), ' ');
   }
-  head += cat(report.name, "  seed ", seed_text(report.seed));
+  head += cat(printable(report.name), "  seed ", seed_text(report.seed));
   if (planted != sim::PlantedBug::kNone) head += cat("  planted ", planted_name(planted));
 
   // A failure is told by its violations; any other verdict, and the absence of an expected

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/printable.h"
 #include "base/strings.h"
 #include "cli/scenario_argument.h"
 #include "cli/verbs.h"
@@ -19,7 +20,7 @@ ExitCode scenarios_list(const ScenariosListArguments& arguments, const Environme
 ExitCode scenarios_show(const ScenariosShowArguments& arguments, const Environment& environment) {
   scenarios::ScenarioSource source;
   const ExitCode code = find_scenario(environment, arguments.scenario, &source);
-  if (code == ExitCode::kOk) *environment.out << source.text;
+  if (code == ExitCode::kOk) *environment.out << printable(source.text, "\n\t");
   return code;
 }
 
@@ -31,7 +32,7 @@ ExitCode scenarios_validate(const ScenariosValidateArguments& arguments,
     ExitCode one = find_scenario(environment, file, &source);
     scenarios::LoadResult loaded;
     if (one == ExitCode::kOk) one = load_scenario(environment, source, {}, 0, &loaded);
-    if (one == ExitCode::kOk) *environment.out << source.file << ": ok\n";
+    if (one == ExitCode::kOk) *environment.out << printable(source.file) << ": ok\n";
     code = worst(code, one);
   }
   return code;
