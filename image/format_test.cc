@@ -420,6 +420,23 @@ TEST_CASE("file sink: the image appears whole, under its name, at the end") {
   REQUIRE(verify_image(*source).value().totals == exporter.totals());
 }
 
+TEST_CASE("file sink: of two that write one name at once, the first keeps it") {
+  TestDisk disk;
+  const std::string path = disk.path("image.qki");
+  REQUIRE(families::write_file(disk.fs, path + ".tmp", "a user's").ok());
+  FileSink first(&disk.fs, path, "1"), second(&disk.fs, path, "2"), same(&disk.fs, path, "1");
+  REQUIRE(first.append("first").ok());
+  REQUIRE(second.append("second").ok());
+  REQUIRE(absl::IsAlreadyExists(same.append("third")));
+  REQUIRE(same.discard().ok());
+  REQUIRE(first.finish().ok());
+  REQUIRE(absl::IsAlreadyExists(second.finish()));
+  REQUIRE(second.discard().ok());
+  REQUIRE(families::read_file(disk.fs, path, 100).value() == "first");
+  REQUIRE(families::read_file(disk.fs, path + ".tmp", 100).value() == "a user's");
+  REQUIRE(disk.fs.list(families::parent_path(path)).value().size() == 2);
+}
+
 // The bytes between the example's markers in FORMAT.md. Each line has an offset, up to 16 bytes,
 // and what they are.
 std::string documented_example() {

@@ -17,8 +17,10 @@ constexpr uint32_t kSidecarVersion = 1;
 constexpr size_t kSidecarHeadBytes = 4 + 4 + 4;
 constexpr size_t kCrcBytes = 4;
 constexpr uint64_t kMaxSidecarBytes = 64 << 10;
-// What replace_file() may leave beside the sidecar.
+// What replace_file() may leave beside the sidecar; it never holds state.
 constexpr std::string_view kSidecarTemporary = "qk_identity.tmp";
+// The root directory of an ext file system has it from the start.
+constexpr std::string_view kLostAndFound = "lost+found";
 
 std::string encode_sidecar(const Sidecar& sidecar) {
   std::string body;
@@ -77,6 +79,29 @@ absl::StatusOr<Sidecar> decode_sidecar(std::string_view path, std::string_view b
 bool may_open(InstanceState state) {
   return state == InstanceState::kEmpty || state == InstanceState::kCatchingUp ||
          state == InstanceState::kCurrent;
+}
+
+// Removes the names below `root` for which `goes` holds, under a sidecar that says importing.
+absl::Status remove_content(FileSystem& fs, std::string_view root,
+                            const std::function<bool(const std::string&)>& goes) {
+  QK_ASSIGN_OR_RETURN(std::optional<Sidecar> sidecar, read_sidecar(fs, root));
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(root));
+  if (!sidecar) {
+    for (const std::string& name : names) {
+      if (name == kSidecarTemporary || !goes(name)) continue;
+      return absl::FailedPreconditionError(
+          cat(root, ": holds \"", name, "\" but no identity sidecar, so it is not removed"));
+    }
+  } else if (sidecar->state != InstanceState::kImporting) {
+    sidecar->state = InstanceState::kImporting;
+    QK_RETURN_IF_ERROR(write_sidecar(fs, root, *sidecar));
+  }
+  for (const std::string& name : names) {
+    if (name == kSidecarName || !goes(name)) continue;
+    QK_RETURN_IF_ERROR(families::remove_tree(fs, families::join_path(root, name)));
+  }
+  // The removals are durable before the sidecar, which explains them, may go.
+  return fs.sync_dir(root, families::SyncKind::kFull);
 }
 
 }  // namespace
@@ -169,53 +194,65 @@ absl::StatusOr<std::unique_ptr<families::Family>> open_instance(
 
 absl::Status check_empty_destination(FileSystem& fs, std::string_view root,
                                      const families::FamilyDescriptor& descriptor) {
+  QK_ASSIGN_OR_RETURN(const bool link, fs.is_symlink(root));
+  if (link) {
+    return absl::AlreadyExistsError(
+        cat("destination ", root, " is a symbolic link, expected nothing or an empty directory"));
+  }
   const auto stat = fs.stat(root);
-  if (absl::IsNotFound(stat.status())) return absl::OkStatus();
+  if (absl::IsNotFound(stat.status())) {
+    std::string_view parent = families::parent_path(root);
+    while (true) {
+      QK_ASSIGN_OR_RETURN(const bool there, families::exists(fs, parent));
+      if (there) return fs.check_writable(parent);
+      parent = families::parent_path(parent);
+    }
+  }
   QK_RETURN_IF_ERROR(stat.status());
   if (stat->kind != families::FileKind::kDirectory) {
     return absl::AlreadyExistsError(
         cat("destination ", root, " is a file, expected nothing or an empty directory"));
   }
+  QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> sidecar, read_sidecar(fs, root));
+  const bool stopped_import =
+      sidecar && sidecar->state == InstanceState::kImporting && sidecar->family == descriptor.name;
+  if (sidecar && sidecar->state != InstanceState::kEmpty && !stopped_import) {
+    return absl::AlreadyExistsError(cat("destination ", root, " is not empty: its sidecar says ",
+                                        to_string(sidecar->state), ", family ", sidecar->family,
+                                        " (", to_string(sidecar->identity), ")"));
+  }
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(root));
   for (const std::string& name : names) {
-    if (name == kSidecarName) continue;
+    if (name == kSidecarName || name == kSidecarTemporary) continue;
+    if (name == kLostAndFound) {
+      QK_ASSIGN_OR_RETURN(const families::FileStat found, fs.stat(families::join_path(root, name)));
+      if (found.kind == families::FileKind::kDirectory) continue;
+    }
     const std::vector<std::string>& own = descriptor.root_names;
     const bool is_state = std::find(own.begin(), own.end(), name) != own.end();
+    if (stopped_import && (is_state || name == kStagingName)) continue;
     return absl::AlreadyExistsError(
         cat("destination ", root, " is not empty: holds \"", name, "\"",
             is_state ? cat(", state of family ", descriptor.name) : std::string()));
   }
-  QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> sidecar, read_sidecar(fs, root));
-  if (sidecar && sidecar->state != InstanceState::kEmpty) {
-    return absl::AlreadyExistsError(cat("destination ", root, " is not empty: its sidecar says ",
-                                        to_string(sidecar->state), " (",
-                                        to_string(sidecar->identity), ")"));
-  }
-  return absl::OkStatus();
+  return fs.check_writable(root);
+}
+
+absl::Status clear_instance(FileSystem& fs, std::string_view root,
+                            const families::FamilyDescriptor& descriptor) {
+  const std::vector<std::string>& own = descriptor.root_names;
+  return remove_content(fs, root, [&](const std::string& name) {
+    return name == kSidecarTemporary || name == kStagingName ||
+           std::find(own.begin(), own.end(), name) != own.end();
+  });
 }
 
 absl::Status remove_instance(FileSystem& fs, std::string_view root) {
   QK_ASSIGN_OR_RETURN(const bool present, families::exists(fs, root));
   if (!present) return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(std::optional<Sidecar> sidecar, read_sidecar(fs, root));
-  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(root));
-  if (!sidecar) {
-    for (const std::string& name : names) {
-      if (name == kSidecarTemporary) continue;
-      return absl::FailedPreconditionError(
-          cat(root, ": holds \"", name, "\" but no identity sidecar, so it is not removed"));
-    }
-  } else if (sidecar->state != InstanceState::kImporting) {
-    sidecar->state = InstanceState::kImporting;
-    QK_RETURN_IF_ERROR(write_sidecar(fs, root, *sidecar));
-  }
-  for (const std::string& name : names) {
-    if (name == kSidecarName) continue;
-    QK_RETURN_IF_ERROR(families::remove_tree(fs, families::join_path(root, name)));
-  }
-  // The removals are durable before the sidecar, which explains them, may go.
-  QK_RETURN_IF_ERROR(fs.sync_dir(root, families::SyncKind::kFull));
-  if (sidecar) QK_RETURN_IF_ERROR(fs.unlink(families::join_path(root, kSidecarName)));
+  QK_RETURN_IF_ERROR(remove_content(fs, root, [](const std::string&) { return true; }));
+  const absl::Status unlinked = fs.unlink(families::join_path(root, kSidecarName));
+  if (!unlinked.ok() && !absl::IsNotFound(unlinked)) return unlinked;
   QK_RETURN_IF_ERROR(fs.rmdir(root));
   return fs.sync_dir(families::parent_path(root), families::SyncKind::kFull);
 }

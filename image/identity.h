@@ -56,6 +56,8 @@ struct Sidecar {
 std::string fresh_id(const std::function<uint64_t()>& random);
 
 inline constexpr std::string_view kSidecarName = "qk_identity";
+// The directory below a root in which an import builds the instance.
+inline constexpr std::string_view kStagingName = "qk_importing";
 
 // nullopt: no sidecar (or no root). DataLoss: there is one and it is damaged. Unimplemented: it was
 // written by a newer version.
@@ -72,15 +74,24 @@ absl::StatusOr<std::unique_ptr<families::Family>> open_instance(
     const families::Registry& registry, const families::OpenRequest& request,
     std::string_view family, const Identity& expected);
 
-// OK if `root` is absent, an empty directory, or holds nothing but a sidecar in state empty.
-// AlreadyExists naming what lies there otherwise, be it state of `descriptor`'s family, a
-// tombstone, a leftover temporary or a foreign file. Changes nothing.
+// OK if `root` is absent, an empty directory, or holds nothing but a sidecar in state empty,
+// or what a stopped import into the same family left, which never opens: a sidecar in state
+// importing, the staging directory, and names of the family. The lost+found of a volume's root does
+// not count. Otherwise AlreadyExists naming what lies there, be it state of `descriptor`'s family,
+// a tombstone, a leftover temporary or a foreign file; a symbolic link is refused too, whatever it
+// leads to. PermissionDenied if this process may not write there. Changes nothing.
 absl::Status check_empty_destination(families::FileSystem& fs, std::string_view root,
                                      const families::FamilyDescriptor& descriptor);
 
-// Removes an instance with its root so that no crash leaves a partly removed one that opens: the
-// sidecar says importing first, everything else goes next, the sidecar goes last. Missing is fine;
-// a root with content but no sidecar is refused (FailedPrecondition).
+// Removes what an import into `root` made or left, durably: the names of `descriptor`'s family and
+// the staging directory, but not the sidecar, which says importing first, so that no crash leaves a
+// part that opens. Other names stay.
+absl::Status clear_instance(families::FileSystem& fs, std::string_view root,
+                            const families::FamilyDescriptor& descriptor);
+
+// Removes an instance with its root, and with everything else in it: first the content as
+// clear_instance() does, then the sidecar, then the directory. Missing is fine; a root with content
+// but no sidecar is refused (FailedPrecondition).
 absl::Status remove_instance(families::FileSystem& fs, std::string_view root);
 
 }  // namespace qk::image

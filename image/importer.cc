@@ -1,6 +1,7 @@
 #include "image/importer.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/check.h"
 #include "families/fs/file_util.h"
@@ -21,7 +22,7 @@ absl::Status failure(const families::Outcome& outcome, std::string_view what) {
 Importer::Importer(ImportRequest request, const Source* source)
     : request_(std::move(request)),
       source_(source),
-      staging_(cat(request_.root, ".importing")),
+      staging_(families::join_path(request_.root, kStagingName)),
       where_(staging_) {}
 
 Importer::~Importer() = default;
@@ -95,25 +96,44 @@ absl::Status Importer::verify(int64_t* budget) {
 
 absl::Status Importer::prepare() {
   families::FileSystem& fs = *request_.fs;
-  QK_RETURN_IF_ERROR(check_empty_destination(fs, request_.root, *descriptor_));
-  QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> reserved, read_sidecar(fs, request_.root));
-  if (reserved) {
-    QK_RETURN_IF_ERROR(
-        check_identity(cat("destination ", request_.root), reserved->identity, request_.identity));
+  const std::string& root = request_.root;
+  QK_ASSIGN_OR_RETURN(const bool there, families::exists(fs, root));
+  QK_RETURN_IF_ERROR(families::make_directories(fs, root));
+  created_ = !there;
+  auto lock = fs.lock_directory(root);
+  if (absl::IsUnavailable(lock.status())) {
+    return absl::UnavailableError(cat("destination ", root, " is locked by another import"));
   }
-  // What an earlier import left. The staging name is the importer's own, and what carries no
-  // sidecar there is refused by remove_instance().
-  QK_RETURN_IF_ERROR(remove_instance(fs, staging_));
-  QK_RETURN_IF_ERROR(families::make_directories(fs, staging_));
+  QK_RETURN_IF_ERROR(lock.status());
+  lock_ = *std::move(lock);
+  QK_RETURN_IF_ERROR(check_empty_destination(fs, root, *descriptor_));
+  QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> found, read_sidecar(fs, root));
+  if (found) {
+    QK_RETURN_IF_ERROR(
+        check_identity(cat("destination ", root), found->identity, request_.identity));
+    replaced_leftover_ = found->state == InstanceState::kImporting;
+    if (!replaced_leftover_) reserved_ = found;
+  }
   staged_ = true;
-  QK_RETURN_IF_ERROR(write_sidecar(
-      fs, staging_,
-      {request_.identity, request_.family, request_.instance, InstanceState::kImporting}));
-  if (request_.marker_first) QK_RETURN_IF_ERROR(publish());
+  if (replaced_leftover_) QK_RETURN_IF_ERROR(clear_instance(fs, root, *descriptor_));
+  if (request_.marker_first) {
+    QK_RETURN_IF_ERROR(write_state(root, request_.final_state));
+    where_ = root;
+  } else {
+    QK_RETURN_IF_ERROR(write_state(root, InstanceState::kImporting));
+    QK_RETURN_IF_ERROR(fs.mkdir(staging_));
+    // For whoever opens the staging directory by its own name.
+    QK_RETURN_IF_ERROR(write_state(staging_, InstanceState::kImporting));
+  }
   QK_ASSIGN_OR_RETURN(family_, open(true));
   reader_ = std::make_unique<ImageReader>(source_, Hashing::kXxh3);
   stage_ = Stage::kWrite;
   return absl::OkStatus();
+}
+
+absl::Status Importer::write_state(const std::string& directory, InstanceState state) {
+  return write_sidecar(*request_.fs, directory,
+                       {request_.identity, request_.family, request_.instance, state});
 }
 
 absl::StatusOr<std::unique_ptr<families::Family>> Importer::open(bool create) {
@@ -216,23 +236,38 @@ absl::Status Importer::compare(int64_t max_entries) {
 
 absl::Status Importer::commit() {
   QK_RETURN_IF_ERROR(close_family());
-  if (!request_.marker_first) QK_RETURN_IF_ERROR(publish());
+  if (!request_.marker_first) {
+    QK_RETURN_IF_ERROR(move_into_root());
+    if (const absl::Status status = write_state(request_.root, request_.final_state);
+        !status.ok()) {
+      // The new sidecar may be there all the same; an import that failed must not open (CI-24).
+      write_state(request_.root, InstanceState::kImporting).IgnoreError();
+      return status;
+    }
+  }
+  QK_RETURN_IF_ERROR(lock_->check());
   staged_ = false;
   stage_ = Stage::kDone;
+  lock_.reset();
   return absl::OkStatus();
 }
 
-absl::Status Importer::publish() {
+// The log comes last in every family that has a name for it: a program that does not know the
+// sidecar and looks too early finds term and vote before it finds entries.
+absl::Status Importer::move_into_root() {
   families::FileSystem& fs = *request_.fs;
-  QK_RETURN_IF_ERROR(write_sidecar(
-      fs, staging_, {request_.identity, request_.family, request_.instance, request_.final_state}));
-  // The root may be an empty directory, or hold the sidecar of an empty instance.
-  const absl::Status removed = fs.unlink(families::join_path(request_.root, kSidecarName));
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  QK_RETURN_IF_ERROR(fs.rename(staging_, request_.root));
+  QK_RETURN_IF_ERROR(lock_->check());
+  QK_ASSIGN_OR_RETURN(std::vector<std::string> names, fs.list(staging_));
+  std::reverse(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (name == kSidecarName) continue;
+    QK_RETURN_IF_ERROR(fs.rename_new(families::join_path(staging_, name),
+                                     families::join_path(request_.root, name)));
+  }
   where_ = request_.root;
-  staged_ = false;
-  return fs.sync_dir(families::parent_path(request_.root), families::SyncKind::kFull);
+  QK_RETURN_IF_ERROR(fs.unlink(families::join_path(staging_, kSidecarName)));
+  QK_RETURN_IF_ERROR(fs.rmdir(staging_));
+  return fs.sync_dir(request_.root, families::SyncKind::kFull);
 }
 
 absl::Status Importer::discard() {
@@ -241,9 +276,25 @@ absl::Status Importer::discard() {
   loader_.reset();
   exporter_.reset();
   family_.reset();
-  if (!staged_) return absl::OkStatus();
-  staged_ = false;
-  return remove_instance(*request_.fs, staging_);
+  if (lock_ == nullptr) return absl::OkStatus();
+  const std::unique_ptr<families::FileLock> lock = std::move(lock_);
+  families::FileSystem& fs = *request_.fs;
+  if (staged_) {
+    staged_ = false;
+    QK_RETURN_IF_ERROR(lock->check());
+    QK_RETURN_IF_ERROR(clear_instance(fs, request_.root, *descriptor_));
+    if (reserved_) return write_sidecar(fs, request_.root, *reserved_);
+    const absl::Status unlinked = fs.unlink(families::join_path(request_.root, kSidecarName));
+    if (!unlinked.ok() && !absl::IsNotFound(unlinked)) return unlinked;
+    if (!created_) return fs.sync_dir(request_.root, families::SyncKind::kFull);
+  }
+  if (!created_) return absl::OkStatus();
+  const absl::Status removed = fs.rmdir(request_.root);
+  // What lies there is not this import's: somebody else's instance, who was faster, or a file that
+  // was put there meanwhile.
+  if (status_errno(removed) == ENOTEMPTY) return absl::OkStatus();
+  QK_RETURN_IF_ERROR(removed);
+  return fs.sync_dir(families::parent_path(request_.root), families::SyncKind::kFull);
 }
 
 int64_t Importer::progress_ppm() const {

@@ -1,19 +1,23 @@
 // Importer: makes an instance of any family from an image, step by step, all or nothing.
 //
-// The image is verified completely before anything is created. The instance is then built in the
-// staging directory ROOT.importing, under a sidecar in state importing, reopened and exported
-// again; only if that content is byte for byte the image's does the sidecar get its final state and
-// the directory its final name. Bytes are compared by a 128-bit XXH3 of each of the three passes:
-// the first, which also checks all SHA-256 hashes, the one that writes, and the one that reads
-// back. So at every crash point ROOT is absent (or the empty directory it was), or complete and
-// equal to the image (CI-20, CI-24, ora.L14). What a killed or failed import leaves in the staging
-// place opens only if it was stopped between its last two steps, final state and final name, when
-// it is whole; nobody looks there, and the next import into the same root removes it. An import
-// whose very last directory sync fails answers with that error, though the whole instance may
-// stand.
+// The image is verified completely before anything is created. The root is then made, unless it is
+// there as an empty directory, whose mode and owner stay; it is locked, and gets a sidecar in state
+// importing, under which nothing opens. The instance is built in the staging directory
+// ROOT/qk_importing, reopened and exported again; only if that content is byte for byte the image's
+// are its names moved into the root, and only when that is durable does the sidecar get its final
+// state. Bytes are compared by a 128-bit XXH3 of each of the three passes: the first, which also
+// checks all SHA-256 hashes, the one that writes, and the one that reads back. So at every crash
+// point the root does not open, or it is complete and equal to the image (CI-20, CI-24, ora.L14).
+// An import that fails takes a final state back that it may have written.
 //
-// A root that is not empty and an image of another identity (CI-X1) are refused with nothing
-// changed.
+// What a killed import leaves is recognised by its sidecar, and by the root's lock that nobody
+// holds; the next import of the same identity and family into this root replaces it.
+//
+// Two importers never work in one root: the second one is refused (Unavailable). A root that is not
+// empty and an image of another identity (CI-X1) are refused with nothing changed.
+//
+// Not covered: programs that do not read the sidecar, such as braft itself. Between the moves of
+// the names they could see a part of the instance.
 #pragma once
 
 #include <cstdint>
@@ -53,8 +57,8 @@ class Importer {
   absl::StatusOr<bool> step(int64_t max_entries);
   // All steps.
   absl::Status run();
-  // Removes the staging directory that this import created, if it did: what a caller that gives up
-  // in good order does. The next import into the root does it otherwise.
+  // Puts the root back as it was, if this import changed it: what a caller that gives up in good
+  // order does. The next import into the root does it otherwise.
   absl::Status discard();
 
   // In parts per million; 1000000 only when finished.
@@ -62,6 +66,8 @@ class Importer {
   // Whether the whole image has been found good; an error before that is about the image, the
   // destination's name, or the identity, and nothing was created.
   bool verified() const { return stage_ != Stage::kVerify; }
+  // Whether the root held what an earlier import that was stopped had left; it is replaced.
+  bool replaced_leftover() const { return replaced_leftover_; }
   // The instance under way while it is open, for its background work; null otherwise.
   families::Family* family() { return family_.get(); }
   // Valid once verified.
@@ -80,8 +86,8 @@ class Importer {
   absl::Status reopen();
   absl::Status compare(int64_t max_entries);
   absl::Status commit();
-  // Final state into the sidecar, final name onto the directory.
-  absl::Status publish();
+  absl::Status move_into_root();
+  absl::Status write_state(const std::string& directory, InstanceState state);
   absl::StatusOr<std::unique_ptr<families::Family>> open(bool create);
 
   ImportRequest request_;
@@ -91,8 +97,12 @@ class Importer {
 
   Stage stage_ = Stage::kVerify;
   absl::Status failed_;
-  bool staged_ = false;  // the staging directory is ours
-  std::string where_;    // the directory that holds the instance now
+  std::unique_ptr<families::FileLock> lock_;  // of the root
+  bool created_ = false;                      // the root was absent
+  bool staged_ = false;                       // the root's content is ours
+  bool replaced_leftover_ = false;
+  std::optional<Sidecar> reserved_;  // the sidecar of an empty instance that was there
+  std::string where_;                // the directory that holds the instance now
   ImageHeader header_;
   ImageTotals totals_;
   Xxh3Stream::Value content_xxh3_{};

@@ -8,11 +8,24 @@
 
 namespace qk::image {
 
-FileSink::FileSink(families::FileSystem* fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+FileSink::FileSink(families::FileSystem* fs, std::string path, std::string unique)
+    : fs_(fs),
+      path_(std::move(path)),
+      unique_(std::move(unique)),
+      temporary_(shared() ? cat(path_, ".", unique_, ".tmp") : cat(path_, ".tmp")) {}
 
 absl::Status FileSink::append(std::string_view bytes) {
   if (file_ == nullptr) {
-    QK_ASSIGN_OR_RETURN(file_, fs_->open(cat(path_, ".tmp"), {.create = true, .truncate = true}));
+    auto file = fs_->open(temporary_, {.create = true,
+                                       .exclusive = shared(),  // follows no symbolic link
+                                       .truncate = !shared()});
+    // A call that failed may have made it all the same.
+    made_ = !absl::IsAlreadyExists(file.status());
+    QK_RETURN_IF_ERROR(file.status());
+    file_ = *std::move(file);
+    if (shared()) {
+      QK_ASSIGN_OR_RETURN(lock_, fs_->lock(temporary_));
+    }
   }
   QK_RETURN_IF_ERROR(file_->write_at(offset_, bytes));
   offset_ += bytes.size();
@@ -23,8 +36,39 @@ absl::Status FileSink::finish() {
   QK_CHECK(file_ != nullptr);
   QK_RETURN_IF_ERROR(file_->sync(families::SyncKind::kFull));
   file_.reset();
-  QK_RETURN_IF_ERROR(fs_->rename(cat(path_, ".tmp"), path_));
-  return fs_->sync_dir(families::parent_path(path_), families::SyncKind::kFull);
+  if (shared()) {
+    QK_RETURN_IF_ERROR(lock_->check());
+    QK_RETURN_IF_ERROR(publish());
+  } else {
+    QK_RETURN_IF_ERROR(fs_->rename(temporary_, path_));
+  }
+  made_ = false;
+  const absl::Status synced =
+      fs_->sync_dir(families::parent_path(path_), families::SyncKind::kFull);
+  if (!synced.ok() && shared()) fs_->unlink(path_).IgnoreError();
+  lock_.reset();
+  return synced;
+}
+
+absl::Status FileSink::publish() {
+  QK_ASSIGN_OR_RETURN(const families::FileStat own, fs_->stat(temporary_));
+  const absl::Status renamed = fs_->rename_new(temporary_, path_);
+  if (renamed.ok()) return renamed;
+  // A call that failed may have done its work; then PATH, and only then, is this sink's.
+  const auto there = fs_->stat(path_);
+  if (there.ok() && there->inode == own.inode && there->device == own.device) {
+    fs_->unlink(path_).IgnoreError();
+  }
+  return renamed;
+}
+
+absl::Status FileSink::discard() {
+  file_.reset();
+  lock_.reset();
+  if (!made_) return absl::OkStatus();
+  made_ = false;
+  const absl::Status unlinked = fs_->unlink(temporary_);
+  return absl::IsNotFound(unlinked) ? absl::OkStatus() : unlinked;
 }
 
 absl::Status MemorySink::append(std::string_view bytes) {

@@ -20,18 +20,34 @@ class Sink {
   virtual absl::Status finish() = 0;
 };
 
-// Writes PATH.tmp; finish() syncs it, renames it to PATH and syncs the directory. So PATH is a
-// whole image or whatever it was before, at every crash point.
+// Writes a temporary file beside PATH; finish() syncs it, renames it to PATH and syncs the
+// directory. So PATH is a whole image or whatever it was before, at every crash point.
+//
+// In a directory of one's own the temporary file is PATH.tmp, and what an earlier process left
+// under either name is replaced. In a directory that others use too, give a `unique` word: the
+// temporary file is then PATH.UNIQUE.tmp, which must not exist and is locked while it is written,
+// and PATH is never replaced (AlreadyExists). If finish() fails, its last sync included, PATH is
+// not there.
 class FileSink final : public Sink {
  public:
-  FileSink(families::FileSystem* fs, std::string path);
+  FileSink(families::FileSystem* fs, std::string path, std::string unique = "");
   absl::Status append(std::string_view bytes) override;
   absl::Status finish() override;
+  // Removes the temporary file if this sink made one and has not renamed it.
+  absl::Status discard();
 
  private:
+  bool shared() const { return !unique_.empty(); }
+  // Gives the temporary file its name, replacing nothing.
+  absl::Status publish();
+
   families::FileSystem* fs_;
   std::string path_;
+  std::string unique_;
+  std::string temporary_;
   std::unique_ptr<families::File> file_;
+  std::unique_ptr<families::FileLock> lock_;
+  bool made_ = false;  // the temporary file
   uint64_t offset_ = 0;
 };
 

@@ -1,7 +1,13 @@
 // Export and import: deterministic content, equal state on the other side, refused destinations,
 // the cut under changes, and what a failed import leaves.
-#include <catch2/catch.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <catch2/catch.hpp>
+#include <functional>
+#include <utility>
+
+#include "families/fs/file_system_wrapper.h"
 #include "image/report.h"
 #include "image/test_state.h"
 
@@ -46,7 +52,7 @@ TEST_CASE("import: the instance equals the source and carries its identity") {
     REQUIRE(import_image(request, image.bytes, step).ok());
     REQUIRE(read_sidecar(disk.fs, disk.path(name)).value() ==
             Sidecar{kTestIdentity, "toy", "instance", InstanceState::kCatchingUp});
-    REQUIRE_FALSE(exists(disk.fs, cat(disk.path(name), ".importing")).value());
+    REQUIRE_FALSE(exists(disk.fs, cat(disk.path(name), "/", kStagingName)).value());
     auto copy = disk.open("toy", name, false);
     REQUIRE(compute_digest(*copy).value() == image.totals.state);
     REQUIRE(content_of(export_image(*copy)) == content_of(image));
@@ -244,7 +250,7 @@ TEST_CASE("import: stopped after any step, neither root nor staging opens, and a
       for (steps = 0; steps < stop && !finished; ++steps) finished = importer.step(1).value();
     }
     if (finished) break;
-    for (const std::string& name : {disk.path("b"), cat(disk.path("b"), ".importing")}) {
+    for (const std::string& name : {disk.path("b"), cat(disk.path("b"), "/", kStagingName)}) {
       families::OpenRequest request;
       request.fs = &disk.fs;
       request.root = name;
@@ -279,10 +285,112 @@ TEST_CASE("import: a staging place that no import made is not removed") {
   auto source = disk.create("a");
   fill_small(*source);
   const std::string image = export_image(*source).bytes;
-  REQUIRE(disk.fs.mkdir(disk.path("b.importing")).ok());
-  REQUIRE(families::write_file(disk.fs, disk.path("b.importing/precious"), "x").ok());
-  REQUIRE(absl::IsFailedPrecondition(import_image(disk.import_request("b"), image)));
-  REQUIRE(exists(disk.fs, disk.path("b.importing/precious")).value());
+  const std::string staging = cat(disk.path("b"), "/", kStagingName);
+  REQUIRE(families::make_directories(disk.fs, staging).ok());
+  REQUIRE(families::write_file(disk.fs, staging + "/precious", "x").ok());
+  REQUIRE(absl::IsAlreadyExists(import_image(disk.import_request("b"), image)));
+  REQUIRE(exists(disk.fs, staging + "/precious").value());
+}
+
+TEST_CASE("import: one at a time into a root, and the loser changes nothing") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  Importer first(disk.import_request("b"), &bytes);
+  const std::string staging = cat(disk.path("b"), "/", kStagingName);
+  while (!exists(disk.fs, staging).value()) REQUIRE_FALSE(first.step(1).value());
+  {
+    Importer second(disk.import_request("b"), &bytes);
+    REQUIRE(absl::IsUnavailable(second.run()));
+    REQUIRE(second.discard().ok());
+  }
+  REQUIRE(exists(disk.fs, staging).value());
+  REQUIRE(first.run().ok());
+  REQUIRE(read_sidecar(disk.fs, disk.path("b")).value()->state == InstanceState::kCurrent);
+  REQUIRE(absl::IsAlreadyExists(import_image(disk.import_request("b"), image.bytes)));
+}
+
+// Runs something when a directory is about to be made.
+class BeforeMkdir final : public families::FileSystemWrapper {
+ public:
+  BeforeMkdir(families::FileSystem* base, std::string path, std::function<void()> what)
+      : FileSystemWrapper(base), path_(std::move(path)), what_(std::move(what)) {}
+  absl::Status mkdir(std::string_view path) override {
+    if (path == path_ && what_ != nullptr) std::exchange(what_, nullptr)();
+    return inner().mkdir(path);
+  }
+
+ private:
+  const std::string path_;
+  std::function<void()> what_;
+};
+
+TEST_CASE("import: whoever comes second leaves a finished instance alone") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  BeforeMkdir slow(&disk.fs, disk.path("b"),
+                   [&] { REQUIRE(import_image(disk.import_request("b"), image.bytes).ok()); });
+  ImportRequest request = disk.import_request("b");
+  request.fs = &slow;
+  Importer second(request, &bytes);
+  REQUIRE(absl::IsAlreadyExists(second.run()));
+  // It thought that it was the one to make the directory.
+  REQUIRE(second.discard().ok());
+  REQUIRE(read_sidecar(disk.fs, disk.path("b")).value()->state == InstanceState::kCurrent);
+}
+
+TEST_CASE("import: a root that is replaced meanwhile is not called imported") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  Importer importer(disk.import_request("b"), &bytes);
+  const std::string staging = cat(disk.path("b"), "/", kStagingName);
+  while (!exists(disk.fs, staging).value()) REQUIRE_FALSE(importer.step(1).value());
+  REQUIRE(disk.fs.rename(disk.path("b"), disk.path("c")).ok());
+  REQUIRE(disk.fs.mkdir(disk.path("b")).ok());
+  REQUIRE_FALSE(importer.run().ok());
+  importer.discard().IgnoreError();
+  REQUIRE(disk.fs.list(disk.path("b")).value().empty());
+}
+
+TEST_CASE("import: what was prepared keeps its mode, its lost+found and the user's files") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  REQUIRE(families::make_directories(disk.fs, disk.path("b/lost+found")).ok());
+  REQUIRE(::chmod(disk.path("b").c_str(), 0750) == 0);
+  {
+    // Put there while an import was under way: a user's, not the import's.
+    Importer importer(disk.import_request("b"), &bytes);
+    for (int step = 0; step < 10; ++step) REQUIRE_FALSE(importer.step(1).value());
+    REQUIRE(families::write_file(disk.fs, disk.path("b/notes"), "x").ok());
+    REQUIRE(importer.discard().ok());
+    REQUIRE(disk.fs.list(disk.path("b")).value() ==
+            std::vector<std::string>{"lost+found", "notes"});
+  }
+  REQUIRE(absl::IsAlreadyExists(import_image(disk.import_request("b"), image.bytes)));
+  REQUIRE(disk.fs.unlink(disk.path("b/notes")).ok());
+  REQUIRE(import_image(disk.import_request("b"), image.bytes).ok());
+  REQUIRE(disk.fs.stat(disk.path("b")).value().mode == 0750);
+  REQUIRE(exists(disk.fs, disk.path("b/lost+found")).value());
+}
+
+TEST_CASE("import: a symbolic link as destination is refused before the image is read") {
+  TestDisk disk;
+  REQUIRE(disk.fs.mkdir(disk.path("target")).ok());
+  REQUIRE(::symlink("target", disk.path("b").c_str()) == 0);
+  const absl::Status status = import_image(disk.import_request("b"), "no image");
+  REQUIRE(absl::IsAlreadyExists(status));
+  REQUIRE(to_std(status.message()).find("symbolic link") != std::string_view::npos);
 }
 
 TEST_CASE("import: a family that stores something else is caught before it becomes current") {
@@ -295,7 +403,11 @@ TEST_CASE("import: a family that stores something else is caught before it becom
   const absl::Status status =
       import_image(disk.import_request("b", "faulty-toy"), export_image(*source).bytes);
   REQUIRE(absl::IsDataLoss(status));
-  REQUIRE_FALSE(exists(disk.fs, disk.path("b")).value());
+  REQUIRE(read_sidecar(disk.fs, disk.path("b")).value()->state == InstanceState::kImporting);
+  families::OpenRequest request;
+  request.fs = &disk.fs;
+  request.root = disk.path("b");
+  REQUIRE_FALSE(open_instance(disk.registry, request, "faulty-toy", kTestIdentity).ok());
 }
 
 TEST_CASE("import: with the planted defect an incomplete instance looks current") {

@@ -129,7 +129,6 @@ absl::Status Controller::remove_target() {
   if (manifest_.b.state != image::InstanceState::kFenced) {
     QK_RETURN_IF_ERROR(image::remove_instance(*options_.fs, root));
   }
-  QK_RETURN_IF_ERROR(image::remove_instance(*options_.fs, cat(root, ".importing")));
   QK_RETURN_IF_ERROR(families::remove_tree(*options_.fs, image_path()));
   QK_RETURN_IF_ERROR(families::remove_tree(*options_.fs, cat(image_path(), ".tmp")));
   return absl::OkStatus();

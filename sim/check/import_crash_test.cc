@@ -1,6 +1,6 @@
-// Imports on the simulated disk, crashed at every disk operation: whatever survives, the root is
-// absent or complete and equal to the image (ora.L14), nothing incomplete opens under any name, and
-// the next import succeeds. Judged by the oracle, which reads and hashes for itself.
+// Imports on the simulated disk, crashed at every disk operation: whatever survives, the root does
+// not open or is complete and equal to the image (ora.L14), nothing incomplete opens under any
+// name, and the next import succeeds. Judged by the oracle, which reads and hashes for itself.
 //
 // The import runs once, with all its operations stamped; each crash point is a fork of that disk.
 // Covered: P0 with several cuts of the executing operation, and P2 with nothing, everything, torn
@@ -24,7 +24,7 @@ using image::ImportRequest;
 constexpr Nanos kOperationTime = 10;
 constexpr Nanos kRemoval = 40 * kOperationTime;  // no removal of a leftover takes longer
 const std::string kRoot = "/node/b";
-const std::string kStaging = "/node/b.importing";
+const std::string kStaging = "/node/b/qk_importing";
 const image::Identity kIdentity{"group", "127.0.0.1:8100:0:0", "lineage-1", 2};
 
 // The pick, for P0; the surviving set, for P2.

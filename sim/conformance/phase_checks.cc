@@ -391,8 +391,7 @@ void action_is_reversible(PairContext& c) {
     generation = node.controller().manifest().generation;
     node.expect_state();
     for (const std::string& left :
-         {root, cat(root, ".importing"),
-          families::join_path(node.directory(), "migration/journal-log")}) {
+         {root, families::join_path(node.directory(), "migration/journal-log")}) {
       c.expect(!exists(c, left), cat("rolled back: found ", left));
     }
     if (random.below(2) == 0) node.restart();
