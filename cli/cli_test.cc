@@ -1,11 +1,15 @@
 // The command line: what words become, and what is said about words that are wrong.
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <sstream>
 
 #include "base/strings.h"
 #include "cli/family_argument.h"
 #include "cli/verbs.h"
+#include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
 
 namespace qk::cli {
 namespace {
@@ -205,14 +209,27 @@ TEST_CASE("the worst exit code wins, in the order 70, 3, 1, 2, 0") {
   CHECK(worst(ExitCode::kOk, ExitCode::kOk) == ExitCode::kOk);
 }
 
-TEST_CASE("paths are normalised as text") {
+TEST_CASE("paths are normalised, and resolved as the kernel does") {
+  families::TempDirectory temporary;
+  families::PosixFileSystem fs;
+  const std::string top = temporary.path();
+  REQUIRE(families::make_directories(fs, top + "/a/b").ok());
+  REQUIRE(families::make_directories(fs, top + "/far/away").ok());
+  REQUIRE(::symlink("../../far/away", (top + "/a/b/link").c_str()) == 0);
   Environment environment;
-  environment.directory = "/a/b";
-  CHECK(absolute_path(environment, "c") == "/a/b/c");
-  CHECK(absolute_path(environment, "./../c//d/") == "/a/c/d");
+  environment.fs = &fs;
+  environment.directory = top + "/a/b";
+  CHECK(absolute_path(environment, "c") == top + "/a/b/c");
+  CHECK(absolute_path(environment, "./../c//d/") == top + "/a/c/d");
   CHECK(absolute_path(environment, "/x/./y") == "/x/y");
-  CHECK(absolute_path(environment, "../../../..") == "/");
-  CHECK(absolute_path(environment, ".") == "/a/b");
+  CHECK(absolute_path(environment, "/../..") == "/");
+  CHECK(absolute_path(environment, ".") == top + "/a/b");
+  CHECK(absolute_path(environment, "..x/...") == top + "/a/b/..x/...");
+  // The parent of what the link leads to, not of the link.
+  CHECK(absolute_path(environment, "link/../db") == top + "/far/db");
+  CHECK(absolute_path(environment, "link/db") == top + "/a/b/link/db");
+  // The kernel finds nothing there either.
+  CHECK_FALSE(fs.stat(absolute_path(environment, "missing/../link")).ok());
 }
 
 struct Fixture {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "cli/arguments.h"
 #include "families/contract/family.h"
@@ -41,19 +42,29 @@ struct Environment {
   std::function<void(ExitCode)> exit_now = [](ExitCode) {};
   // A simulated machine stops: what volatile families of `registry` keep in memory is gone.
   std::function<void()> lose_memory = [] {};
-  std::function<uint64_t()> random_seed;  // for runs without --seed, and for names of instances
+  // For runs without --seed, and for names of instances and temporary files.
+  std::function<uint64_t()> random_seed = [] { return uint64_t{0}; };
   // For "60.0s sim in 1.4s", and to say from time to time how far a verb has come.
   std::function<int64_t()> wall_ms = [] { return int64_t{0}; };
+  // From now on SIGINT and SIGTERM do not end the process but make interrupted() true; a second one
+  // ends it. For verbs that leave something half made when they are killed.
+  std::function<void()> catch_signals = [] {};
+  std::function<bool()> interrupted = [] { return false; };
+  // What is created from now on lacks these permission bits too.
+  std::function<void(uint32_t)> narrow_modes = [](uint32_t) {};
 };
 
-// `path` as it is if absolute, else below the environment's directory; "." and ".." components
-// and doubled slashes are resolved as text, because FileSystem takes normalised paths.
+// `path` as it is if absolute, else below the environment's directory. "." components and doubled
+// slashes are dropped, because FileSystem takes normalised paths. What ends in a ".." component is
+// resolved as the kernel does, through symbolic links; if it leads nowhere it stays as it is, for
+// the call that uses it to fail.
 std::string absolute_path(const Environment& environment, const std::string& path);
 
 // Whether to colour a stream: --color, then NO_COLOR, then CLICOLOR_FORCE, then the terminal.
 bool use_colour(Colour colour, const Terminal& terminal);
 
-// "error: ..." on err, in the colour of errors.
+// "error: ..." on err, in the colour of errors. The message is one line; what it quotes of files
+// and arguments is made printable.
 void print_error(const Environment& environment, const std::string& message);
 
 }  // namespace qk::cli

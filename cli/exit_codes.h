@@ -8,15 +8,16 @@ namespace qk::cli {
 
 enum class ExitCode : int {
   kOk = 0,
-  kViolated = 1,      // a property was violated, images differ, verify found damage
-  kInconclusive = 2,  // a scheduled fault never fired, an expectation was not reached
-  kDiverged = 3,      // the same input gave two different runs
-  kUsage = 64,        // the command line itself, or a value on it
-  kData = 65,         // bad scenario, damaged or foreign image, a path that escapes
-  kNoInput = 66,      // input missing, unreadable or in use
-  kUnavailable = 69,  // the storage family exists but not in this build
-  kInternal = 70,     // our own bug
-  kCannotWrite = 73,  // cannot write, or the destination is not empty
+  kViolated = 1,       // a property was violated, images differ, verify found damage
+  kInconclusive = 2,   // a scheduled fault never fired, an expectation was not reached
+  kDiverged = 3,       // the same input gave two different runs
+  kUsage = 64,         // the command line itself, or a value on it
+  kData = 65,          // bad scenario, damaged or foreign image, a path that escapes
+  kNoInput = 66,       // input missing, unreadable or in use
+  kUnavailable = 69,   // the storage family exists but not in this build
+  kInternal = 70,      // our own bug
+  kCannotWrite = 73,   // cannot write, or the destination is not empty
+  kInterrupted = 130,  // SIGINT or SIGTERM; nothing is left half made
 };
 
 struct ExitCodeText {
@@ -36,13 +37,15 @@ inline constexpr ExitCodeText kExitCodes[] = {
     {ExitCode::kUnavailable, "storage family known but not in this build"},
     {ExitCode::kInternal, "internal error"},
     {ExitCode::kCannotWrite, "cannot write, or the destination is not empty"},
+    {ExitCode::kInterrupted, "interrupted by SIGINT or SIGTERM; what was half made is removed"},
 };
 
 // The worst of several results, in the order 70, 3, 1, 2, 0; any other code beats 2 and 0 only.
 inline ExitCode worst(ExitCode a, ExitCode b) {
-  for (const ExitCode code : {ExitCode::kInternal, ExitCode::kDiverged, ExitCode::kViolated,
-                              ExitCode::kCannotWrite, ExitCode::kUnavailable, ExitCode::kNoInput,
-                              ExitCode::kData, ExitCode::kUsage, ExitCode::kInconclusive}) {
+  for (const ExitCode code :
+       {ExitCode::kInternal, ExitCode::kDiverged, ExitCode::kViolated, ExitCode::kInterrupted,
+        ExitCode::kCannotWrite, ExitCode::kUnavailable, ExitCode::kNoInput, ExitCode::kData,
+        ExitCode::kUsage, ExitCode::kInconclusive}) {
     if (a == code || b == code) return code;
   }
   return ExitCode::kOk;

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
+#include <set>
 
+#include "base/bytes.h"
+#include "base/printable.h"
+#include "base/suggest.h"
 #include "cli/family_argument.h"
 #include "cli/source_guard.h"
+#include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
 #include "image/exporter.h"
@@ -22,17 +28,36 @@ ExitCode fail(const Environment& environment, ExitCode code, const std::string& 
               const absl::Status& status, const std::string& hint = "") {
   std::string_view what = to_std(status.message());
   if (what.starts_with(where + ": ")) what.remove_prefix(where.size() + 2);
-  *environment.err << where << ": "
-                   << (environment.colour_err ? "\x1b[31merror:\x1b[0m " : "error: ") << what
-                   << "\n";
-  if (!hint.empty()) *environment.err << "hint: " << hint << "\n";
+  *environment.err << printable(where) << ": "
+                   << (environment.colour_err ? "\x1b[31merror:\x1b[0m " : "error: ")
+                   << printable(what) << "\n";
+  if (!hint.empty()) *environment.err << "hint: " << printable(hint) << "\n";
   return code;
 }
 
-// An image that reads well and is wrong is bad data; one that does not read is no input.
-ExitCode code_of_image(const absl::Status& status) {
-  return absl::IsDataLoss(status) || absl::IsInvalidArgument(status) ? ExitCode::kData
-                                                                     : ExitCode::kNoInput;
+void note(const Environment& environment, const std::string& text) {
+  *environment.err << "note: " << printable(text) << "\n";
+}
+
+// An image or an instance that is damaged, or that may not be read as asked, is bad data; one that
+// is missing, in use or not readable is no input. An errno says nothing about bytes.
+ExitCode code_of_input(const absl::Status& status) {
+  const bool data = status_errno(status) == 0 &&
+                    (absl::IsDataLoss(status) || absl::IsInvalidArgument(status) ||
+                     absl::IsFailedPrecondition(status) || absl::IsUnimplemented(status));
+  return data ? ExitCode::kData : ExitCode::kNoInput;
+}
+
+// All steps of an export or an import, unless a signal comes between two of them.
+template <typename Job>
+absl::Status run_steps(Job& job, const Environment& environment) {
+  constexpr int64_t kStep = 1024;  // entries or file chunks
+  environment.catch_signals();
+  while (true) {
+    if (environment.interrupted()) return absl::CancelledError("interrupted by a signal");
+    QK_ASSIGN_OR_RETURN(const bool finished, job.step(kStep));
+    if (finished) return absl::OkStatus();
+  }
 }
 
 // "entries 8636..12068, term 3, vote nobody, snapshot 8635/3 with 1 file"
@@ -59,10 +84,10 @@ void print_totals(const Environment& environment, const ImageTotals& totals) {
 }
 
 void print_identity(const Environment& environment, const image::ImageHeader& header) {
-  *environment.out << "  identity  " << image::to_string(header.identity) << ", cut "
+  *environment.out << "  identity  " << printable(image::to_string(header.identity)) << ", cut "
                    << header.cut_seq << "\n"
-                   << "  source    family " << header.source_family << ", format "
-                   << header.source_format_version << "\n";
+                   << "  source    family " << printable(header.source_family) << ", format "
+                   << printable(header.source_format_version) << "\n";
 }
 
 void print_image(const Environment& environment, const VerifiedImage& verified) {
@@ -70,8 +95,8 @@ void print_image(const Environment& environment, const VerifiedImage& verified) 
   *environment.out << "  format    " << header.format_major << "." << header.format_minor << "\n";
   print_identity(environment, header);
   *environment.out << "  state     "
-                   << describe_state(header.first_index, header.last_index, verified.hard_state,
-                                     verified.snapshot)
+                   << printable(describe_state(header.first_index, header.last_index,
+                                               verified.hard_state, verified.snapshot))
                    << "\n";
   print_totals(environment, verified.totals);
 }
@@ -80,13 +105,15 @@ void print_image(const Environment& environment, const VerifiedImage& verified) 
 // was its own or the file's.
 class GuardedSink final : public image::Sink {
  public:
-  GuardedSink(families::FileSystem* fs, const std::string& path, const SourceGuard* guard)
-      : file_(fs, path), guard_(guard) {}
+  GuardedSink(families::FileSystem* fs, const std::string& path, std::string unique,
+              const SourceGuard* guard)
+      : file_(fs, path, std::move(unique)), guard_(guard) {}
   absl::Status append(std::string_view bytes) override { return note(file_.append(bytes)); }
   absl::Status finish() override {
     QK_RETURN_IF_ERROR(guard_->check());
     return note(file_.finish());
   }
+  absl::Status discard() { return file_.discard(); }
   bool write_failed() const { return write_failed_; }
 
  private:
@@ -98,6 +125,26 @@ class GuardedSink final : public image::Sink {
   image::FileSink file_;
   const SourceGuard* guard_;
   bool write_failed_ = false;
+};
+
+// Out of memory unwinds past every error path; what was half made is then removed here. discard()
+// does nothing after an end that was told.
+template <typename Made>
+class Discarding {
+ public:
+  explicit Discarding(Made* made) : made_(made) {}
+  Discarding(const Discarding&) = delete;
+  Discarding& operator=(const Discarding&) = delete;
+  ~Discarding() {
+    try {
+      made_->discard().IgnoreError();
+    } catch (const std::bad_alloc&) {
+      // Then it stays, under a name that says what it is.
+    }
+  }
+
+ private:
+  Made* made_;
 };
 
 // Whose state lies at `root`: what the sidecar says, and for a bare directory what the caller says.
@@ -113,6 +160,134 @@ absl::StatusOr<image::Identity> identity_at(families::FileSystem& fs, const std:
   return identity;
 }
 
+// Whether an image may be written at `output`; asked before any work.
+absl::Status check_output(families::FileSystem& fs, const std::string& output,
+                          const std::string& root) {
+  QK_ASSIGN_OR_RETURN(const bool link, fs.is_symlink(output));
+  if (link) return absl::AlreadyExistsError("is a symbolic link; it is not followed");
+  QK_ASSIGN_OR_RETURN(const bool there, families::exists(fs, output));
+  if (there) return absl::AlreadyExistsError("exists; an image is never overwritten");
+  QK_ASSIGN_OR_RETURN(const std::string parent, fs.real_path(families::parent_path(output)));
+  if (parent == root || parent.starts_with(root + "/")) {
+    return absl::FailedPreconditionError(cat("lies in the source ", root, ", which is only read"));
+  }
+  return fs.check_writable(parent);
+}
+
+// Temporary files that exports to `output` left when they were killed: nobody holds their lock.
+void say_leftovers(const Environment& environment, const std::string& output) {
+  families::FileSystem& fs = *environment.fs;
+  const std::string directory(families::parent_path(output));
+  const std::string prefix = cat(families::base_name(output), ".");
+  const auto names = fs.list(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    constexpr std::string_view kSuffix = ".tmp";
+    if (!name.starts_with(prefix) || !name.ends_with(kSuffix) ||
+        name.size() != prefix.size() + 16 + kSuffix.size()) {
+      continue;
+    }
+    const std::string path = families::join_path(directory, name);
+    const auto link = fs.is_symlink(path);
+    const auto before = fs.stat(path);
+    if (!link.ok() || *link || !before.ok()) continue;
+    const auto lock = fs.lock(path);
+    if (!lock.ok()) continue;
+    // An export may have given its file the final name just now; then the lock made a new one.
+    if (const auto now = fs.stat(path); now.ok() && now->inode != before->inode) {
+      fs.unlink(path).IgnoreError();
+      continue;
+    }
+    note(environment, cat(path, " is what a stopped export left; it may be removed"));
+  }
+}
+
+// Remembers which files were opened.
+class ReadNames final : public families::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
+                                                       families::OpenFlags flags) override {
+    names_.emplace(path);
+    return inner().open(path, flags);
+  }
+  bool contains(const std::string& path) const { return names_.contains(path); }
+
+ private:
+  std::set<std::string> names_;
+};
+
+// Says what lies in the root and did not go into the image: what nobody has read, and what recovery
+// cut off in the overlay. Files without a byte are left out of this as well.
+absl::Status say_left_out(const Environment& environment, const families::FamilyDescriptor& family,
+                          const std::string& root, const ReadNames& read,
+                          families::FileSystem& opened) {
+  families::FileSystem& fs = *environment.fs;
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, source_files(fs, root));
+  std::vector<std::string> lines;
+  for (const std::string& name : names) {
+    if (name == image::kSidecarName) continue;
+    const std::string path = families::join_path(root, name);
+    QK_ASSIGN_OR_RETURN(const families::FileStat before, fs.stat(path));
+    if (before.kind != families::FileKind::kFile) {
+      lines.push_back(cat(path, ": no regular file, and not in the image"));
+    } else if (before.size > 0 && !read.contains(path)) {
+      lines.push_back(cat(path, ": ", before.size, " bytes that family ", family.name,
+                          " does not read, and not in the image"));
+    } else if (const auto after = opened.stat(path); after.ok() && after->size < before.size) {
+      lines.push_back(cat(path, ": the last ", before.size - after->size, " of ", before.size,
+                          " bytes are a torn write and not in the image"));
+    } else if (!after.ok() && !absl::IsNotFound(after.status())) {
+      return after.status();
+    }
+  }
+  constexpr size_t kMostLines = 20;
+  for (size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) note(environment, lines[i]);
+  if (lines.size() > kMostLines) {
+    note(environment, cat(lines.size() - kMostLines, " more files are not in the image"));
+  }
+  return absl::OkStatus();
+}
+
+// Names the peers in the configurations of the log and the snapshot, and who was voted for.
+absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
+                                                  const image::ExportCut& cut) {
+  std::set<std::string> found;
+  const auto add = [&found](const std::vector<std::string>& peers) {
+    for (const std::string& peer : peers) {
+      const auto canonical = families::canonical_peer(peer);
+      if (canonical.ok() && !canonical->empty()) found.insert(*canonical);
+    }
+  };
+  add({cut.hard_state.voted_for});
+  if (cut.snapshot != nullptr) {
+    add(cut.snapshot->meta().peers);
+    add(cut.snapshot->meta().old_peers);
+  }
+  if (cut.last < cut.first) return found;
+  QK_RETURN_IF_ERROR(
+      family.log().scan(cut.first, cut.last, [&](const families::LogEntry& entry) -> absl::Status {
+        if (entry.type != families::EntryType::kConfiguration) return absl::OkStatus();
+        // One that cannot be read names nobody; it is carried as it is.
+        if (const auto read = families::decode_configuration(entry.payload); read.ok()) {
+          add(read->peers);
+          add(read->old_peers);
+        }
+        return absl::OkStatus();
+      }));
+  return found;
+}
+
+// A bare directory does not say whose it is, but what it says of others can contradict the caller.
+absl::Status check_peer(families::Family& family, const image::ExportCut& cut,
+                        const std::string& peer) {
+  QK_ASSIGN_OR_RETURN(const std::set<std::string> named, peers_named(family, cut));
+  if (named.empty() || named.contains(peer)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      cat("--peer ", peer, " is neither in a configuration nor in the vote that lie there, which ",
+          "name ", join({named.begin(), named.end()})));
+}
+
 ExitCode parse_peer(const Environment& environment, const std::string& text, std::string* peer) {
   auto canonical = families::canonical_peer(text);
   if (!canonical.ok() || canonical->empty()) {
@@ -123,6 +298,20 @@ ExitCode parse_peer(const Environment& environment, const std::string& text, std
   }
   *peer = *std::move(canonical);
   return ExitCode::kOk;
+}
+
+// What an import that failed, and that could not be taken back, has left.
+std::string what_is_left(families::FileSystem& fs, const std::string& root,
+                         const absl::Status& discarded) {
+  const std::string why = cat(" (", to_std(discarded.message()), ")");
+  const auto sidecar = image::read_sidecar(fs, root);
+  if (!sidecar.ok()) return cat("what is left in ", root, " cannot be looked at", why);
+  if (!*sidecar) return cat("nothing was imported, but ", root, " could not be cleaned up", why);
+  if ((*sidecar)->state == image::InstanceState::kImporting) {
+    return cat("what is left in ", root, " is marked as importing and does not open", why);
+  }
+  return cat(root, " holds an instance in state ", image::to_string((*sidecar)->state),
+             " that was not confirmed and could not be taken back; remove it", why);
 }
 
 // no directory holds an instance of a volatile family, and none can be left in one.
@@ -149,49 +338,78 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
     return code;
   }
   families::FileSystem& fs = *environment.fs;
-  const std::string root = absolute_path(environment, arguments.from);
-  if (ExitCode code = refuse_volatile(environment, *family, root); code != ExitCode::kOk) {
+  const std::string named = absolute_path(environment, arguments.from);
+  if (ExitCode code = refuse_volatile(environment, *family, named); code != ExitCode::kOk) {
     return code;
   }
+  // As the kernel resolves it, once: a symbolic link that is turned meanwhile changes nothing.
+  const auto resolved = fs.real_path(named);
+  if (!resolved.ok()) return fail(environment, ExitCode::kNoInput, named, resolved.status());
+  const std::string& root = *resolved;
   const std::string output = absolute_path(environment, arguments.output);
-  if (const auto stat = fs.stat(root); !stat.ok()) {
-    return fail(environment, ExitCode::kNoInput, root, stat.status());
-  }
-  if (const auto there = families::exists(fs, output); !there.ok() || *there) {
-    return fail(environment, ExitCode::kCannotWrite, output,
-                there.ok() ? absl::AlreadyExistsError("exists; an image is never overwritten")
-                           : there.status());
+  if (const absl::Status place = check_output(fs, output, root); !place.ok()) {
+    return fail(environment, ExitCode::kCannotWrite, output, place);
   }
   const auto identity = identity_at(fs, root, arguments.group, peer);
   if (!identity.ok()) return fail(environment, ExitCode::kData, root, identity.status());
   const auto guard = SourceGuard::watch(fs, root);
   if (!guard.ok()) return fail(environment, ExitCode::kNoInput, root, guard.status());
+  if (!guard->unseen().empty()) {
+    note(environment,
+         cat("whether ", root, " is in use by ", guard->unseen(), ", could not be looked at"));
+  }
+  environment.narrow_modes(guard->closed_modes());
+  say_leftovers(environment, output);
 
-  families::OverlayFileSystem overlay(&fs);
+  ReadNames read(&fs);
+  families::OverlayFileSystem overlay(&read);
   families::OpenRequest request;
   request.fs = &overlay;
   request.root = root;
   auto source = image::open_instance(*environment.registry, request, family->name, *identity);
-  if (!source.ok()) return fail(environment, ExitCode::kNoInput, root, source.status());
+  if (!source.ok()) {
+    return fail(environment, code_of_input(source.status()), root, source.status());
+  }
   auto cut = image::ExportCut::capture(**source, 0);
-  if (!cut.ok()) return fail(environment, ExitCode::kNoInput, root, cut.status());
+  if (!cut.ok()) return fail(environment, code_of_input(cut.status()), root, cut.status());
+  if (identity->lineage.empty()) {
+    if (const absl::Status known = check_peer(**source, *cut, peer); !known.ok()) {
+      return fail(environment, code_of_input(known), root, known);
+    }
+  }
 
   const image::SnapshotHead snapshot =
       cut->snapshot == nullptr
           ? image::SnapshotHead{}
           : image::SnapshotHead{cut->snapshot->meta(), cut->snapshot->files().size()};
   const std::string state = describe_state(cut->first, cut->last, cut->hard_state, snapshot);
-  GuardedSink sink(&fs, output, &*guard);
+  GuardedSink sink(&fs, output, cat(hex16(environment.random_seed())), &*guard);
+  const Discarding<GuardedSink> discarding(&sink);
   image::Exporter exporter(source->get(), *std::move(cut), *identity, family->name,
                            family->format_version, &sink);
-  if (const absl::Status status = exporter.run(); !status.ok()) {
-    fs.unlink(cat(output, ".tmp")).IgnoreError();
-    if (sink.write_failed()) return fail(environment, ExitCode::kCannotWrite, output, status);
-    return fail(environment, code_of_image(status), root, status, "no image was written");
+  if (const absl::Status status = run_steps(exporter, environment); !status.ok()) {
+    const absl::Status discarded = sink.discard();
+    const std::string hint = discarded.ok()
+                                 ? "no image was written"
+                                 : cat("no image was written, but its temporary file is left: ",
+                                       to_std(discarded.message()));
+    if (absl::IsCancelled(status)) {
+      return fail(environment, ExitCode::kInterrupted, root, status, hint);
+    }
+    if (sink.write_failed()) {
+      return fail(environment, ExitCode::kCannotWrite, output, status, hint);
+    }
+    return fail(environment, code_of_input(status), root, status, hint);
   }
-  *environment.out << "export    " << family->name << " " << root << " -> " << output << "\n"
-                   << "  identity  " << image::to_string(*identity) << "\n"
-                   << "  state     " << state << "\n";
+  if (const absl::Status said = say_left_out(environment, *family, root, read, overlay);
+      !said.ok()) {
+    note(environment,
+         cat("what is not in the image could not be looked at: ", to_std(said.message())));
+  }
+  *environment.out << "export    " << family->name << " " << printable(root) << " -> "
+                   << printable(output) << "\n"
+                   << "  identity  " << printable(image::to_string(*identity)) << "\n"
+                   << "  state     " << printable(state) << "\n";
   print_totals(environment, exporter.totals());
   return ExitCode::kOk;
 }
@@ -216,10 +434,14 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   }
   const auto source = image::FileSource::open(fs, path);
   if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
+  // The instance must not be open to more than the image was.
+  if (const auto stat = fs.stat(path); stat.ok()) {
+    environment.narrow_modes(closed_modes(*stat));
+  }
   image::ImageReader reader(source->get());
   const std::string nothing = "nothing was imported";
   if (const absl::Status status = reader.open(); !status.ok()) {
-    return fail(environment, code_of_image(status), path, status, nothing);
+    return fail(environment, code_of_input(status), path, status, nothing);
   }
   // Lineage and generation come with the image: the command line names a node, not an attempt.
   image::Identity expected = reader.header().identity;
@@ -244,14 +466,24 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   // name instances, and must not mean an earlier one.
   request.instance = image::fresh_id(environment.random_seed);
   image::Importer importer(std::move(request), source->get());
-  if (const absl::Status status = importer.run(); !status.ok()) {
-    importer.discard().IgnoreError();
-    if (!importer.verified()) {
-      return fail(environment, code_of_image(status), path, status, nothing);
+  const Discarding<image::Importer> discarding(&importer);
+  if (const absl::Status status = run_steps(importer, environment); !status.ok()) {
+    const absl::Status discarded = importer.discard();
+    const std::string left = discarded.ok() ? nothing : what_is_left(fs, root, discarded);
+    if (absl::IsCancelled(status)) {
+      return fail(environment, ExitCode::kInterrupted, root, status, left);
     }
-    return fail(environment, ExitCode::kCannotWrite, root, status, nothing);
+    // The destination is looked at once more before the image, and may have been taken meanwhile.
+    if (!importer.verified() && !absl::IsAlreadyExists(status)) {
+      return fail(environment, code_of_input(status), path, status, left);
+    }
+    return fail(environment, ExitCode::kCannotWrite, root, status, left);
   }
-  *environment.out << "import    " << path << " -> " << family->name << " " << root << "\n";
+  if (importer.replaced_leftover()) {
+    note(environment, cat(root, " held what a stopped import had left; it was replaced"));
+  }
+  *environment.out << "import    " << printable(path) << " -> " << family->name << " "
+                   << printable(root) << "\n";
   print_identity(environment, importer.header());
   print_totals(environment, importer.totals());
   *environment.out << "PASS  read back from " << family->name << ": content equal, "
@@ -266,9 +498,9 @@ ExitCode image_inspect(const ImageInspectArguments& arguments, const Environment
   if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
   const auto verified = image::verify_image(**source);
   if (!verified.ok()) {
-    return fail(environment, code_of_image(verified.status()), path, verified.status());
+    return fail(environment, code_of_input(verified.status()), path, verified.status());
   }
-  *environment.out << "image     " << path << "\n";
+  *environment.out << "image     " << printable(path) << "\n";
   print_image(environment, *verified);
   return ExitCode::kOk;
 }
@@ -279,14 +511,15 @@ ExitCode image_verify(const ImageVerifyArguments& arguments, const Environment& 
   if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
   const auto verified = image::verify_image(**source);
   if (!verified.ok()) {
-    const ExitCode code = code_of_image(verified.status());
+    const ExitCode code = code_of_input(verified.status());
     return fail(environment, code == ExitCode::kData ? ExitCode::kViolated : code, path,
                 verified.status());
   }
   const ImageTotals& totals = verified->totals;
-  *environment.out << "PASS  " << path << ": " << totals.entries << " entries, " << totals.files
-                   << (totals.files == 1 ? " file, " : " files, ") << totals.content_bytes
-                   << " bytes of content, sha256 " << image::to_hex(totals.content_sha256) << "\n";
+  *environment.out << "PASS  " << printable(path) << ": " << totals.entries << " entries, "
+                   << totals.files << (totals.files == 1 ? " file, " : " files, ")
+                   << totals.content_bytes << " bytes of content, sha256 "
+                   << image::to_hex(totals.content_sha256) << "\n";
   return ExitCode::kOk;
 }
 

@@ -1,7 +1,9 @@
 // qksim: fills the environment from the process and hands over.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -55,6 +57,27 @@ qk::cli::ExitCode run_verb(const std::vector<std::string>& words,
   return qk::cli::ExitCode::kInternal;
 }
 
+// The one variable that outlives a call: a signal handler can reach nothing else.
+volatile std::sig_atomic_t signalled = 0;
+
+void catch_signals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { signalled = 1; };
+  action.sa_flags = SA_RESETHAND | SA_RESTART;  // the second one ends the process
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction before = {};
+    // A signal that the caller had ignored (nohup) stays ignored.
+    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
+      ::sigaction(signal, &action, nullptr);
+    }
+  }
+}
+
+void narrow_modes(uint32_t missing) {
+  const mode_t before = ::umask(0777);
+  ::umask(before | (missing & 0777));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -89,6 +112,9 @@ int main(int argc, char** argv) {
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
   };
+  environment.catch_signals = catch_signals;
+  environment.interrupted = [] { return signalled != 0; };
+  environment.narrow_modes = narrow_modes;
   const qk::cli::ExitCode code = run_verb({argv + 1, argv + argc}, environment);
   std::cout.flush();
   if (!std::cout.good()) {

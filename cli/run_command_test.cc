@@ -330,6 +330,9 @@ TEST_CASE_METHOD(Fixture, "bad input never reaches the simulator") {
   arguments.scenario = "nowhere.qks.txtpb";
   CHECK(code() == ExitCode::kNoInput);
   CHECK(err.str().starts_with("error: there is no scenario \"nowhere.qks.txtpb\"\nhint: "));
+  arguments.scenario = "\x1b[2J\x9b.qks.txtpb";
+  CHECK(code() == ExitCode::kNoInput);
+  CHECK(err.str().starts_with("error: there is no scenario \"\\x1b[2J\\x9b.qks.txtpb\"\nhint: "));
   arguments.scenario = "small.qks.txtpb";
   arguments.sets = {"cluster.lnk.loss=1"};
   CHECK(code() == ExitCode::kUsage);
@@ -339,6 +342,11 @@ TEST_CASE_METHOD(Fixture, "bad input never reaches the simulator") {
   std::ofstream(directory / "small.qks.txtpb", std::ios::app) << "nonsense: 1\n";
   CHECK(code() == ExitCode::kData);
   CHECK(err.str().starts_with("small.qks.txtpb:4:1: error: scenario has no field \"nonsense\"\n"));
+  std::ofstream(directory / "small.qks.txtpb") << "\tname: \"\x1b]0;x\x07\" \xc2\x9b"
+                                                  "2J: 1\n";
+  CHECK(code() == ExitCode::kData);
+  CHECK(err.str().find_first_of("\x1b\x07\x9b") == std::string::npos);
+  CHECK(err.str().find(" | \tname: \"\\x1b]0;x\\x07\" \\xc2\\x9b2J: 1\n") != std::string::npos);
   CHECK(plans.empty());
   CHECK(out.str().empty());
 }

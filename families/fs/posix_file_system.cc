@@ -48,6 +48,13 @@ absl::Status check_path(std::string_view path, std::string_view what) {
   return fine ? absl::OkStatus() : errno_status(EINVAL, cat(what, " ", path));
 }
 
+std::string_view kind_text(mode_t mode) {
+  if (S_ISFIFO(mode)) return "a FIFO";
+  if (S_ISSOCK(mode)) return "a socket";
+  if (S_ISBLK(mode) || S_ISCHR(mode)) return "a device";
+  return "no regular file";
+}
+
 // Opens `path`, which must be a regular file. O_NONBLOCK has no effect on one, and keeps the open
 // of a FIFO from waiting for a peer.
 absl::StatusOr<Descriptor> open_regular(std::string_view path, int flags, std::string_view what) {
@@ -59,7 +66,10 @@ absl::StatusOr<Descriptor> open_regular(std::string_view path, int flags, std::s
   struct stat st;
   if (::fstat(fd.get(), &st) == -1) return errno_status(errno, cat(what, " ", path));
   if (S_ISDIR(st.st_mode)) return errno_status(EISDIR, cat(what, " ", path));
-  if (!S_ISREG(st.st_mode)) return errno_status(EINVAL, cat(what, " ", path));
+  if (!S_ISREG(st.st_mode)) {
+    return errno_status(EINVAL,
+                        cat(what, " ", path, ": is ", kind_text(st.st_mode), ", expected a file"));
+  }
   return fd;
 }
 
