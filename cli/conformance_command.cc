@@ -2,13 +2,14 @@
 #include <map>
 
 #include "base/failure_scope.h"
+#include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/conformance_evidence.h"
 #include "cli/family_argument.h"
 #include "cli/junit.h"
+#include "cli/output_file.h"
 #include "cli/padded.h"
 #include "cli/verbs.h"
-#include "families/fs/file_util.h"
 #include "sim/conformance/groups.h"
 #include "sim/conformance/runner.h"
 
@@ -89,7 +90,7 @@ void print_not_applicable(const Report& report, std::ostream& out) {
 void print_failure(const CaseResult& result, std::ostream& out) {
   const sim::conformance::Case& what = result.what;
   out << "FAIL  " << what.id() << "  seed " << result.seed << "\n"
-      << "  " << result.message << "\n"
+      << "  " << printable(result.message) << "\n"
       << "  requirements  " << join(what.check->requirements) << "\n"
       << "  repro         "
       << sim::conformance::repro_command(what.id(), {what.family->name}, result.seed) << "\n";
@@ -153,7 +154,8 @@ ExitCode save(const Report& report, const ConformanceArguments& arguments,
       sim::conformance::evidence_of(report, arguments.seeds, environment.build);
   auto older = load_evidence(environment);
   if (!older.ok()) {
-    *environment.err << "note: earlier evidence is not used: " << older.status().message() << "\n";
+    *environment.err << "note: earlier evidence is not used: "
+                     << printable(to_std(older.status().message())) << "\n";
   } else if (*older) {
     evidence = sim::conformance::merge(**std::move(older), evidence);
   }
@@ -163,8 +165,7 @@ ExitCode save(const Report& report, const ConformanceArguments& arguments,
   }
   if (arguments.junit.empty()) return ExitCode::kOk;
   const std::string path = absolute_path(environment, arguments.junit);
-  if (absl::Status status = families::replace_file(*environment.fs, path, junit_text(report));
-      !status.ok()) {
+  if (absl::Status status = replace_output(environment, path, junit_text(report)); !status.ok()) {
     print_error(environment, cat(arguments.junit, " (--junit): ", to_std(status.message())));
     return ExitCode::kCannotWrite;
   }
@@ -227,7 +228,8 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
   const ExitCode verdict = failed > 0 ? ExitCode::kViolated
                            : good     ? ExitCode::kOk
                                       : ExitCode::kInconclusive;
-  return worst(verdict, save(report, arguments, environment));
+  const ExitCode code = worst(verdict, save(report, arguments, environment));
+  return environment.interrupted() ? ExitCode::kInterrupted : code;
 }
 
 }  // namespace qk::cli

@@ -92,6 +92,22 @@ TEST_CASE_METHOD(Fixture, "conformance runs what the filter finds and leaves evi
   CHECK((*load_evidence(environment))->checks.size() == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "conformance overwrites no file that it was not asked to write") {
+  const std::string evidence = families::join_path(directory.path(), kEvidenceFile);
+  REQUIRE(families::make_directories(fs, families::parent_path(evidence)).ok());
+  const std::vector<std::string> mine = {cat(directory.path(), "/r.xml.tmp"),
+                                         cat(evidence, ".tmp")};
+  for (const std::string& path : mine) REQUIRE(families::write_file(fs, path, "mine").ok());
+  REQUIRE(families::write_file(fs, directory.path() + "/r.xml", "an older report").ok());
+  run({"conformance", first, "--filter", "META/save_vote/.*/plain/sim$", "--junit", "r.xml"},
+      ExitCode::kOk);
+  for (const std::string& path : mine) CHECK(families::read_file(fs, path, 100).value() == "mine");
+  CHECK_THAT(families::read_file(fs, directory.path() + "/r.xml", 1 << 20).value(),
+             Contains("<testsuite"));
+  CHECK(fs.list(directory.path()).value() ==
+        std::vector<std::string>{".qksim", "r.xml", "r.xml.tmp"});
+}
+
 TEST_CASE_METHOD(Fixture, "conformance: real disks on demand, and in the repro line") {
   const std::vector<std::string> words = {"conformance", first, "--filter",
                                           "META/save_vote/.*/plain/"};

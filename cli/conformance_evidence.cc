@@ -1,5 +1,6 @@
 #include "cli/conformance_evidence.h"
 
+#include "cli/output_file.h"
 #include "families/fs/file_util.h"
 
 namespace qk::cli {
@@ -23,7 +24,7 @@ absl::Status save_evidence(const sim::conformance::Evidence& evidence,
                            const Environment& environment) {
   const std::string path = absolute_path(environment, std::string(kEvidenceFile));
   QK_RETURN_IF_ERROR(families::make_directories(*environment.fs, families::parent_path(path)));
-  return families::replace_file(*environment.fs, path, sim::conformance::to_json(evidence));
+  return replace_output(environment, path, sim::conformance::to_json(evidence));
 }
 
 }  // namespace qk::cli

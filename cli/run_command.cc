@@ -1,3 +1,4 @@
+#include "base/printable.h"
 #include "base/strings.h"
 #include "cli/run_directory.h"
 #include "cli/run_report.h"
@@ -53,7 +54,7 @@ ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
                 cat("run directory ", directory.shown, ": ", to_std(status.message())));
     return ExitCode::kCannotWrite;
   }
-  std::string line = cat("  artifacts ", directory.shown);
+  std::string line = cat("  artifacts ", printable(directory.shown));
   for (const std::string& file : directory.files) line += cat("  ", file);
   *environment.out << line << "\n";
   return ExitCode::kOk;
@@ -62,7 +63,7 @@ ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
 void print(const RunReport& report, const Environment& environment) {
   if (report.arguments.log == ShortLog::kShort && report.result.trace != nullptr) {
     sim::write_short_log(*report.result.trace,
-                         [&](std::string_view line) { *environment.out << line; });
+                         [&](std::string_view line) { *environment.out << printable(line, "\n"); });
   }
   *environment.out << report_text(report, environment.colour_out, /*timing=*/true);
 }
@@ -91,7 +92,7 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
     return ExitCode::kCannotWrite;
   }
 
-  *environment.err << "run " << plan.name << " seed " << seed_text(report.seed) << "\n";
+  *environment.err << "run " << printable(plan.name) << " seed " << seed_text(report.seed) << "\n";
   sim::RunOptions options;
   options.keep_going = arguments.keep_going;
   options.until = arguments.until;
@@ -122,7 +123,8 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   if (arguments.check_determinism && !repeats(plan, options, report.result, environment)) {
     code = worst(code, ExitCode::kDiverged);
   }
-  return worst(code, leave());
+  code = worst(code, leave());
+  return environment.interrupted() ? ExitCode::kInterrupted : code;
 }
 
 }  // namespace qk::cli

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/printable.h"
 #include "base/strings.h"
 #include "families/fs/file_util.h"
 #include "sim/kernel/trace_text.h"
@@ -103,8 +104,9 @@ viz::RunSummary summary_of(const RunReport& report, const sim::Plan& plan, std::
 
 // Replaces a symbolic link in one step, so that it always leads somewhere. Links are a convenience
 // for people and carry no bytes; FileSystem, which is for durable state, has none.
-absl::Status point_link(const std::string& link, const std::string& target) {
-  const std::string temporary = cat(link, ".", getpid());
+absl::Status point_link(const std::string& link, const std::string& target,
+                        const Environment& environment) {
+  const std::string temporary = cat(link, ".", getpid(), ".", hex16(environment.random_seed()));
   if (::symlink(target.c_str(), temporary.c_str()) != 0) {
     return errno_status(errno, cat("link ", link));
   }
@@ -118,6 +120,132 @@ absl::Status point_link(const std::string& link, const std::string& target) {
 
 std::string latest_link(const Environment& environment) {
   return families::join_path(absolute_path(environment, std::string(kRuns)), "latest");
+}
+
+// A directory below `runs` that is this process's own, and the lock which says so.
+struct Staging {
+  std::string path;
+  std::unique_ptr<families::FileLock> lock;
+};
+
+constexpr std::string_view kStagingPrefix = ".staging-";
+
+// Removes what runs left that were killed while they wrote: nobody holds its lock.
+void remove_stale(families::FileSystem& fs, const std::string& runs) {
+  const auto names = fs.list(runs);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!name.starts_with(kStagingPrefix)) continue;
+    const std::string path = families::join_path(runs, name);
+    const auto lock = fs.lock_directory(path);
+    if (lock.ok()) families::remove_tree(fs, path).IgnoreError();
+  }
+}
+
+absl::StatusOr<Staging> make_staging(const std::string& runs, const Environment& environment) {
+  families::FileSystem& fs = *environment.fs;
+  constexpr int kAttempts = 100;
+  absl::Status status;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    Staging staging;
+    staging.path = families::join_path(
+        runs, cat(kStagingPrefix, hex16(environment.random_seed()), "-", attempt));
+    status = fs.mkdir(staging.path);
+    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
+    if (!status.ok()) continue;
+    auto lock = fs.lock_directory(staging.path);
+    status = lock.status();
+    // Another run may have taken it for a stale one before it was locked.
+    if (!status.ok()) continue;
+    staging.lock = *std::move(lock);
+    return staging;
+  }
+  return status;
+}
+
+absl::StatusOr<bool> equal_files(families::FileSystem& fs, const std::string& a,
+                                 const std::string& b) {
+  QK_ASSIGN_OR_RETURN(const auto one, fs.open(a, {.read_only = true}));
+  QK_ASSIGN_OR_RETURN(const auto other, fs.open(b, {.read_only = true}));
+  constexpr size_t kChunk = 1 << 20;
+  std::string left(kChunk, '\0'), right(kChunk, '\0');
+  for (uint64_t offset = 0;; offset += kChunk) {
+    QK_ASSIGN_OR_RETURN(const size_t got, one->read_at(offset, left));
+    QK_ASSIGN_OR_RETURN(const size_t same, other->read_at(offset, right));
+    if (got != same || left.compare(0, got, right, 0, same) != 0) return false;
+    if (got < kChunk) return true;
+  }
+}
+
+absl::StatusOr<bool> equal_trees(families::FileSystem& fs, const std::string& a,
+                                 const std::string& b) {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, families::list_tree(fs, a));
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> others, families::list_tree(fs, b));
+  if (names != others) return false;
+  for (const std::string& name : names) {
+    QK_ASSIGN_OR_RETURN(const bool same, equal_files(fs, families::join_path(a, name),
+                                                     families::join_path(b, name)));
+    if (!same) return false;
+  }
+  return true;
+}
+
+// Gives the finished directory its name. Any number of runs of one id may do so at once: what is
+// there already stays if it says the same, and is otherwise moved aside whole before it is removed.
+absl::Status install(families::FileSystem& fs, const std::string& staging,
+                     const std::string& path) {
+  constexpr int kAttempts = 1000;
+  absl::Status status;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    status = fs.rename_new(staging, path);
+    if (!absl::IsAlreadyExists(status)) return status;
+    const auto same = equal_trees(fs, staging, path);
+    if (same.ok() && *same) return families::remove_tree(fs, staging);
+    const std::string aside = cat(staging, "-old-", attempt);
+    const absl::Status moved = fs.rename(path, aside);
+    if (absl::IsNotFound(moved)) continue;
+    QK_RETURN_IF_ERROR(moved);
+    families::remove_tree(fs, aside).IgnoreError();
+  }
+  return status;
+}
+
+absl::Status write_files(const RunReport& report, const sim::Plan& plan,
+                         const std::string& effective, const Environment& environment,
+                         const std::string& id, const std::string& path,
+                         std::vector<std::string>* files) {
+  families::FileSystem& fs = *environment.fs;
+  const auto write = [&](const std::string& name, std::string_view text) {
+    files->push_back(name);
+    return families::write_file(fs, families::join_path(path, name), text);
+  };
+  QK_RETURN_IF_ERROR(write("scenario.txtpb", effective));
+  QK_RETURN_IF_ERROR(write("report.txt", report_text(report, /*colour=*/false, /*timing=*/false)));
+  const sim::Trace* trace = report.result.trace.get();
+  if (trace == nullptr || report.arguments.trace == sim::TraceLevel::kNone) {
+    return absl::OkStatus();
+  }
+  TextFile file(fs, families::join_path(path, "trace.txt"));
+  files->emplace_back("trace.txt");
+  sim::write_text(*trace, [&](std::string_view line) { file.add(line); });
+  QK_RETURN_IF_ERROR(file.finish());
+  const std::string dot =
+      viz::timeline_dot(viz::build_timeline(*trace, summary_of(report, plan, id)));
+  QK_RETURN_IF_ERROR(write("timeline.dot", dot));
+  const absl::StatusOr<std::string> svg = viz::render(dot, "svg");
+  if (svg.ok()) return write("timeline.svg", *svg);
+  // The picture can be drawn later from the DOT text; the run itself is not in doubt.
+  *environment.err << "note: no timeline.svg: " << printable(to_std(svg.status().message()))
+                   << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status check_empty(families::FileSystem& fs, const std::string& path,
+                         const std::string& shown) {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(path));
+  if (names.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      cat("directory ", shown, " (--out) is not empty: it holds ", names[0]));
 }
 
 }  // namespace
@@ -155,11 +283,7 @@ absl::StatusOr<RunDirectory> plan_run_directory(const RunReport& report, uint64_
   if (!directory.shown.ends_with('/')) directory.shown += '/';
   QK_ASSIGN_OR_RETURN(const bool there, families::exists(*environment.fs, directory.path));
   if (there) {
-    QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, environment.fs->list(directory.path));
-    if (!names.empty()) {
-      return absl::FailedPreconditionError(
-          cat("directory ", report.arguments.out, " (--out) is not empty: it holds ", names[0]));
-    }
+    QK_RETURN_IF_ERROR(check_empty(*environment.fs, directory.path, report.arguments.out));
   }
   return directory;
 }
@@ -168,40 +292,31 @@ absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
                                  const std::string& effective, const Environment& environment,
                                  RunDirectory* directory) {
   families::FileSystem& fs = *environment.fs;
-  const bool ours = report.arguments.out.empty();
-  // What an earlier run of another trace level left there would not be this run's.
-  if (ours) QK_RETURN_IF_ERROR(families::remove_tree(fs, directory->path));
-  QK_RETURN_IF_ERROR(families::make_directories(fs, directory->path));
-  const auto write = [&](const std::string& name, std::string_view text) {
-    directory->files.push_back(name);
-    return families::write_file(fs, families::join_path(directory->path, name), text);
-  };
-  QK_RETURN_IF_ERROR(write("scenario.txtpb", effective));
-  QK_RETURN_IF_ERROR(write("report.txt", report_text(report, /*colour=*/false, /*timing=*/false)));
-  const sim::Trace* trace = report.result.trace.get();
-  if (trace != nullptr && report.arguments.trace != sim::TraceLevel::kNone) {
-    TextFile file(fs, families::join_path(directory->path, "trace.txt"));
-    directory->files.emplace_back("trace.txt");
-    sim::write_text(*trace, [&](std::string_view line) { file.add(line); });
-    QK_RETURN_IF_ERROR(file.finish());
-    const std::string id(families::base_name(directory->path));
-    const std::string dot =
-        viz::timeline_dot(viz::build_timeline(*trace, summary_of(report, plan, id)));
-    QK_RETURN_IF_ERROR(write("timeline.dot", dot));
-    const absl::StatusOr<std::string> svg = viz::render(dot, "svg");
-    if (svg.ok()) {
-      QK_RETURN_IF_ERROR(write("timeline.svg", *svg));
-    } else {
-      // The picture can be drawn later from the DOT text; the run itself is not in doubt.
-      *environment.err << "note: no timeline.svg: " << svg.status().message() << "\n";
-    }
-  }
-  if (!ours) return absl::OkStatus();
-  const std::string runs = absolute_path(environment, std::string(kRuns));
+  environment.catch_signals();
   const std::string id(families::base_name(directory->path));
-  QK_RETURN_IF_ERROR(point_link(latest_link(environment), id));
+  const auto write_into = [&](const std::string& path) {
+    return write_files(report, plan, effective, environment, id, path, &directory->files);
+  };
+  if (!report.arguments.out.empty()) {
+    QK_RETURN_IF_ERROR(families::make_directories(fs, directory->path));
+    QK_ASSIGN_OR_RETURN(const std::string real, fs.real_path(directory->path));
+    QK_ASSIGN_OR_RETURN(const auto lock, fs.lock_directory(real));
+    QK_RETURN_IF_ERROR(check_empty(fs, real, report.arguments.out));
+    return write_into(directory->path);
+  }
+  const std::string runs(families::parent_path(directory->path));
+  QK_RETURN_IF_ERROR(families::make_directories(fs, runs));
+  remove_stale(fs, runs);
+  QK_ASSIGN_OR_RETURN(const Staging staging, make_staging(runs, environment));
+  absl::Status status = write_into(staging.path);
+  if (status.ok()) status = install(fs, staging.path, directory->path);
+  if (!status.ok()) {
+    families::remove_tree(fs, staging.path).IgnoreError();
+    return status;
+  }
+  QK_RETURN_IF_ERROR(point_link(latest_link(environment), id, environment));
   if (is_good(report)) return absl::OkStatus();
-  return point_link(families::join_path(runs, "last-failed"), id);
+  return point_link(families::join_path(runs, "last-failed"), id, environment);
 }
 
 }  // namespace qk::cli

@@ -4,7 +4,9 @@
 //   trace.txt       the trace as text           timeline.dot, timeline.svg   the picture
 //
 // .qksim/runs/<id>/ is named by a hash over effective scenario, seed, options and build, so
-// repeating a run reuses its directory; `latest` and `last-failed` beside it are symbolic links.
+// repeating a run reuses its directory; `latest` and `last-failed` beside it are symbolic links. A
+// directory is written under a name of its own, .staging-*, locked, and renamed when it is whole,
+// so that any number of processes may run at once; what a killed one left is removed by the next.
 #pragma once
 
 #include <string>
@@ -31,7 +33,8 @@ struct RunDirectory {
 absl::StatusOr<RunDirectory> plan_run_directory(const RunReport& report, uint64_t scenario_hash,
                                                 const Environment& environment);
 
-// Writes all files, in a directory of .qksim/runs over an earlier one, and then moves the links.
+// Writes all files, in .qksim/runs in the place of an earlier directory that says something else,
+// and then moves the links. Signals are held back meanwhile.
 absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
                                  const std::string& effective, const Environment& environment,
                                  RunDirectory* directory);
