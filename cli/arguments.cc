@@ -136,6 +136,8 @@ class Parser {
     export_->add_option("-o,--output", export_arguments_.output, "The image")
         ->type_name("IMG")
         ->required();
+    export_->add_flag("--accept-lost-vote", export_arguments_.accept_lost_vote,
+                      "Export a state whose term is below its log's or snapshot's");
     import_ = image_->add_subcommand("import", "Make a new instance from an image");
     import_->add_option("IMG", import_arguments_.image, "The image")->required();
     import_->add_option("--family", import_arguments_.family, "As in families list")->required();

@@ -57,6 +57,7 @@ struct ImageExportArguments {
   std::string group;
   std::string peer;
   std::string output;  // image file; must not exist
+  bool accept_lost_vote = false;
 };
 struct ImageImportArguments {
   std::string image;

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cli/family_argument.h"
 #include "cli/source_guard.h"
+#include "families/contract/lost_vote.h"
 #include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
@@ -90,6 +91,12 @@ void print_identity(const Environment& environment, const image::ImageHeader& he
                    << printable(header.source_format_version) << "\n";
 }
 
+void print_lost_vote(const Environment& environment) {
+  *environment.out
+      << "  warning   lost vote: the term is below the log's or the snapshot's; this was "
+         "accepted at export, and a node may vote twice\n";
+}
+
 void print_image(const Environment& environment, const VerifiedImage& verified) {
   const image::ImageHeader& header = verified.header;
   *environment.out << "  format    " << header.format_major << "." << header.format_minor << "\n";
@@ -98,6 +105,7 @@ void print_image(const Environment& environment, const VerifiedImage& verified) 
                    << printable(describe_state(header.first_index, header.last_index,
                                                verified.hard_state, verified.snapshot))
                    << "\n";
+  if (header.features.lost_vote) print_lost_vote(environment);
   print_totals(environment, verified.totals);
 }
 
@@ -378,6 +386,16 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
     }
   }
 
+  const absl::Status vote = families::check_vote_not_lost(
+      cut->hard_state, cut->last_term,
+      cut->snapshot == nullptr ? std::nullopt : std::optional(cut->snapshot->meta()));
+  if (!vote.ok() && !arguments.accept_lost_vote) {
+    return fail(environment, ExitCode::kData, root, vote,
+                "a node may vote twice on this state; --accept-lost-vote exports it all the same, "
+                "and the image says so");
+  }
+  cut->accept_lost_vote = arguments.accept_lost_vote;
+
   const image::SnapshotHead snapshot =
       cut->snapshot == nullptr
           ? image::SnapshotHead{}
@@ -410,6 +428,7 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
                    << printable(output) << "\n"
                    << "  identity  " << printable(image::to_string(*identity)) << "\n"
                    << "  state     " << printable(state) << "\n";
+  if (!vote.ok()) print_lost_vote(environment);
   print_totals(environment, exporter.totals());
   return ExitCode::kOk;
 }
@@ -485,6 +504,7 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   *environment.out << "import    " << printable(path) << " -> " << family->name << " "
                    << printable(root) << "\n";
   print_identity(environment, importer.header());
+  if (importer.header().features.lost_vote) print_lost_vote(environment);
   print_totals(environment, importer.totals());
   *environment.out << "PASS  read back from " << family->name << ": content equal, "
                    << importer.totals().entries << " entries and " << importer.totals().files
@@ -520,6 +540,7 @@ ExitCode image_verify(const ImageVerifyArguments& arguments, const Environment& 
                    << totals.files << (totals.files == 1 ? " file, " : " files, ")
                    << totals.content_bytes << " bytes of content, sha256 "
                    << image::to_hex(totals.content_sha256) << "\n";
+  if (verified->header.features.lost_vote) print_lost_vote(environment);
   return ExitCode::kOk;
 }
 

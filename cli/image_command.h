@@ -5,7 +5,8 @@
 //
 //   1   verify: the image is damaged, or one that this program refuses
 //   64  unknown family, malformed peer                   69  family not in this build
-//   65  export: the state is damaged, or cannot start a node; export, import: another node's state;
+//   65  export: the state is damaged, cannot start a node, or its vote may be lost; export, import:
+//       another node's state;
 //       import, inspect: the image is damaged or refused
 //   66  the input is missing, unreadable, in use, or changed meanwhile
 //   73  the output exists, the destination is not empty or another import works there, or writing

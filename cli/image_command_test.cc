@@ -208,6 +208,38 @@ TEST_CASE("image: another node's image is refused") {
               .code == ExitCode::kData);
 }
 
+// A node that lost its term and vote may vote twice in the term that its log shows.
+TEST_CASE("image: a lost vote is exported only if that is accepted, and said ever after") {
+  Shell shell;
+  REQUIRE(shell.fs.unlink(shell.path("node0/raft_meta/raft_meta")).ok());
+  const std::vector<std::string> before = shell.tree();
+  const Result refused = shell.export_from("node0", "local", "a.qki");
+  REQUIRE(refused.code == ExitCode::kData);
+  REQUIRE(contains(refused.err,
+                   "lost vote: the hard state is (term 1, vote nobody), but the last "
+                   "log entry has term 3"));
+  REQUIRE(contains(refused.err, "--accept-lost-vote"));
+  REQUIRE(shell.tree() == before);
+
+  ImageExportArguments arguments{"node0", "local", "g", kPeer, "a.qki"};
+  arguments.accept_lost_vote = true;
+  const Result exported = shell.run(image_export, arguments);
+  INFO(exported.err);
+  REQUIRE(exported.code == ExitCode::kOk);
+  REQUIRE(contains(exported.out, "warning   lost vote"));
+  const Result verified = shell.run(image_verify, ImageVerifyArguments{"a.qki"});
+  REQUIRE(verified.code == ExitCode::kOk);
+  REQUIRE(contains(verified.out, "warning   lost vote"));
+  const Result inspected = shell.run(image_inspect, ImageInspectArguments{"a.qki"});
+  REQUIRE(contains(inspected.out, "warning   lost vote"));
+  const Result imported = shell.import_to("a.qki", "sqlite", "b");
+  INFO(imported.err);
+  REQUIRE(imported.code == ExitCode::kOk);
+  REQUIRE(contains(imported.out, "warning   lost vote"));
+  // The loss does not heal by a copy.
+  REQUIRE(shell.export_from("b", "sqlite", "b.qki").code == ExitCode::kData);
+}
+
 TEST_CASE("image: outputs that exist are refused and unchanged") {
   Shell shell;
   REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);

@@ -1,38 +1,12 @@
 #include "image/content.h"
 
 #include "base/check.h"
-#include "families/fs/file_util.h"
+#include "families/contract/lost_vote.h"
 
 namespace qk::image {
 namespace {
 
-using families::EntryType;
-
 absl::Status wrong(const std::string& message) { return absl::InvalidArgumentError(message); }
-
-absl::Status check_entry(const families::LogEntry& entry, int64_t expected_index,
-                         int64_t last_term) {
-  const auto bad = [&](const std::string& what) {
-    return wrong(cat("entry ", entry.index, ": ", what));
-  };
-  if (entry.index != expected_index) return bad(cat("expected index ", expected_index));
-  if (entry.term < 1 || entry.term < last_term) {
-    return bad(cat("term ", entry.term, ", expected at least ", last_term < 1 ? 1 : last_term));
-  }
-  switch (entry.type) {
-    case EntryType::kData:
-      return absl::OkStatus();
-    case EntryType::kNoOp:
-      if (entry.payload.empty()) return absl::OkStatus();
-      return bad(cat("no-op with a payload of ", entry.payload.size(), " bytes, expected none"));
-    case EntryType::kConfiguration:
-      if (auto decoded = families::decode_configuration(entry.payload); !decoded.ok()) {
-        return bad(cat("configuration does not decode: ", to_std(decoded.status().message())));
-      }
-      return absl::OkStatus();
-  }
-  return bad(cat("type ", static_cast<int>(entry.type), ", expected 1, 2 or 3"));
-}
 
 }  // namespace
 
@@ -65,7 +39,11 @@ absl::Status ContentChecker::entry(const families::LogEntry& entry) {
   if (next_index_ > last_) {
     return wrong(cat("entry ", entry.index, " beyond the range ", first_, "..", last_));
   }
-  QK_RETURN_IF_ERROR(check_entry(entry, next_index_, last_term_));
+  QK_RETURN_IF_ERROR(families::check_entry(entry, next_index_));
+  if (entry.term < last_term_) {
+    return wrong(
+        cat("entry ", entry.index, ": term ", entry.term, ", expected at least ", last_term_));
+  }
   last_term_ = entry.term;
   ++next_index_;
   ++totals_.entries;
@@ -81,22 +59,22 @@ absl::Status ContentChecker::hard_state(const families::HardState& state) {
   if (next_index_ <= last_) {
     return wrong(cat("log ends before entry ", next_index_, ", expected ", first_, "..", last_));
   }
-  if (state.term < 1) return wrong(cat("meta record: term ", state.term, ", expected at least 1"));
+  if (const absl::Status status = families::check_hard_state(state); !status.ok()) {
+    return annotate(status, "meta record");
+  }
   hard_state_ = state;
   return absl::OkStatus();
 }
 
 absl::Status ContentChecker::snapshot(const SnapshotHead& head) {
   if (stage_ != Stage::kEntries || !hard_state_) return wrong("snapshot record out of place");
-  // As for the range: an entry may follow.
-  if (head.meta &&
-      (head.meta->last_included_index < 1 || head.meta->last_included_index == INT64_MAX ||
-       head.meta->last_included_term < 1)) {
-    return wrong(cat("snapshot ", head.meta->last_included_index, "/",
-                     head.meta->last_included_term,
-                     ": index and term must be at least 1, and the index below ", INT64_MAX));
-  }
+  if (head.meta) QK_RETURN_IF_ERROR(families::check_snapshot_meta(*head.meta));
   QK_RETURN_IF_ERROR(check_no_gap(first_, head.meta));
+  const absl::Status vote = families::check_vote_not_lost(*hard_state_, last_term_, head.meta);
+  if (!vote.ok() && !features_.lost_vote) {
+    return wrong(
+        cat(to_std(vote.message()), ", and the header does not name the feature ", kLostVote));
+  }
   head_ = head;
   if (digests_) snapshot_.emplace(head);
   stage_ = Stage::kFiles;
@@ -109,27 +87,20 @@ absl::Status ContentChecker::file(const FileHead& head) {
   if (file_remaining_ > 0) {
     return wrong(cat("file \"", file_->file.path, "\" lacks ", file_remaining_, " bytes"));
   }
-  end_file();
+  QK_RETURN_IF_ERROR(end_file());
   if (totals_.files == head_.files) {
     return wrong(cat("file \"", path, "\" beyond the ", head_.files, " announced"));
   }
-  if (!families::is_safe_relative_path(path)) {
-    return wrong(cat("file \"", path, "\": not a relative path below the snapshot"));
-  }
-  // Earlier paths that are a prefix of this one stay; no later path can continue any other.
-  while (!prefixes_.empty() && path.compare(0, prefixes_.back().size(), prefixes_.back()) != 0) {
-    prefixes_.pop_back();
-  }
-  for (const std::string& earlier : prefixes_) {
-    if (path.size() > earlier.size() && path[earlier.size()] == '/') {
-      return wrong(cat("file \"", path, "\" below \"", earlier, "\", which is a file"));
-    }
+  QK_ASSIGN_OR_RETURN(const families::SnapshotPlaces::Added added, places_.add(head.file));
+  if (added.place != path && !features_.listed_names) {
+    return wrong(cat("file \"", path, "\": not the normal form \"", added.place,
+                     "\", and the header does not name the feature ", kListedNames));
   }
   if (totals_.files > 0 && path <= last_path_) {
     return wrong(cat("file \"", path, "\" after \"", last_path_,
                      "\", expected each path once, in byte order"));
   }
-  prefixes_.push_back(path);
+  place_ = added.file;
   last_path_ = path;
   file_ = head;
   if (digests_) file_hash_ = Sha256();
@@ -148,9 +119,19 @@ absl::Status ContentChecker::chunk(std::string_view bytes) {
   return absl::OkStatus();
 }
 
-void ContentChecker::end_file() {
-  if (file_ && digests_) snapshot_->add_file(*file_, file_hash_.digest());
+absl::Status ContentChecker::end_file() {
+  if (file_ && digests_) {
+    const Digest content = file_hash_.digest();
+    snapshot_->add_file(*file_, content);
+    if (place_ == contents_.size()) {
+      contents_.push_back(content);
+    } else if (contents_[place_] != content) {
+      return wrong(cat("file \"", file_->file.path,
+                       "\": other bytes than another name of the same place has"));
+    }
+  }
   file_.reset();
+  return absl::OkStatus();
 }
 
 absl::Status ContentChecker::finish() {
@@ -161,7 +142,7 @@ absl::Status ContentChecker::finish() {
   if (totals_.files != head_.files) {
     return wrong(cat("content has ", totals_.files, " files, expected ", head_.files));
   }
-  end_file();
+  QK_RETURN_IF_ERROR(end_file());
   stage_ = Stage::kDone;
   if (!digests_) return absl::OkStatus();
   totals_.state = combine(log_->finish(), hash_meta(*hard_state_), snapshot_->finish());

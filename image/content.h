@@ -2,11 +2,14 @@
 // state digest of what passed. The exporter checks what it writes and the reader what it reads with
 // this one class, so the exporter cannot write an image that import refuses.
 //
-// Rules: one range; entries contiguous from first to last, with term >= 1 and not decreasing, known
-// type, an empty payload in a no-op and a decodable one in a configuration; one meta record with
-// term >= 1; at most one snapshot; its files with safe paths, in strictly ascending byte
-// order, none a directory of another, each with exactly its bytes; no gap between snapshot and log
-// (mig.I5: first <= snapshot index + 1).
+// Rules: a term that is not below the last entry's or the snapshot's, unless the header names the
+// feature kLostVote; one range; entries contiguous from first to last, with term >= 1 and not
+// decreasing, known type, an empty payload in a no-op and a decodable one in a configuration; one
+// meta record with term >= 1; at most one snapshot; its files with names that
+// families/contract/rules.h allows, in strictly ascending byte order, each with exactly its bytes,
+// which are the same for all names of one place; no gap between snapshot and log (mig.I5: first <=
+// snapshot index + 1). A name that is not in normal form must be announced by the header's feature
+// kListedNames.
 #pragma once
 
 #include <optional>
@@ -14,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "families/contract/rules.h"
 #include "image/format.h"
 
 namespace qk::image {
@@ -31,8 +35,11 @@ absl::Status check_no_gap(int64_t first_index, const std::optional<families::Sna
 
 class ContentChecker {
  public:
-  // Without digests, totals() lacks the state; the rules are the same.
+  // Without digests, totals() lacks the state, and the bytes of two names of one place are not
+  // compared; the other rules are the same.
   explicit ContentChecker(bool digests = true) : digests_(digests) {}
+  // The features that the header names.
+  void set_features(const Features& features) { features_ = features; }
 
   // Each returns InvalidArgument with what was found and what was expected.
   absl::Status range(int64_t first, int64_t last);
@@ -58,9 +65,10 @@ class ContentChecker {
  private:
   enum class Stage : uint8_t { kRange, kEntries, kFiles, kDone };
 
-  void end_file();
+  absl::Status end_file();
 
   const bool digests_;
+  Features features_;
   Stage stage_ = Stage::kRange;
   int64_t first_ = 1;
   int64_t last_ = 0;
@@ -72,7 +80,9 @@ class ContentChecker {
   std::optional<SnapshotHasher> snapshot_;
   std::optional<FileHead> file_;
   std::string last_path_;
-  std::vector<std::string> prefixes_;  // earlier paths that later ones may continue
+  families::SnapshotPlaces places_;
+  size_t place_ = 0;              // of the current file
+  std::vector<Digest> contents_;  // of each place, in order of their numbers; with digests only
   Sha256 file_hash_;
   uint64_t file_remaining_ = 0;
   ImageTotals totals_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "families/contract/lost_vote.h"
 #include "families/fs/file_util.h"
 #include "image/walk.h"
 
@@ -72,8 +73,16 @@ absl::StatusOr<bool> Exporter::step_inner(int64_t budget) {
 }
 
 absl::Status Exporter::begin() {
-  if (header_.identity.group_id.empty() || header_.identity.peer_id.empty()) {
-    return absl::InvalidArgumentError("export: no group or no peer was given (CI-X1)");
+  const Identity& identity = header_.identity;
+  const absl::Status legal =
+      families::check_identity_text(identity.group_id, identity.peer_id, identity.lineage);
+  if (!legal.ok()) return annotate(legal, "export (CI-X1)");
+  const absl::Status vote = families::check_vote_not_lost(
+      cut_.hard_state, cut_.last_term,
+      cut_.snapshot ? std::optional(cut_.snapshot->meta()) : std::nullopt);
+  if (!vote.ok()) {
+    if (!cut_.accept_lost_vote) return annotate(vote, "export");
+    header_.features.lost_vote = true;
   }
   QK_RETURN_IF_ERROR(check_no_gap(
       cut_.first, cut_.snapshot ? std::optional(cut_.snapshot->meta()) : std::nullopt));
@@ -81,13 +90,17 @@ absl::Status Exporter::begin() {
   if (cut_.snapshot != nullptr) {
     QK_ASSIGN_OR_RETURN(files_, sorted_files(*cut_.snapshot));
     for (const families::SnapshotFile& listed : files_) {
+      QK_ASSIGN_OR_RETURN(const std::string place, families::snapshot_file_place(listed.path));
+      if (place != listed.path) header_.features.listed_names = true;
       QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_listed(*cut_.snapshot, listed));
       units_total_ += static_cast<int64_t>((opened.head.size + kChunkBytes - 1) / kChunkBytes);
     }
   }
+  header_.format_minor = minor_version(header_.features);
+  checker_.set_features(header_.features);
   frame_.clear();
   put_frame(&frame_, FrameType::kHeader, encode_header(header_));
-  trailer_hash_ = TrailerHasher(header_.framed_hashes, frame_);
+  trailer_hash_ = TrailerHasher(header_.features.framed_hashes, frame_);
   QK_RETURN_IF_ERROR(sink_->append(cat(kMagic, frame_)));
 
   QK_RETURN_IF_ERROR(checker_.range(cut_.first, cut_.last));
@@ -137,12 +150,9 @@ absl::Status Exporter::copy_entries(int64_t* budget) {
 }
 
 absl::Status Exporter::add_entry(const families::LogEntry& entry) {
+  // Before its bytes are copied.
+  QK_RETURN_IF_ERROR(families::check_entry(entry, next_index_));
   const size_t size = kEntryOverhead + entry.payload.size();
-  if (size > kMaxFramePayload) {
-    return absl::InvalidArgumentError(cat("entry ", entry.index, ": payload of ",
-                                          entry.payload.size(), " bytes, an image holds at most ",
-                                          kMaxFramePayload - kEntryOverhead));
-  }
   if (!entries_.empty() && entries_.size() - kFrameHeadBytes + size > kEntriesPayloadTarget) {
     QK_RETURN_IF_ERROR(flush_entries());
   }

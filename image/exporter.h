@@ -26,6 +26,9 @@ struct ExportCut {
   int64_t last_term = 0;  // 0 if there are no entries
   families::HardState hard_state;
   std::shared_ptr<families::SnapshotReader> snapshot;  // null if there is none
+  // Whether a state whose vote may be lost (families/contract/lost_vote.h) is exported all the
+  // same; the image's header then says so. Otherwise the export is refused with FailedPrecondition.
+  bool accept_lost_vote = false;
 
   // At a barrier: no mutation in flight on any lane.
   static absl::StatusOr<ExportCut> capture(families::Family& family, uint64_t seq);

@@ -10,6 +10,18 @@ namespace {
 
 std::string as_string(const Digest& digest) { return std::string(as_bytes(digest)); }
 
+// Every feature that this program knows, in the order in which they are written.
+struct KnownFeature {
+  std::string_view name;
+  bool Features::*member;
+  uint32_t since_minor;
+};
+constexpr KnownFeature kFeatures[] = {
+    {kFramedHashes, &Features::framed_hashes, 1},
+    {kListedNames, &Features::listed_names, 2},
+    {kLostVote, &Features::lost_vote, 3},
+};
+
 bool read_digest(const std::string& bytes, Digest* digest) {
   if (bytes.size() != digest->size()) return false;
   std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(digest->data()));
@@ -17,6 +29,14 @@ bool read_digest(const std::string& bytes, Digest* digest) {
 }
 
 }  // namespace
+
+uint32_t minor_version(const Features& features) {
+  uint32_t minor = 0;
+  for (const KnownFeature& known : kFeatures) {
+    if (features.*known.member) minor = std::max(minor, known.since_minor);
+  }
+  return minor;
+}
 
 std::string_view to_string(FrameType type) {
   switch (type) {
@@ -100,7 +120,9 @@ std::string encode_header(const ImageHeader& header) {
   message.set_cut_seq(header.cut_seq);
   message.set_first_index(header.first_index);
   message.set_last_index(header.last_index);
-  if (header.framed_hashes) message.add_required_features(std::string(kFramedHashes));
+  for (const KnownFeature& known : kFeatures) {
+    if (header.features.*known.member) message.add_required_features(std::string(known.name));
+  }
   return message.SerializeAsString();
 }
 
@@ -117,20 +139,22 @@ absl::StatusOr<ImageHeader> decode_header(std::string_view payload) {
                                           message.format_minor(), ", this program reads ",
                                           kFormatMajor, ".x"));
   }
-  bool framed_hashes = false;
+  Features features;
+  features.framed_hashes = false;
   for (const std::string& feature : message.required_features()) {
-    if (feature != kFramedHashes) {
+    const auto known = std::find_if(std::begin(kFeatures), std::end(kFeatures),
+                                    [&](const KnownFeature& k) { return k.name == feature; });
+    if (known == std::end(kFeatures)) {
       return absl::InvalidArgumentError(
           cat("requires feature \"", feature, "\", which this program does not know"));
     }
-    framed_hashes = true;
+    features.*known->member = true;
   }
   if (message.source_family().empty() || message.source_format_version().empty()) {
     return absl::InvalidArgumentError("header has no source family or no version of it");
   }
-  if (message.group_id().empty() || message.peer_id().empty()) {
-    return absl::InvalidArgumentError("header has no group or no peer");
-  }
+  QK_RETURN_IF_ERROR(
+      families::check_identity_text(message.group_id(), message.peer_id(), message.lineage()));
   if (!message.has_lineage() || !message.has_generation() || !message.has_cut_seq() ||
       !message.has_first_index() || !message.has_last_index()) {
     return absl::InvalidArgumentError("header lacks lineage, generation, cut or range");
@@ -145,7 +169,7 @@ absl::StatusOr<ImageHeader> decode_header(std::string_view payload) {
   header.cut_seq = message.cut_seq();
   header.first_index = message.first_index();
   header.last_index = message.last_index();
-  header.framed_hashes = framed_hashes;
+  header.features = features;
   return header;
 }
 

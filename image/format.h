@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/hash.h"
+#include "families/contract/rules.h"
 #include "image/digest.h"
 #include "image/identity.h"
 
@@ -21,10 +22,23 @@ namespace qk::image {
 
 inline constexpr std::string_view kMagic("QKIMAGE\n", 8);
 inline constexpr uint32_t kFormatMajor = 1;
-inline constexpr uint32_t kFormatMinor = 1;
+inline constexpr uint32_t kFormatMinor = 3;
 // A required feature since 1.1: the trailer's hashes are made as TrailerHasher says. Images of 1.0
 // lack it, and are read for ever.
 inline constexpr std::string_view kFramedHashes = "framed-hashes";
+// Required features since 1.2 and later, named only by an image that needs them; one that needs
+// none is written as 1.1 was, byte for byte.
+inline constexpr std::string_view kListedNames = "listed-names";
+inline constexpr std::string_view kLostVote = "lost-vote";  // since 1.3
+
+struct Features {
+  bool framed_hashes = true;
+  bool listed_names = false;  // a snapshot lists a file by a name that is not in normal form
+  bool lost_vote = false;  // the term is below the last entry's or the snapshot's, and was accepted
+  friend bool operator==(const Features&, const Features&) = default;
+};
+// The minor version that introduced the newest of them.
+uint32_t minor_version(const Features& features);
 
 enum class FrameType : uint8_t {
   kHeader = 'H',
@@ -49,6 +63,7 @@ inline constexpr size_t kEntriesPayloadTarget = 1 << 20;
 inline constexpr size_t kChunkBytes = 64 << 10;
 // No frame is longer; so no entry payload and no list of peers is.
 inline constexpr size_t kMaxFramePayload = 256 << 20;
+static_assert(families::kMaxEntryPayload + kEntryOverhead <= kMaxFramePayload);
 
 // The frame's bytes, appended to `out`.
 void put_frame(std::string* out, FrameType type, std::string_view payload);
@@ -64,14 +79,14 @@ constexpr std::string_view without_crc(std::string_view frame) {
 // What the header says.
 struct ImageHeader {
   uint32_t format_major = kFormatMajor;
-  uint32_t format_minor = kFormatMinor;
+  uint32_t format_minor = minor_version(Features{});
   std::string source_family;
   std::string source_format_version;
   Identity identity;
   uint64_t cut_seq = 0;
   int64_t first_index = 1;
   int64_t last_index = 0;
-  bool framed_hashes = true;  // kFramedHashes is among the required features
+  Features features;  // those that are required
 };
 std::string encode_header(const ImageHeader& header);
 // InvalidArgument: another major version, a required feature that is not known, or a mandatory

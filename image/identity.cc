@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 
 namespace qk::image {
@@ -73,6 +74,10 @@ absl::StatusOr<Sidecar> decode_sidecar(std::string_view path, std::string_view b
     return damaged(cat("state ", state, ", expected 0..6"));
   }
   sidecar.state = static_cast<InstanceState>(state);
+  const Identity& identity = sidecar.identity;
+  const absl::Status legal =
+      families::check_identity_text(identity.group_id, identity.peer_id, identity.lineage);
+  if (!legal.ok()) return annotate(legal, path);
   return sidecar;
 }
 
@@ -160,8 +165,18 @@ absl::StatusOr<std::optional<Sidecar>> read_sidecar(FileSystem& fs, std::string_
 }
 
 absl::Status write_sidecar(FileSystem& fs, std::string_view root, const Sidecar& sidecar) {
-  return families::replace_file(fs, families::join_path(root, kSidecarName),
-                                encode_sidecar(sidecar));
+  // What read_sidecar() would refuse must not be written.
+  const std::string path = families::join_path(root, kSidecarName);
+  const Identity& identity = sidecar.identity;
+  const absl::Status legal =
+      families::check_identity_text(identity.group_id, identity.peer_id, identity.lineage);
+  if (!legal.ok()) return annotate(legal, path);
+  const std::string bytes = encode_sidecar(sidecar);
+  if (bytes.size() > kMaxSidecarBytes) {
+    return absl::InvalidArgumentError(
+        cat(path, ": a sidecar of ", bytes.size(), " bytes, expected at most ", kMaxSidecarBytes));
+  }
+  return families::replace_file(fs, path, bytes);
 }
 
 absl::StatusOr<std::unique_ptr<families::Family>> open_instance(

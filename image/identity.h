@@ -59,11 +59,12 @@ inline constexpr std::string_view kSidecarName = "qk_identity";
 // The directory below a root in which an import builds the instance.
 inline constexpr std::string_view kStagingName = "qk_importing";
 
-// nullopt: no sidecar (or no root). DataLoss: there is one and it is damaged. Unimplemented: it was
-// written by a newer version.
+// nullopt: no sidecar (or no root). DataLoss: there is one and it is damaged. InvalidArgument: its
+// identity is one that families::check_identity_text() refuses. Unimplemented: it was written by a
+// newer version.
 absl::StatusOr<std::optional<Sidecar>> read_sidecar(families::FileSystem& fs,
                                                     std::string_view root);
-// Durable on return; `root` must exist.
+// Durable on return; `root` must exist. InvalidArgument for what read_sidecar() would refuse.
 absl::Status write_sidecar(families::FileSystem& fs, std::string_view root, const Sidecar& sidecar);
 
 // Opens an instance that may be opened: refuses (FailedPrecondition) a foreign identity, another

@@ -211,6 +211,7 @@ absl::Status Importer::reopen() {
   QK_RETURN_IF_ERROR(close_family());
   QK_ASSIGN_OR_RETURN(family_, open(false));
   QK_ASSIGN_OR_RETURN(ExportCut cut, ExportCut::capture(*family_, header_.cut_seq));
+  cut.accept_lost_vote = header_.features.lost_vote;
   exporter_ =
       std::make_unique<Exporter>(family_.get(), std::move(cut), header_.identity, request_.family,
                                  descriptor_->format_version, &null_sink_, Hashing::kXxh3);

@@ -63,7 +63,8 @@ absl::Status ImageReader::open() {
   auto header = decode_header(payload_);
   if (!header.ok()) return refused(frame_offset_, header.status());
   header_ = *std::move(header);
-  trailer_hash_ = TrailerHasher(header_.framed_hashes, frame_);
+  checker_.set_features(header_.features);
+  trailer_hash_ = TrailerHasher(header_.features.framed_hashes, frame_);
   return absl::OkStatus();
 }
 

@@ -66,11 +66,13 @@ TEST_CASE("import: edges of the state survive") {
   SECTION("fresh") {}
   SECTION("term without a vote") { REQUIRE(source->meta().save({9, ""}).ok()); }
   SECTION("empty log behind a snapshot without files") {
+    REQUIRE(source->meta().save({2, ""}).ok());
     REQUIRE(publish(*source, {8, 2, {}, {}}, {}).ok());
     REQUIRE(source->log().reset(9).ok());
   }
   SECTION("snapshot beyond the log") {
     append(*source, 1, 5);
+    REQUIRE(source->meta().save({3, ""}).ok());
     REQUIRE(publish(*source, {50, 3, {"p"}, {}}, {{"x/y/z", "deep", {}}}).ok());
   }
   SECTION("payloads around the frame's target") {
@@ -83,7 +85,10 @@ TEST_CASE("import: edges of the state survive") {
     }
     REQUIRE(source->log().append(entries).ok());
   }
-  SECTION("whole blocks, from the first index") { append(*source, 1, 2047); }
+  SECTION("whole blocks, from the first index") {
+    REQUIRE(source->meta().save({3, ""}).ok());
+    append(*source, 1, 2047);
+  }
   const Exported image = export_image(*source);
   REQUIRE(import_image(disk.import_request("b"), image.bytes).ok());
   auto copy = disk.open("toy", "b", false);

@@ -124,10 +124,11 @@ struct Exported {
   ImageTotals totals;
 };
 inline absl::StatusOr<Exported> try_export(Family& family, std::string_view family_name = "toy",
-                                           int64_t step = 1 << 20) {
+                                           int64_t step = 1 << 20, bool accept_lost_vote = false) {
   Exported exported;
   MemorySink sink(&exported.bytes);
   QK_ASSIGN_OR_RETURN(ExportCut cut, ExportCut::capture(family, 17));
+  cut.accept_lost_vote = accept_lost_vote;
   Exporter exporter(&family, std::move(cut), kTestIdentity, std::string(family_name), "1", &sink);
   while (true) {
     QK_ASSIGN_OR_RETURN(const bool finished, exporter.step(step));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 #include "image/canonical.h"
 
@@ -106,10 +107,9 @@ class ToyLog final : public LogStorage {
   }
   Outcome append(std::span<const LogEntry> entries) override {
     State next = toy_->state;
+    absl::Status legal = check_append("toy", next.last() + 1, entries);
+    if (!legal.ok()) return Outcome::failed_clean(std::move(legal));
     for (const LogEntry& entry : entries) {
-      if (entry.index != next.last() + 1 || entry.term < 1) {
-        return Outcome::failed_clean(absl::InvalidArgumentError("toy: append"));
-      }
       next.entries.push_back(entry);
       if (entry.index == toy_->faults->mangled) next.entries.back().payload += "!";
     }
@@ -176,7 +176,8 @@ class ToyReader final : public SnapshotReader {
   const std::vector<SnapshotFile>& files() const override { return files_; }
   std::string get_path() const override { return path_; }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
-    return fs_->open(join_path(path_, path), {.read_only = true});
+    QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
+    return fs_->open(join_path(path_, place), {.read_only = true});
   }
 
  private:
@@ -192,10 +193,8 @@ class ToyWriter final : public SnapshotWriter {
       : fs_(toy->fs), tree_(tree), path_(toy->tree_path(tree)) {}
   std::string get_path() const override { return path_; }
   absl::StatusOr<std::unique_ptr<File>> create_file(std::string_view path) override {
-    if (!is_safe_relative_path(path)) return absl::InvalidArgumentError("toy: unsafe path");
-    const std::string target = join_path(path_, path);
-    QK_RETURN_IF_ERROR(make_directories(*fs_, parent_path(target)));
-    return fs_->open(target, {.create = true, .truncate = true});
+    QK_RETURN_IF_ERROR(make_directories(*fs_, path_));
+    return create_snapshot_file(*fs_, path_, path);
   }
   absl::Status add_file(std::string_view path, const FileMeta& meta) override {
     files_.push_back({std::string(path), meta});
@@ -214,7 +213,8 @@ class ToyWriter final : public SnapshotWriter {
   const SnapshotMeta& meta() const override { return meta_; }
   const std::vector<SnapshotFile>& files() const override { return files_; }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
-    return fs_->open(join_path(path_, path), {.read_only = true});
+    QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
+    return fs_->open(join_path(path_, place), {.read_only = true});
   }
   absl::Status seal() override {
     QK_RETURN_IF_ERROR(make_directories(*fs_, path_));
@@ -249,6 +249,9 @@ class ToySnapshot final : public SnapshotStorage {
     const auto verdict = judge_publish(current(), writer->meta());
     if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
     if (*verdict == PublishVerdict::kAlreadyPublished) return Outcome::success(0);
+    if (absl::Status legal = check_snapshot_files(writer->files()).status(); !legal.ok()) {
+      return Outcome::failed_clean(std::move(legal));
+    }
     absl::Status sealed = writer->seal();
     if (!sealed.ok()) return Outcome::indeterminate(std::move(sealed));
     State next = toy_->state;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 
 namespace qk::image {
@@ -51,15 +52,12 @@ absl::StatusOr<std::vector<families::SnapshotFile>> sorted_files(
               return a.path < b.path;
             });
   for (size_t i = 0; i < files.size(); ++i) {
-    if (!families::is_safe_relative_path(files[i].path)) {
-      return absl::InvalidArgumentError(
-          cat("snapshot file \"", files[i].path, "\": not a relative path below the snapshot"));
-    }
     if (i > 0 && files[i].path == files[i - 1].path) {
       return absl::InvalidArgumentError(
           cat("snapshot file \"", files[i].path, "\" is listed twice"));
     }
   }
+  QK_RETURN_IF_ERROR(families::check_snapshot_files(files).status());
   return files;
 }
 

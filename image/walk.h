@@ -25,8 +25,8 @@ absl::StatusOr<std::shared_ptr<families::SnapshotReader>> open_snapshot(families
 // `reader` may be null.
 SnapshotHead head_of(const families::SnapshotReader* reader);
 
-// The listed files of a snapshot in byte order of path; InvalidArgument for a path that is not safe
-// or listed twice.
+// The listed files of a snapshot in byte order of path; InvalidArgument for a name that is listed
+// twice, or that families::check_snapshot_files() refuses.
 absl::StatusOr<std::vector<families::SnapshotFile>> sorted_files(
     const families::SnapshotReader& reader);
 

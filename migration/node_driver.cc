@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "families/contract/rules.h"
 
 namespace qk::migration {
 namespace {
@@ -35,18 +36,8 @@ absl::Status copy_tree(const Source& from, families::SnapshotWriter& writer) {
 absl::Status check_arguments(Family& family, const Mutation& mutation) {
   const families::LogStorage& log = family.log();
   switch (mutation.operation) {
-    case Operation::kAppend: {
-      int64_t expected = log.last_index() + 1;
-      for (const families::LogEntry& entry : mutation.entries) {
-        if (entry.index != expected || entry.term < 1) {
-          return absl::InvalidArgumentError(cat("append: entry ", entry.index, ", term ",
-                                                entry.term, ", expected index ", expected,
-                                                " and a term of at least 1"));
-        }
-        ++expected;
-      }
-      return absl::OkStatus();
-    }
+    case Operation::kAppend:
+      return families::check_append("node", log.last_index() + 1, mutation.entries);
     case Operation::kTruncateSuffix:
       if (mutation.index >= log.first_index() - 1) return absl::OkStatus();
       return absl::InvalidArgumentError(cat("truncate_suffix: last kept ", mutation.index,

@@ -40,7 +40,7 @@ absl::Status Core::start(StartState state) {
     commit_ = state.snapshot->last_included_index;
     known_committed_ = commit_;
   }
-  const int64_t last_term = log_.last().term;
+  const int64_t last_term = std::max(log_.last().term, log_.snapshot().last_included_term);
   if (hard_state_.term < last_term) {
     // The term was lost, and with it maybe a vote in last_term: never vote in that term again.
     decide(

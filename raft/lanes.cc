@@ -27,7 +27,13 @@ Lanes::Lanes(families::StorageDriver* driver, Environment* environment, NodeObse
 void Lanes::issue(uint64_t token, Mutation mutation) {
   LaneState& lane = lanes_[static_cast<size_t>(lane_of(mutation.operation))];
   QK_CHECK(lane.queue.empty() || lane.queue.back().token < token);
-  lane.queue.push_back({token, std::move(mutation)});
+  if (mutation.operation == Operation::kSaveMeta) {
+    if (mutation.hard_state.term > term_) term_token_ = token;
+    term_ = mutation.hard_state.term;
+    lane.queue.push_back({token, std::move(mutation), 0});
+  } else {
+    lane.queue.push_back({token, std::move(mutation), term_token_});
+  }
 }
 
 void Lanes::pump() {
@@ -39,6 +45,7 @@ void Lanes::pump() {
     for (int i = 0; i < families::kLaneCount; ++i) {
       const LaneState& lane = lanes_[static_cast<size_t>(i)];
       if (barrier_ || !alive_ || lane.in_flight || lane.queue.empty()) continue;
+      if (!may_start(lane.queue.front())) continue;
       start(static_cast<Lane>(i));
       again = true;
     }
@@ -53,6 +60,7 @@ void Lanes::start(Lane which) {
   if (item.mutation.operation == Operation::kAppend) {
     std::vector<LogEntry>& batch = item.mutation.entries;
     while (!lane.queue.empty() && lane.queue.front().mutation.operation == Operation::kAppend &&
+           may_start(lane.queue.front()) &&
            batch.size() + lane.queue.front().mutation.entries.size() <= kMaxBatchEntries) {
       std::vector<LogEntry>& more = lane.queue.front().mutation.entries;
       batch.insert(batch.end(), std::make_move_iterator(more.begin()),
@@ -74,6 +82,7 @@ void Lanes::complete(Lane which) {
   QK_CHECK(lane.in_flight.has_value());
   const InFlight done = std::move(*lane.in_flight);
   lane.in_flight.reset();
+  if (which == Lane::kMeta && done.outcome.ok()) meta_complete_ = done.token;
   observer_->mutation_completed(done.id, done.outcome);
   completed_(which, done.token, done.outcome);
   if (!alive_) return;

@@ -3,7 +3,14 @@
 //
 // A mutation is applied synchronously when its lane is free and is complete when
 // Environment::after_storage says so. Appends that wait behind one in flight are joined into one
-// batch (group commit). A barrier lets what is in flight end and starts nothing more.
+// batch (group commit).
+//
+// What was issued to the log or snapshot lane after a save of a higher term starts only when that
+// save is complete, as in braft, where the save is synchronous. So no crash leaves an entry or a
+// snapshot of a term that was never saved, beside a vote that was forgotten
+// (families/contract/lost_vote.h).
+//
+// A barrier lets what is in flight end and starts nothing more.
 #pragma once
 
 #include <array>
@@ -44,6 +51,7 @@ class Lanes {
   struct Item {
     uint64_t token = 0;
     families::Mutation mutation;
+    uint64_t after_meta = 0;  // the token on the meta lane that must be complete before
   };
   struct InFlight {
     uint64_t token;
@@ -55,6 +63,7 @@ class Lanes {
     std::optional<InFlight> in_flight;
   };
 
+  bool may_start(const Item& item) const { return item.after_meta <= meta_complete_; }
   void start(families::Lane lane);
   void complete(families::Lane lane);
   void check_barrier();
@@ -65,6 +74,9 @@ class Lanes {
   Completed completed_;
   std::array<LaneState, families::kLaneCount> lanes_;
   uint64_t next_id_ = 1;
+  int64_t term_ = 0;         // of the last save that was issued
+  uint64_t term_token_ = 0;  // of the last save that was issued and raised the term
+  uint64_t meta_complete_ = 0;
   bool pumping_ = false;
   bool barrier_ = false;
   std::function<void()> barrier_ready_;

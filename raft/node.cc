@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "families/contract/lost_vote.h"
 #include "raft/node_impl.h"
 #include "raft/wire/convert.h"
 
@@ -95,6 +96,13 @@ absl::Status Node::Impl::start() {
   if (log.first_index() <= log.last_index()) {
     QK_RETURN_IF_ERROR(log.scan(log.first_index(), log.last_index(), collect));
   }
+  int64_t last_log_term = 0;
+  if (log.first_index() <= log.last_index()) {
+    QK_ASSIGN_OR_RETURN(last_log_term, log.term(log.last_index()));
+  }
+  const absl::Status vote =
+      families::check_vote_not_lost(state.hard_state, last_log_term, state.snapshot);
+  if (!vote.ok() && !options_.accept_lost_vote) return annotate(vote, "node start");
   term_ = state.hard_state.term;
   if (state.snapshot) applied_ = state.snapshot->last_included_index;
   QK_RETURN_IF_ERROR(core_.start(std::move(state)));
@@ -233,8 +241,12 @@ void Node::Impl::handle(MutationDone done) {
 // The order is that of core.h. Nothing here steps the core.
 void Node::Impl::carry_out(Effects& effects) {
   announce(effects);
-  for (Persist& persist : effects.persist) {
-    lanes_.issue(persist.token, std::move(persist.mutation));
+  // Term and vote first: whatever else the step writes is of this term, and waits for its save.
+  for (const bool meta : {true, false}) {
+    for (Persist& persist : effects.persist) {
+      const Lane lane = families::lane_of(persist.mutation.operation);
+      if ((lane == Lane::kMeta) == meta) lanes_.issue(persist.token, std::move(persist.mutation));
+    }
   }
   if (!effects.persist.empty()) lanes_.pump();
   if (halted_) return;

@@ -40,6 +40,9 @@ struct NodeOptions {
   uint32_t snapshot_every_entries = 0;  // 0: only by trigger_snapshot()
   size_t max_entries_per_append = 64;
   uint32_t snapshot_chunk = 65536;
+  // Start on a state whose vote may be lost (families/contract/lost_vote.h), with a term above all
+  // that the log and the snapshot show, as braft does. Otherwise the start is refused.
+  bool accept_lost_vote = false;
   // In force while neither log nor snapshot holds a configuration (braft's initial_conf).
   families::Configuration initial_configuration;
 };

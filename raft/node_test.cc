@@ -364,7 +364,7 @@ TEST_CASE("a log that does not begin at 1 without a snapshot is refused, unchang
         "node start: no snapshot, but the log is 3..6: entries 1..2 are missing");
 }
 
-TEST_CASE("start rules: a term behind the log's is corrected through the driver") {
+TEST_CASE("start rules: a lost vote is refused, or accepted and corrected through the driver") {
   Cluster cluster(1);
   cluster.boot_all();
   cluster.commit("a");
@@ -376,6 +376,11 @@ TEST_CASE("start rules: a term behind the log's is corrected through the driver"
   entry.payload = "of term 9";
   REQUIRE(machine.driver->authority().log().append({&entry, 1}).ok());
   machine.crash();
+  const absl::Status status = machine.boot();
+  CHECK(absl::IsFailedPrecondition(status));
+  CHECK(to_std(status.message()).find("but the last log entry has term 9") !=
+        std::string_view::npos);
+  machine.accept_lost_vote = true;
   REQUIRE(machine.boot().ok());
   CHECK(machine.node().term() == 10);
   REQUIRE_FALSE(machine.driver->operations.empty());

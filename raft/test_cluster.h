@@ -177,6 +177,7 @@ class Machine final : public Environment, public NodeObserver {
 
   Nanos storage_delay = kMs;
   bool after_storage_at_once = false;
+  bool accept_lost_vote = false;  // by the next boot
   CommandList state;
   std::unique_ptr<TestDriver> driver;
   families::HardState durable;
@@ -326,6 +327,7 @@ inline absl::Status Machine::boot() {
   options.rpc_timeout = 60 * kMs;
   options.snapshot_every_entries = cluster_->snapshot_every;
   options.snapshot_chunk = 64;
+  options.accept_lost_vote = accept_lost_vote;
   options.initial_configuration.peers = cluster_->peers;
   node_ = std::make_unique<Node>(options, driver.get(), &state, this, this);
   const absl::Status started = node_->start();
@@ -385,6 +387,11 @@ inline void Machine::leader_started(int64_t term, const families::LogId&) {
 }
 
 inline void Machine::mutation_issued(uint64_t id, const families::Mutation& mutation) {
+  // No crash may leave an entry or a snapshot of a term that was never saved.
+  for (const families::LogEntry& entry : mutation.entries) CHECK(entry.term <= durable.term);
+  if (mutation.writer != nullptr) {
+    CHECK(mutation.writer->meta().last_included_term <= durable.term);
+  }
   ++in_flight;
   if (mutation.operation == families::Operation::kSaveMeta) saving_[id] = mutation.hard_state;
 }

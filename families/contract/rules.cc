@@ -1,9 +1,73 @@
 // Rules that hold in every family and are therefore decided above all of them.
+#include "families/contract/rules.h"
+
+#include <algorithm>
+
+#include "families/contract/lost_vote.h"
 #include "families/contract/meta_storage.h"
 #include "families/contract/snapshot_storage.h"
+#include "families/fs/file_util.h"
 
 namespace qk::families {
 namespace {
+
+constexpr size_t kMaxNameBytes = 4096;
+constexpr size_t kMaxComponentBytes = 255;
+
+// A name as the kernel walks it.
+struct Walk {
+  std::vector<std::string_view> place;   // components of the normal form
+  std::vector<std::string> directories;  // that must exist on the way, from the top
+};
+
+std::string join_components(const std::vector<std::string_view>& components) {
+  std::string path;
+  for (const std::string_view component : components) {
+    if (!path.empty()) path += '/';
+    path += component;
+  }
+  return path;
+}
+
+absl::StatusOr<Walk> walk_name(std::string_view name) {
+  const auto refused = [&](const std::string& why) {
+    return absl::InvalidArgumentError(
+        cat("snapshot file \"", name.substr(0, kMaxNameBytes), "\": ", why));
+  };
+  if (name.empty() || name.size() > kMaxNameBytes || name.find('\0') != std::string_view::npos) {
+    return refused(
+        cat("a name of ", name.size(), " bytes, expected 1..", kMaxNameBytes, " without NUL"));
+  }
+  Walk walk;
+  bool names_file = false;
+  for (std::string_view rest = name;;) {
+    const size_t slash = rest.find('/');
+    const std::string_view component = rest.substr(0, slash);
+    if (component.size() > kMaxComponentBytes) {
+      return refused(cat("a component of ", component.size(), " bytes, expected at most ",
+                         kMaxComponentBytes));
+    }
+    names_file = !component.empty() && component != "." && component != "..";
+    if (component == "..") {
+      if (walk.place.empty()) {
+        return refused("the name leaves the snapshot, expected a file inside it");
+      }
+      walk.place.pop_back();
+    } else if (names_file) {
+      walk.place.push_back(component);
+      if (walk.place.size() == 1 && component == kSnapshotTableName) {
+        return refused("the name is reserved for the snapshot's table, expected another one");
+      }
+      if (slash != std::string_view::npos) {
+        walk.directories.push_back(join_components(walk.place));
+      }
+    }
+    if (slash == std::string_view::npos) break;
+    rest.remove_prefix(slash + 1);
+  }
+  if (!names_file) return refused("the name is a directory's, expected a file's");
+  return walk;
+}
 
 std::string describe(const HardState& state) {
   return cat("(term ", state.term, ", vote ", state.voted_for.empty() ? "nobody" : state.voted_for,
@@ -12,7 +76,161 @@ std::string describe(const HardState& state) {
 
 }  // namespace
 
+absl::Status check_entry(const LogEntry& entry, int64_t expected) {
+  const auto bad = [&](const std::string& what) {
+    return absl::InvalidArgumentError(cat("entry ", entry.index, ": ", what));
+  };
+  if (entry.index != expected) return bad(cat("expected index ", expected));
+  if (entry.index == INT64_MAX) return bad(cat("expected an index below ", INT64_MAX));
+  if (entry.term < 1) return bad(cat("term ", entry.term, ", expected at least 1"));
+  if (entry.payload.size() > kMaxEntryPayload) {
+    return bad(
+        cat("payload of ", entry.payload.size(), " bytes, expected at most ", kMaxEntryPayload));
+  }
+  switch (entry.type) {
+    case EntryType::kData:
+      return absl::OkStatus();
+    case EntryType::kNoOp:
+      if (entry.payload.empty()) return absl::OkStatus();
+      return bad(cat("no-op with a payload of ", entry.payload.size(), " bytes, expected none"));
+    case EntryType::kConfiguration:
+      if (auto decoded = decode_configuration(entry.payload); !decoded.ok()) {
+        return bad(cat("configuration does not decode: ", to_std(decoded.status().message())));
+      }
+      return absl::OkStatus();
+  }
+  return bad(cat("type ", static_cast<int>(entry.type), ", expected 1, 2 or 3"));
+}
+
+absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries) {
+  for (const LogEntry& entry : entries) {
+    if (const absl::Status status = check_entry(entry, next); !status.ok()) {
+      return annotate(status, cat(where, ": append"));
+    }
+    ++next;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_hard_state(const HardState& state) {
+  if (state.term < 1) {
+    return absl::InvalidArgumentError(
+        cat("hard state ", describe(state), ": expected a term of at least 1"));
+  }
+  if (state.voted_for.empty()) return absl::OkStatus();
+  const auto canonical = canonical_peer(state.voted_for);
+  if (!canonical.ok()) return annotate(canonical.status(), "vote");
+  if (*canonical == state.voted_for) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      cat("vote \"", state.voted_for, "\": expected the canonical form \"", *canonical, "\""));
+}
+
+absl::Status check_snapshot_meta(const SnapshotMeta& meta) {
+  // An entry may follow the snapshot, so its index is below the last that there is.
+  if (meta.last_included_index < 1 || meta.last_included_index == INT64_MAX ||
+      meta.last_included_term < 1) {
+    return absl::InvalidArgumentError(
+        cat("snapshot at index ", meta.last_included_index, ", term ", meta.last_included_term,
+            ": both must be at least 1, and the index below ", INT64_MAX));
+  }
+  constexpr size_t kOverhead = 4;  // of a peer in an image, which no family exceeds
+  size_t bytes = 0;
+  for (const auto* peers : {&meta.peers, &meta.old_peers}) {
+    for (const std::string& peer : *peers) bytes += kOverhead + peer.size();
+  }
+  if (bytes <= kMaxPeersBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(cat("snapshot at index ", meta.last_included_index,
+                                        ": peers of ", bytes, " bytes, expected at most ",
+                                        kMaxPeersBytes));
+}
+
+absl::Status check_identity_text(std::string_view group, std::string_view peer,
+                                 std::string_view lineage) {
+  constexpr size_t kMaxBytes = 1024;
+  if (group.empty()) return absl::InvalidArgumentError("identity: no group, expected one");
+  for (const auto& [what, text] : {std::pair("group", group), {"lineage", lineage}}) {
+    if (text.size() > kMaxBytes) {
+      return absl::InvalidArgumentError(
+          cat("identity: ", what, " of ", text.size(), " bytes, expected at most ", kMaxBytes));
+    }
+    for (const char byte : text) {
+      if (static_cast<unsigned char>(byte) >= 0x20 && byte != 0x7f) continue;
+      return absl::InvalidArgumentError(cat("identity: ", what, " with the control character ",
+                                            static_cast<int>(static_cast<unsigned char>(byte)),
+                                            ", expected none"));
+    }
+  }
+  const auto canonical = canonical_peer(peer);
+  if (!canonical.ok()) return annotate(canonical.status(), "identity");
+  if (!peer.empty() && *canonical == peer) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      cat("identity: peer \"", peer, "\", expected a peer in canonical form"));
+}
+
+absl::StatusOr<std::string> snapshot_file_place(std::string_view name) {
+  QK_ASSIGN_OR_RETURN(const Walk walk, walk_name(name));
+  return join_components(walk.place);
+}
+
+absl::StatusOr<SnapshotPlaces::Added> SnapshotPlaces::add(const SnapshotFile& file) {
+  const std::string_view name = file.path;
+  QK_ASSIGN_OR_RETURN(const Walk walk, walk_name(name));
+  if (file.meta.source && *file.meta.source != 0 && *file.meta.source != 1) {
+    return absl::InvalidArgumentError(
+        cat("snapshot file \"", name, "\": file source ", *file.meta.source, ", expected 0 or 1"));
+  }
+  constexpr size_t kOverhead = 64;  // of a file in the table, in any encoding
+  table_bytes_ += kOverhead + name.size() + file.meta.user_meta.value_or("").size() +
+                  file.meta.checksum.value_or("").size();
+  if (table_bytes_ > kMaxFileTableBytes) {
+    return absl::InvalidArgumentError(cat("snapshot file \"", name, "\": the table has ",
+                                          table_bytes_, " bytes up to it, expected at most ",
+                                          kMaxFileTableBytes));
+  }
+  const auto collides = [&](std::string_view place, std::string_view other) {
+    return absl::InvalidArgumentError(cat("snapshot files \"", name, "\" and \"", other, "\": \"",
+                                          place,
+                                          "\" is a file in one and a directory in the other"));
+  };
+  const std::string place = join_components(walk.place);
+  if (const auto found = places_.find(place); found != places_.end() && found->second.directory) {
+    return collides(place, found->second.name);
+  }
+  for (const std::string& directory : walk.directories) {
+    if (directory == place) return collides(place, name);
+    const auto [at, inserted] = places_.try_emplace(directory, Place{true, 0, std::string(name)});
+    if (!inserted && !at->second.directory) return collides(directory, at->second.name);
+  }
+  const auto [at, inserted] = places_.try_emplace(place, Place{false, files_, std::string(name)});
+  if (inserted) ++files_;
+  return Added{place, at->second.file, !inserted};
+}
+
+bool SnapshotPlaces::holds(std::string_view place) const {
+  const auto found = places_.find(place);
+  return found != places_.end() && !found->second.directory;
+}
+
+absl::StatusOr<SnapshotPlaces> check_snapshot_files(const std::vector<SnapshotFile>& files) {
+  SnapshotPlaces places;
+  for (const SnapshotFile& file : files) QK_RETURN_IF_ERROR(places.add(file).status());
+  return places;
+}
+
+absl::StatusOr<std::unique_ptr<File>> create_snapshot_file(FileSystem& fs, std::string_view tree,
+                                                           std::string_view name) {
+  QK_ASSIGN_OR_RETURN(const Walk walk, walk_name(name));
+  for (const std::string& directory : walk.directories) {
+    const absl::Status made = fs.mkdir(join_path(tree, directory));
+    if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+  }
+  return fs.open(join_path(tree, join_components(walk.place)), {.create = true, .truncate = true});
+}
+
 absl::Status check_hard_state_change(const HardState& from, const HardState& to) {
+  if (const absl::Status status = check_hard_state(to); !status.ok()) {
+    return annotate(status, "save_meta");
+  }
   if (to.term < from.term) {
     return absl::InvalidArgumentError(
         cat("save_meta: term goes down: found ", describe(to), ", saved ", describe(from)));
@@ -24,12 +242,21 @@ absl::Status check_hard_state_change(const HardState& from, const HardState& to)
   return absl::OkStatus();
 }
 
+absl::Status check_vote_not_lost(const HardState& state, int64_t last_log_term,
+                                 const std::optional<SnapshotMeta>& snapshot) {
+  const int64_t snapshot_term = snapshot ? snapshot->last_included_term : 0;
+  if (state.term >= last_log_term && state.term >= snapshot_term) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      cat("lost vote: the hard state is ", describe(state), ", but ",
+          last_log_term >= snapshot_term ? "the last log entry" : "the snapshot", " has term ",
+          std::max(last_log_term, snapshot_term),
+          "; expected a term that is not below it (a later save of term and vote was lost)"));
+}
+
 absl::StatusOr<PublishVerdict> judge_publish(const std::optional<SnapshotMeta>& current,
                                              const SnapshotMeta& next) {
-  if (next.last_included_index < 1 || next.last_included_term < 1) {
-    return absl::InvalidArgumentError(cat("publish: snapshot at index ", next.last_included_index,
-                                          ", term ", next.last_included_term,
-                                          ": both must be at least 1"));
+  if (const absl::Status status = check_snapshot_meta(next); !status.ok()) {
+    return annotate(status, "publish");
   }
   if (!current || next.last_included_index > current->last_included_index) {
     return PublishVerdict::kPublish;

@@ -22,10 +22,10 @@ class SnapshotReader {
   virtual ~SnapshotReader() = default;
 
   virtual const SnapshotMeta& meta() const = 0;
-  // In byte order of path. Names come from the snapshot's table; a listed file may be missing in a
-  // legacy directory, and then reading it fails.
+  // In byte order of path. Names are those of the snapshot's table, as they are listed; a listed
+  // file may be missing in a legacy directory, and then reading it fails.
   virtual const std::vector<SnapshotFile>& files() const = 0;
-  // Directory under which every file stands at its relative path (BC-4).
+  // Directory under which every file lies at its snapshot_file_place() (BC-4).
   virtual std::string get_path() const = 0;
   // Opens a listed file for reading; NotFound if it is not in the table.
   virtual absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const = 0;
@@ -37,9 +37,11 @@ class SnapshotWriter {
 
   // Where the tree is being written; the caller may create files there itself, then add_file().
   virtual std::string get_path() const = 0;
-  // Creates (with parent directories) an empty file for writing. Refuses unsafe paths.
+  // Creates an empty file for writing at the place of this name, with the directories that the name
+  // leads through. InvalidArgument for a name that snapshot_file_place() refuses.
   virtual absl::StatusOr<std::unique_ptr<File>> create_file(std::string_view path) = 0;
-  // Records a file in the table. AlreadyExists if it is there; InvalidArgument for an unsafe path.
+  // Records a name in the table, as it is. AlreadyExists if it is there; InvalidArgument for one
+  // that snapshot_file_place() refuses.
   virtual absl::Status add_file(std::string_view path, const FileMeta& meta) = 0;
   // Forgets a file; NotFound if it is not in the table.
   virtual absl::Status remove_file(std::string_view path) = 0;
@@ -51,7 +53,8 @@ class SnapshotWriter {
   virtual absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const = 0;
 
   // Makes the whole temporary tree durable (files, directories, table); afterwards it may only be
-  // read, published or discarded. Idempotent.
+  // read, published or discarded. Idempotent. InvalidArgument if the table as a whole is not one
+  // that check_snapshot_files() takes.
   virtual absl::Status seal() = 0;
 };
 
@@ -72,6 +75,10 @@ class SnapshotStorage {
   // failed-clean InvalidArgument.
   virtual Outcome publish(std::unique_ptr<SnapshotWriter> writer) = 0;
 };
+
+// SnapshotWriter::create_file() for a tree of files at `tree`, which exists; nothing is synced.
+absl::StatusOr<std::unique_ptr<File>> create_snapshot_file(FileSystem& fs, std::string_view tree,
+                                                           std::string_view name);
 
 enum class PublishVerdict : uint8_t { kPublish, kAlreadyPublished };
 // A-10 for every family. InvalidArgument: contract violation.

@@ -72,7 +72,8 @@ struct FileMeta {
 };
 
 struct SnapshotFile {
-  std::string path;  // relative, is_safe_relative_path()
+  // The name as the snapshot's table lists it; the file lies at snapshot_file_place() of it.
+  std::string path;
   FileMeta meta;
   friend bool operator==(const SnapshotFile&, const SnapshotFile&) = default;
 };

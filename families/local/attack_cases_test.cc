@@ -57,5 +57,22 @@ TEST_CASE("note-then-braft: what braft wrote after a killed truncation of ours s
   }
 }
 
+// image_families_test carries it through every family and back.
+TEST_CASE("leading-slash: a snapshot whose table lists /max_id.json is healthy") {
+  Case listed("leading-slash");
+  {
+    const auto family = listed.open();
+    REQUIRE_OK(family);
+    const auto reader = (*family)->snapshot().open();
+    REQUIRE_OK(reader);
+    CHECK((*reader)->files() == std::vector<SnapshotFile>{{"/max_id.json", {}}, {"dir/x", {}}});
+    const auto file = (*reader)->open_file("/max_id.json");
+    REQUIRE_OK(file);
+    CHECK((*file)->size().value() > 0);
+    CHECK(absl::IsNotFound((*reader)->open_file("max_id.json").status()));
+  }
+  CHECK(listed.changes() == std::vector<std::string>{});
+}
+
 }  // namespace
 }  // namespace qk::families

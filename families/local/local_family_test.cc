@@ -6,6 +6,7 @@
 
 #include "families/fs/fault_file_system.h"
 #include "families/fs/file_util.h"
+#include "families/local/snapshot_table.h"
 #include "families/local/testdata/scratch_disk.h"
 
 namespace qk::families {
@@ -136,7 +137,7 @@ TEST_CASE("a snapshot keeps its tree, its table and its meta") {
   CHECK(absl::IsAlreadyExists(writer->add_file("a", {})));
   CHECK(writer->remove_file("gone").ok());
   CHECK(absl::IsNotFound(writer->remove_file("gone")));
-  for (const char* unsafe : {"../x", "/x", "a/../b", "", "a//b", "__raft_snapshot_meta"}) {
+  for (const char* unsafe : {"../x", "/../x", "a/../../b", "", "a/", "/__raft_snapshot_meta"}) {
     INFO(unsafe);
     CHECK(absl::IsInvalidArgument(writer->create_file(unsafe).status()));
     CHECK(absl::IsInvalidArgument(writer->add_file(unsafe, {})));
@@ -163,6 +164,34 @@ TEST_CASE("a snapshot keeps its tree, its table and its meta") {
     CHECK(absl::IsNotFound((*reader)->open_file("gone").status()));
     family = bench.must_open();
   }
+}
+
+// A table that a deployed service wrote, or somebody else.
+TEST_CASE("a table is damaged, or lists a name that no snapshot may have, but never both") {
+  Bench bench;
+  { (void)bench.must_open(); }
+  const std::string tree = bench.path("snapshot/snapshot_00000000000000000007");
+  REQUIRE(make_directories(bench.fs, tree).ok());
+  const auto open_with = [&](const std::vector<std::string>& names) {
+    local::SnapshotTable table;
+    table.meta = {7, 2, {kPeer}, {}};
+    for (const std::string& name : names) table.files.push_back({name, {}});
+    REQUIRE(local::write_snapshot_table(bench.fs, tree, table).ok());
+    return bench.open().status();
+  };
+  for (const char* legal : {"/max_id.json", "./data", "d//x", "a/../b"}) {
+    INFO(legal);
+    CHECK(open_with({legal}).ok());
+  }
+  for (const char* leaving : {"../x", "/../x", "a/../../x"}) {
+    const absl::Status status = open_with({leaving});
+    INFO(status);
+    CHECK(absl::IsInvalidArgument(status));
+    CHECK_THAT(std::string(status.message()), Catch::Contains("leaves the snapshot"));
+    CHECK_THAT(std::string(status.message()), Catch::Contains("__raft_snapshot_meta: "));
+  }
+  CHECK(absl::IsInvalidArgument(open_with({"a", "a/b"})));
+  CHECK(absl::IsDataLoss(open_with({"a", "a"})));
 }
 
 TEST_CASE("publishing follows decision A-10") {

@@ -1,5 +1,6 @@
 #include "families/local/log_loader.h"
 
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families::local {
@@ -24,7 +25,7 @@ SegmentLogLoader::~SegmentLogLoader() {
 
 absl::Status SegmentLogLoader::append(std::span<const LogEntry> entries) {
   QK_RETURN_IF_ERROR(log_.fail_stop_.check());
-  QK_RETURN_IF_ERROR(log_.check_batch(entries, next_index_));
+  QK_RETURN_IF_ERROR(check_append(log_.directory_, next_index_, entries));
   return settle(append_all(entries));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 #include "families/local/log_damage.h"
 #include "families/local/log_loader.h"
@@ -109,7 +110,7 @@ absl::StatusOr<File*> SegmentLogStorage::file_of(const Segment& segment) {
 
 Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
   if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
-  if (absl::Status status = check_batch(entries, last_index() + 1); !status.ok()) {
+  if (absl::Status status = check_append(directory_, last_index() + 1, entries); !status.ok()) {
     return Outcome::failed_clean(status);
   }
   const Range before = range();
@@ -142,33 +143,6 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
     if (!status.ok()) return stop(before, status);
   }
   return Outcome::success(static_cast<int64_t>(done));
-}
-
-absl::Status SegmentLogStorage::check_batch(std::span<const LogEntry> entries,
-                                            int64_t next_index) const {
-  int64_t expected = next_index;
-  for (const LogEntry& entry : entries) {
-    if (entry.index != expected || entry.term < 1) {
-      return absl::InvalidArgumentError(cat("append: entry at index ", entry.index, ", term ",
-                                            entry.term, "; expected index ", expected,
-                                            ", term at least 1"));
-    }
-    if (entry.payload.size() > kMaxPayloadSize) {
-      return absl::InvalidArgumentError(cat("append: payload of index ", entry.index, " has ",
-                                            entry.payload.size(), " bytes, allowed are ",
-                                            kMaxPayloadSize));
-    }
-    if (entry.type == EntryType::kConfiguration) {
-      // What could not be opened again must not be written.
-      const absl::Status decoded = decode_configuration(entry.payload).status();
-      if (!decoded.ok()) {
-        return absl::InvalidArgumentError(
-            cat("append: index ", entry.index, ": ", to_std(decoded.message())));
-      }
-    }
-    ++expected;
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<LogLoader>> SegmentLogStorage::bulk_load(int64_t first) {

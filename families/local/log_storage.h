@@ -81,7 +81,6 @@ class SegmentLogStorage final : public LogStorage {
   Range range() const;
   absl::Status check_range(int64_t from, int64_t to) const;
   // That the batch may be appended where `next_index` is next.
-  absl::Status check_batch(std::span<const LogEntry> entries, int64_t next_index) const;
 
   size_t segment_of(int64_t index) const;
   bool has_open_segment() const { return !segments_.empty() && segments_.back().open(); }

@@ -22,14 +22,6 @@ absl::StatusOr<HardState> load(FileSystem& fs, const std::string& path) {
   return HardState{message.term(), *vote};
 }
 
-absl::Status check_vote(const HardState& state) {
-  if (state.voted_for.empty()) return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(const std::string canonical, canonical_peer(state.voted_for));
-  if (canonical == state.voted_for) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      cat("save_meta: vote \"", state.voted_for, "\", expected \"", canonical, "\""));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FileMetaStorage>> FileMetaStorage::open(FileSystem& fs,
@@ -45,8 +37,7 @@ absl::StatusOr<std::unique_ptr<FileMetaStorage>> FileMetaStorage::open(FileSyste
 }
 
 Outcome FileMetaStorage::save(const HardState& state) {
-  for (const absl::Status& status :
-       {fail_stop_.check(), check_hard_state_change(state_, state), check_vote(state)}) {
+  for (const absl::Status& status : {fail_stop_.check(), check_hard_state_change(state_, state)}) {
     if (!status.ok()) return Outcome::failed_clean(status);
   }
   proto::StablePBMeta message;

@@ -52,7 +52,8 @@ absl::StatusOr<std::unique_ptr<File>> open_listed(FileSystem& fs, const std::str
   if (table.find(path) == nullptr) {
     return absl::NotFoundError(cat(tree, ": no file \"", path, "\" in the snapshot's table"));
   }
-  auto file = fs.open(join_path(tree, path), {.read_only = true});
+  QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
+  auto file = fs.open(join_path(tree, place), {.read_only = true});
   if (absl::IsNotFound(file.status())) {
     return absl::DataLossError(cat(tree, ": file \"", path, "\" is in the table, but missing"));
   }
@@ -121,27 +122,19 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
   std::string get_path() const override { return path_; }
 
   absl::StatusOr<std::unique_ptr<File>> create_file(std::string_view path) override {
-    QK_RETURN_IF_ERROR(check_writable(path));
-    for (size_t slash = path.find('/'); slash != std::string_view::npos;
-         slash = path.find('/', slash + 1)) {
-      const absl::Status made = fs_.mkdir(join_path(path_, path.substr(0, slash)));
-      if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-    }
-    return fs_.open(join_path(path_, path), {.create = true, .truncate = true});
+    QK_RETURN_IF_ERROR(check_unsealed());
+    return create_snapshot_file(fs_, path_, path);
   }
 
   absl::Status add_file(std::string_view path, const FileMeta& meta) override {
-    QK_RETURN_IF_ERROR(check_writable(path));
-    if (meta.source && *meta.source != 0 && *meta.source != kSourceReference) {
-      return absl::InvalidArgumentError(
-          cat(path, ": file source ", *meta.source, ", expected 0 or 1"));
-    }
+    QK_RETURN_IF_ERROR(check_unsealed());
+    QK_RETURN_IF_ERROR(check_snapshot_files({{std::string(path), meta}}).status());
     if (table_.insert({std::string(path), meta})) return absl::OkStatus();
     return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" was added already"));
   }
 
   absl::Status remove_file(std::string_view path) override {
-    QK_RETURN_IF_ERROR(check_writable(path));
+    QK_RETURN_IF_ERROR(check_unsealed());
     if (table_.erase(path)) return absl::OkStatus();
     return absl::NotFoundError(cat(path_, ": no file \"", path, "\" in the snapshot's table"));
   }
@@ -160,9 +153,11 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
 
   absl::Status seal() override {
     if (sealed_) return absl::OkStatus();
+    QK_RETURN_IF_ERROR(check_snapshot_files(table_.files).status());
     for (const SnapshotFile& file : table_.files) {
       if (file.meta.source == kSourceReference) continue;  // it may live elsewhere
-      QK_ASSIGN_OR_RETURN(const bool found, exists(fs_, join_path(path_, file.path)));
+      QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(file.path));
+      QK_ASSIGN_OR_RETURN(const bool found, exists(fs_, join_path(path_, place)));
       if (!found) {
         return absl::InvalidArgumentError(
             cat(path_, ": file \"", file.path, "\" was added, but never written"));
@@ -181,13 +176,6 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
   absl::Status check_unsealed() const {
     if (!sealed_) return absl::OkStatus();
     return absl::FailedPreconditionError(cat(path_, ": the snapshot is sealed"));
-  }
-  absl::Status check_writable(std::string_view path) const {
-    QK_RETURN_IF_ERROR(check_unsealed());
-    if (is_safe_relative_path(path) && path != kSnapshotTableName) return absl::OkStatus();
-    return absl::InvalidArgumentError(cat(
-        "snapshot file \"", path,
-        "\": expected a relative path without \".\" and \"..\", other than ", kSnapshotTableName));
   }
 
   FileSystem& fs_;

@@ -46,10 +46,6 @@ absl::StatusOr<SnapshotTable> load_snapshot_table(FileSystem& fs, std::string_vi
   table.meta.peers.assign(message.meta().peers().begin(), message.meta().peers().end());
   table.meta.old_peers.assign(message.meta().old_peers().begin(), message.meta().old_peers().end());
   for (const auto& file : message.files()) {
-    if (!is_safe_relative_path(file.name())) {
-      return absl::DataLossError(cat(path, ": file name \"", file.name(),
-                                     "\" is not a relative path inside the snapshot"));
-    }
     SnapshotFile entry{file.name(), {}};
     if (file.meta().has_user_meta()) entry.meta.user_meta = file.meta().user_meta();
     if (file.meta().has_source()) entry.meta.source = file.meta().source();
@@ -58,6 +54,8 @@ absl::StatusOr<SnapshotTable> load_snapshot_table(FileSystem& fs, std::string_vi
       return absl::DataLossError(cat(path, ": file name \"", file.name(), "\" is listed twice"));
     }
   }
+  const absl::Status legal = check_snapshot_files(table.files).status();
+  if (!legal.ok()) return annotate(legal, path);
   return table;
 }
 

@@ -5,12 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "families/contract/rules.h"
 #include "families/contract/types.h"
 #include "families/fs/file_system.h"
 
 namespace qk::families::local {
-
-inline constexpr std::string_view kSnapshotTableName = "__raft_snapshot_meta";
 
 struct SnapshotTable {
   SnapshotMeta meta;
@@ -22,7 +21,9 @@ struct SnapshotTable {
   bool erase(std::string_view path);
 };
 
-// DataLoss for anything but a whole table with safe, distinct paths; NotFound if there is no file.
+// Names are kept as they are listed. DataLoss for anything but a whole table with distinct names;
+// InvalidArgument for names that check_snapshot_files() refuses, one that leaves the tree for
+// instance, because the table is not damaged; NotFound if there is no file.
 absl::StatusOr<SnapshotTable> load_snapshot_table(FileSystem& fs, std::string_view tree);
 // Writes and syncs the file; its name is not yet durable.
 absl::Status write_snapshot_table(FileSystem& fs, std::string_view tree,

@@ -1,14 +1,8 @@
 #include "families/memory/log.h"
 
+#include "families/contract/rules.h"
+
 namespace qk::families {
-namespace {
-
-bool is_entry_type(EntryType type) {
-  return type == EntryType::kNoOp || type == EntryType::kData || type == EntryType::kConfiguration;
-}
-
-}  // namespace
-
 absl::Status MemoryLog::check_index(int64_t index) const {
   if (index >= first_index() && index <= last_index()) return absl::OkStatus();
   return absl::OutOfRangeError(cat(store_.root(), ": log index ", index, ", expected one in ",
@@ -40,23 +34,9 @@ absl::Status MemoryLog::scan(int64_t from, int64_t to, const Visitor& visit) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryLog::check_batch(std::span<const LogEntry> entries) const {
-  int64_t expected = last_index() + 1;
-  for (const LogEntry& entry : entries) {
-    if (entry.index != expected || entry.term < 1 || !is_entry_type(entry.type)) {
-      return absl::InvalidArgumentError(cat(store_.root(), ": append: found entry at index ",
-                                            entry.index, ", term ", entry.term, ", type ",
-                                            static_cast<int>(entry.type), "; expected index ",
-                                            expected, ", term at least 1, type 1..3"));
-    }
-    ++expected;
-  }
-  return absl::OkStatus();
-}
-
 Outcome MemoryLog::append(std::span<const LogEntry> entries) {
   if (absl::Status status = store_.writable(); !status.ok()) return Outcome::failed_clean(status);
-  if (absl::Status status = check_batch(entries); !status.ok()) {
+  if (absl::Status status = check_append(store_.root(), last_index() + 1, entries); !status.ok()) {
     return Outcome::failed_clean(status);
   }
   auto& log = store_.state().entries;

@@ -27,7 +27,6 @@ class MemoryLog final : public LogStorage {
 
  private:
   absl::Status check_index(int64_t index) const;
-  absl::Status check_batch(std::span<const LogEntry> entries) const;
   const LogEntry& at(int64_t index) const;
 
   MemoryStore& store_;

@@ -77,24 +77,4 @@ bool is_entry_type(int64_t type) {
          type <= static_cast<int64_t>(EntryType::kConfiguration);
 }
 
-absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries) {
-  int64_t expected = next;
-  for (const LogEntry& entry : entries) {
-    if (entry.index != expected || entry.term < 1 ||
-        !is_entry_type(static_cast<int64_t>(entry.type))) {
-      return absl::InvalidArgumentError(cat(where, ": append: found entry at index ", entry.index,
-                                            ", term ", entry.term, ", type ",
-                                            static_cast<int>(entry.type), "; expected index ",
-                                            expected, ", term at least 1, type 1..3"));
-    }
-    if (entry.payload.size() > kMaxPayloadBytes) {
-      return absl::InvalidArgumentError(cat(where, ": append: entry ", entry.index, " has ",
-                                            entry.payload.size(), " bytes, expected at most ",
-                                            kMaxPayloadBytes));
-    }
-    ++expected;
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace qk::families

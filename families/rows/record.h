@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "families/contract/rules.h"
 #include "families/contract/types.h"
 
 namespace qk::families {
@@ -39,11 +40,8 @@ absl::StatusOr<HardState> decode_hard_state(std::string_view value);
 
 bool is_entry_type(int64_t type);
 
-// Above this, an entry is refused.
+// Above this, a stored payload is damage; check_append() refuses smaller ones.
 inline constexpr size_t kMaxPayloadBytes = 512u << 20;
-
-// OK, or InvalidArgument naming `where`: what LogStorage::append() demands of a batch whose first
-// entry must have index `next`.
-absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries);
+static_assert(kMaxEntryPayload <= kMaxPayloadBytes);
 
 }  // namespace qk::families

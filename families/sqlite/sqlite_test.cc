@@ -216,7 +216,7 @@ TEST_CASE("a snapshot keeps its tree, its table and its meta") {
   REQUIRE_OK(w.remove_file("gone"));
   CHECK(absl::IsNotFound(w.remove_file("gone")));
   CHECK(absl::IsAlreadyExists(w.add_file("data", {})));
-  for (const char* unsafe : {"", "/etc/passwd", "../x", "a/../../x", "a//b", "."}) {
+  for (const char* unsafe : {"", "/..", "../x", "a/../../x", "a/.", "."}) {
     CHECK(absl::IsInvalidArgument(w.create_file(unsafe).status()));
     CHECK(absl::IsInvalidArgument(w.add_file(unsafe, {})));
   }

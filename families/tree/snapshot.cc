@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 #include "families/tree/snapshot_writer.h"
 
@@ -34,9 +35,8 @@ class TreeSnapshotReader final : public SnapshotReader {
     if (at == record_.files.end() || at->path != path) {
       return absl::NotFoundError(cat(tree_->path(), ": file \"", path, "\" is not in the table"));
     }
-    OpenFlags flags;
-    flags.read_only = true;
-    return tree_->fs().open(join_path(tree_->path(), path), flags);
+    QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
+    return tree_->fs().open(join_path(tree_->path(), place), {.read_only = true});
   }
 
  private:
@@ -47,7 +47,8 @@ class TreeSnapshotReader final : public SnapshotReader {
 // Every file of the tree is what the record says.
 absl::Status verify(const SnapshotRecord& record, const SnapshotTree& tree) {
   for (size_t i = 0; i < record.files.size(); ++i) {
-    const std::string path = join_path(tree.path(), record.files[i].path);
+    QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(record.files[i].path));
+    const std::string path = join_path(tree.path(), place);
     const SnapshotRecord::Contents& expected = record.contents[i];
     const absl::StatusOr<SnapshotRecord::Contents> found = measure_file(tree.fs(), path);
     if (absl::IsNotFound(found.status())) {

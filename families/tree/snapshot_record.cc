@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
-#include "families/fs/file_util.h"
+#include "families/contract/rules.h"
 
 namespace qk::families {
 namespace {
@@ -75,7 +75,7 @@ absl::StatusOr<std::optional<SnapshotRecord>> decode_snapshot(std::string_view v
   for (uint32_t i = 0; i < count && in.ok() && valid; ++i) {
     SnapshotFile file;
     file.path = std::string(in.bytes());
-    valid = read_file_meta(in, &file.meta) && is_safe_relative_path(file.path) &&
+    valid = read_file_meta(in, &file.meta) && snapshot_file_place(file.path).ok() &&
             (record.files.empty() || record.files.back().path < file.path);
     record.files.push_back(std::move(file));
     SnapshotRecord::Contents contents;

@@ -3,28 +3,13 @@
 #include <algorithm>
 
 #include "base/hash.h"
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families {
 namespace {
 
 constexpr size_t kChunkBytes = 64 << 10;
-
-absl::Status check_path(std::string_view path) {
-  if (is_safe_relative_path(path)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      cat("snapshot file \"", path, "\": unsafe path, expected a relative one without \"..\""));
-}
-
-// The parent directories of `relative` below `root`; not synced, seal() syncs the whole tree.
-absl::Status make_parents(FileSystem& fs, const std::string& root, std::string_view relative) {
-  for (size_t slash = relative.find('/'); slash != relative.npos;
-       slash = relative.find('/', slash + 1)) {
-    const absl::Status status = fs.mkdir(join_path(root, relative.substr(0, slash)));
-    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -61,17 +46,12 @@ absl::Status TreeSnapshotWriter::check_unsealed(std::string_view what) const {
 
 absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::create_file(std::string_view path) {
   QK_RETURN_IF_ERROR(check_unsealed("create_file"));
-  QK_RETURN_IF_ERROR(check_path(path));
-  QK_RETURN_IF_ERROR(make_parents(*fs_, path_, path));
-  OpenFlags flags;
-  flags.create = true;
-  flags.truncate = true;
-  return fs_->open(join_path(path_, path), flags);
+  return create_snapshot_file(*fs_, path_, path);
 }
 
 absl::Status TreeSnapshotWriter::add_file(std::string_view path, const FileMeta& meta) {
   QK_RETURN_IF_ERROR(check_unsealed("add_file"));
-  QK_RETURN_IF_ERROR(check_path(path));
+  QK_RETURN_IF_ERROR(check_snapshot_files({{std::string(path), meta}}).status());
   const auto at = find_file(record_.files, path);
   if (at != record_.files.end() && at->path == path) {
     return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" is in the table already"));
@@ -101,23 +81,22 @@ absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_file(std::string_
   if (at == record_.files.end() || at->path != path) {
     return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
   }
-  OpenFlags flags;
-  flags.read_only = true;
-  return fs_->open(join_path(path_, path), flags);
+  QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
+  return fs_->open(join_path(path_, place), {.read_only = true});
 }
 
 absl::Status TreeSnapshotWriter::seal() {
   if (sealed_) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const SnapshotPlaces places, check_snapshot_files(record_.files));
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> present, list_tree(*fs_, path_));
   for (const std::string& path : present) {
-    const auto at = find_file(record_.files, path);
-    if (at != record_.files.end() && at->path == path) continue;
-    QK_RETURN_IF_ERROR(fs_->unlink(join_path(path_, path)));
+    if (!places.holds(path)) QK_RETURN_IF_ERROR(fs_->unlink(join_path(path_, path)));
   }
   record_.contents.clear();
   for (const SnapshotFile& file : record_.files) {
+    QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(file.path));
     const absl::StatusOr<SnapshotRecord::Contents> contents =
-        measure_file(*fs_, join_path(path_, file.path));
+        measure_file(*fs_, join_path(path_, place));
     if (!contents.ok()) {
       return annotate(contents.status(), cat("seal: snapshot file \"", file.path, "\""));
     }

@@ -3,7 +3,6 @@
 #include <set>
 
 #include "base/check.h"
-#include "families/fs/file_util.h"
 #include "raft/wire/file_service.pb.h"
 #include "raft/wire/raft.pb.h"
 #include "raft/wire/snapshot_table.pb.h"
@@ -417,12 +416,9 @@ absl::StatusOr<SnapshotTable> decode_table(std::string_view bytes) {
   SnapshotTable table;
   QK_ASSIGN_OR_RETURN(table.meta, snapshot_meta(proto.meta()));
   std::set<std::string_view> seen;
+  families::SnapshotPlaces places;
   for (const auto& file : proto.files()) {
     const std::string& name = file.name();
-    if (!families::is_safe_relative_path(name) || name == kSnapshotTableName) {
-      return absl::InvalidArgumentError(
-          cat("snapshot table: file name \"", name, "\" is not allowed"));
-    }
     if (!seen.insert(name).second) {
       return absl::InvalidArgumentError(cat("snapshot table: file \"", name, "\" occurs twice"));
     }
@@ -431,6 +427,9 @@ absl::StatusOr<SnapshotTable> decode_table(std::string_view bytes) {
     if (file.meta().has_user_meta()) out.meta.user_meta = file.meta().user_meta();
     if (file.meta().has_source()) out.meta.source = file.meta().source();
     if (file.meta().has_checksum()) out.meta.checksum = file.meta().checksum();
+    if (const absl::Status legal = places.add(out).status(); !legal.ok()) {
+      return annotate(legal, "snapshot table");
+    }
     table.files.push_back(std::move(out));
   }
   return table;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/status.h"
+#include "families/contract/rules.h"
 #include "families/contract/snapshot_storage.h"
 #include "raft/message.h"
 #include "raft/wire/packet.h"
@@ -37,14 +38,14 @@ Packet file_response(uint64_t call_id, bool eof, std::string bytes);
 absl::StatusOr<FileResponse> file_response(const Packet& packet);
 
 // The table that get_file of kSnapshotTableName answers.
-inline constexpr std::string_view kSnapshotTableName = "__raft_snapshot_meta";
+using families::kSnapshotTableName;
 struct SnapshotTable {
   families::SnapshotMeta meta;
   std::vector<families::SnapshotFile> files;
 };
 std::string encode_table(const families::SnapshotMeta& meta,
                          const std::vector<families::SnapshotFile>& files);
-// Every path is safe, none occurs twice, none is the table's own name.
+// Names are kept as they are listed; none occurs twice, and check_snapshot_files() takes them all.
 absl::StatusOr<SnapshotTable> decode_table(std::string_view bytes);
 
 }  // namespace qk::raft

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "base/bytes.h"
@@ -108,10 +110,12 @@ absl::Status digest_snapshot(const families::SnapshotReader& reader, Digester* d
   return absl::OkStatus();
 }
 
-// A message as its fields, last one wins, as protobuf has it.
+// A message as its fields: of a text all values, and the last one, which wins if it is not
+// repeated.
 struct Message {
   std::map<int, uint64_t> numbers;
   std::map<int, std::string> texts;
+  std::map<int, std::vector<std::string>> lists;
 };
 
 bool parse_message(std::string_view bytes, Message* message) {
@@ -133,6 +137,7 @@ bool parse_message(std::string_view bytes, Message* message) {
             !in.ReadString(&message->texts[field], static_cast<int>(length))) {
           return false;
         }
+        message->lists[field].push_back(message->texts[field]);
         break;
       case 5:
         if (!in.ReadLittleEndian32(&fixed32)) return false;
@@ -200,8 +205,18 @@ class Decoder {
     if (!parse_message(payload_, &message)) return bad("the header is no message");
     if (message.numbers[kFormatMajor] != 1) return bad("another major version");
     // What this oracle recomputes below; a run writes images of the current version only.
-    if (message.texts[kFeatures] != "framed-hashes") {
-      return bad(cat("required feature \"", message.texts[kFeatures], "\""));
+    const std::vector<std::string>& features = message.lists[kFeatures];
+    if (features.empty() || features[0] != "framed-hashes") {
+      return bad("the first required feature is not \"framed-hashes\"");
+    }
+    for (size_t i = 1; i < features.size(); ++i) {
+      if (features[i] == "listed-names") {
+        listed_names_ = true;
+      } else if (features[i] == "lost-vote") {
+        lost_vote_ = true;
+      } else {
+        return bad(cat("required feature \"", features[i], "\""));
+      }
     }
     out_.source_family = message.texts[kSourceFamily];
     out_.group = message.texts[kGroup];
@@ -298,7 +313,10 @@ class Decoder {
     ByteReader reader(payload_);
     const uint8_t present = reader.u8();
     digester_.snapshot(payload_);
-    if (present == 0 && reader.done()) return gap(0);
+    if (present == 0 && reader.done()) {
+      QK_RETURN_IF_ERROR(term(0));
+      return gap(0);
+    }
     families::SnapshotMeta meta;
     meta.last_included_index = static_cast<int64_t>(reader.le64());
     meta.last_included_term = static_cast<int64_t>(reader.le64());
@@ -308,14 +326,19 @@ class Decoder {
         meta.last_included_term < 1) {
       return bad("a snapshot that is none");
     }
+    QK_RETURN_IF_ERROR(term(meta.last_included_term));
     QK_RETURN_IF_ERROR(gap(meta.last_included_index));
     TreeHasher tree;
-    std::vector<std::string> paths;
-    for (uint64_t i = 0; i < files_; ++i) {
-      QK_RETURN_IF_ERROR(file(&tree, &paths));
-    }
+    for (uint64_t i = 0; i < files_; ++i) QK_RETURN_IF_ERROR(file(&tree));
     out_.state.snapshot = SnapshotDigest{std::move(meta), tree.finish()};
     return absl::OkStatus();
+  }
+
+  absl::Status term(int64_t snapshot_term) const {
+    const int64_t log_term = out_.state.entries.empty() ? 0 : out_.state.entries.back().term;
+    return lost_vote_ || out_.state.hard_state.term >= std::max(log_term, snapshot_term)
+               ? absl::OkStatus()
+               : bad("a term below the log's or the snapshot's, without its feature");
   }
 
   absl::Status gap(int64_t snapshot_index) const {
@@ -323,7 +346,53 @@ class Decoder {
                                                   : bad("a gap between snapshot and log");
   }
 
-  absl::Status file(TreeHasher* tree, std::vector<std::string>* paths) {
+  // FORMAT.md, "Names": where a file lies, or nullopt for a name that is refused. `walked` gets the
+  // directories that the name leads through.
+  static std::optional<std::string> place_of(const std::string& name,
+                                             std::vector<std::string>* walked) {
+    constexpr size_t kMaxName = 4096, kMaxComponent = 255;
+    if (name.empty() || name.size() > kMaxName || name.back() == '/' ||
+        name.find('\0') != std::string::npos) {
+      return std::nullopt;
+    }
+    std::string place;
+    std::string component;
+    for (size_t at = 0; at <= name.size(); at += component.size() + 1) {
+      component = name.substr(at, name.find('/', at) - at);
+      const bool last = at + component.size() == name.size();
+      if (component.size() > kMaxComponent) return std::nullopt;
+      if (component == "..") {
+        if (place.empty() || last) return std::nullopt;
+        place.resize(place.find('/') == std::string::npos ? 0 : place.rfind('/'));
+      } else if (component == ".") {
+        if (last) return std::nullopt;
+      } else if (!component.empty()) {
+        place += place.empty() ? component : "/" + component;
+        if (place == "__raft_snapshot_meta") return std::nullopt;
+        if (!last) walked->push_back(place);
+      }
+    }
+    return place;
+  }
+
+  // The file of each place, and no place on the way to another.
+  absl::Status place(const std::string& name, std::string_view bytes) {
+    std::vector<std::string> walked;
+    const std::optional<std::string> at = place_of(name, &walked);
+    if (!at) return bad("a file with a name that is refused");
+    if (*at != name && !listed_names_) return bad("a name not in normal form without its feature");
+    directories_.insert(walked.begin(), walked.end());
+    const Digest content = sha256(bytes);
+    const auto [known, added] = places_.emplace(*at, content);
+    if (!added && known->second != content) return bad("two names of one file with other bytes");
+    for (const std::string& directory : walked) {
+      if (places_.count(directory) > 0) return bad("a file that is a directory, too");
+    }
+    if (directories_.count(*at) > 0) return bad("a file that is a directory, too");
+    return absl::OkStatus();
+  }
+
+  absl::Status file(TreeHasher* tree) {
     QK_RETURN_IF_ERROR(frame('F'));
     ByteReader reader(payload_);
     families::SnapshotFile file;
@@ -333,16 +402,9 @@ class Decoder {
     if ((present & 1) != 0) file.meta.user_meta = reader.bytes();
     if ((present & 2) != 0) file.meta.source = static_cast<int32_t>(reader.le32());
     if ((present & 4) != 0) file.meta.checksum = reader.bytes();
-    if (!reader.done() || present > 7 || !families::is_safe_relative_path(file.path)) {
-      return bad("a file that is none, or has an unsafe path");
-    }
-    if (!paths->empty() && file.path <= paths->back()) return bad("paths that do not ascend");
-    for (const std::string& other : *paths) {
-      if (file.path.substr(0, other.size() + 1) == other + "/") {
-        return bad("a file that is a directory, too");
-      }
-    }
-    paths->push_back(file.path);
+    if (!reader.done() || present > 7) return bad("a file that is none");
+    if (file.path <= last_name_) return bad("names that do not ascend");
+    last_name_ = file.path;
     digester_.snapshot(payload_);
     std::string bytes;
     while (bytes.size() < size) {
@@ -352,6 +414,7 @@ class Decoder {
       }
       bytes += payload_;
     }
+    QK_RETURN_IF_ERROR(place(file.path, bytes));
     digester_.snapshot(as_bytes(sha256(bytes)));
     tree->add(file, bytes);
     file_bytes_ += size;
@@ -398,6 +461,11 @@ class Decoder {
   std::string_view payload_;  // of the last frame
   size_t at_ = 0;
   size_t content_start_ = 0;
+  bool listed_names_ = false;  // the header's features
+  bool lost_vote_ = false;
+  std::string last_name_;
+  std::map<std::string, Digest> places_;
+  std::set<std::string> directories_;
   std::string heads_;  // type, length and CRC of each content frame
   Digester digester_;
   DecodedImage out_;

@@ -182,7 +182,7 @@ void cut_under_load(InstanceContext& c) {
 
 // Entries that the cut needs go away: never an image of something else.
 void cut_lost(InstanceContext& c) {
-  c.begin({append(entries(1, 10)), publish(snapshot(4))});
+  c.begin({append(entries(1, 10)), save_meta({2, ""}), publish(snapshot(4))});
   const auto lose = [&](std::string_view what, const std::vector<Change>& changes) {
     SteppedExport load(c, 1);
     c.expect(!c.expect_value("first step", load.exporter.step(1)), "an export of one step");

@@ -10,7 +10,7 @@ std::vector<Check> all_checks() {
         crash_checks,         fault_checks,        concurrency_checks, idempotence_checks,
         export_checks,        image_damage_checks, import_checks,      import_mutant_checks,
         dual_checks,          equivalence_checks,  gate_checks,        phase_checks,
-        life_checks}) {
+        life_checks,          rules_checks}) {
     std::vector<Check> checks = group();
     all.insert(all.end(), std::make_move_iterator(checks.begin()),
                std::make_move_iterator(checks.end()));

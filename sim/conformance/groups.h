@@ -29,6 +29,7 @@ std::vector<Check> equivalence_checks();
 std::vector<Check> gate_checks();
 std::vector<Check> phase_checks();
 std::vector<Check> life_checks();
+std::vector<Check> rules_checks();
 
 std::vector<Check> all_checks();
 

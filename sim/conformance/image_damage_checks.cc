@@ -147,8 +147,13 @@ void structure_refused(InstanceContext& c) {
       file.payload = payload + file.payload.substr(4 + length);
     });
   };
-  for (const std::string path : {"../x", "/x", "x/../y", "./x", "x//y", "x/", ""}) {
+  for (const std::string path : {"../x", "x/../../y", "/..", "x/", "x/.", ".", "/", "",
+                                 "__raft_snapshot_meta", "/__raft_snapshot_meta/x"}) {
     expect_refused(c, cat("a file at \"", path, "\""), renamed(path), kInvalid);
+  }
+  // Legal, but this header does not announce it.
+  for (const std::string path : {"/x", "x/../y", "./x", "x//y"}) {
+    expect_refused(c, cat("a file listed as \"", path, "\""), renamed(path), kInvalid);
   }
   expect_refused(c, "a file out of order", renamed("zzz"), kInvalid);
   expect_refused(c, "a file missing", with([&] {

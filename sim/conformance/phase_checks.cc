@@ -276,7 +276,8 @@ void cut_over_reads_what_changed(PairContext& c) {
   constexpr int64_t kBlock = image::kBlockEntries;
   MigratingNode node(&c, &registry);
   node.set_step_entries(kBlock);
-  node.begin({append(entries(1, kBlock, 1, 8)), append(entries(kBlock + 1, 2 * kBlock, 1, 8))});
+  node.begin({save_meta({2, ""}), append(entries(1, kBlock, 1, 8)),
+              append(entries(kBlock + 1, 2 * kBlock, 1, 8))});
   // From inside the first whole block on, then the log all over again.
   for (const Change& drop : {truncate_suffix(kBlock + 400), reset(kBlock - 10)}) {
     node.advance_to(Phase::kCutoverValidated);

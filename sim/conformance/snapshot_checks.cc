@@ -2,6 +2,7 @@
 // trees that nobody needs any more.
 #include <algorithm>
 
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 #include "image/importer.h"
 #include "sim/conformance/groups.h"
@@ -61,7 +62,8 @@ void expect_tree(InstanceContext& c, const families::SnapshotReader& reader,
   for (const auto& [path, file] : expected.files) {
     const auto opened = c.expect_value(cat("open_file ", path), reader.open_file(path));
     c.expect(bytes_of(c, *opened) == file.bytes, cat(path, ": found other bytes"));
-    const std::string real = families::join_path(reader.get_path(), path);
+    const std::string place = c.expect_value("place", families::snapshot_file_place(path));
+    const std::string real = families::join_path(reader.get_path(), place);
     c.expect(c.expect_value(cat("read ", real), families::read_file(c.fs(), real, kMaxFile)) ==
                  file.bytes,
              cat(real, ": found other bytes"));
@@ -234,9 +236,12 @@ void path_escape_refused(InstanceContext& c) {
   {
     const auto writer = must_create(c);
     for (const std::string& path :
-         {std::string(), std::string("/etc/passwd"), std::string("../x"), std::string("a/../../x"),
-          std::string("a/./b"), std::string("."), std::string(".."), std::string("a//b"),
-          std::string("a/"), std::string("a\0b", 3), std::string(5000, 'x')}) {
+         {std::string(), std::string("../x"), std::string("/../x"), std::string("a/../../x"),
+          std::string("a/b/../../.."), std::string("."), std::string("/"), std::string(".."),
+          std::string("a/"), std::string("a/."), std::string("a/b/.."), std::string("a\0b", 3),
+          std::string(5000, 'x'), std::string(256, 'x'), std::string("__raft_snapshot_meta"),
+          std::string("./__raft_snapshot_meta"), std::string("__raft_snapshot_meta/x"),
+          std::string("__raft_snapshot_meta/../x")}) {
       c.expect_code(cat("create_file \"", path, "\""), writer->create_file(path).status(),
                     kInvalid);
       c.expect_code(cat("add_file \"", path, "\""), writer->add_file(path, {}), kInvalid);
@@ -246,6 +251,46 @@ void path_escape_refused(InstanceContext& c) {
   const auto outside = c.expect_value("list", c.fs().list(families::parent_path(c.root())));
   c.expect(std::find(outside.begin(), outside.end(), "x") == outside.end(),
            "a file outside the tree: found one");
+}
+
+// Names that braft's users list: the reader shows them as they are, and the file lies where they
+// lead. Two names of one place are one file.
+void names_as_listed(InstanceContext& c) {
+  std::map<std::string, TreeFile> files;
+  for (const std::string name :
+       {"/max_id.json", "./data", "d//x", "a/../b", "plain", "//two///slashes", "a/./c/../d"}) {
+    files[name] = {cat("contents of ", name), {cat("meta of ", name), 0, std::nullopt}};
+  }
+  files["data"] = {"contents of ./data", {"another meta", 0, "c0ffee"}};
+  files["/d/x"] = {"contents of d//x", {}};
+  const SnapshotState tree = only(meta_at(7), files);
+  c.begin(some_log());
+  c.apply(publish(tree));
+  expect_tree(c, *must_open(c), tree);
+  c.reopen();
+  expect_tree(c, *must_open(c), tree);
+  c.expect_code("a name that is not listed, of a listed file",
+                must_open(c)->open_file("max_id.json").status(), kNotFound);
+  const auto names = c.expect_value(
+      "list", families::list_tree(c.fs(), families::join_path(must_open(c)->get_path(), "d")));
+  c.expect(names == std::vector<std::string>{"x"}, "below d: expected the file x alone");
+}
+
+// A file in one name and a directory in another; each name alone is legal.
+void names_that_collide_refused(InstanceContext& c) {
+  c.begin(some_log());
+  for (const auto& [one, other] : {std::pair<std::string, std::string>{"a", "a/b"},
+                                   {"./a", "a/b"},
+                                   {"a", "x/../a/b"},
+                                   {"a/b", "a/b/../c"},
+                                   {"a/x/../b", "a/x"}}) {
+    auto writer = must_create(c);
+    c.expect_ok("add_file", writer->add_file(one, {}));
+    c.expect_ok("add_file", writer->add_file(other, {}));
+    c.expect_ok("save_meta", writer->save_meta(meta_at(7)));
+    c.expect_code(cat("seal with \"", one, "\" and \"", other, "\""), writer->seal(), kInvalid);
+  }
+  c.expect_state();
 }
 
 void empty_file(InstanceContext& c) {
@@ -659,6 +704,8 @@ std::vector<Check> snapshot_checks() {
       install_without_previous_entries);
   add("nested_paths", {"SB-20", "BC-3", "BC-4", "EV-16"}, nested_paths);
   add("path_escape_refused", {"SB-20", "BC-3"}, path_escape_refused);
+  add("names_as_listed", {"SB-20", "BC-3", "BC-4", "BC-5"}, names_as_listed);
+  add("names_that_collide_refused", {"SB-20", "BC-3"}, names_that_collide_refused);
   add("empty_file", {"SB-20", "EV-16"}, empty_file);
   add("zero_files", {"SB-20", "BC-4"}, zero_files);
   add("many_files", {"SB-20", "EV-6"}, many_files);

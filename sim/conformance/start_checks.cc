@@ -3,9 +3,15 @@
 // that does not follow the snapshot is truncated or reset, a term behind the log's is corrected;
 // and every such change goes through the node's driver, to both families of a dual pair.
 #include <algorithm>
+#include <deque>
+#include <set>
 
+#include "families/contract/lost_vote.h"
 #include "raft/node.h"
+#include "raft/wire/convert.h"
 #include "sim/conformance/groups.h"
+#include "sim/conformance/losses.h"
+#include "sim/conformance/transfer.h"
 
 namespace qk::sim::conformance {
 namespace {
@@ -15,7 +21,7 @@ using families::LogEntry;
 constexpr raft::Nanos kMs = 1'000'000;
 
 // Storage completes at once; no timer fires and no packet leaves: only starting is looked at.
-class StillEnvironment final : public raft::Environment {
+class StillEnvironment : public raft::Environment {
  public:
   raft::Nanos now() override { return 0; }
   uint64_t random_below(uint64_t) override { return 0; }
@@ -26,6 +32,25 @@ class StillEnvironment final : public raft::Environment {
 
  private:
   uint64_t timers_ = 0;
+};
+
+// Storage takes its time: what waits for it goes on in run(), and until then the lanes overlap.
+class SlowStorage final : public StillEnvironment {
+ public:
+  void after_storage(std::function<void()> done) override { waiting_.push_back(std::move(done)); }
+  // Until nothing waits, or the machine stops.
+  void run(InstanceContext& c) {
+    while (!waiting_.empty()) {
+      c.settle();
+      if (c.disk()->pinned_crash()) return;
+      const std::function<void()> done = std::move(waiting_.front());
+      waiting_.pop_front();
+      done();
+    }
+  }
+
+ private:
+  std::deque<std::function<void()>> waiting_;
 };
 
 // Remembers what it was given.
@@ -47,14 +72,16 @@ class Recorder final : public raft::StateMachine {
 
 // A node on the instance that `c` has open. It knows two other peers, so it stays a follower.
 struct Started {
-  explicit Started(InstanceContext& c) : node(options(), &c.driver(), &machine, &still, &observer) {
+  explicit Started(InstanceContext& c, bool accept_lost_vote = false)
+      : node(options(accept_lost_vote), &c.driver(), &machine, &still, &observer) {
     status = node.start();
     node.stop();
     c.settle();
   }
 
-  static raft::NodeOptions options() {
+  static raft::NodeOptions options(bool accept_lost_vote) {
     raft::NodeOptions options;
+    options.accept_lost_vote = accept_lost_vote;
     options.group = "conformance";
     options.peer = std::string(kPeer);
     options.election_timeout_low = 150 * kMs;
@@ -175,12 +202,33 @@ void conflict_at_same_index(InstanceContext& c) {
   expect_started(c, started, {5, "", 13, 12});
 }
 
-// A vote was lost, or never saved: nobody may be voted for in the log's last term again.
+// A vote was lost: a node starts on such a state only if it is told to, and then nobody may be
+// voted for in the log's last term again.
 void term_correction(InstanceContext& c) {
   c.begin({append(entries(1, 5, 1))});
   c.apply(append(entries(6, 9, 6)));
-  const Started started(c);
+  {
+    const Started refused(c);
+    c.expect_code("start", refused.status, absl::StatusCode::kFailedPrecondition);
+    c.expect_state();
+  }
+  c.expect_code("export", export_image(c.subject(), c.family(), 1, false).status(),
+                absl::StatusCode::kFailedPrecondition);
+  const Started started(c, true);
   expect_started(c, started, {7, "", 1, 9});
+}
+
+// The snapshot's term counts as the log's does.
+void term_below_snapshot_refused(InstanceContext& c) {
+  c.begin({append(entries(1, 9, 1))});
+  c.apply(publish(snapshot(9, 4)));
+  {
+    const Started refused(c);
+    c.expect_code("start", refused.status, absl::StatusCode::kFailedPrecondition);
+    c.expect_state();
+  }
+  c.expect_code("export", export_image(c.subject(), c.family(), 1, false).status(),
+                absl::StatusCode::kFailedPrecondition);
 }
 
 void expect_refused(InstanceContext& c) {
@@ -236,6 +284,61 @@ void crash_while_installing(InstanceContext& c) {
   }
 }
 
+// A leader of a higher term sends entries: wherever the machine stops, no entry of that term is
+// there without the term, or a vote in it could be forgotten.
+void crash_between_term_and_entries(InstanceContext& c) {
+  if (c.is_volatile()) c.not_applicable("volatile: nothing survives a crash (A-11)");
+  c.begin({append(entries(1, 9, 2)), save_meta({4, ""})});
+  c.close();
+  const raft::Packet packet = raft::to_packet(
+      {std::string(kPeer), 1, raft::AppendRequest{9, {9, 2}, 0, entries(10, 12, 9)}}, "conformance",
+      std::string(kOtherPeer));
+  std::set<uint64_t> seen;
+  for (uint64_t n = 1;; ++n) {
+    auto machine = c.fork();
+    machine->expect_ok("open", machine->open());
+    machine->disk()->pin_crash_at_operation(machine->disk()->operation_count() + n);
+    {
+      SlowStorage storage;
+      Recorder state_machine;
+      raft::NodeObserver observer;
+      raft::Node node(Started::options(false), &machine->driver(), &state_machine, &storage,
+                      &observer);
+      machine->expect_ok("start", node.start());
+      node.receive(std::string(kOtherPeer), packet);
+      storage.run(*machine);
+      node.stop();
+      if (!machine->disk()->pinned_crash()) {
+        machine->expect_equal("the node's last index", node.last_index(), int64_t{12});
+        machine->expect_equal("the node's term", node.term(), int64_t{9});
+        break;
+      }
+    }
+    c.count("crash points");
+    const auto stopped = machine->fork();
+    machine.reset();
+    DropAll nothing;
+    const size_t pending = stopped->fork()->crash(CrashLevel::kP2, nothing).pending;
+    for (const Loss& loss : reorderings(pending, c.seed())) {
+      const auto crashed = stopped->fork();
+      const CrashReport report = crashed->crash(loss.level, *loss.choice());
+      if (!seen.insert(crashed->disk()->image_hash()).second) continue;
+      c.count("distinct");
+      const absl::Status opened = crashed->open();
+      const bool may_refuse = loss.disordered && !crashed->family().refusals.empty();
+      if (may_refuse && absl::IsDataLoss(opened)) continue;
+      at(cat("disk operation ", n, ", ", loss.name, ": ", report.text), [&] {
+        crashed->expect_ok("open", opened);
+        const State state = crashed->state();
+        crashed->expect_ok(
+            "the term", families::check_vote_not_lost(
+                            state.hard_state, state.entries.back().term,
+                            state.snapshot ? std::optional(state.snapshot->meta) : std::nullopt));
+      });
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Check> start_checks() {
@@ -254,10 +357,13 @@ std::vector<Check> start_checks() {
   add("log_empty_behind_snapshot", {"SB-16", "SB-25", "CI-3"}, log_empty_behind_snapshot);
   add("conflict_at_same_index", {"SB-25", "SB-34"}, conflict_at_same_index);
   add("term_correction", {"SB-18", "SB-25", "SB-32"}, term_correction);
+  add("term_below_snapshot_refused", {"SB-18", "SB-25"}, term_below_snapshot_refused);
   add("snapshot_log_gap_refused", {"SB-25", "CI-3"}, snapshot_log_gap_refused);
   add("log_without_snapshot_refused", {"SB-25", "CI-3"}, log_without_snapshot_refused);
   add("reset_without_snapshot_refused", {"SB-25", "CI-3"}, reset_without_snapshot_refused);
   add("crash_while_installing", {"SB-25", "SB-33"}, crash_while_installing).disks = kSimulatedOnly;
+  add("crash_between_term_and_entries", {"SB-18", "SB-25"}, crash_between_term_and_entries).disks =
+      kSimulatedOnly;
   return checks;
 }
 

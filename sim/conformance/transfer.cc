@@ -11,11 +11,12 @@ const image::Identity& transfer_identity() {
 }
 
 absl::StatusOr<std::string> export_image(families::Family& family,
-                                         const families::FamilyDescriptor& descriptor,
-                                         uint64_t seq) {
+                                         const families::FamilyDescriptor& descriptor, uint64_t seq,
+                                         bool accept_lost_vote) {
   std::string bytes;
   image::MemorySink sink(&bytes);
   QK_ASSIGN_OR_RETURN(image::ExportCut cut, image::ExportCut::capture(family, seq));
+  cut.accept_lost_vote = accept_lost_vote;
   image::Exporter exporter(&family, std::move(cut), transfer_identity(), descriptor.name,
                            descriptor.format_version, &sink);
   QK_RETURN_IF_ERROR(exporter.run());

@@ -14,10 +14,12 @@ namespace qk::sim::conformance {
 // Whose state all instances of a check are.
 const image::Identity& transfer_identity();
 
-// The image of `family` as it is now, at cut `seq`; `descriptor` is what it is an instance of.
+// The image of `family` as it is now, at cut `seq`; `descriptor` is what it is an instance of. Many
+// histories here are storage calls alone, which never saved the term of their entries: by default
+// that is accepted (families/contract/lost_vote.h).
 absl::StatusOr<std::string> export_image(families::Family& family,
                                          const families::FamilyDescriptor& descriptor,
-                                         uint64_t seq = 1);
+                                         uint64_t seq = 1, bool accept_lost_vote = true);
 
 // What the reader says of it.
 absl::Status verify_bytes(std::string_view image);
