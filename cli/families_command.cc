@@ -21,8 +21,8 @@ void show(const families::FamilyDescriptor& family, std::ostream& out) {
     out << "option   " << padded(option.name, 20) << " default " << option.default_value
         << ", allowed: " << option.allowed << "\n";
   }
-  for (const std::string& refusal : family.refusals) {
-    out << "refuses  " << refusal << "\n";
+  for (const families::Refusal& refusal : family.refusals) {
+    out << "refuses  " << refusal.image << "\n";
   }
   for (const families::UncheckedPath& path : family.unchecked) {
     std::string damage = path.bytes ? "a changed byte" : "";
@@ -31,6 +31,7 @@ void show(const families::FamilyDescriptor& family, std::ostream& out) {
     };
     also(path.length, "that the file ends early");
     also(path.presence, "that the file is gone");
+    also(path.tail, "that its last mutations are cut off");
     out << "unseen   " << path.prefix << ": the format cannot show " << damage << "\n";
   }
 }

@@ -203,6 +203,7 @@ absl::Status Importer::write_item(ImageReader::Item item) {
 
 absl::Status Importer::close_family() {
   while (family_->pending_work() > 0) QK_RETURN_IF_ERROR(family_->run_one());
+  QK_RETURN_IF_ERROR(family_->close());
   family_.reset();
   return families::sync_tree(*request_.fs, where_);
 }

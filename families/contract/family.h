@@ -52,6 +52,11 @@ class Family {
   // No family has a thread.
   virtual size_t pending_work() const { return 0; }
   virtual absl::Status run_one() { return absl::OkStatus(); }
+
+  // Ends the instance and says what failed, which the destructor cannot. Nothing acknowledged
+  // depends on it. All that was opened from the family must be gone; only the destructor may
+  // follow.
+  virtual absl::Status close() { return absl::OkStatus(); }
 };
 
 using FamilyOptions = std::map<std::string, std::string, std::less<>>;
@@ -69,6 +74,14 @@ struct OptionDescriptor {
   std::string allowed;  // for messages: "64KiB..1GiB" or "WAL, DELETE, TRUNCATE"
 };
 
+// Images after a crash (P0-P2) that a family may refuse to open, with DataLoss. Only a crash inside
+// `operation` leaves one, and only one after which bytes are there that nobody wrote.
+struct Refusal {
+  std::string image;    // which images, for people
+  std::string message;  // a part of the error's message, by which this refusal is known
+  Operation operation = Operation::kAppend;
+};
+
 // Files whose damage a format cannot show, by how their path in the root begins. What is damaged
 // then reads as another value of the one domain (log, hard state, snapshot) that the file holds.
 struct UncheckedPath {
@@ -76,6 +89,9 @@ struct UncheckedPath {
   bool bytes = false;     // changed bytes may read as another value
   bool length = false;    // so may a file that ends early
   bool presence = false;  // a missing file may read as one that never was
+  // A file that lost the last of its bytes may read as it was before the mutations that wrote them:
+  // in every domain that it holds.
+  bool tail = false;
 };
 
 struct FamilyDescriptor {
@@ -85,8 +101,7 @@ struct FamilyDescriptor {
   std::vector<OptionDescriptor> options;
   // Names in the root that belong to the family ("db", "snapshot"); anything else is foreign.
   std::vector<std::string> root_names;
-  // Images after a crash (P0-P2) that this family may refuse to open with an explicit error.
-  std::vector<std::string> refusals;
+  std::vector<Refusal> refusals;
   // Every other change to its files is noticed: an error that names the place, never a wrong value.
   std::vector<UncheckedPath> unchecked;
   std::function<Partial(Operation)> partials;

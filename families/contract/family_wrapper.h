@@ -142,6 +142,7 @@ class FamilyWrapper : public Family {
   SnapshotStorage& snapshot() override { return inner_->snapshot(); }
   size_t pending_work() const override { return inner_->pending_work(); }
   absl::Status run_one() override { return inner_->run_one(); }
+  absl::Status close() override { return inner_->close(); }
 
  protected:
   Family& inner() { return *inner_; }

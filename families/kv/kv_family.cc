@@ -51,6 +51,8 @@ FamilyDescriptor kv_family_descriptor(std::string_view name) {
   family.root_names = {
       "db",     "db.lock", std::string(kLogMarkName), std::string(kUnfinishedLogMarkName),
       "db.new", "snapshot"};
+  // The mark tells that the newest log is missing or empty, not how many commits it had.
+  family.unchecked = {{.prefix = "db/", .tail = true}};
   family.partials = [](Operation) { return Partial::kNone; };
   return family;
 }

@@ -179,12 +179,14 @@ FamilyDescriptor local_family() {
   };
   descriptor.root_names = {"log", "raft_meta", "snapshot"};
   descriptor.refusals = {
-      "a torn batch of several entries in the open segment that an intact entry follows, if a lost "
-      "sector holds other bytes than zeros, or if braft wrote it (braft leaves no note of what was "
-      "acknowledged): it cannot be told from corruption"};
+      {.image = "a torn batch of several entries in the open segment that an intact entry follows, "
+                "if a lost sector holds other bytes than zeros, or if braft wrote it (braft leaves "
+                "no note of what was acknowledged): it cannot be told from corruption",
+       .message = "an intact entry follows at offset",
+       .operation = Operation::kAppend}};
   // braft's format protects entries by checksums, and nothing else; and no file names another.
   descriptor.unchecked = {{.prefix = "log/log_meta", .bytes = true},
-                          {.prefix = "log/log_inprogress_", .presence = true},
+                          {.prefix = "log/log_inprogress_", .presence = true, .tail = true},
                           {.prefix = "raft_meta/raft_meta", .bytes = true, .presence = true},
                           {.prefix = "snapshot/", .bytes = true, .length = true}};
   descriptor.partials = [](Operation operation) {

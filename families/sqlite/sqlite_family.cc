@@ -74,6 +74,13 @@ class SqliteFamily final : public Family {
   MetaStorage& meta() override { return *meta_; }
   SnapshotStorage& snapshot() override { return *snapshot_; }
 
+  absl::Status close() override {
+    snapshot_.reset();
+    meta_.reset();
+    log_.reset();
+    return store_->close();
+  }
+
  private:
   // In this order: what stands on the store is destroyed before it.
   std::unique_ptr<SqliteStore> store_;
@@ -96,6 +103,8 @@ FamilyDescriptor sqlite_family() {
                        std::string(kUnfinishedLogMarkName),
                        "db.new",
                        "snapshot"};
+  // The mark tells that a WAL is missing or empty, not how many commits it had.
+  family.unchecked = {{.prefix = "db-wal", .tail = true}};
   family.partials = [](Operation) { return Partial::kNone; };
   family.open = SqliteFamily::open;
   return family;

@@ -26,6 +26,28 @@ TEST_CASE("a failed creation or open is an error, and the next one succeeds") {
   CHECK(check_faults_in_creation(opener(options)) > 14);
 }
 
+// SQLite itself reports none of them.
+TEST_CASE("each failed call of a close is told, and the next open shows the whole state") {
+  const OpenForFaults open = opener(kJournals[0]);
+  uint64_t n = 1;
+  for (bool reached = true; reached; ++n) {
+    CAPTURE(n);
+    FaultRun run(open);
+    REQUIRE_OK(run.open(run.faults));
+    REQUIRE_OK(run.family->log().append(data_entries(1, 3, 1, 5000)));
+    const std::string whole = run.state();
+    run.faults.fail_at(n);
+    const absl::Status closed = run.family->close();
+    reached = run.faults.failed();
+    CAPTURE(run.faults.failed_call());
+    CHECK(closed.ok() == !reached);
+    run.family.reset();
+    REQUIRE_OK(run.open(run.fs));
+    CHECK(run.state() == whole);
+  }
+  CHECK(n > 8);
+}
+
 // Several pages, and a WAL with one checkpoint behind it.
 TEST_CASE("each failed call of an open is an error, or the whole state") {
   const FamilyOptions options = GENERATE(from_range(kJournals));

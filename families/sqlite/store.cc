@@ -340,6 +340,13 @@ Outcome SqliteStore::fail_stop(absl::Status cause, std::string_view what) {
   return Outcome::indeterminate(status);
 }
 
+absl::Status SqliteStore::close() {
+  for (SqliteStatement* statement : {&begin_, &commit_, &read_state_, &write_state_}) {
+    *statement = SqliteStatement();
+  }
+  return connection_->close();
+}
+
 absl::StatusOr<std::string> SqliteStore::load_snapshot_record() {
   return read_state(StateRow::kSnapshot);
 }

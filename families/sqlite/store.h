@@ -73,6 +73,10 @@ class SqliteStore final : public SnapshotRecordStore {
   absl::StatusOr<std::string> load_snapshot_record() override;
   Outcome commit_snapshot_record(std::string_view record) override;
 
+  // Ends the connection, with the statements of the log and the hard state gone: the error of
+  // folding the WAL into the database or of removing it, after which an open repeats it.
+  absl::Status close();
+
  private:
   SqliteStore(FileSystem* fs, std::string root, const SqliteOptions& options);
 

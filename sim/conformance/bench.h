@@ -30,6 +30,9 @@ struct Host {
   const families::Registry* registry = nullptr;
   // The machine stops, or a check has ended: what volatile families keep in memory is gone.
   std::function<void()> lose_memory = [] {};
+  // Of the places where a machine may stop or a call may fail, checks try one in so many; 1: all.
+  // For builds that are too slow for all.
+  uint64_t one_point_in = 1;
 };
 
 // Ends a check. Internal to the suite: thrown by expectations, caught by the runner.
@@ -68,6 +71,9 @@ class Bench {
   // Below the bench's own directory.
   std::string path(std::string_view name) const;
   uint64_t seed() const { return seed_; }
+  // Whether a check that goes through the places where a machine may stop tries this one.
+  bool tries_point(uint64_t number) const { return (number + seed_) % host_.one_point_in == 0; }
+  bool tries_every_point() const { return host_.one_point_in == 1; }
   // A stream of its own for each purpose.
   RandomStream random(std::string_view purpose) const { return RandomStream(seed_, purpose); }
 

@@ -271,6 +271,7 @@ void crash_in_creation(InstanceContext& c) {
       operations = machine->disk()->operation_count() - first;
     }
     for (uint64_t i = 1; i <= operations; ++i) {
+      if (!c.tries_point(i)) continue;
       c.count("crash points");
       const auto machine = c.fork();
       machine->set_options(options);

@@ -12,11 +12,12 @@
 //   it must survive a power cut right after the open (what recovery showed is durable), and be the
 //   same when it is opened once more.
 //
-// Equal images are judged once. A family may refuse to open only where its descriptor declares
-// refusals, only with DataLoss, and only what was disordered (losses.h).
+// Equal images are judged once. A family may refuse to open only for a reason that its descriptor
+// declares for the change's operation, only where the change was in flight, and only if the loss
+// left bytes that nobody wrote (losses.h).
 //
-// Counts (Bench::count): "crash points", "images", "distinct", "partial", "refused", of those
-// "refused without garbage", "crashes in recovery", "gaps filled".
+// Counts (Bench::count): "crash points", "images", "distinct", "partial", "refused", "crashes in
+// recovery", "gaps filled".
 //
 // Not here: two operations in flight, failing calls (FAULT), damage to durable data (TAIL).
 #pragma once
@@ -76,6 +77,11 @@ class CrashExplorer {
   std::array<uint64_t, 5> ends_{};  // disk operations before the first stage, and after each
   uint64_t partial_ = 0;
 };
+
+// Whether the family declares that it may answer so when it opens what a crash inside `operation`
+// left.
+bool is_declared_refusal(const families::FamilyDescriptor& family, families::Operation operation,
+                         const absl::Status& status);
 
 // The machine stops at the pinned operation, or now; then it is open again, or the check ends.
 void crash_and_open(InstanceContext& c, const Loss& loss);

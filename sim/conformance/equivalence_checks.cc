@@ -326,25 +326,17 @@ void layout_differences(PairContext& c) {
   expect_equal(c, "after one side was opened again");
 }
 
-// What is not in the table is not part of the tree that readers see.
+// What lies in a root beside the trees that readers see is private, and no difference.
 void private_files_ignored(PairContext& c) {
-  const auto publish_with_private = [&](PairContext::Side side, bool with) {
-    auto writer = c.expect_value("begin a snapshot", c.at(side).snapshot().create());
-    c.expect_ok("fill it", fill_writer(*writer, snapshot(3)));
-    if (with) {
-      auto file = c.expect_value("a private file", writer->create_file("private/notes"));
-      c.expect_ok("write it", file->write_at(0, "mine"));
-      file.reset();
-    }
-    c.expect_ok("publish", c.at(side).snapshot().publish(std::move(writer)));
-    c.settle();
-  };
   for (const auto side : {kA, kB}) {
     c.create(side);
-    c.apply(side, append(entries(1, 3)));
-    publish_with_private(side, side == kB);
+    c.apply(side, {append(entries(1, 3)), publish(snapshot(3))});
+    const std::string stray = families::join_path(c.root(side), "not-of-this-family");
+    if (side == kA) continue;
+    c.expect_ok("write a stray file", families::write_file(c.fs(), stray, "stray"));
+    c.settle();
   }
-  expect_equal(c, "a private file on one side");
+  expect_equal(c, "a private file in one root");
 }
 
 // A digest that knows the blocks from before is the one that reads everything.

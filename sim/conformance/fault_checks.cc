@@ -38,6 +38,7 @@ void sweep(InstanceContext& c, const std::vector<Scene>& scenes, const Fault& fa
                     c.role() == Role::kPlain ? small_units(c.family()) : families::FamilyOptions());
   for (const Scene& scene : scenes) {
     for (uint64_t n = 1;; ++n) {
+      if (!c.tries_point(n)) continue;
       const auto m = bases.of(scene).fork();
       m->faults();
       m->expect_ok("open", m->open());
@@ -76,6 +77,7 @@ void eio_from_each_call_on(InstanceContext& c) {
   const Bases bases(c, {});
   for (const Scene& scene : few_scenes()) {
     for (uint64_t n = 1;; ++n) {
+      if (!c.tries_point(n)) continue;
       const auto m = bases.of(scene).fork();
       m->faults();
       m->expect_ok("open", m->open());
@@ -113,6 +115,7 @@ void reads_before_reopening(InstanceContext& c) {
   for (const Scene& scene : c.role() == Role::kPlain ? all_scenes() : few_scenes()) {
     for (const Kind& kind : kinds) {
       for (uint64_t n = 1;; ++n) {
+        if (!c.tries_point(n)) continue;
         const auto m = bases.of(scene).fork();
         m->faults();
         m->expect_ok("open", m->open());
@@ -148,6 +151,7 @@ void error_in_background_work(InstanceContext& c) {
   bool any = false;
   for (const Scene& scene : few_scenes()) {
     for (uint64_t n = 1;; ++n) {
+      if (!c.tries_point(n)) continue;
       const auto m = bases.of(scene).fork();
       m->faults();
       m->expect_ok("open", m->open());
@@ -184,6 +188,7 @@ void error_while_closing(InstanceContext& c) {
   const Bases bases(c, {});
   for (const Scene& scene : few_scenes()) {
     for (uint64_t n = 1;; ++n) {
+      if (!c.tries_point(n)) continue;
       const auto m = bases.of(scene).fork();
       m->faults();
       m->expect_ok("open", m->open());
@@ -235,6 +240,7 @@ void error_while_opening(InstanceContext& c, bool looks) {
   needs_copies(c);
   for (const auto& image : unclean_instances(c)) {
     for (uint64_t n = 1;; ++n) {
+      if (!c.tries_point(n)) continue;
       const auto m = image->fork();
       if (looks) {
         m->faults().fail_look_at(n);
@@ -276,6 +282,7 @@ void error_while_creating(InstanceContext& c) {
   needs_copies(c);
   for (const auto effect : {Fault::Effect::kNone, Fault::Effect::kPart, Fault::Effect::kAll}) {
     for (uint64_t n = 1;; ++n) {
+      if (!c.tries_point(n)) continue;
       const auto m = c.fork();
       m->faults().fail_at(n, fault(EIO, effect));
       const absl::Status created = m->family().open(creation(*m)).status();
@@ -362,6 +369,7 @@ void error_while_reading(InstanceContext& c) {
   const Bases bases(c, small_units(c.family()));
   const Scene scene{false, append(entries(21, 29, 4, 90))};
   for (uint64_t n = 1;; ++n) {
+    if (!c.tries_point(n)) continue;
     const auto m = bases.of(scene).fork();
     m->faults();
     m->expect_ok("open", m->open());

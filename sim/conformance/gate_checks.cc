@@ -157,6 +157,14 @@ std::vector<Wrong> unreadable() {
              };
        },
        "snapshot"},
+      {"a file cannot be read", nullptr,
+       [error](Interposer* hooks, const State& state) {
+         hooks->read_file = [error,
+                             path = state.snapshot->files.begin()->first](std::string_view read) {
+           return read == path ? error : absl::OkStatus();
+         };
+       },
+       "snapshot"},
   };
 }
 
@@ -164,6 +172,7 @@ std::vector<Wrong> unreadable() {
 
 struct Gate {
   std::string name;
+  std::vector<std::string> requirements;
   Phase before;  // the phase in which the node comes to it
   // After mutations of every kind: the journal has them, and the caches of hashes do not.
   bool mutated = false;
@@ -559,18 +568,40 @@ std::vector<Check> gate_checks() {
   // In the last two, the newest mutation of each lane is in the journal: the reconciliation sees
   // it.
   static const Gate kGates[] = {
-      {.name = "T3", .before = Phase::kBootstrapping, .opens = true},
-      {.name = "T4", .before = Phase::kValidated},
-      {.name = "T5", .before = Phase::kDualWrite, .mutated = true},
-      {.name = "T6", .before = Phase::kCutoverValidated, .mutated = true, .opens = true},
-      {.name = "restart_in_DUAL", .before = Phase::kDualWrite, .opens = true, .restart = true},
-      {.name = "restart_in_CUT", .before = Phase::kCutOver, .opens = true, .restart = true},
+      {.name = "T3",
+       .requirements = {"EV-18", "EV-X1", "RM-24", "SB-41"},
+       .before = Phase::kBootstrapping,
+       .opens = true},
+      {.name = "T4",
+       .requirements = {"EV-18", "EV-X1", "SB-37", "SB-41"},
+       .before = Phase::kValidated},
+      {.name = "T5",
+       .requirements = {"EV-19", "EV-X1", "RM-26", "SB-41"},
+       .before = Phase::kDualWrite,
+       .mutated = true},
+      {.name = "T6",
+       .requirements = {"EV-20", "EV-X1", "SB-41"},
+       .before = Phase::kCutoverValidated,
+       .mutated = true,
+       .opens = true},
+      {.name = "restart_in_DUAL",
+       .requirements = {"EV-19", "EV-X1"},
+       .before = Phase::kDualWrite,
+       .opens = true,
+       .restart = true},
+      {.name = "restart_in_CUT",
+       .requirements = {"EV-19", "EV-X1"},
+       .before = Phase::kCutOver,
+       .opens = true,
+       .restart = true},
       {.name = "restart_in_DUAL_with_journal",
+       .requirements = {"EV-19", "EV-X1"},
        .before = Phase::kDualWrite,
        .mutated = true,
        .opens = true,
        .restart = true},
       {.name = "restart_in_CUT_with_journal",
+       .requirements = {"EV-19", "EV-X1"},
        .before = Phase::kCutOver,
        .mutated = true,
        .opens = true,
@@ -578,9 +609,9 @@ std::vector<Check> gate_checks() {
   };
   std::vector<Check> checks;
   for (const Gate& gate : kGates) {
-    checks.push_back(pair_check("GATE", gate.name, {"EV-1", "EV-18", "EV-19", "EV-X1", "SB-41"},
-                                [&gate](PairContext& c) { refuse_all(c, gate); })
-                         .on(kSimulatedOnly));
+    checks.push_back(pair_check("GATE", gate.name, gate.requirements, [&gate](PairContext& c) {
+                       refuse_all(c, gate);
+                     }).on(kSimulatedOnly));
   }
   checks.push_back(pair_check("GATE", "both_alike", {"SB-35"}, both_alike).on(kSimulatedOnly));
   checks.push_back(pair_check("GATE", "mirror_ahead", {"SB-35"}, mirror_ahead).on(kSimulatedOnly));

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "families/contract/family_wrapper.h"
+#include "families/fs/file_system_wrapper.h"
+
 namespace qk::sim::conformance {
 namespace {
 
@@ -45,42 +48,40 @@ class Loader final : public families::LogLoader {
   const std::unique_ptr<families::LogLoader> inner_;
 };
 
-class Log final : public families::LogStorage {
+class Log final : public families::LogWrapper {
  public:
-  Log(Interposer* hooks, families::LogStorage* inner) : hooks_(*hooks), inner_(*inner) {}
+  Log(Interposer* hooks, families::LogStorage* inner) : LogWrapper(inner), hooks_(*hooks) {}
 
-  int64_t first_index() const override { return inner_.first_index(); }
-  int64_t last_index() const override { return inner_.last_index(); }
   absl::StatusOr<LogEntry> entry(int64_t index) override {
     QK_RETURN_IF_ERROR(read(index));
-    return inner_.entry(index);
+    return inner().entry(index);
   }
-  absl::StatusOr<int64_t> term(int64_t index) override { return inner_.term(index); }
   absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override {
     if (hooks_.scans_end_at > 0) to = std::min(to, hooks_.scans_end_at);
     if (to < from) return absl::OkStatus();
-    return inner_.scan(from, to, [&](const LogEntry& entry) -> absl::Status {
+    return inner().scan(from, to, [&](const LogEntry& entry) -> absl::Status {
       QK_RETURN_IF_ERROR(read(entry.index));
       return visit(entry);
     });
   }
   Outcome append(std::span<const LogEntry> entries) override {
-    return pass(hooks_, Operation::kAppend, [&] { return inner_.append(stored(hooks_, entries)); });
+    return pass(hooks_, Operation::kAppend,
+                [&] { return inner().append(stored(hooks_, entries)); });
   }
   Outcome truncate_prefix(int64_t first_kept) override {
     return pass(hooks_, Operation::kTruncatePrefix,
-                [&] { return inner_.truncate_prefix(first_kept); });
+                [&] { return inner().truncate_prefix(first_kept); });
   }
   Outcome truncate_suffix(int64_t last_kept) override {
     return pass(hooks_, Operation::kTruncateSuffix,
-                [&] { return inner_.truncate_suffix(last_kept); });
+                [&] { return inner().truncate_suffix(last_kept); });
   }
   Outcome reset(int64_t next_index) override {
-    return pass(hooks_, Operation::kReset, [&] { return inner_.reset(next_index); });
+    return pass(hooks_, Operation::kReset, [&] { return inner().reset(next_index); });
   }
   absl::StatusOr<std::unique_ptr<families::LogLoader>> bulk_load(int64_t first_index) override {
     ++hooks_.loads;
-    QK_ASSIGN_OR_RETURN(auto inner, inner_.bulk_load(first_index));
+    QK_ASSIGN_OR_RETURN(auto inner, inner().bulk_load(first_index));
     return std::make_unique<Loader>(&hooks_, std::move(inner));
   }
 
@@ -91,71 +92,71 @@ class Log final : public families::LogStorage {
   }
 
   Interposer& hooks_;
-  families::LogStorage& inner_;
 };
 
-class Meta final : public families::MetaStorage {
+class Meta final : public families::MetaWrapper {
  public:
-  Meta(Interposer* hooks, families::MetaStorage* inner) : hooks_(*hooks), inner_(*inner) {}
-  families::HardState hard_state() const override { return inner_.hard_state(); }
+  Meta(Interposer* hooks, families::MetaStorage* inner) : MetaWrapper(inner), hooks_(*hooks) {}
+
   Outcome save(const families::HardState& state) override {
     return pass(hooks_, Operation::kSaveMeta, [&] {
       families::HardState next = state;
       if (hooks_.store_hard_state) hooks_.store_hard_state(&next);
-      return inner_.save(next);
+      return inner().save(next);
     });
   }
 
  private:
   Interposer& hooks_;
-  families::MetaStorage& inner_;
 };
 
-class Reader final : public families::SnapshotReader {
+class HookedFile final : public families::FileWrapper {
  public:
-  Reader(Interposer* hooks, std::shared_ptr<families::SnapshotReader> inner)
-      : hooks_(*hooks), inner_(std::move(inner)) {}
-  const families::SnapshotMeta& meta() const override { return inner_->meta(); }
-  const std::vector<families::SnapshotFile>& files() const override { return inner_->files(); }
-  std::string get_path() const override { return inner_->get_path(); }
-  absl::StatusOr<std::unique_ptr<families::File>> open_file(std::string_view path) const override {
-    ++hooks_.files_opened;
-    if (hooks_.open_file) QK_RETURN_IF_ERROR(hooks_.open_file(path));
-    return inner_->open_file(path);
+  HookedFile(Interposer* hooks, std::string path, std::unique_ptr<families::File> inner)
+      : FileWrapper(std::move(inner)), hooks_(*hooks), path_(std::move(path)) {}
+  absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+    if (hooks_.read_file) QK_RETURN_IF_ERROR(hooks_.read_file(path_));
+    return inner().read_at(offset, buffer);
   }
 
  private:
   Interposer& hooks_;
-  const std::shared_ptr<families::SnapshotReader> inner_;
+  const std::string path_;
 };
 
-class FlippedFile final : public families::File {
+class Reader final : public families::SnapshotReaderWrapper {
  public:
-  explicit FlippedFile(std::unique_ptr<families::File> inner) : inner_(std::move(inner)) {}
-  absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
-    return inner_->read_at(offset, buffer);
+  Reader(Interposer* hooks, std::shared_ptr<families::SnapshotReader> inner)
+      : SnapshotReaderWrapper(std::move(inner)), hooks_(*hooks) {}
+
+  absl::StatusOr<std::unique_ptr<families::File>> open_file(std::string_view path) const override {
+    ++hooks_.files_opened;
+    if (hooks_.open_file) QK_RETURN_IF_ERROR(hooks_.open_file(path));
+    QK_ASSIGN_OR_RETURN(auto file, inner().open_file(path));
+    return std::make_unique<HookedFile>(&hooks_, std::string(path), std::move(file));
   }
+
+ private:
+  Interposer& hooks_;
+};
+
+class FlippedFile final : public families::FileWrapper {
+ public:
+  using FileWrapper::FileWrapper;
   absl::Status write_at(uint64_t offset, std::string_view bytes) override {
     std::string written(bytes);
     if (offset == 0 && !written.empty()) written[0] ^= 1;
-    return inner_->write_at(offset, written);
+    return inner().write_at(offset, written);
   }
-  absl::Status truncate(uint64_t size) override { return inner_->truncate(size); }
-  absl::StatusOr<uint64_t> size() override { return inner_->size(); }
-  absl::Status sync(families::SyncKind kind) override { return inner_->sync(kind); }
-
- private:
-  const std::unique_ptr<families::File> inner_;
 };
 
-class Writer final : public families::SnapshotWriter {
+class Writer final : public families::SnapshotWriterWrapper {
  public:
   Writer(Interposer* hooks, std::unique_ptr<families::SnapshotWriter> inner)
-      : hooks_(*hooks), inner_(std::move(inner)) {}
+      : SnapshotWriterWrapper(std::move(inner)), hooks_(*hooks) {}
 
-  std::string get_path() const override { return inner_->get_path(); }
   absl::StatusOr<std::unique_ptr<families::File>> create_file(std::string_view path) override {
-    QK_ASSIGN_OR_RETURN(auto file, inner_->create_file(stored_path(path)));
+    QK_ASSIGN_OR_RETURN(auto file, inner().create_file(stored_path(path)));
     if (!hooks_.flip_file_bytes) return file;
     return std::make_unique<FlippedFile>(std::move(file));
   }
@@ -163,22 +164,13 @@ class Writer final : public families::SnapshotWriter {
     families::SnapshotFile file{std::string(path), meta};
     if (hooks_.store_file) hooks_.store_file(&file);
     if (file.path.empty()) return absl::OkStatus();
-    return inner_->add_file(file.path, file.meta);
+    return inner().add_file(file.path, file.meta);
   }
-  absl::Status remove_file(std::string_view path) override { return inner_->remove_file(path); }
   absl::Status save_meta(const families::SnapshotMeta& meta) override {
     families::SnapshotMeta next = meta;
     if (hooks_.store_snapshot_meta) hooks_.store_snapshot_meta(&next);
-    return inner_->save_meta(next);
+    return inner().save_meta(next);
   }
-  const families::SnapshotMeta& meta() const override { return inner_->meta(); }
-  const std::vector<families::SnapshotFile>& files() const override { return inner_->files(); }
-  absl::StatusOr<std::unique_ptr<families::File>> open_file(std::string_view path) const override {
-    return inner_->open_file(path);
-  }
-  absl::Status seal() override { return inner_->seal(); }
-
-  std::unique_ptr<families::SnapshotWriter> take() { return std::move(inner_); }
 
  private:
   // A renamed file is created under its new name.
@@ -189,49 +181,46 @@ class Writer final : public families::SnapshotWriter {
   }
 
   Interposer& hooks_;
-  std::unique_ptr<families::SnapshotWriter> inner_;
 };
 
-class Snapshots final : public families::SnapshotStorage {
+class Snapshots final : public families::SnapshotWrapper {
  public:
-  Snapshots(Interposer* hooks, families::SnapshotStorage* inner) : hooks_(*hooks), inner_(*inner) {}
+  Snapshots(Interposer* hooks, families::SnapshotStorage* inner)
+      : SnapshotWrapper(inner), hooks_(*hooks) {}
 
   absl::StatusOr<std::shared_ptr<families::SnapshotReader>> open() override {
     if (hooks_.open_snapshot) QK_RETURN_IF_ERROR(hooks_.open_snapshot());
-    QK_ASSIGN_OR_RETURN(auto reader, inner_.open());
+    QK_ASSIGN_OR_RETURN(auto reader, inner().open());
     return std::make_shared<Reader>(&hooks_, std::move(reader));
   }
-  std::optional<families::SnapshotMeta> current() const override { return inner_.current(); }
   absl::StatusOr<std::unique_ptr<families::SnapshotWriter>> create() override {
-    QK_ASSIGN_OR_RETURN(auto writer, inner_.create());
+    QK_ASSIGN_OR_RETURN(auto writer, inner().create());
     return std::make_unique<Writer>(&hooks_, std::move(writer));
   }
   Outcome publish(std::unique_ptr<families::SnapshotWriter> writer) override {
-    return pass(hooks_, Operation::kPublish,
-                [&] { return inner_.publish(static_cast<Writer&>(*writer).take()); });
+    return pass(hooks_, Operation::kPublish, [&] {
+      std::unique_ptr<Writer> own(static_cast<Writer*>(writer.release()));
+      return inner().publish(Writer::unwrap(std::move(own)));
+    });
   }
 
  private:
   Interposer& hooks_;
-  families::SnapshotStorage& inner_;
 };
 
-class InterposedFamily final : public Family {
+class InterposedFamily final : public families::FamilyWrapper {
  public:
   InterposedFamily(Interposer* hooks, std::unique_ptr<Family> inner)
-      : inner_(std::move(inner)),
-        log_(hooks, &inner_->log()),
-        meta_(hooks, &inner_->meta()),
-        snapshot_(hooks, &inner_->snapshot()) {}
+      : FamilyWrapper(std::move(inner)),
+        log_(hooks, &FamilyWrapper::log()),
+        meta_(hooks, &FamilyWrapper::meta()),
+        snapshot_(hooks, &FamilyWrapper::snapshot()) {}
 
   families::LogStorage& log() override { return log_; }
   families::MetaStorage& meta() override { return meta_; }
   families::SnapshotStorage& snapshot() override { return snapshot_; }
-  size_t pending_work() const override { return inner_->pending_work(); }
-  absl::Status run_one() override { return inner_->run_one(); }
 
  private:
-  const std::unique_ptr<Family> inner_;
   Log log_;
   Meta meta_;
   Snapshots snapshot_;

@@ -37,6 +37,7 @@ struct Interposer {
   std::function<absl::Status(int64_t index)> read_entry;
   std::function<absl::Status()> open_snapshot;
   std::function<absl::Status(std::string_view path)> open_file;
+  std::function<absl::Status(std::string_view path)> read_file;  // once it is open
   int64_t scans_end_at = 0;  // entries beyond do not come, if > 0
 
   // ---- What has passed.

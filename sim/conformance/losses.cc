@@ -71,20 +71,19 @@ Loss process_death(uint32_t cut) {
 }
 
 template <typename Chosen, typename... Arguments>
-Loss power_cut(std::string_view name, bool disordered, Arguments... arguments) {
+Loss power_cut(std::string_view name, Arguments... arguments) {
   Loss loss;
   loss.name = cat("P2, ", name);
-  loss.disordered = disordered;
   loss.choice = [=] { return std::make_unique<Chosen>(arguments...); };
   return loss;
 }
 
 Loss draw(uint64_t seed, uint64_t number) {
-  return power_cut<Sampled>(cat("draw ", number, " of seed ", seed), true,
+  return power_cut<Sampled>(cat("draw ", number, " of seed ", seed),
                             RandomStream(seed, cat("crash ", number)));
 }
 
-Loss torn_tail() { return power_cut<TornTail>("torn tail", true); }
+Loss torn_tail() { return power_cut<TornTail>("torn tail"); }
 
 void append(std::vector<Loss>* to, std::vector<Loss> more) {
   std::move(more.begin(), more.end(), std::back_inserter(*to));
@@ -99,17 +98,16 @@ std::vector<Loss> process_deaths(size_t, uint64_t) {
 }
 
 std::vector<Loss> all_or_nothing(size_t, uint64_t) {
-  return {power_cut<DropAll>("nothing survives", false),
-          power_cut<KeepAll>("everything survives", false)};
+  return {power_cut<DropAll>("nothing survives"), power_cut<KeepAll>("everything survives")};
 }
 
 std::vector<Loss> reorderings(size_t pending, uint64_t seed) {
   std::vector<Loss> losses;
   for (size_t i = 0; i < pending; ++i) {
-    losses.push_back(power_cut<KeepOnly>(cat("only ", i), true, i));
-    losses.push_back(power_cut<OmitSet>(cat("all but ", i), true, std::set<size_t>{i}));
+    losses.push_back(power_cut<KeepOnly>(cat("only ", i), i));
+    losses.push_back(power_cut<OmitSet>(cat("all but ", i), std::set<size_t>{i}));
     // A file grows before its bytes come, so a prefix may end in between.
-    losses.push_back(power_cut<Prefix>(cat("the first ", i), true, i));
+    losses.push_back(power_cut<Prefix>(cat("the first ", i), i));
   }
   for (uint64_t i = 0; i < kDraws; ++i) losses.push_back(draw(seed, i));
   return losses;
@@ -118,7 +116,7 @@ std::vector<Loss> reorderings(size_t pending, uint64_t seed) {
 std::vector<Loss> tears(size_t, uint64_t) {
   std::vector<Loss> losses = {torn_tail()};
   for (const uint32_t mask : {0x00u, 0x55u, 0xaau}) {
-    losses.push_back(power_cut<Garbage>(cat("garbage, sectors ", mask), true, mask));
+    losses.push_back(power_cut<Garbage>(cat("garbage, sectors ", mask), mask));
     losses.back().garbage = true;
   }
   return losses;
@@ -128,7 +126,7 @@ std::vector<Loss> holes(size_t pending, uint64_t) {
   std::vector<Loss> losses;
   for (size_t i = 0; i < pending; ++i) {
     for (uint32_t sector = 0; sector < kPageSectors; ++sector) {
-      losses.push_back(power_cut<Hole>(cat("all but sector ", sector, " of ", i), true, i, sector));
+      losses.push_back(power_cut<Hole>(cat("all but sector ", sector, " of ", i), i, sector));
     }
   }
   return losses;

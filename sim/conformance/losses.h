@@ -15,9 +15,8 @@ namespace qk::sim::conformance {
 struct Loss {
   std::string name;  // "P2, only 3"
   CrashLevel level = CrashLevel::kP2;
-  // The writes that survive are not those of any moment, or bytes are there that nobody wrote: only
-  // then may a family refuse to open, within its declared refusals.
-  bool disordered = false;
+  // Bytes are there that nobody wrote: only then may a family refuse to open, within its declared
+  // refusals.
   bool garbage = false;
   std::function<std::unique_ptr<Choice>()> choice;
 };

@@ -504,6 +504,7 @@ void resume_after_crash(PairContext& c) {
     const uint64_t last = end->disk()->operation_count();
     std::set<std::pair<uint64_t, std::string>> seen;
     for (uint64_t number = first + 1; number <= last; ++number) {
+      if (!c.tries_point(number)) continue;
       c.count("crash points");
       const auto machine = base->fork();
       machine->disk()->pin_crash_at_operation(number);
@@ -535,7 +536,7 @@ void resume_after_crash(PairContext& c) {
   }
   for (const Phase phase :
        {Phase::kIdle, Phase::kExporting, Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted}) {
-    c.expect(resumed.contains(phase),
+    c.expect(resumed.contains(phase) || !c.tries_every_point(),
              cat("phase ", to_string(phase), ": found no crash that left the node in it"));
   }
 }

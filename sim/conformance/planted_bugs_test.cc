@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "families/builtin.h"
+#include "families/contract/family_wrapper.h"
 #include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "sim/conformance/groups.h"
@@ -54,53 +55,43 @@ class ErrorIsAbsence final : public FileSystemWrapper {
   }
 };
 
-// Forwards to a family behind another file system; bugs replace its meta storage.
-class BrokenFamily : public Family {
+// Keeps the file system of the family behind it until that is gone; bugs replace its meta storage.
+struct OwnedFileSystem {
+  std::unique_ptr<FileSystem> fs;
+};
+class BrokenFamily : private OwnedFileSystem, public families::FamilyWrapper {
  public:
   BrokenFamily(std::unique_ptr<FileSystem> fs, std::unique_ptr<Family> inner)
-      : fs_(std::move(fs)), inner_(std::move(inner)) {}
-  families::LogStorage& log() override { return inner_->log(); }
-  families::MetaStorage& meta() override { return inner_->meta(); }
-  families::SnapshotStorage& snapshot() override { return inner_->snapshot(); }
-  size_t pending_work() const override { return inner_->pending_work(); }
-  absl::Status run_one() override { return inner_->run_one(); }
-
- private:
-  const std::unique_ptr<FileSystem> fs_;
-  const std::unique_ptr<Family> inner_;
+      : OwnedFileSystem{std::move(fs)}, FamilyWrapper(std::move(inner)) {}
 };
 
 // Says ok whatever happened.
-class LyingMeta final : public families::MetaStorage {
+class LyingMeta final : public families::MetaWrapper {
  public:
-  explicit LyingMeta(families::MetaStorage* inner) : inner_(*inner) {}
-  HardState hard_state() const override { return inner_.hard_state(); }
+  using MetaWrapper::MetaWrapper;
   Outcome save(const HardState& state) override {
-    const Outcome outcome = inner_.save(state);
+    const Outcome outcome = inner().save(state);
     const bool refused = absl::IsInvalidArgument(outcome.status());
     return refused ? outcome : Outcome::success();
   }
-
- private:
-  families::MetaStorage& inner_;
 };
 
 // Remembers the newest state, and writes it down with the next one only.
-class LateMeta final : public families::MetaStorage {
+class LateMeta final : public families::MetaWrapper {
  public:
-  explicit LateMeta(families::MetaStorage* inner) : inner_(*inner), state_(inner->hard_state()) {}
+  explicit LateMeta(families::MetaStorage* inner)
+      : MetaWrapper(inner), state_(inner->hard_state()) {}
   HardState hard_state() const override { return state_; }
   Outcome save(const HardState& state) override {
     if (const absl::Status legal = families::check_hard_state_change(state_, state); !legal.ok()) {
       return Outcome::failed_clean(legal);
     }
-    Outcome outcome = inner_.save(state_);
+    Outcome outcome = inner().save(state_);
     if (outcome.ok()) state_ = state;
     return outcome;
   }
 
  private:
-  families::MetaStorage& inner_;
   HardState state_;
 };
 
@@ -161,6 +152,49 @@ FamilyDescriptor amnesiac(FamilyDescriptor family) {
   return family;
 }
 
+// Whatever a family cuts while it opens is an error with this message.
+class CutRefusing final : public FileSystemWrapper {
+ public:
+  CutRefusing(FileSystem* inner, std::string message)
+      : FileSystemWrapper(inner), message_(std::move(message)) {}
+  void stop() { refuses_ = false; }
+
+ private:
+  class RefusingFile final : public families::FileWrapper {
+   public:
+    RefusingFile(std::unique_ptr<families::File> inner, const CutRefusing* owner)
+        : FileWrapper(std::move(inner)), owner_(*owner) {}
+    absl::Status truncate(uint64_t size) override {
+      return owner_.refuses_ ? absl::DataLossError(owner_.message_) : inner().truncate(size);
+    }
+
+   private:
+    const CutRefusing& owner_;
+  };
+
+  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view,
+                                       families::OpenFlags) override {
+    return std::make_unique<RefusingFile>(std::move(file), this);
+  }
+
+  const std::string message_;
+  bool refuses_ = true;
+};
+
+// Every torn tail is refused, for this reason.
+FamilyDescriptor refusing_torn_tails(FamilyDescriptor family, const std::string& message) {
+  const auto open = family.open;
+  family.open = [=](const OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
+    auto fs = std::make_unique<CutRefusing>(request.fs, message);
+    OpenRequest behind = request;
+    behind.fs = fs.get();
+    QK_ASSIGN_OR_RETURN(auto inner, open(behind));
+    fs->stop();
+    return std::make_unique<BrokenFamily>(std::move(fs), std::move(inner));
+  };
+  return family;
+}
+
 FamilyDescriptor declaring(FamilyDescriptor family, families::Partial of_appends) {
   family.partials = [=](families::Operation operation) {
     return operation == families::Operation::kAppend ? of_appends : families::Partial::kNone;
@@ -214,6 +248,10 @@ TEST_CASE("each planted bug is found by the check that is meant for it") {
        "FAULT/eio_at_each_call"},
       {"an error is taken for absence", broken(local, behind<ErrorIsAbsence>()),
        "FAULT/error_while_looking_at_open"},
+      {"what may be refused among garbage is refused without any",
+       refusing_torn_tails(local, local.refusals.front().message), "CRASH/write_torn"},
+      {"a torn batch is refused for a reason that is not declared",
+       refusing_torn_tails(local, "found something"), "CRASH/write_torn"},
       {"damage is answered by starting over", amnesiac(local), "TAIL/cut"},
       {"damage is answered by starting over", amnesiac(sqlite), "TAIL/zeroed"},
   };

@@ -3,30 +3,29 @@
 #include <memory>
 #include <utility>
 
+#include "families/contract/family_wrapper.h"
+
 namespace qk::sim::conformance {
 
 using families::Family;
 
-class Substitutes::Front final : public Family {
+class Substitutes::Front final : public families::FamilyWrapper {
  public:
   Front(Substitutes* owner, std::string root, std::unique_ptr<Family> real)
-      : owner_(*owner), root_(std::move(root)), real_(std::move(real)) {}
+      : FamilyWrapper(std::move(real)), owner_(*owner), root_(std::move(root)) {}
 
   families::LogStorage& log() override { return now().log(); }
   families::MetaStorage& meta() override { return now().meta(); }
   families::SnapshotStorage& snapshot() override { return now().snapshot(); }
-  size_t pending_work() const override { return real_->pending_work(); }
-  absl::Status run_one() override { return real_->run_one(); }
 
  private:
   Family& now() {
     const auto found = owner_.instances_.find(root_);
-    return found == owner_.instances_.end() ? *real_ : *found->second;
+    return found == owner_.instances_.end() ? inner() : *found->second;
   }
 
   const Substitutes& owner_;
   const std::string root_;
-  const std::unique_ptr<Family> real_;
 };
 
 Substitutes::Substitutes(const families::Registry& real) {

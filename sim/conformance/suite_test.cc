@@ -6,6 +6,7 @@
 #include <set>
 
 #include "families/builtin.h"
+#include "families/contract/family_wrapper.h"
 #include "image/toy_family.h"
 #include "sim/conformance/evidence.h"
 #include "sim/conformance/groups.h"
@@ -52,21 +53,18 @@ enum class Lie : uint8_t {
   kReadsOldSnapshotMeta,  // current() says one index less
 };
 
-class LyingLog final : public LogStorage {
+class LyingLog final : public families::LogWrapper {
  public:
-  LyingLog(LogStorage* inner, Lie lie) : inner_(*inner), lie_(lie) {}
+  LyingLog(LogStorage* inner, Lie lie) : LogWrapper(inner), lie_(lie) {}
 
-  int64_t first_index() const override { return inner_.first_index(); }
-  int64_t last_index() const override { return inner_.last_index(); }
   absl::StatusOr<LogEntry> entry(int64_t index) override {
     if (lie_ == Lie::kReadBeyondLast && index == last_index() + 1)
       return qk::sim::conformance::entry(index);
-    return inner_.entry(index);
+    return inner().entry(index);
   }
-  absl::StatusOr<int64_t> term(int64_t index) override { return inner_.term(index); }
   absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override {
     if (lie_ == Lie::kScanShort && from < to) --to;
-    return inner_.scan(from, to, visit);
+    return inner().scan(from, to, visit);
   }
   Outcome append(std::span<const LogEntry> entries) override {
     std::vector<LogEntry> kept(entries.begin(), entries.end());
@@ -78,54 +76,53 @@ class LyingLog final : public LogStorage {
       if (lie_ == Lie::kTypeForgotten) one.type = families::EntryType::kData;
     }
     if (lie_ == Lie::kLastOfBatchDropped && kept.size() > 1) kept.pop_back();
-    const Outcome outcome = inner_.append(kept);
+    const Outcome outcome = inner().append(kept);
     return outcome.ok() ? Outcome::success(static_cast<int64_t>(entries.size())) : outcome;
   }
   Outcome truncate_prefix(int64_t first_kept) override {
     if (lie_ == Lie::kPrefixBeyondIgnored) first_kept = std::min(first_kept, last_index() + 1);
-    return inner_.truncate_prefix(first_kept);
+    return inner().truncate_prefix(first_kept);
   }
   Outcome truncate_suffix(int64_t last_kept) override {
     if (lie_ == Lie::kSuffixKeepsOneMore && last_kept < last_index()) ++last_kept;
     if (lie_ == Lie::kRefusesTwice && last_kept == last_index()) {
       return Outcome::failed_clean(absl::InvalidArgumentError("nothing to drop"));
     }
-    return inner_.truncate_suffix(last_kept);
+    return inner().truncate_suffix(last_kept);
   }
   Outcome reset(int64_t next_index) override {
     if (lie_ == Lie::kResetKeepsFirst && next_index >= 1) {
-      return inner_.truncate_suffix(first_index() - 1);
+      return inner().truncate_suffix(first_index() - 1);
     }
-    return inner_.reset(next_index);
+    return inner().reset(next_index);
   }
 
  private:
-  LogStorage& inner_;
   const Lie lie_;
 };
 
-class LyingMeta final : public MetaStorage {
+class LyingMeta final : public families::MetaWrapper {
  public:
-  LyingMeta(MetaStorage* inner, Lie lie) : inner_(*inner), lie_(lie) {}
+  LyingMeta(MetaStorage* inner, Lie lie) : MetaWrapper(inner), lie_(lie) {}
 
-  HardState hard_state() const override { return inner_.hard_state(); }
   Outcome save(const HardState& state) override {
     const HardState now = hard_state();
     if (lie_ == Lie::kVoteChangesInTerm && state.term == now.term && !now.voted_for.empty()) {
       return Outcome::success();
     }
-    return inner_.save(lie_ == Lie::kVoteNotSaved ? HardState{state.term, ""} : state);
+    return inner().save(lie_ == Lie::kVoteNotSaved ? HardState{state.term, ""} : state);
   }
 
  private:
-  MetaStorage& inner_;
   const Lie lie_;
 };
 
-class LyingReader final : public SnapshotReader {
+class LyingReader final : public families::SnapshotReaderWrapper {
  public:
   LyingReader(std::shared_ptr<SnapshotReader> inner, Lie lie)
-      : inner_(std::move(inner)), meta_(inner_->meta()), files_(inner_->files()) {
+      : SnapshotReaderWrapper(std::move(inner)),
+        meta_(SnapshotReaderWrapper::meta()),
+        files_(SnapshotReaderWrapper::files()) {
     if (lie == Lie::kOldPeersForgotten) meta_.old_peers.clear();
     for (families::SnapshotFile& file : files_) {
       if (lie == Lie::kFileMetaForgotten) file.meta = {};
@@ -139,59 +136,49 @@ class LyingReader final : public SnapshotReader {
 
   const SnapshotMeta& meta() const override { return meta_; }
   const std::vector<families::SnapshotFile>& files() const override { return files_; }
-  std::string get_path() const override { return inner_->get_path(); }
-  absl::StatusOr<std::unique_ptr<families::File>> open_file(std::string_view path) const override {
-    return inner_->open_file(path);
-  }
 
  private:
-  const std::shared_ptr<SnapshotReader> inner_;
   SnapshotMeta meta_;
   std::vector<families::SnapshotFile> files_;
 };
 
-class LyingSnapshot final : public SnapshotStorage {
+class LyingSnapshot final : public families::SnapshotWrapper {
  public:
-  LyingSnapshot(SnapshotStorage* inner, Lie lie) : inner_(*inner), lie_(lie) {}
+  LyingSnapshot(SnapshotStorage* inner, Lie lie) : SnapshotWrapper(inner), lie_(lie) {}
 
   absl::StatusOr<std::shared_ptr<SnapshotReader>> open() override {
-    QK_ASSIGN_OR_RETURN(auto reader, inner_.open());
+    QK_ASSIGN_OR_RETURN(auto reader, inner().open());
     return std::make_shared<LyingReader>(std::move(reader), lie_);
   }
   std::optional<SnapshotMeta> current() const override {
-    auto meta = inner_.current();
+    auto meta = inner().current();
     if (meta && lie_ == Lie::kOldPeersForgotten) meta->old_peers.clear();
     if (meta && lie_ == Lie::kReadsOldSnapshotMeta) --meta->last_included_index;
     return meta;
   }
-  absl::StatusOr<std::unique_ptr<SnapshotWriter>> create() override { return inner_.create(); }
   Outcome publish(std::unique_ptr<SnapshotWriter> writer) override {
-    Outcome outcome = inner_.publish(std::move(writer));
+    Outcome outcome = inner().publish(std::move(writer));
     if (lie_ == Lie::kPublishAgainCounts && outcome.ok()) return Outcome::success(1);
     return outcome;
   }
 
  private:
-  SnapshotStorage& inner_;
   const Lie lie_;
 };
 
-class LyingFamily final : public Family {
+class LyingFamily final : public families::FamilyWrapper {
  public:
   LyingFamily(std::unique_ptr<Family> inner, Lie lie)
-      : inner_(std::move(inner)),
-        log_(&inner_->log(), lie),
-        meta_(&inner_->meta(), lie),
-        snapshot_(&inner_->snapshot(), lie) {}
+      : FamilyWrapper(std::move(inner)),
+        log_(&FamilyWrapper::log(), lie),
+        meta_(&FamilyWrapper::meta(), lie),
+        snapshot_(&FamilyWrapper::snapshot(), lie) {}
 
   LogStorage& log() override { return log_; }
   MetaStorage& meta() override { return meta_; }
   SnapshotStorage& snapshot() override { return snapshot_; }
-  size_t pending_work() const override { return inner_->pending_work(); }
-  absl::Status run_one() override { return inner_->run_one(); }
 
  private:
-  const std::unique_ptr<Family> inner_;
   LyingLog log_;
   LyingMeta meta_;
   LyingSnapshot snapshot_;

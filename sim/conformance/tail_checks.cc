@@ -123,8 +123,16 @@ void overwrite(InstanceContext& c, const std::string& path, const std::string& b
   c.settle();
 }
 
-// Opens the damaged instance and judges it.
-void judge(InstanceContext& damaged, const Acknowledged& acknowledged) {
+// Whether the family declares that it may open with something of the file missing.
+bool may_go_unseen(const InstanceContext& c, const std::string& path) {
+  const auto& all = c.family().unchecked;
+  return std::any_of(all.begin(), all.end(), [&](const families::UncheckedPath& one) {
+    return path.starts_with(families::join_path(c.root(), one.prefix));
+  });
+}
+
+// Opens the instance whose file `path` is damaged, and judges it.
+void judge(InstanceContext& damaged, const std::string& path, const Acknowledged& acknowledged) {
   const absl::Status opened = damaged.open();
   if (!opened.ok()) {
     damaged.count("refused");
@@ -145,6 +153,13 @@ void judge(InstanceContext& damaged, const Acknowledged& acknowledged) {
   damaged.count("opened");
   const std::string unknown = acknowledged.unknown_part(*state);
   damaged.expect(unknown.empty(), cat("found ", describe(*state), ": ", unknown));
+  if (*state != damaged.model().state()) {
+    damaged.count("opened as before");
+    damaged.expect(may_go_unseen(damaged, path),
+                   cat("found ", describe(*state), ", which it was before; expected ",
+                       describe(damaged.model().state()),
+                       " or an error, because the family does not declare that it cannot tell"));
+  }
   // What was repaired stays so, and bears more.
   damaged.adopt(*state);
   crash_and_open(damaged, all_or_nothing(0, 0).front());
@@ -184,7 +199,7 @@ void damage_each_file(InstanceContext& c,
         overwrite(*damaged, path, left);
         c.count("damaged files");
         try {
-          judge(*damaged, acknowledged);
+          judge(*damaged, path, acknowledged);
         } catch (const CheckFailed& failed) {
           throw CheckFailed{cat(path, ", ", bytes.size(), " bytes, ", what, ": ", failed.message)};
         }

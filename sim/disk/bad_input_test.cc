@@ -260,7 +260,11 @@ class Patient {
     }
     const Reading found = read_everything(**family);
     if (found == history_.back()) return Finding::kHarmless;
-    if (is_cut_tail(found, damage)) return Finding::kTailCut;
+    if (is_cut_tail(found, damage)) {
+      INFO("the family does not declare that it cannot tell");
+      REQUIRE(is_declared(damage, [](const families::UncheckedPath& path) { return path.tail; }));
+      return Finding::kTailCut;
+    }
     if (is_unchecked(damage)) {
       // Nothing but what lies in the file.
       int changed = 0;
@@ -366,6 +370,11 @@ class Patient {
       }
       return false;
     };
+    return is_declared(damage, covers);
+  }
+
+  bool is_declared(const Damage& damage,
+                   const std::function<bool(const families::UncheckedPath&)>& covers) const {
     return std::any_of(family_.unchecked.begin(), family_.unchecked.end(),
                        [&](const families::UncheckedPath& unchecked) {
                          return damage.path.rfind(unchecked.prefix, 0) == 0 && covers(unchecked);
