@@ -120,6 +120,10 @@ class FaultFileSystem final : public FileSystemWrapper {
       if (!status.ok()) sync_failed_ = true;
       return status;
     }
+    absl::StatusOr<uint64_t> skip_hole(uint64_t offset) override {
+      QK_RETURN_IF_ERROR(fs_.look("skip_hole", path_));
+      return inner().skip_hole(offset);
+    }
 
    private:
     FaultFileSystem& fs_;

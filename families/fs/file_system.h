@@ -67,6 +67,9 @@ class File {
   virtual absl::Status truncate(uint64_t size) = 0;
   virtual absl::StatusOr<uint64_t> size() = 0;
   virtual absl::Status sync(SyncKind kind) = 0;
+  // From `offset` up to here all bytes are zeros that take no place on the disk (a hole), so that
+  // nobody need read them; `offset` itself if that is not known, the size if none other follow.
+  virtual absl::StatusOr<uint64_t> skip_hole(uint64_t offset) { return offset; }
 };
 
 // Held until destroyed; dies with the machine.

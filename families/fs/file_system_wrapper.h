@@ -28,6 +28,7 @@ class FileWrapper : public File {
   absl::Status truncate(uint64_t size) override { return inner_->truncate(size); }
   absl::StatusOr<uint64_t> size() override { return inner_->size(); }
   absl::Status sync(SyncKind kind) override { return inner_->sync(kind); }
+  absl::StatusOr<uint64_t> skip_hole(uint64_t offset) override { return inner_->skip_hole(offset); }
 
  protected:
   File& inner() { return *inner_; }

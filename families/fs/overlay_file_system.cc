@@ -64,6 +64,18 @@ class OverlayFileSystem::Node {
     return length;
   }
 
+  absl::StatusOr<uint64_t> skip_hole(uint64_t offset) {
+    uint64_t next = size_;
+    const auto page = pages_.lower_bound(offset / kPageSize);
+    if (page != pages_.end()) next = std::min(next, page->first * kPageSize);
+    if (offset < std::min(next, lower_size_)) {
+      QK_RETURN_IF_ERROR(open_lower());
+      QK_ASSIGN_OR_RETURN(const uint64_t below, lower_file_->skip_hole(offset));
+      if (below < lower_size_) next = std::min(next, below);
+    }
+    return std::max(offset, next);
+  }
+
   absl::Status write(uint64_t offset, std::string_view bytes) {
     while (!bytes.empty()) {
       const uint64_t number = offset / kPageSize;
@@ -105,14 +117,18 @@ class OverlayFileSystem::Node {
   bool locked = false;
 
  private:
+  absl::Status open_lower() {
+    if (lower_file_) return absl::OkStatus();
+    QK_ASSIGN_OR_RETURN(lower_file_, lower_->open(lower_path_, {.read_only = true}));
+    return absl::OkStatus();
+  }
+
   absl::Status read_lower(uint64_t offset, std::span<char> buffer) {
     const uint64_t left = offset < lower_size_ ? lower_size_ - offset : 0;
     const size_t length = std::min<uint64_t>(buffer.size(), left);
     std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(length), buffer.end(), '\0');
     if (length == 0) return absl::OkStatus();
-    if (!lower_file_) {
-      QK_ASSIGN_OR_RETURN(lower_file_, lower_->open(lower_path_, {.read_only = true}));
-    }
+    QK_RETURN_IF_ERROR(open_lower());
     return read_exact(*lower_file_, lower_path_, offset, buffer.first(length));
   }
 
@@ -166,6 +182,7 @@ class OverlayFileSystem::OverlayFile final : public File {
     return node_->truncate(size);
   }
   absl::StatusOr<uint64_t> size() override { return node_->size(); }
+  absl::StatusOr<uint64_t> skip_hole(uint64_t offset) override { return node_->skip_hole(offset); }
   absl::Status sync(SyncKind) override { return absl::OkStatus(); }
 
  private:

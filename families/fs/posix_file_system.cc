@@ -148,6 +148,16 @@ class PosixFile final : public File {
 
   absl::Status sync(SyncKind kind) override { return sync_descriptor(fd_.get(), kind, path_); }
 
+  absl::StatusOr<uint64_t> skip_hole(uint64_t offset) override {
+    if (offset > kMaxOffset) return errno_status(EINVAL, cat("seek ", path_));
+    const off_t next = ::lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
+    if (next != -1) return static_cast<uint64_t>(next);
+    if (errno == EINVAL) return offset;  // a file system that does not tell
+    if (errno != ENXIO) return errno_status(errno, cat("seek ", path_));
+    QK_ASSIGN_OR_RETURN(const uint64_t end, size());
+    return std::max(offset, end);
+  }
+
  private:
   Descriptor fd_;
   std::string path_;

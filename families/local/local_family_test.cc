@@ -6,6 +6,8 @@
 
 #include "families/fs/fault_file_system.h"
 #include "families/fs/file_util.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
 #include "families/local/snapshot_table.h"
 #include "families/local/testdata/scratch_disk.h"
 
@@ -435,6 +437,29 @@ TEST_CASE("after a failed call the instance refuses, and reopens before or after
     }
     CHECK(call > 3);
   }
+}
+
+// Read byte by byte, it would take an hour.
+TEST_CASE("an open segment with a terabyte of hole behind its entries opens") {
+  TempDirectory directory;
+  PosixFileSystem fs;
+  const OpenRequest request{.fs = &fs, .root = directory.path() + "/local", .create = true};
+  {
+    const auto family = local_family().open(request).value();
+    REQUIRE(family->log().append(entries(1, 3)).ok());
+  }
+  const std::string path = directory.path() + "/local/log/log_inprogress_00000000000000000001";
+  const uint64_t size = fs.stat(path)->size;
+  {
+    const auto file = fs.open(path, {}).value();
+    if (!file->truncate(uint64_t{1} << 40).ok()) return;  // larger than this disk's files can be
+    if (*file->skip_hole(size) == size) return;           // this disk does not tell where holes are
+  }
+  const auto family = local_family().open(request);
+  INFO(family.status());
+  REQUIRE(family.ok());
+  CHECK((*family)->log().last_index() == 3);
+  CHECK(fs.stat(path)->size == size);
 }
 
 }  // namespace

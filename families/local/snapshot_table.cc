@@ -50,9 +50,16 @@ absl::StatusOr<SnapshotTable> load_snapshot_table(FileSystem& fs, std::string_vi
     if (file.meta().has_user_meta()) entry.meta.user_meta = file.meta().user_meta();
     if (file.meta().has_source()) entry.meta.source = file.meta().source();
     if (file.meta().has_checksum()) entry.meta.checksum = file.meta().checksum();
-    if (!table.insert(std::move(entry))) {
-      return absl::DataLossError(cat(path, ": file name \"", file.name(), "\" is listed twice"));
-    }
+    table.files.push_back(std::move(entry));
+  }
+  // All at once: any number of names may be listed in any order.
+  std::sort(table.files.begin(), table.files.end(),
+            [](const SnapshotFile& a, const SnapshotFile& b) { return a.path < b.path; });
+  const auto twice = std::adjacent_find(
+      table.files.begin(), table.files.end(),
+      [](const SnapshotFile& a, const SnapshotFile& b) { return a.path == b.path; });
+  if (twice != table.files.end()) {
+    return absl::DataLossError(cat(path, ": file name \"", twice->path, "\" is listed twice"));
   }
   const absl::Status legal = check_snapshot_files(table.files).status();
   if (!legal.ok()) return annotate(legal, path);

@@ -334,6 +334,44 @@ TEST_CASE("a real disk's symbolic links are told, not followed by a lock, and re
   CHECK(error_of(on.fs.check_writable(on.root + "/missing")) == ENOENT);
 }
 
+QK_FILE_SYSTEM_TEST("skip_hole skips nothing but zeros") {
+  TestType on;
+  constexpr uint64_t kGap = 1 << 20;
+  const auto file = on.fs.open(on.root + "/f", {.create = true}).value();
+  must(file->write_at(0, "a"));
+  must(file->write_at(kGap, "b"));
+  must(file->truncate(2 * kGap));
+  CHECK(file->skip_hole(0).value() == 0);
+  const auto skipped = [&](uint64_t from) { return file->skip_hole(from).value(); };
+  CHECK(skipped(kGap / 2) >= kGap / 2);
+  CHECK(skipped(kGap / 2) <= kGap);
+  CHECK(skipped(kGap) == kGap);
+  CHECK(skipped(kGap + kGap / 2) >= kGap + kGap / 2);
+  CHECK(skipped(kGap + kGap / 2) <= 2 * kGap);
+  CHECK(skipped(2 * kGap) == 2 * kGap);
+}
+
+TEST_CASE("an overlay skips what is a hole below, up to what was written above", "[fs]") {
+  OnPosix below;
+  constexpr uint64_t kGap = 1 << 20;
+  {
+    const auto file = below.fs.open(below.root + "/f", {.create = true}).value();
+    must(file->write_at(kGap, "b"));
+    must(file->truncate(2 * kGap));
+    // Not every file system makes holes.
+    if (file->skip_hole(0).value() != kGap) return;
+  }
+  families::OverlayFileSystem fs(&below.fs);
+  const auto file = fs.open(below.root + "/f", {}).value();
+  CHECK(file->skip_hole(0).value() == kGap);
+  must(file->write_at(kGap / 2, "c"));
+  CHECK(file->skip_hole(0).value() == kGap / 2);
+  must(file->truncate(kGap));
+  CHECK(file->skip_hole(kGap / 2 + 4096).value() == kGap);
+  must(file->truncate(3 * kGap));
+  CHECK(file->skip_hole(kGap / 2 + 4096).value() == 3 * kGap);
+}
+
 QK_FILE_SYSTEM_TEST("free space, and the root") {
   TestType on;
   FileSystem& fs = on.fs;
