@@ -63,11 +63,11 @@ absl::Status may_proceed(const std::vector<NodeStatus>& cluster,
     }
     if (families::has_quorum(configuration, healthy)) return absl::OkStatus();
     return absl::FailedPreconditionError(
-        cat("cluster guard: healthy are ", counted(cluster, configuration, healthy)));
+        cat("cluster guard: healthy: ", counted(cluster, configuration, healthy)));
   }
   const auto healthy_other = [&](const std::string& peer) { return other(peer) && healthy(peer); };
   if (families::has_quorum(configuration, healthy_other)) return absl::OkStatus();
-  return absl::FailedPreconditionError(cat("cluster guard: without ", id, " healthy are ",
+  return absl::FailedPreconditionError(cat("cluster guard: healthy without ", id, ": ",
                                            counted(cluster, configuration, healthy_other)));
 }
 

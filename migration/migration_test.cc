@@ -440,7 +440,7 @@ TEST_CASE("the cluster guard lets one node at a time be at risk, and never break
 
   const NodeStatus b_down = status_of("b", Phase::kIdle, false);
   CHECK(guard({a, b_down, c}, abc, "a") ==
-        absl::FailedPreconditionError("cluster guard: without a healthy are 1 of 3 voters (c), a "
+        absl::FailedPreconditionError("cluster guard: healthy without a: 1 of 3 voters (c), a "
                                       "majority is 2"));
   // allow_unavailability lets a cluster stop that has to; it does not lift the guard for one that
   // need not stop.
@@ -467,7 +467,7 @@ TEST_CASE("the cluster guard lets one node at a time be at risk, and never break
     CHECK(guard({a, b, c}, voters({"a"}), "b").ok());
     CHECK(guard({a, b_down, c}, voters({"a", "b"}), "a", true) ==
           absl::FailedPreconditionError(
-              "cluster guard: healthy are 1 of 2 voters (a), a majority is 2"));
+              "cluster guard: healthy: 1 of 2 voters (a), a majority is 2"));
     CHECK_FALSE(guard({status_of("a", Phase::kIdle, false), b}, voters({"a"}), "a", true).ok());
   }
   SECTION("a joint configuration asks for a majority of each half") {
@@ -476,7 +476,7 @@ TEST_CASE("the cluster guard lets one node at a time be at risk, and never break
     CHECK(guard({a, b_down, c, d}, voters({"a", "c", "d"}, {"a", "b", "c"}), "d").ok());
     CHECK(guard({a, b_down, c, d}, voters({"b", "c", "d"}, {"a", "b", "c"}), "c") ==
           absl::FailedPreconditionError(
-              "cluster guard: without c healthy are 1 of 3 new voters (d), a majority is 2; 1 of 3 "
+              "cluster guard: healthy without c: 1 of 3 new voters (d), a majority is 2; 1 of 3 "
               "old voters (a), a majority is 2"));
     CHECK(absl::IsPermissionDenied(guard({a, b, c, d}, voters({"b", "c", "d"}, {"a"}), "a")));
   }

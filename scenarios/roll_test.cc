@@ -97,7 +97,7 @@ TEST_CASE("what a roll waits for is in the trace and in the result") {
   CHECK_THAT(result.waits[0],
              Catch::StartsWith("n2 since t=") && Catch::EndsWith("s, still: n2 is down"));
   CHECK_THAT(all(result.waits),
-             Catch::Contains("n1 for ") && Catch::Contains("cluster guard: without n1 healthy are "
+             Catch::Contains("n1 for ") && Catch::Contains("cluster guard: healthy without n1: "
                                                            "1 of 3 voters (n2), a majority is 2"));
   const std::string traced = traced_waits(result);
   CHECK_THAT(traced,
