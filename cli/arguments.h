@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/exit_codes.h"
+#include "families/contract/uri.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/trace.h"
 
@@ -52,25 +53,31 @@ struct RunArguments {
 
 // Bare braft directories carry no identity, so whoever reads one says whose it is.
 struct ImageExportArguments {
-  std::string from;    // the family's root directory
+  std::string from;    // the family's root directory; empty: `uris` say where
   std::string family;  // "local", "sqlite"
   std::string group;
   std::string peer;
   std::string output;  // image file; must not exist
   bool accept_lost_vote = false;
+  families::UriTriple uris = {};  // empty: `from` says where
 };
 struct ImageImportArguments {
   std::string image;
   std::string family;
-  std::string directory;  // root of the new instance; must not exist or be empty
+  std::string directory;  // root of the new instance; must not exist or be empty; or `uris`
   std::string group;      // whose image is expected; another's is refused; empty: anybody's
   std::string peer;
+  families::UriTriple uris = {};  // empty: `directory` says where
 };
 struct ImageInspectArguments {
   std::string image;
 };
 struct ImageVerifyArguments {
   std::string image;
+  // An instance that must hold what the image does; none if all are empty.
+  std::string from = {};
+  std::string family = {};
+  families::UriTriple uris = {};  // instead of `from`
 };
 
 struct FamiliesArguments {

@@ -8,8 +8,8 @@
 #include "base/bytes.h"
 #include "base/printable.h"
 #include "base/suggest.h"
-#include "cli/family_argument.h"
 #include "cli/source_guard.h"
+#include "cli/storage_argument.h"
 #include "families/contract/lost_vote.h"
 #include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
@@ -114,11 +114,11 @@ void print_image(const Environment& environment, const VerifiedImage& verified) 
 class GuardedSink final : public image::Sink {
  public:
   GuardedSink(families::FileSystem* fs, const std::string& path, std::string unique,
-              const SourceGuard* guard)
-      : file_(fs, path, std::move(unique)), guard_(guard) {}
+              const std::vector<SourceGuard>* guards)
+      : file_(fs, path, std::move(unique)), guards_(guards) {}
   absl::Status append(std::string_view bytes) override { return note(file_.append(bytes)); }
   absl::Status finish() override {
-    QK_RETURN_IF_ERROR(guard_->check());
+    for (const SourceGuard& guard : *guards_) QK_RETURN_IF_ERROR(guard.check());
     return note(file_.finish());
   }
   absl::Status discard() { return file_.discard(); }
@@ -131,7 +131,7 @@ class GuardedSink final : public image::Sink {
   }
 
   image::FileSink file_;
-  const SourceGuard* guard_;
+  const std::vector<SourceGuard>* guards_;
   bool write_failed_ = false;
 };
 
@@ -154,6 +154,38 @@ class Discarding {
  private:
   Made* made_;
 };
+
+// The directories that hold the source: its root, or each part if they do not lie in one. All
+// paths become what the kernel makes of them, once: a symbolic link that is turned meanwhile
+// changes nothing.
+absl::StatusOr<std::vector<std::string>> resolve_source(families::FileSystem& fs,
+                                                        StorageArgument* from) {
+  QK_ASSIGN_OR_RETURN(from->root, fs.real_path(from->root));
+  if (!from->parts.split()) return std::vector<std::string>{from->root};
+  std::vector<std::string> directories;
+  for (std::string* part : {&from->parts.log, &from->parts.raft_meta, &from->parts.snapshot}) {
+    QK_ASSIGN_OR_RETURN(
+        std::string real,
+        fs.real_path(part->starts_with('/') ? *part : families::join_path(from->root, *part)));
+    directories.push_back(real);
+    *part = std::move(real);
+  }
+  return directories;
+}
+
+ExitCode watch(const Environment& environment, const std::vector<std::string>& directories,
+               std::vector<SourceGuard>* guards) {
+  for (const std::string& directory : directories) {
+    auto guard = SourceGuard::watch(*environment.fs, directory);
+    if (!guard.ok()) return fail(environment, ExitCode::kNoInput, directory, guard.status());
+    if (!guard->unseen().empty()) {
+      note(environment, cat("whether ", directory, " is in use by ", guard->unseen(),
+                            ", could not be looked at"));
+    }
+    guards->push_back(*std::move(guard));
+  }
+  return ExitCode::kOk;
+}
 
 // Whose state lies at `root`: what the sidecar says, and for a bare directory what the caller says.
 absl::StatusOr<image::Identity> identity_at(families::FileSystem& fs, const std::string& root,
@@ -333,40 +365,113 @@ ExitCode refuse_volatile(const Environment& environment, const families::FamilyD
       "volatile families are for scenarios");
 }
 
+// Reads what the image holds once more, for the sum that an exporter makes of an instance.
+absl::StatusOr<image::Xxh3Stream::Value> content_of(const image::Source& source) {
+  image::ImageReader reader(&source, image::Hashing::kXxh3);
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const auto item, reader.next());
+    if (item == image::ImageReader::Item::kEnd) return reader.content_xxh3();
+  }
+}
+
+// Whether the instance `at` holds exactly what the image does.
+ExitCode compare_instance(const Environment& environment, StorageArgument at,
+                          const image::Source& source, const VerifiedImage& verified) {
+  families::FileSystem& fs = *environment.fs;
+  if (ExitCode code = refuse_volatile(environment, *at.family, at.root); code != ExitCode::kOk) {
+    return code;
+  }
+  const auto directories = resolve_source(fs, &at);
+  if (!directories.ok()) {
+    return fail(environment, ExitCode::kNoInput, at.root, directories.status());
+  }
+  std::vector<SourceGuard> guards;
+  if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
+  families::OverlayFileSystem overlay(&fs);
+  families::OpenRequest request;
+  request.fs = &overlay;
+  request.root = at.root;
+  request.parts = at.parts;
+  const image::ImageHeader& header = verified.header;
+  const auto failed = [&](const absl::Status& status) {
+    return fail(environment,
+                absl::IsCancelled(status) ? ExitCode::kInterrupted : code_of_input(status), at.root,
+                status);
+  };
+  const auto family =
+      image::open_instance(*environment.registry, request, at.family->name, header.identity);
+  if (!family.ok()) return failed(family.status());
+  auto cut = image::ExportCut::capture(**family, 0);
+  if (!cut.ok()) return failed(cut.status());
+  cut->accept_lost_vote = true;  // what is asked is whether the two are equal
+  const std::string found = describe_state(
+      cut->first, cut->last, cut->hard_state,
+      cut->snapshot == nullptr
+          ? image::SnapshotHead{}
+          : image::SnapshotHead{cut->snapshot->meta(), cut->snapshot->files().size()});
+  image::NullSink sink;
+  image::Exporter exporter(family->get(), *std::move(cut), header.identity, header.source_family,
+                           header.source_format_version, &sink, image::Hashing::kXxh3);
+  if (const absl::Status status = run_steps(exporter, environment); !status.ok()) {
+    return failed(status);
+  }
+  for (const SourceGuard& guard : guards) {
+    if (const absl::Status status = guard.check(); !status.ok()) return failed(status);
+  }
+  const auto expected = content_of(source);
+  if (!expected.ok()) return failed(expected.status());
+  if (exporter.content_xxh3() != *expected ||
+      exporter.totals().content_bytes != verified.totals.content_bytes) {
+    return fail(
+        environment, ExitCode::kViolated, at.root,
+        absl::FailedPreconditionError(cat(
+            "found ", found, " with ", exporter.totals().content_bytes,
+            " bytes of content, expected what the image holds: ",
+            describe_state(header.first_index, header.last_index, verified.hard_state,
+                           verified.snapshot),
+            " with ", verified.totals.content_bytes,
+            exporter.totals().content_bytes == verified.totals.content_bytes ? ", but other ones"
+                                                                             : "")));
+  }
+  *environment.out << "PASS  " << at.family->name << " " << printable(at.root)
+                   << " holds the same\n";
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 ExitCode image_export(const ImageExportArguments& arguments, const Environment& environment) {
-  const families::FamilyDescriptor* family = nullptr;
-  if (ExitCode code = find_family(environment, arguments.family, "--family", &family);
+  StorageArgument from;
+  if (ExitCode code = find_storage(environment, arguments.family, arguments.from, "--from",
+                                   arguments.uris, &from);
       code != ExitCode::kOk) {
     return code;
   }
+  const families::FamilyDescriptor* const family = from.family;
   std::string peer;
   if (ExitCode code = parse_peer(environment, arguments.peer, &peer); code != ExitCode::kOk) {
     return code;
   }
   families::FileSystem& fs = *environment.fs;
-  const std::string named = absolute_path(environment, arguments.from);
-  if (ExitCode code = refuse_volatile(environment, *family, named); code != ExitCode::kOk) {
+  if (ExitCode code = refuse_volatile(environment, *family, from.root); code != ExitCode::kOk) {
     return code;
   }
-  // As the kernel resolves it, once: a symbolic link that is turned meanwhile changes nothing.
-  const auto resolved = fs.real_path(named);
-  if (!resolved.ok()) return fail(environment, ExitCode::kNoInput, named, resolved.status());
-  const std::string& root = *resolved;
+  const auto directories = resolve_source(fs, &from);
+  if (!directories.ok()) {
+    return fail(environment, ExitCode::kNoInput, from.root, directories.status());
+  }
+  const std::string& root = from.root;
   const std::string output = absolute_path(environment, arguments.output);
-  if (const absl::Status place = check_output(fs, output, root); !place.ok()) {
-    return fail(environment, ExitCode::kCannotWrite, output, place);
+  for (const std::string& directory : *directories) {
+    if (const absl::Status place = check_output(fs, output, directory); !place.ok()) {
+      return fail(environment, ExitCode::kCannotWrite, output, place);
+    }
   }
   const auto identity = identity_at(fs, root, arguments.group, peer);
   if (!identity.ok()) return fail(environment, ExitCode::kData, root, identity.status());
-  const auto guard = SourceGuard::watch(fs, root);
-  if (!guard.ok()) return fail(environment, ExitCode::kNoInput, root, guard.status());
-  if (!guard->unseen().empty()) {
-    note(environment,
-         cat("whether ", root, " is in use by ", guard->unseen(), ", could not be looked at"));
-  }
-  environment.narrow_modes(guard->closed_modes());
+  std::vector<SourceGuard> guards;
+  if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
+  for (const SourceGuard& guard : guards) environment.narrow_modes(guard.closed_modes());
   say_leftovers(environment, output);
 
   ReadNames read(&fs);
@@ -374,6 +479,7 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
   families::OpenRequest request;
   request.fs = &overlay;
   request.root = root;
+  request.parts = from.parts;
   auto source = image::open_instance(*environment.registry, request, family->name, *identity);
   if (!source.ok()) {
     return fail(environment, code_of_input(source.status()), root, source.status());
@@ -401,7 +507,7 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
           ? image::SnapshotHead{}
           : image::SnapshotHead{cut->snapshot->meta(), cut->snapshot->files().size()};
   const std::string state = describe_state(cut->first, cut->last, cut->hard_state, snapshot);
-  GuardedSink sink(&fs, output, cat(hex16(environment.random_seed())), &*guard);
+  GuardedSink sink(&fs, output, cat(hex16(environment.random_seed())), &guards);
   const Discarding<GuardedSink> discarding(&sink);
   image::Exporter exporter(source->get(), *std::move(cut), *identity, family->name,
                            family->format_version, &sink);
@@ -419,10 +525,12 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
     }
     return fail(environment, code_of_input(status), root, status, hint);
   }
-  if (const absl::Status said = say_left_out(environment, *family, root, read, overlay);
-      !said.ok()) {
-    note(environment,
-         cat("what is not in the image could not be looked at: ", to_std(said.message())));
+  for (const std::string& directory : *directories) {
+    if (const absl::Status said = say_left_out(environment, *family, directory, read, overlay);
+        !said.ok()) {
+      note(environment, cat("what of ", directory, " is not in the image could not be looked at: ",
+                            to_std(said.message())));
+    }
   }
   *environment.out << "export    " << family->name << " " << printable(root) << " -> "
                    << printable(output) << "\n"
@@ -434,11 +542,13 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
 }
 
 ExitCode image_import(const ImageImportArguments& arguments, const Environment& environment) {
-  const families::FamilyDescriptor* family = nullptr;
-  if (ExitCode code = find_family(environment, arguments.family, "--family", &family);
+  StorageArgument to;
+  if (ExitCode code = find_storage(environment, arguments.family, arguments.directory,
+                                   "--directory", arguments.uris, &to);
       code != ExitCode::kOk) {
     return code;
   }
+  const families::FamilyDescriptor* const family = to.family;
   std::string peer;
   if (!arguments.peer.empty()) {
     if (ExitCode code = parse_peer(environment, arguments.peer, &peer); code != ExitCode::kOk) {
@@ -447,7 +557,15 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   }
   families::FileSystem& fs = *environment.fs;
   const std::string path = absolute_path(environment, arguments.image);
-  const std::string root = absolute_path(environment, arguments.directory);
+  const std::string& root = to.root;
+  if (to.parts.split()) {
+    return fail(environment, ExitCode::kUsage, root,
+                absl::InvalidArgumentError(
+                    cat("the parts of the new instance do not lie in one directory: found ",
+                        to.parts.log, ", ", to.parts.raft_meta, ", ", to.parts.snapshot,
+                        "; an import appears by one rename, so it needs one")),
+                "import into one directory, then move its parts");
+  }
   if (ExitCode code = refuse_volatile(environment, *family, root); code != ExitCode::kOk) {
     return code;
   }
@@ -471,7 +589,9 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
       !status.ok()) {
     return fail(environment, ExitCode::kData, path, status, nothing);
   }
-  if (const absl::Status status = image::check_empty_destination(fs, root, *family); !status.ok()) {
+  if (const absl::Status status =
+          image::check_empty_destination(fs, root, families::with_parts(*family, to.parts));
+      !status.ok()) {
     return fail(environment, ExitCode::kCannotWrite, root, status, nothing);
   }
 
@@ -480,6 +600,7 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   request.fs = &fs;
   request.root = root;
   request.family = family->name;
+  request.parts = to.parts;
   request.identity = expected;
   // Of its own, however often the same image goes into the same directory: intents and manifests
   // name instances, and must not mean an earlier one.
@@ -541,7 +662,16 @@ ExitCode image_verify(const ImageVerifyArguments& arguments, const Environment& 
                    << totals.content_bytes << " bytes of content, sha256 "
                    << image::to_hex(totals.content_sha256) << "\n";
   if (verified->header.features.lost_vote) print_lost_vote(environment);
-  return ExitCode::kOk;
+  if (arguments.from.empty() && arguments.family.empty() && arguments.uris.empty()) {
+    return ExitCode::kOk;
+  }
+  StorageArgument at;
+  if (ExitCode code = find_storage(environment, arguments.family, arguments.from, "--from",
+                                   arguments.uris, &at);
+      code != ExitCode::kOk) {
+    return code;
+  }
+  return compare_instance(environment, std::move(at), **source, *verified);
 }
 
 }  // namespace qk::cli

@@ -686,5 +686,87 @@ TEST_CASE("a volatile family is refused in both directions, with nothing changed
   CHECK_FALSE(families::exists(shell.fs, shell.path("b.qki")).value());
 }
 
+// As braft's NodeOptions give them; the directories' names are free.
+TEST_CASE("image: three URIs say where an instance lies") {
+  Shell shell;
+  const std::string disks = shell.path("disks");
+  for (const auto& [part, to] : {std::pair("log", "fast/wal"), std::pair("raft_meta", "safe/votes"),
+                                 std::pair("snapshot", "big/images")}) {
+    const std::string path = families::join_path(disks, to);
+    REQUIRE(families::make_directories(shell.fs, families::parent_path(path)).ok());
+    REQUIRE(shell.fs.rename(shell.path(cat("node0/", part)), path).ok());
+  }
+  const std::vector<std::string> before = shell.tree();
+  ImageExportArguments from;
+  from.group = "g";
+  from.peer = kPeer;
+  from.output = "a.qki";
+  from.uris = {cat("local://", disks, "/fast/wal"), " local ://disks/safe//votes/",
+               cat("local://", disks, "/big/ images")};
+  const Result exported = shell.run(image_export, from);
+  INFO(exported.err);
+  REQUIRE(exported.code == ExitCode::kOk);
+  REQUIRE(contains(exported.out, "entries 8636..12068, term 3, vote nobody, snapshot 8635/3"));
+
+  // Into three directories that have one in common; three others cannot appear at once.
+  ImageImportArguments to;
+  to.image = "a.qki";
+  to.uris = {"local://new/wal", "local://new/votes", "local://other/images"};
+  const Result split = shell.run(image_import, to);
+  REQUIRE(split.code == ExitCode::kUsage);
+  REQUIRE(contains(split.err, "do not lie in one directory"));
+  to.uris.snapshot_uri = "local://new/images";
+  const Result imported = shell.run(image_import, to);
+  INFO(imported.err);
+  REQUIRE(imported.code == ExitCode::kOk);
+  for (const std::string part : {"wal", "votes", "images"}) {
+    REQUIRE(families::exists(shell.fs, shell.path(cat("new/", part))).value());
+  }
+
+  to.uris = {"local://reserved/qk_importing", "local://reserved/a", "local://reserved/b"};
+  REQUIRE(contains(shell.run(image_import, to).err, "a part cannot be called qk_importing"));
+  to.uris = {"local://new/wal", "local://new/votes", "local://new/images"};
+
+  // Both hold what the image does, until one of them changes.
+  ImageVerifyArguments verify{"a.qki"};
+  for (const families::UriTriple& uris : {from.uris, to.uris}) {
+    verify.uris = uris;
+    const Result verified = shell.run(image_verify, verify);
+    INFO(verified.err);
+    REQUIRE(verified.code == ExitCode::kOk);
+    REQUIRE(contains(verified.out, "holds the same\n"));
+  }
+  REQUIRE(shell.fs.unlink(shell.path("new/votes/raft_meta")).ok());
+  const Result differs = shell.run(image_verify, verify);
+  REQUIRE(differs.code == ExitCode::kViolated);
+  REQUIRE(contains(differs.err, "term 1, vote nobody"));
+
+  // Mistakes change nothing.
+  REQUIRE(shell.fs.unlink(shell.path("a.qki")).ok());
+  REQUIRE(families::remove_tree(shell.fs, shell.path("new")).ok());
+  const auto refused = [&](ImageExportArguments arguments, const std::string& message) {
+    const Result result = shell.run(image_export, arguments);
+    REQUIRE(result.code == ExitCode::kUsage);
+    REQUIRE(contains(result.err, message));
+  };
+  ImageExportArguments wrong = from;
+  wrong.from = "node0";
+  refused(wrong, "--from and URIs are both given");
+  wrong = from;
+  wrong.family = "sqlite";
+  refused(wrong, "--family is sqlite, but the URIs name local");
+  wrong = from;
+  wrong.uris.snapshot_uri = "";
+  refused(wrong, "snapshot_uri");
+  wrong.uris = {};
+  refused(wrong, "--log-uri");
+  wrong = from;
+  wrong.uris.log_uri = wrong.uris.raft_meta_uri = wrong.uris.snapshot_uri = "lokal:///x/y";
+  wrong.uris.raft_meta_uri += "1";
+  wrong.uris.snapshot_uri += "2";
+  refused(wrong, "lokal");
+  REQUIRE(shell.tree() == before);
+}
+
 }  // namespace
 }  // namespace qk::cli

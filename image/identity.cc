@@ -151,6 +151,11 @@ std::string fresh_id(const std::function<uint64_t()>& random) {
   return to_hex(bytes);
 }
 
+bool is_reserved_name(std::string_view name) {
+  return name == kSidecarName || name == kSidecarTemporary || name == kStagingName ||
+         name == kLostAndFound;
+}
+
 absl::StatusOr<std::optional<Sidecar>> read_sidecar(FileSystem& fs, std::string_view root) {
   const std::string path = families::join_path(root, kSidecarName);
   auto bytes = families::read_file(fs, path, kMaxSidecarBytes);

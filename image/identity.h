@@ -58,6 +58,8 @@ std::string fresh_id(const std::function<uint64_t()>& random);
 inline constexpr std::string_view kSidecarName = "qk_identity";
 // The directory below a root in which an import builds the instance.
 inline constexpr std::string_view kStagingName = "qk_importing";
+// Whether a name in a root is not a family's to use.
+bool is_reserved_name(std::string_view name);
 
 // nullopt: no sidecar (or no root). DataLoss: there is one and it is damaged. InvalidArgument: its
 // identity is one that families::check_identity_text() refuses. Unimplemented: it was written by a

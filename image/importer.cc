@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "families/contract/uri.h"
 #include "families/fs/file_util.h"
 
 namespace qk::image {
@@ -72,7 +73,17 @@ absl::StatusOr<bool> Importer::step_inner(int64_t max_entries) {
 
 absl::Status Importer::verify(int64_t* budget) {
   if (reader_ == nullptr) {
-    QK_ASSIGN_OR_RETURN(descriptor_, request_.registry->get(request_.family));
+    QK_ASSIGN_OR_RETURN(const auto* family, request_.registry->get(request_.family));
+    if (request_.parts.split()) {
+      return absl::InvalidArgumentError(
+          cat("import into ", request_.root, ": parts outside of it cannot appear with it"));
+    }
+    descriptor_ = families::with_parts(*family, request_.parts);
+    for (const std::string& name : descriptor_->root_names) {
+      if (!is_reserved_name(name)) continue;
+      return absl::InvalidArgumentError(
+          cat("import into ", request_.root, ": a part cannot be called ", name));
+    }
     QK_RETURN_IF_ERROR(check_empty_destination(*request_.fs, request_.root, *descriptor_));
     reader_ = std::make_unique<ImageReader>(source_, Hashing::kBoth);
     QK_RETURN_IF_ERROR(reader_->open());
@@ -142,6 +153,7 @@ absl::StatusOr<std::unique_ptr<families::Family>> Importer::open(bool create) {
   request.root = where_;
   request.create = create;
   request.options = request_.options;
+  request.parts = request_.parts;
   // Not open_instance(): it refuses what is being imported, and must.
   return families::open_family(*request_.registry, request_.family, request);
 }

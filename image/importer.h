@@ -37,8 +37,9 @@ struct ImportRequest {
   std::string root;
   std::string family;
   families::FamilyOptions options;
-  Identity identity;     // what the image must say (CI-X1)
-  std::string instance;  // goes into the sidecar
+  families::PartPaths parts = {};  // not split: the instance appears by one rename
+  Identity identity;               // what the image must say (CI-X1)
+  std::string instance;            // goes into the sidecar
   InstanceState final_state = InstanceState::kCurrent;
   // A planted defect, for tests of the oracles only: the final marker and name come before the
   // content.
@@ -93,7 +94,7 @@ class Importer {
   ImportRequest request_;
   const Source* source_;
   std::string staging_;
-  const families::FamilyDescriptor* descriptor_ = nullptr;
+  std::optional<families::FamilyDescriptor> descriptor_;  // with the names of these parts
 
   Stage stage_ = Stage::kVerify;
   absl::Status failed_;

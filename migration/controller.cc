@@ -113,6 +113,7 @@ absl::Status Controller::start_without_manifest() {
   request.root = manifest_.a.root;
   request.create = options_.create;
   request.options = manifest_.a.options;
+  request.parts = options_.initial.parts;
   QK_ASSIGN_OR_RETURN(a_, image::open_instance(*options_.registry, request, manifest_.a.family,
                                                manifest_.identity()));
   driver_ = std::make_unique<NodeDriver>(a_.get(), 0);
@@ -163,6 +164,7 @@ absl::StatusOr<std::unique_ptr<Family>> Controller::open_side(Side side) {
   request.fs = options_.fs;
   request.root = instance.root;
   request.options = instance.options;
+  if (side == Side::kA) request.parts = options_.initial.parts;
   return image::open_instance(*options_.registry, request, instance.family, manifest_.identity());
 }
 
@@ -304,6 +306,12 @@ absl::Status Controller::request_start(const MigrationRequest& request) {
     return absl::InvalidArgumentError(cat(
         "a migration needs both freshness bounds (A-6): fresh_mutations ", request.fresh_mutations,
         ", fresh_time ", request.fresh_time_ns, " ns; each must be at least 1"));
+  }
+  if (const families::PartPaths& parts = options_.initial.parts; parts.split()) {
+    return absl::FailedPreconditionError(
+        cat("log, raft_meta and snapshot do not lie in one directory: found ", parts.log, ", ",
+            parts.raft_meta, " and ", parts.snapshot, " at ", manifest_.a.root,
+            "; one fence must take all three from an older program (migration.md 3)"));
   }
   QK_ASSIGN_OR_RETURN(const auto* target, options_.registry->get(request.family));
   if (!request.accept_weak_durability) {

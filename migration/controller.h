@@ -44,6 +44,9 @@ struct FamilyConfig {
   std::string family;
   std::string root;
   families::FamilyOptions options;
+  // As the node is configured at every start; the manifest does not know them. A node whose parts
+  // are split does not migrate.
+  families::PartPaths parts = {};
 };
 
 class ControllerObserver {

@@ -31,10 +31,13 @@ void report_bad_starts(ParsedSource& parsed, const std::vector<sim::BadStart>& s
   for (const sim::BadStart& bad : starts) {
     if (diagnostics->size() == kMaxDiagnostics) return;
     const qksim::Node& node = parsed.message().cluster().node(static_cast<int>(bad.node));
-    Diagnostic out = parsed.at(node, "initial_dir", -1, ParsedSource::Point::kValue);
+    const bool tree = node.has_initial_dir();
+    Diagnostic out =
+        parsed.at(node, tree ? "initial_dir" : "log_uri", -1, ParsedSource::Point::kValue);
     out.message = cat("node ", in_quotes(node.id()), " cannot begin with ",
-                      in_quotes(node.initial_dir()), ": ", bad.reason);
-    out.hint = "a directory of this node, as it was left when the node stopped";
+                      in_quotes(tree ? node.initial_dir() : node.log_uri()), ": ", bad.reason);
+    out.hint = tree ? "a directory of this node, as it was left when the node stopped"
+                    : "log_uri, raft_meta_uri and snapshot_uri as the family can have them";
     diagnostics->push_back(std::move(out));
   }
 }

@@ -353,6 +353,7 @@ class Builder {
     } else if (!cluster.has_default_store()) {
       missing(node, "store", cat("stores: ", join(store_ids()), "; or give default_store"));
     }
+    build_place(node, out);
     if (!node.has_initial_dir() || !may_begin_with_tree(node, out->store)) return;
     absl::StatusOr<sim::DirectoryTree> tree = resolve_(node.initial_dir());
     if (tree.ok() && tree->items.empty()) {
@@ -365,6 +366,34 @@ class Builder {
       report(node, "initial_dir", -1, Point::kValue, std::string(to_std(tree.status().message())),
              "\"braft:CASE\", or a directory relative to the scenario file");
     }
+  }
+
+  void build_place(const qksim::Node& node, sim::NodePlan* out) {
+    if (!node.has_log_uri() && !node.has_raft_meta_uri() && !node.has_snapshot_uri()) return;
+    for (const auto& [field, given] : {std::pair("log_uri", node.has_log_uri()),
+                                       std::pair("raft_meta_uri", node.has_raft_meta_uri()),
+                                       std::pair("snapshot_uri", node.has_snapshot_uri())}) {
+      if (given) continue;
+      missing(node, field, "log_uri, raft_meta_uri and snapshot_uri go together");
+      return;
+    }
+    const auto place =
+        families::parse_triple({node.log_uri(), node.raft_meta_uri(), node.snapshot_uri()}, "/");
+    if (!place.ok()) {
+      report(node, "log_uri", -1, Point::kValue, std::string(to_std(place.status().message())),
+             "as in log_uri: \"local:///data/log\" raft_meta_uri: \"local:///data/raft_meta\" "
+             "snapshot_uri: \"local:///data/snapshot\"");
+      return;
+    }
+    for (const sim::StorePlan& store : plan_.stores) {
+      if (store.id != out->store || store.family.empty() || store.family == place->family) continue;
+      report(node, "log_uri", -1, Point::kValue,
+             cat("the URIs of node ", in_quotes(node.id()), " name family ", place->family,
+                 ", but its store ", in_quotes(store.id), " is of family ", store.family),
+             cat("expected ", store.family, "://..."));
+      return;
+    }
+    out->place = *place;
   }
 
   // Another family would find a root without anything of its own, and make itself a fresh instance
@@ -472,6 +501,14 @@ class Builder {
       report(migration, "from", -1, Point::kValue,
              cat("no node is on store ", in_quotes(out->from), " when this migration starts"),
              "give nodes that store, or remove the migration");
+    }
+    for (const sim::NodePlan& node : plan_.cluster.nodes) {
+      if (!contains(moved, node.id) || !node.place || !node.place->parts.split()) continue;
+      report(migration, "from", -1, Point::kValue,
+             cat("node ", in_quotes(node.id),
+                 " does not migrate: its log, raft_meta and snapshot do not lie in one directory, "
+                 "and one fence must take all three from an older program"),
+             "URIs of three directories in one, or a migration of other nodes (node: ...)");
     }
     for (const std::string& id : moved) {
       store_of_[id] = out->to;

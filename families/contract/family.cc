@@ -7,6 +7,10 @@
 
 namespace qk::families {
 
+bool PartPaths::split() const {
+  return log.starts_with('/') || raft_meta.starts_with('/') || snapshot.starts_with('/');
+}
+
 absl::Status check_synchronous(const FamilyDescriptor& family, const FamilyOptions& options) {
   std::string reason;
   if (family.volatility == Volatility::kVolatile) {
@@ -58,6 +62,12 @@ absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, st
     for (const OptionDescriptor& o : descriptor->options) names.push_back(o.name);
     return absl::InvalidArgumentError(
         cat("family ", name, " has no option \"", option, "\"; allowed: ", join(names)));
+  }
+  if (!descriptor->part_paths && request.parts.split()) {
+    return absl::InvalidArgumentError(
+        cat("family ", name, " keeps log, metadata and snapshot together; found them at ",
+            request.parts.log, ", ", request.parts.raft_meta, " and ", request.parts.snapshot,
+            ", expected three names in one directory"));
   }
   return descriptor->open(request);
 }

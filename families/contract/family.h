@@ -61,11 +61,23 @@ class Family {
 
 using FamilyOptions = std::map<std::string, std::string, std::less<>>;
 
+// Directories of the three parts of an instance, each relative to its root or absolute. braft's
+// NodeOptions give each a URI of its own (uri.h).
+struct PartPaths {
+  std::string log = "log";
+  std::string raft_meta = "raft_meta";
+  std::string snapshot = "snapshot";
+  // Some part lies outside of the root: no single rename moves the instance, or fences it.
+  bool split() const;
+  friend bool operator==(const PartPaths&, const PartPaths&) = default;
+};
+
 struct OpenRequest {
-  FileSystem* fs = nullptr;  // must outlive the family
-  std::string root;          // directory
-  bool create = false;       // make a fresh, empty instance if the root holds none
-  FamilyOptions options;     // checked against FamilyDescriptor::options
+  FileSystem* fs = nullptr;    // must outlive the family
+  std::string root;            // directory
+  bool create = false;         // make a fresh, empty instance if the root holds none
+  FamilyOptions options = {};  // checked against FamilyDescriptor::options
+  PartPaths parts = {};
 };
 
 struct OptionDescriptor {
@@ -101,6 +113,9 @@ struct FamilyDescriptor {
   std::vector<OptionDescriptor> options;
   // Names in the root that belong to the family ("db", "snapshot"); anything else is foreign.
   std::vector<std::string> root_names;
+  // The three parts are directories of their own, named by OpenRequest::parts. Other families keep
+  // all in the root, whatever the names; they refuse parts outside of it.
+  bool part_paths = false;
   std::vector<Refusal> refusals;
   // Every other change to its files is noticed: an error that names the place, never a wrong value.
   std::vector<UncheckedPath> unchecked;
@@ -130,7 +145,7 @@ class Registry {
   std::vector<FamilyDescriptor> families_;
 };
 
-// `name` must be registered and every option known to it.
+// `name` must be registered, every option known to it, and the parts where it can have them.
 absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, std::string_view name,
                                                     const OpenRequest& request);
 

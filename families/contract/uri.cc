@@ -25,6 +25,12 @@ std::string clean_path(std::string_view text) {
   return path;
 }
 
+// "/a/./b" as "/a/b". A ".." stays: what it means is the kernel's to say.
+std::string without_dots(std::string path) {
+  for (size_t at; (at = path.find("/./")) != std::string::npos;) path.erase(at, 2);
+  return path;
+}
+
 }  // namespace
 
 absl::StatusOr<StorageUri> parse_uri(std::string_view text) {
@@ -48,35 +54,54 @@ absl::StatusOr<StorageUri> parse_uri(std::string_view text) {
   return uri;
 }
 
-absl::StatusOr<StorageUri> parse_triple(const UriTriple& triple) {
+absl::StatusOr<StorageLocation> parse_triple(const UriTriple& triple, std::string_view directory) {
   struct Part {
     std::string_view name;
     const std::string& uri;
-    std::string_view directory;
+    std::string PartPaths::*path;
   };
-  const Part parts[] = {{"log_uri", triple.log_uri, "log"},
-                        {"raft_meta_uri", triple.raft_meta_uri, "raft_meta"},
-                        {"snapshot_uri", triple.snapshot_uri, "snapshot"}};
-  StorageUri result;
+  const Part parts[] = {{"log_uri", triple.log_uri, &PartPaths::log},
+                        {"raft_meta_uri", triple.raft_meta_uri, &PartPaths::raft_meta},
+                        {"snapshot_uri", triple.snapshot_uri, &PartPaths::snapshot}};
+  StorageLocation result;
   for (const Part& part : parts) {
     auto uri = parse_uri(part.uri);
     if (!uri.ok()) return annotate(uri.status(), part.name);
-    if (base_name(uri->path) != part.directory) {
-      return absl::InvalidArgumentError(cat(part.name, " \"", part.uri, "\": path ends in \"",
-                                            base_name(uri->path), "\", expected ROOT/",
-                                            part.directory));
+    std::string path =
+        without_dots(uri->path.starts_with('/') ? uri->path : join_path(directory, uri->path));
+    if (parent_path(path).empty() || parent_path(path) == "/") {
+      return absl::InvalidArgumentError(cat(
+          part.name, " \"", part.uri, "\": found it in \"/\", expected a directory below that"));
     }
-    const std::string root(parent_path(uri->path));
-    if (result.scheme.empty()) {
-      result = {uri->scheme, root};
-    } else if (uri->scheme != result.scheme || root != result.path) {
-      return absl::InvalidArgumentError(cat(part.name, " \"", part.uri, "\" names family ",
-                                            uri->scheme, " at ", root, ", but log_uri names ",
-                                            result.scheme, " at ", result.path,
-                                            "; the three must share one family and one root"));
+    if (result.family.empty()) {
+      result.family = uri->scheme;
+      result.root = std::string(parent_path(path));
+    } else if (uri->scheme != result.family) {
+      return absl::InvalidArgumentError(
+          cat(part.name, " \"", part.uri, "\" names family ", uri->scheme, ", but log_uri names ",
+              result.family, "; a node's log, metadata and snapshot are of one family"));
     }
+    for (const Part& earlier : parts) {
+      if (&earlier == &part) break;
+      const std::string& other = result.parts.*earlier.path;
+      if (path == other || path.starts_with(other + "/") || other.starts_with(path + "/")) {
+        return absl::InvalidArgumentError(cat(part.name, " \"", part.uri, "\": ", path, " and ",
+                                              other, " (", earlier.name,
+                                              ") are one directory, or one lies in the other"));
+      }
+    }
+    result.parts.*part.path = std::move(path);
+  }
+  for (const Part& part : parts) {
+    std::string& path = result.parts.*part.path;
+    if (parent_path(path) == result.root) path = std::string(base_name(path));
   }
   return result;
+}
+
+FamilyDescriptor with_parts(FamilyDescriptor family, const PartPaths& parts) {
+  if (family.part_paths) family.root_names = {parts.log, parts.raft_meta, parts.snapshot};
+  return family;
 }
 
 }  // namespace qk::families

@@ -75,10 +75,13 @@ absl::StatusOr<LogOptions> parse_options(const FamilyOptions& options) {
 }
 
 struct Layout {
-  explicit Layout(std::string_view root)
-      : log(join_path(root, "log")),
-        meta(join_path(root, "raft_meta")),
-        snapshot(join_path(root, "snapshot")) {}
+  explicit Layout(const OpenRequest& request)
+      : log(place(request.root, request.parts.log)),
+        meta(place(request.root, request.parts.raft_meta)),
+        snapshot(place(request.root, request.parts.snapshot)) {}
+  static std::string place(const std::string& root, const std::string& part) {
+    return part.starts_with('/') ? part : join_path(root, part);
+  }
 
   std::string log;
   std::string meta;
@@ -123,7 +126,7 @@ class LocalFamily final : public Family {
   static absl::StatusOr<std::unique_ptr<Family>> open(const OpenRequest& request) {
     QK_ASSIGN_OR_RETURN(const LogOptions options, parse_options(request.options));
     FileSystem& fs = *request.fs;
-    const Layout layout(request.root);
+    const Layout layout(request);
     const Durability durability = options.durability;
     QK_ASSIGN_OR_RETURN(const Traces traces, find_traces(fs, layout));
     if (!traces.log && (traces.meta || traces.snapshot)) {
@@ -177,6 +180,7 @@ FamilyDescriptor local_family() {
     if (durability == options.end() || durability->second != local::kDurabilityAsShipped) return "";
     return "durability AS_SHIPPED issues only the syncs of braft as shipped";
   };
+  descriptor.part_paths = true;
   descriptor.root_names = {"log", "raft_meta", "snapshot"};
   descriptor.refusals = {
       {.image = "a torn batch of several entries in the open segment that an intact entry follows, "

@@ -162,7 +162,7 @@ class OneNode final : private ClusterEvents {
     Plan plan;
     plan.seed = 7;
     plan.stores = {{"s", "jobs", {}}};
-    plan.cluster.nodes = {{"n1", "127.0.0.1:8300:0:0", "s", std::nullopt}};
+    plan.cluster.nodes = {{"n1", "127.0.0.1:8300:0:0", "s", std::nullopt, std::nullopt}};
     return plan;
   }
 

@@ -46,30 +46,56 @@ SimNode::SimNode(const World& world, NodeId id, const NodePlan& plan)
       probe_random_(world.stream(cat("probe.", plan.id))) {
   const StorePlan& store = store_of(*world_.plan, plan.store);
   manifest_.a.family = store.family;
-  manifest_.a.root = families::join_path(kNodeDir, store.family);
+  manifest_.a.root = plan.place ? plan.place->root : families::join_path(kNodeDir, store.family);
   manifest_.a.options = store.options;
   install_initial_tree();
 }
 
 SimNode::~SimNode() { process_.reset(); }
 
+families::OpenRequest SimNode::open_request(migration::Side side, families::FileSystem* fs) const {
+  const migration::Instance& instance = manifest_.side(side);
+  families::OpenRequest request;
+  request.fs = fs;
+  request.root = instance.root;
+  request.options = instance.options;
+  if (side == migration::Side::kA && plan_->place) request.parts = plan_->place->parts;
+  return request;
+}
+
+// Where a file of the initial tree, "log/x", lies for a node with parts of its own.
+std::string SimNode::place_of(const std::string& path) const {
+  const families::PartPaths parts = plan_->place ? plan_->place->parts : families::PartPaths{};
+  const size_t slash = std::min(path.find('/'), path.size());
+  const std::string first = path.substr(0, slash);
+  std::string part = first == "log"         ? parts.log
+                     : first == "raft_meta" ? parts.raft_meta
+                     : first == "snapshot"  ? parts.snapshot
+                                            : first;
+  if (!part.starts_with('/')) part = families::join_path(manifest_.a.root, part);
+  return part + path.substr(slash);
+}
+
 // The disk that the machine is delivered with: everything on it is durable.
 void SimNode::install_initial_tree() {
   const auto fs = disk_.mount();
   const auto install = [&]() -> absl::Status {
     QK_RETURN_IF_ERROR(fs->mkdir(kNodeDir));
+    const auto make = [&](const std::string& path) {
+      return plan_->place ? families::make_directories(*fs, path) : fs->mkdir(path);
+    };
+    if (plan_->place || plan_->initial) QK_RETURN_IF_ERROR(make(manifest_.a.root));
     if (plan_->initial) {
-      QK_RETURN_IF_ERROR(fs->mkdir(manifest_.a.root));
       for (const DirectoryTree::Item& item : plan_->initial->items) {
-        const std::string path = families::join_path(manifest_.a.root, item.path);
+        const std::string path = place_of(item.path);
         if (item.directory) {
-          QK_RETURN_IF_ERROR(fs->mkdir(path));
+          QK_RETURN_IF_ERROR(make(path));
         } else {
           QK_RETURN_IF_ERROR(families::write_file(*fs, path, item.bytes));
         }
       }
     }
-    QK_RETURN_IF_ERROR(families::sync_tree(*fs, kNodeDir));
+    QK_RETURN_IF_ERROR(families::sync_tree(*fs, plan_->place ? "/" : kNodeDir));
     return fs->sync_dir("/", families::SyncKind::kFull);
   };
   const absl::Status installed = install();
@@ -126,8 +152,7 @@ void SimNode::open_families() {
       std::optional<families::HardState> hard_states[2];
       for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
         const migration::Instance& instance = (*found)->side(side);
-        families::OpenRequest request;
-        request.fs = copy_fs.get();
+        families::OpenRequest request = open_request(side, copy_fs.get());
         request.root = instance.root;
         request.options = instance.options;
         const auto family = families::open_family(registry_, instance.family, request);
@@ -155,7 +180,8 @@ void SimNode::open_families() {
   options.node_dir = kNodeDir;
   options.group_id = world_.plan->cluster.group;
   options.peer_id = plan_->peer;
-  options.initial = {manifest_.a.family, manifest_.a.root, manifest_.a.options};
+  options.initial = {manifest_.a.family, manifest_.a.root, manifest_.a.options,
+                     open_request(migration::Side::kA, fs_.get()).parts};
   options.create = !created_ && !plan_->initial;
   options.now = [this] { return world_.scheduler->now(); };
   // Storage calls end when the disk says.

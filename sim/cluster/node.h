@@ -98,6 +98,9 @@ class SimNode final : private migration::ControllerObserver {
   };
 
   void install_initial_tree();
+  // Of one side, on this file system.
+  std::string place_of(const std::string& path) const;
+  families::OpenRequest open_request(migration::Side side, families::FileSystem* fs) const;
   void start_process();
   void open_families();
   bool judge_start();

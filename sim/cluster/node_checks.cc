@@ -28,12 +28,8 @@ Probe SimNode::durable_state(migration::Side side) const {
   copy.crash(CrashLevel::kP2, std::max(copy.now(), world_.scheduler->now()), drop);
   const auto fs = copy.mount();
   const migration::Instance& instance = manifest_.side(side);
-  families::OpenRequest request;
-  request.fs = fs.get();
-  request.root = instance.root;
-  request.options = instance.options;
-  QK_ASSIGN_OR_RETURN(const auto family,
-                      families::open_family(cold_registry_, instance.family, request));
+  QK_ASSIGN_OR_RETURN(const auto family, families::open_family(cold_registry_, instance.family,
+                                                               open_request(side, fs.get())));
   return read_state(*family);
 }
 

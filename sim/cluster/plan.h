@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "families/contract/family.h"
+#include "families/contract/uri.h"
 #include "sim/kernel/event.h"
 #include "sim/kernel/phase.h"
 #include "sim/kernel/time.h"
@@ -46,9 +46,12 @@ struct StorePlan {
 };
 
 struct NodePlan {
-  std::string id;                        // "n1"
-  std::string peer;                      // PeerId text, "127.0.0.1:8300:0:0"
-  std::string store;                     // StorePlan::id
+  std::string id;     // "n1"
+  std::string peer;   // PeerId text, "127.0.0.1:8300:0:0"
+  std::string store;  // StorePlan::id
+  // Where the node's own instance lies on its disk, as braft's NodeOptions say it; absent: in
+  // FAMILY/ beside the node's other files.
+  std::optional<families::StorageLocation> place;
   std::optional<DirectoryTree> initial;  // absent: a fresh instance
 };
 

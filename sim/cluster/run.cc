@@ -428,7 +428,7 @@ std::vector<BadStart> check_initial(const Plan& plan) {
   alone.migrations.clear();
   alone.planted = PlantedBug::kNone;
   for (size_t i = 0; i < plan.cluster.nodes.size(); ++i) {
-    if (!plan.cluster.nodes[i].initial) continue;
+    if (!plan.cluster.nodes[i].initial && !plan.cluster.nodes[i].place) continue;
     // In a cluster of its own, so that no other node's messages reach it.
     std::string reason = std::make_unique<Cluster>(alone, RunOptions{})->refusal_at_start(i);
     if (!reason.empty()) bad.push_back({i, std::move(reason)});

@@ -1,5 +1,4 @@
 // BASIC: creating and opening an instance, appending, reading.
-#include "families/contract/uri.h"
 #include "families/fs/file_util.h"
 #include "sim/conformance/groups.h"
 
@@ -142,56 +141,6 @@ void registry_complete(InstanceContext& c) {
                           name == image::kSidecarName;
     c.expect(declared, cat("root: found \"", name, "\", which root_names does not declare"));
   }
-}
-
-// ---- URIs
-
-families::UriTriple triple(std::string_view scheme, const std::string& root) {
-  return {cat(scheme, "://", root, "/log"), cat(scheme, "://", root, "/raft_meta"),
-          cat(scheme, "://", root, "/snapshot")};
-}
-
-void uris_recognised(InstanceContext& c) {
-  const std::string& name = c.family().name;
-  c.begin(some_log());
-  c.close();
-  families::UriTriple odd = triple(name, c.root());
-  odd.log_uri = cat(" ", name, " ://", c.root(), "/ log ");
-  odd.raft_meta_uri = cat("\t", name, "://", c.root(), "/raft_meta\n");
-  odd.snapshot_uri = cat(name, ":// ", c.root(), "/snapshot");
-  for (const families::UriTriple& uris : {triple(name, c.root()), odd}) {
-    const auto parsed = c.expect_value("parse the URIs", families::parse_triple(uris));
-    c.expect_equal("scheme", parsed.scheme, name);
-    c.expect_equal("path", parsed.path, c.root());
-    families::OpenRequest request = request_for(c, false);
-    request.root = parsed.path;
-    const auto opened =
-        c.expect_value("open", families::open_family(c.registry(), parsed.scheme, request));
-    c.expect_same_state("opened by URI", c.expect_value("read", read_state(*opened)),
-                        c.model().state());
-  }
-}
-
-void uris_refused(InstanceContext& c) {
-  const std::string& name = c.family().name;
-  const std::string root = c.root();
-  for (const std::string& text : {root, cat(":/", root), cat("://", root), cat(name, "://"),
-                                  cat(name, ":", root), std::string()}) {
-    c.expect(!families::parse_uri(text).ok(),
-             cat("URI \"", text, "\": found it accepted, expected a refusal"));
-  }
-  families::UriTriple mixed = triple(name, root);
-  mixed.raft_meta_uri = cat("no-such-family://", root, "/raft_meta");
-  c.expect(!families::parse_triple(mixed).ok(), "a triple of two families: found it accepted");
-  families::UriTriple elsewhere = triple(name, root);
-  elsewhere.snapshot_uri = cat(name, "://", root, "-other/snapshot");
-  c.expect(!families::parse_triple(elsewhere).ok(), "a triple of two roots: found it accepted");
-  const auto unknown = families::parse_triple(triple("no-such-family", root));
-  c.expect(
-      !unknown.ok() ||
-          absl::IsNotFound(
-              families::open_family(c.registry(), unknown->scheme, request_for(c, true)).status()),
-      "an unknown scheme: found it accepted");
 }
 
 // ---- Appending
@@ -489,8 +438,6 @@ std::vector<Check> basic_checks() {
   add("illegal_options_refused", {"SB-42"}, illegal_options_refused).roles = kPlainOnly;
   add("option_changed_at_reboot", {"SB-27", "SB-42", "EV-7", "EV-12"}, option_changed_at_reboot);
   add("registry_complete", {"SB-1", "SB-2"}, registry_complete);
-  add("uris_recognised", {"SB-10", "SB-11", "SB-12", "BC-1"}, uris_recognised).roles = kPlainOnly;
-  add("uris_refused", {"SB-10", "SB-11", "SB-12", "BC-1"}, uris_refused).roles = kPlainOnly;
   add("append_one", {"SB-17", "SB-30"}, append_one);
   add("append_many", {"SB-17", "SB-30"}, append_many);
   add("append_empty_batch", {"SB-30"}, append_empty_batch);

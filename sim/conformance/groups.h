@@ -9,6 +9,7 @@
 namespace qk::sim::conformance {
 
 std::vector<Check> basic_checks();
+std::vector<Check> uri_checks();
 std::vector<Check> truncate_checks();
 std::vector<Check> meta_checks();
 std::vector<Check> snapshot_checks();
