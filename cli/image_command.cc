@@ -11,6 +11,7 @@
 #include "cli/source_guard.h"
 #include "cli/storage_argument.h"
 #include "families/contract/lost_vote.h"
+#include "families/fs/confined_file_system.h"
 #include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
@@ -387,7 +388,8 @@ ExitCode compare_instance(const Environment& environment, StorageArgument at,
   }
   std::vector<SourceGuard> guards;
   if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
-  families::OverlayFileSystem overlay(&fs);
+  families::ConfinedFileSystem confined(&fs, *directories);
+  families::OverlayFileSystem overlay(&confined);
   families::OpenRequest request;
   request.fs = &overlay;
   request.root = at.root;
@@ -474,7 +476,8 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
   for (const SourceGuard& guard : guards) environment.narrow_modes(guard.closed_modes());
   say_leftovers(environment, output);
 
-  ReadNames read(&fs);
+  families::ConfinedFileSystem confined(&fs, *directories);
+  ReadNames read(&confined);
   families::OverlayFileSystem overlay(&read);
   families::OpenRequest request;
   request.fs = &overlay;

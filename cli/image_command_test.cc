@@ -302,6 +302,34 @@ class ChangingFileSystem final : public families::FileSystemWrapper {
   std::string what_;
 };
 
+// What a hostile or careless hand put into the snapshot of a stopped node.
+TEST_CASE("image: a snapshot file is a regular file inside the source, or the export is refused") {
+  Shell shell;
+  const std::string secret = shell.path("secret");
+  shell.write("secret", "not the node's");
+  const std::string file = shell.path("node0/snapshot/snapshot_00000000000000008635/data");
+  const std::string bytes = shell.bytes("node0/snapshot/snapshot_00000000000000008635/data");
+  REQUIRE(shell.fs.unlink(file).ok());
+  SECTION("a link inside") {
+    shell.write("node0/elsewhere", bytes);
+    REQUIRE(::symlink("../../elsewhere", file.c_str()) == 0);
+    const Result exported = shell.export_from("node0", "local", "a.qki");
+    INFO(exported.err);
+    REQUIRE(exported.code == ExitCode::kOk);
+    return;
+  }
+  SECTION("a link out of it") { REQUIRE(::symlink(secret.c_str(), file.c_str()) == 0); }
+  SECTION("a link out of it by \"..\"") {
+    REQUIRE(::symlink("../../../secret", file.c_str()) == 0);
+  }
+  SECTION("a FIFO") { REQUIRE(::mkfifo(file.c_str(), 0644) == 0); }
+  SECTION("a device") { REQUIRE(::symlink("/dev/zero", file.c_str()) == 0); }
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  REQUIRE(exported.code != ExitCode::kOk);
+  REQUIRE(contains(exported.err, file));
+  REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki")).value());
+}
+
 TEST_CASE("image: a source that changes while it is exported gives no image") {
   Shell shell;
   std::ostringstream out, err;
