@@ -197,6 +197,7 @@ class ToyWriter final : public SnapshotWriter {
     return create_snapshot_file(*fs_, path_, path);
   }
   absl::Status add_file(std::string_view path, const FileMeta& meta) override {
+    QK_RETURN_IF_ERROR(check_snapshot_files({{std::string(path), meta}}).status());
     files_.push_back({std::string(path), meta});
     sort_by_path(&files_);
     return absl::OkStatus();
