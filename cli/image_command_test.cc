@@ -310,13 +310,11 @@ TEST_CASE("image: a snapshot file is a regular file inside the source, or the ex
   const std::string file = shell.path("node0/snapshot/snapshot_00000000000000008635/data");
   const std::string bytes = shell.bytes("node0/snapshot/snapshot_00000000000000008635/data");
   REQUIRE(shell.fs.unlink(file).ok());
+  bool inside = false;
   SECTION("a link inside") {
     shell.write("node0/elsewhere", bytes);
     REQUIRE(::symlink("../../elsewhere", file.c_str()) == 0);
-    const Result exported = shell.export_from("node0", "local", "a.qki");
-    INFO(exported.err);
-    REQUIRE(exported.code == ExitCode::kOk);
-    return;
+    inside = true;
   }
   SECTION("a link out of it") { REQUIRE(::symlink(secret.c_str(), file.c_str()) == 0); }
   SECTION("a link out of it by \"..\"") {
@@ -325,7 +323,9 @@ TEST_CASE("image: a snapshot file is a regular file inside the source, or the ex
   SECTION("a FIFO") { REQUIRE(::mkfifo(file.c_str(), 0644) == 0); }
   SECTION("a device") { REQUIRE(::symlink("/dev/zero", file.c_str()) == 0); }
   const Result exported = shell.export_from("node0", "local", "a.qki");
-  REQUIRE(exported.code != ExitCode::kOk);
+  INFO(exported.err);
+  REQUIRE((exported.code == ExitCode::kOk) == inside);
+  if (inside) return;
   REQUIRE(contains(exported.err, file));
   REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki")).value());
 }

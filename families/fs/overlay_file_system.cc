@@ -263,6 +263,8 @@ absl::StatusOr<OverlayFileSystem::NodeRef> OverlayFileSystem::find_or_create(
   if (place.node) {
     if (flags.create && flags.exclusive) return failure(EEXIST, what, path);
     if (place.node->is_directory()) return failure(EISDIR, what, path);
+    // As the real disk does; without a size, a FIFO or a device would pass for an empty file.
+    if (place.node->stat().kind != FileKind::kFile) return failure(EINVAL, what, path);
     return place.node;
   }
   if (!flags.create) return failure(ENOENT, what, path);
