@@ -9,6 +9,7 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <new>
 #include <set>
 #include <sstream>
 
@@ -622,6 +623,51 @@ TEST_CASE("image: an interruption leaves nothing, and says so") {
     const Result exported = shell.export_from("node0", "local", "b.qki");
     CHECK(exported.code == ExitCode::kInterrupted);
     CHECK(contains(exported.err, "hint: no image was written"));
+    CHECK(shell.tree() == before);
+  }
+}
+
+// Memory ends at one of the writes.
+class ShortOfMemory final : public families::FileSystemWrapper {
+ public:
+  ShortOfMemory(families::FileSystem* base, int writes)
+      : FileSystemWrapper(base), writes_left_(writes) {}
+
+ private:
+  class ShortFile final : public families::FileWrapper {
+   public:
+    ShortFile(std::unique_ptr<families::File> inner, int* writes_left)
+        : FileWrapper(std::move(inner)), writes_left_(writes_left) {}
+    absl::Status write_at(uint64_t offset, std::string_view bytes) override {
+      if ((*writes_left_)-- == 0) throw std::bad_alloc();
+      return inner().write_at(offset, bytes);
+    }
+
+   private:
+    int* writes_left_;
+  };
+  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view,
+                                       families::OpenFlags) override {
+    return std::make_unique<ShortFile>(std::move(file), &writes_left_);
+  }
+
+  int writes_left_;
+};
+
+TEST_CASE("image: out of memory leaves nothing half made") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const std::vector<std::string> before = shell.tree();
+  for (int writes = 0; writes < 8; ++writes) {
+    INFO("at write " << writes);
+    ShortOfMemory for_import(&shell.fs, writes);
+    shell.used = &for_import;
+    CHECK_THROWS_AS(shell.import_to("a.qki", "local", "b"), std::bad_alloc);
+    CHECK_FALSE(families::exists(shell.fs, shell.path("b")).value());
+    if (writes > 2) continue;  // an export has fewer
+    ShortOfMemory for_export(&shell.fs, writes);
+    shell.used = &for_export;
+    CHECK_THROWS_AS(shell.export_from("node0", "local", "b.qki"), std::bad_alloc);
     CHECK(shell.tree() == before);
   }
 }
