@@ -19,6 +19,7 @@
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
+#include "families/fs/unsynced_file_system.h"
 #include "families/local/testdata/golden_support.h"
 #include "image/identity.h"
 
@@ -34,27 +35,9 @@ struct Result {
   std::string err;
 };
 
-// These tests ask what is on the disk, and none of them what a power cut leaves of it.
-class UnsyncedFileSystem final : public families::FileSystemWrapper {
- public:
-  using FileSystemWrapper::FileSystemWrapper;
-  absl::Status sync_dir(std::string_view, families::SyncKind) override { return absl::OkStatus(); }
-
- private:
-  class UnsyncedFile final : public families::FileWrapper {
-   public:
-    using FileWrapper::FileWrapper;
-    absl::Status sync(families::SyncKind) override { return absl::OkStatus(); }
-  };
-  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view,
-                                       families::OpenFlags) override {
-    return std::make_unique<UnsyncedFile>(std::move(file));
-  }
-};
-
 struct Shell {
   families::PosixFileSystem posix;
-  UnsyncedFileSystem fs{&posix};
+  families::UnsyncedFileSystem fs{&posix};
   families::FileSystem* used = &fs;  // by the verbs
   families::TempDirectory temporary;
   families::VolatileMemory memory{1};

@@ -8,6 +8,7 @@
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
+#include "families/fs/unsynced_file_system.h"
 #include "image/exporter.h"
 #include "image/importer.h"
 #include "image/toy_family.h"
@@ -86,7 +87,8 @@ inline void fill_small(Family& family) {
 }
 
 struct TestDisk {
-  families::PosixFileSystem fs;
+  families::PosixFileSystem posix;
+  families::UnsyncedFileSystem fs{&posix};
   families::TempDirectory temporary;
   families::Registry registry;
 
