@@ -9,6 +9,8 @@ using families::EntryType;
 constexpr uint8_t kHasUserMeta = 1;
 constexpr uint8_t kHasSource = 2;
 constexpr uint8_t kHasChecksum = 4;
+// Not a field: the file is not in the table, and so has none of them.
+constexpr uint8_t kUnlisted = 8;
 
 void encode_strings(std::string* out, const std::vector<std::string>& strings) {
   put_le32(out, static_cast<uint32_t>(strings.size()));
@@ -88,9 +90,9 @@ void encode_file_head(std::string* out, const FileHead& head) {
   const families::FileMeta& meta = head.file.meta;
   put_bytes(out, head.file.path);
   put_le64(out, head.size);
-  put_u8(out,
-         static_cast<uint8_t>((meta.user_meta ? kHasUserMeta : 0) | (meta.source ? kHasSource : 0) |
-                              (meta.checksum ? kHasChecksum : 0)));
+  put_u8(out, static_cast<uint8_t>(
+                  (meta.user_meta ? kHasUserMeta : 0) | (meta.source ? kHasSource : 0) |
+                  (meta.checksum ? kHasChecksum : 0) | (head.unlisted ? kUnlisted : 0)));
   if (meta.user_meta) put_bytes(out, *meta.user_meta);
   if (meta.source) put_le32(out, static_cast<uint32_t>(*meta.source));
   if (meta.checksum) put_bytes(out, *meta.checksum);
@@ -101,6 +103,8 @@ bool decode_file_head(ByteReader* reader, FileHead* head) {
   head->file.path = reader->bytes();
   head->size = reader->le64();
   const uint8_t present = reader->u8();
+  head->unlisted = present == kUnlisted;
+  if (head->unlisted) return reader->ok();
   if ((present & ~(kHasUserMeta | kHasSource | kHasChecksum)) != 0) return false;
   families::FileMeta& meta = head->file.meta;
   if ((present & kHasUserMeta) != 0) meta.user_meta = std::string(reader->bytes());

@@ -33,7 +33,7 @@ bool decode_hard_state(ByteReader* reader, families::HardState* state);
 // The snapshot's meta and number of files; absent is encoded too.
 struct SnapshotHead {
   std::optional<families::SnapshotMeta> meta;
-  uint64_t files = 0;  // 0 if absent
+  uint64_t files = 0;  // listed or not; 0 if absent
 };
 // Of an encoded head in an image: its two lists of peers are a configuration.
 inline constexpr size_t kMaxSnapshotHeadBytes = families::kMaxConfigurationBytes + 64;
@@ -43,6 +43,7 @@ bool decode_snapshot_head(ByteReader* reader, SnapshotHead* head);
 struct FileHead {
   families::SnapshotFile file;
   uint64_t size = 0;
+  bool unlisted = false;  // in the tree, but not in the table; `file` is its place and has no meta
 };
 void encode_file_head(std::string* out, const FileHead& head);
 bool decode_file_head(ByteReader* reader, FileHead* head);

@@ -96,6 +96,19 @@ absl::Status ContentChecker::file(const FileHead& head) {
     return wrong(cat("file \"", path, "\": not the normal form \"", added.place,
                      "\", and the header does not name the feature ", kListedNames));
   }
+  if (head.unlisted && !features_.unlisted_files) {
+    return wrong(cat("file \"", path,
+                     "\": not in the table, and the header does not name the feature ",
+                     kUnlistedFiles));
+  }
+  if (head.unlisted && added.place != path) {
+    return wrong(cat("file \"", path, "\": not in the table, expected its place \"", added.place,
+                     "\" as its name"));
+  }
+  if (added.file == unlisted_.size()) unlisted_.push_back(head.unlisted);
+  if (added.shared && (head.unlisted || unlisted_[added.file]) && path != last_path_) {
+    return wrong(cat("file \"", path, "\": not in the table, but another name leads to it"));
+  }
   if (totals_.files > 0 && path <= last_path_) {
     return wrong(cat("file \"", path, "\" after \"", last_path_,
                      "\", expected each path once, in byte order"));

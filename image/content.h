@@ -2,14 +2,14 @@
 // state digest of what passed. The exporter checks what it writes and the reader what it reads with
 // this one class, so the exporter cannot write an image that import refuses.
 //
-// Rules: a term that is not below the last entry's or the snapshot's, unless the header names the
-// feature kLostVote; one range; entries contiguous from first to last, with term >= 1 and not
-// decreasing, known type, an empty payload in a no-op and a decodable one in a configuration; one
-// meta record with term >= 1; at most one snapshot; its files with names that
-// families/contract/rules.h allows, in strictly ascending byte order, each with exactly its bytes,
-// which are the same for all names of one place; no gap between snapshot and log (mig.I5: first <=
-// snapshot index + 1). A name that is not in normal form must be announced by the header's feature
-// kListedNames.
+// Rules: one range; entries contiguous from first to last, with term >= 1 and not decreasing, known
+// type, an empty payload in a no-op and a decodable one in a configuration; one meta record with
+// term >= 1; at most one snapshot; its files with names that families/contract/rules.h allows, in
+// strictly ascending byte order, each with exactly its bytes, which are the same for all names of
+// one place; no gap between snapshot and log (mig.I5: first <= snapshot index + 1). A name that is
+// not in normal form must be announced by the header's feature kListedNames, a file that is not in
+// the table by kUnlistedFiles; no name of the table leads to the latter. A term below the last
+// entry's or the snapshot's must be announced by kLostVote.
 #pragma once
 
 #include <optional>
@@ -82,6 +82,7 @@ class ContentChecker {
   std::string last_path_;
   families::SnapshotPlaces places_;
   size_t place_ = 0;              // of the current file
+  std::vector<bool> unlisted_;    // of each place, in order of their numbers
   std::vector<Digest> contents_;  // of each place, in order of their numbers; with digests only
   Sha256 file_hash_;
   uint64_t file_remaining_ = 0;

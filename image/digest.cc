@@ -160,14 +160,15 @@ absl::StatusOr<StateDigest> compute_digest(families::Family& family, DigestCache
       cache->snapshot_->first == reader->meta()) {
     snapshot = cache->snapshot_->second;
   } else {
-    SnapshotHasher files(head_of(reader.get()));
+    QK_ASSIGN_OR_RETURN(const std::vector<FileHead> files, sorted_files(reader.get()));
+    SnapshotHasher hash(head_of(reader.get(), files));
     const absl::Status hashed =
-        hash_files(reader.get(), [&](const FileHead& head, const Digest& content) {
-          files.add_file(head, content);
+        hash_files(reader.get(), files, [&](const FileHead& head, const Digest& content) {
+          hash.add_file(head, content);
           return absl::OkStatus();
         });
     QK_RETURN_IF_ERROR(annotate(hashed, "snapshot"));
-    snapshot = files.finish();
+    snapshot = hash.finish();
     if (cache != nullptr) {
       cache->snapshot_.reset();
       if (reader != nullptr) cache->snapshot_ = {reader->meta(), snapshot};

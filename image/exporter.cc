@@ -88,11 +88,12 @@ absl::Status Exporter::begin() {
       cut_.first, cut_.snapshot ? std::optional(cut_.snapshot->meta()) : std::nullopt));
   units_total_ = cut_.last - cut_.first + 1;
   if (cut_.snapshot != nullptr) {
-    QK_ASSIGN_OR_RETURN(files_, sorted_files(*cut_.snapshot));
-    for (const families::SnapshotFile& listed : files_) {
-      QK_ASSIGN_OR_RETURN(const std::string place, families::snapshot_file_place(listed.path));
-      if (place != listed.path) header_.features.listed_names = true;
-      QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_listed(*cut_.snapshot, listed));
+    QK_ASSIGN_OR_RETURN(files_, sorted_files(cut_.snapshot.get()));
+    for (const FileHead& head : files_) {
+      QK_ASSIGN_OR_RETURN(const std::string place, families::snapshot_file_place(head.file.path));
+      if (place != head.file.path) header_.features.listed_names = true;
+      if (head.unlisted) header_.features.unlisted_files = true;
+      QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_sorted(*cut_.snapshot, head));
       units_total_ += static_cast<int64_t>((opened.head.size + kChunkBytes - 1) / kChunkBytes);
     }
   }
@@ -175,7 +176,7 @@ absl::Status Exporter::flush_entries() {
 }
 
 absl::Status Exporter::begin_snapshot() {
-  const SnapshotHead head = head_of(cut_.snapshot.get());
+  const SnapshotHead head = head_of(cut_.snapshot.get(), files_);
   QK_RETURN_IF_ERROR(checker_.snapshot(head));
   scratch_.clear();
   encode_snapshot_head(&scratch_, head);
@@ -192,9 +193,9 @@ absl::Status Exporter::begin_snapshot() {
 absl::Status Exporter::copy_files(int64_t* budget) {
   while (file_ != nullptr || next_file_ < files_.size()) {
     if (*budget <= 0) return absl::OkStatus();
-    const std::string& path = files_[file_ != nullptr ? next_file_ - 1 : next_file_].path;
+    const std::string& path = files_[file_ != nullptr ? next_file_ - 1 : next_file_].file.path;
     if (file_ == nullptr) {
-      QK_ASSIGN_OR_RETURN(OpenedFile opened, open_listed(*cut_.snapshot, files_[next_file_]));
+      QK_ASSIGN_OR_RETURN(OpenedFile opened, open_sorted(*cut_.snapshot, files_[next_file_]));
       ++next_file_;
       QK_RETURN_IF_ERROR(checker_.file(opened.head));
       scratch_.clear();

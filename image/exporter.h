@@ -89,7 +89,7 @@ class Exporter {
   int64_t next_index_ = 1;
   std::string entries_;  // the entry frame being filled; empty before its first entry
 
-  std::vector<families::SnapshotFile> files_;  // in byte order of path
+  std::vector<FileHead> files_;  // in byte order of name
   size_t next_file_ = 0;
   std::unique_ptr<families::File> file_;  // the one being copied
   uint64_t file_size_ = 0;

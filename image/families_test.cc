@@ -143,9 +143,14 @@ TEST_CASE("names of snapshot files that are not in normal form go through every 
   REQUIRE(archive.ok());
   Families disk;
   REQUIRE(archive->unpack("leading-slash", disk.fs, disk.path("source")).ok());
+  // What a service left beside its files is part of the tree.
+  const std::string tree = "/snapshot/snapshot_00000000000000000010/";
+  REQUIRE(families::write_file(disk.fs, disk.path("source") + tree + "dir/notes", "mine").ok());
   auto source = disk.open("local", "source", false);
   const Exported image = export_image(*source, "local");
-  CHECK(verify_image(MemorySource("image", image.bytes)).value().header.features.listed_names);
+  const Features features =
+      verify_image(MemorySource("image", image.bytes)).value().header.features;
+  CHECK((features.listed_names && features.unlisted_files));
   for (const std::string& to : disk.names) {
     INFO(to);
     const absl::Status imported = import_image(disk.import_request(to, to), image.bytes);
@@ -155,13 +160,14 @@ TEST_CASE("names of snapshot files that are not in normal form go through every 
     const auto reader = copy->snapshot().open().value();
     REQUIRE(reader->files() ==
             std::vector<families::SnapshotFile>{{"/max_id.json", {}}, {"dir/x", {}}});
+    REQUIRE(reader->unlisted().value() == std::vector<std::string>{"dir/notes"});
     const Exported again = export_image(*copy, to);
     CHECK(content_of(again) == content_of(image));
     // Back into braft's own layout: the file lies where braft looks for it.
     const std::string back = cat("back-from-", to);
     REQUIRE(import_image(disk.import_request(back, "local"), again.bytes).ok());
-    for (const std::string name : {"max_id.json", "dir/x", "__raft_snapshot_meta"}) {
-      const std::string file = cat("/snapshot/snapshot_00000000000000000010/", name);
+    for (const std::string name : {"max_id.json", "dir/x", "dir/notes", "__raft_snapshot_meta"}) {
+      const std::string file = tree + name;
       CHECK(families::read_file(disk.fs, disk.path(back) + file, 100).value() ==
             families::read_file(disk.fs, disk.path("source") + file, 100).value());
     }

@@ -20,6 +20,7 @@ constexpr KnownFeature kFeatures[] = {
     {kFramedHashes, &Features::framed_hashes, 1},
     {kListedNames, &Features::listed_names, 2},
     {kLostVote, &Features::lost_vote, 3},
+    {kUnlistedFiles, &Features::unlisted_files, 4},
 };
 
 bool read_digest(const std::string& bytes, Digest* digest) {

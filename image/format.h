@@ -22,18 +22,20 @@ namespace qk::image {
 
 inline constexpr std::string_view kMagic("QKIMAGE\n", 8);
 inline constexpr uint32_t kFormatMajor = 1;
-inline constexpr uint32_t kFormatMinor = 3;
+inline constexpr uint32_t kFormatMinor = 4;
 // A required feature since 1.1: the trailer's hashes are made as TrailerHasher says. Images of 1.0
 // lack it, and are read for ever.
 inline constexpr std::string_view kFramedHashes = "framed-hashes";
 // Required features since 1.2 and later, named only by an image that needs them; one that needs
 // none is written as 1.1 was, byte for byte.
 inline constexpr std::string_view kListedNames = "listed-names";
-inline constexpr std::string_view kLostVote = "lost-vote";  // since 1.3
+inline constexpr std::string_view kUnlistedFiles = "unlisted-files";  // since 1.4
+inline constexpr std::string_view kLostVote = "lost-vote";            // since 1.3
 
 struct Features {
   bool framed_hashes = true;
-  bool listed_names = false;  // a snapshot lists a file by a name that is not in normal form
+  bool listed_names = false;    // a snapshot lists a file by a name that is not in normal form
+  bool unlisted_files = false;  // a snapshot's tree holds a file that its table does not list
   bool lost_vote = false;  // the term is below the last entry's or the snapshot's, and was accepted
   friend bool operator==(const Features&, const Features&) = default;
 };

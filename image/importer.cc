@@ -195,6 +195,7 @@ absl::Status Importer::write_item(ImageReader::Item item) {
       const families::SnapshotFile& listed = reader_->file().file;
       QK_ASSIGN_OR_RETURN(file_, writer_->create_file(listed.path));
       file_offset_ = 0;
+      if (reader_->file().unlisted) return absl::OkStatus();
       return writer_->add_file(listed.path, listed.meta);
     }
     case ImageReader::Item::kChunk:

@@ -36,6 +36,7 @@ void fill_fixture(Family& family) {
       {"/max_id.json", "{}", {}},
       {"data", "state at 1010", {"user meta", 0, "c0ffee"}},
       {"empty", "", {}},
+      {"nested/notes", "not listed", {}, true},  // since 1.4
       {"nested/deep/\xc3\xa4.bin", pattern, {"", std::nullopt, std::nullopt}},
       {"nested/one chunk", pattern.substr(0, kChunkBytes), {std::nullopt, 1, std::nullopt}}};
   REQUIRE(family.meta().save({5, witness}).ok());  // since 1.3: below the log's term, a lost vote

@@ -148,18 +148,22 @@ class SnapshotComparison {
                                                       : DifferenceKind::kContent;
       return difference(kind, "", describe_side(a_), describe_side(b_));
     }
-    auto a_files = sorted_files(*a_);
+    auto a_files = sorted_files(a_);
     if (!a_files.ok()) return unreadable(Domain::kSnapshot, "a", a_files.status());
-    auto b_files = sorted_files(*b_);
+    auto b_files = sorted_files(b_);
     if (!b_files.ok()) return unreadable(Domain::kSnapshot, "b", b_files.status());
     for (size_t i = 0; i < std::max(a_files->size(), b_files->size()); ++i) {
-      const families::SnapshotFile* a = i < a_files->size() ? &(*a_files)[i] : nullptr;
-      const families::SnapshotFile* b = i < b_files->size() ? &(*b_files)[i] : nullptr;
-      if (a == nullptr || b == nullptr || a->path != b->path) {
-        const bool only_a = b == nullptr || (a != nullptr && a->path < b->path);
-        const std::string& path = only_a ? a->path : b->path;
-        return difference(DifferenceKind::kStructural, path, only_a ? "listed" : "not listed",
-                          only_a ? "not listed" : "listed");
+      const FileHead* a = i < a_files->size() ? &(*a_files)[i] : nullptr;
+      const FileHead* b = i < b_files->size() ? &(*b_files)[i] : nullptr;
+      if (a == nullptr || b == nullptr || a->file.path != b->file.path) {
+        const bool only_a = b == nullptr || (a != nullptr && a->file.path < b->file.path);
+        const FileHead& there = only_a ? *a : *b;
+        return difference(DifferenceKind::kStructural, there.file.path,
+                          only_a ? presence(there) : "not listed",
+                          only_a ? "not listed" : presence(there));
+      }
+      if (a->unlisted != b->unlisted) {
+        return difference(DifferenceKind::kStructural, a->file.path, presence(*a), presence(*b));
       }
       if (auto found = compare_file(*a, *b)) return found;
     }
@@ -167,8 +171,11 @@ class SnapshotComparison {
   }
 
  private:
-  std::optional<Difference> compare_file(const families::SnapshotFile& a,
-                                         const families::SnapshotFile& b) {
+  static std::string presence(const FileHead& file) {
+    return file.unlisted ? "there without being listed" : "listed";
+  }
+
+  std::optional<Difference> compare_file(const FileHead& a, const FileHead& b) {
     FileHead a_head, b_head;
     Digest a_hash{}, b_hash{};
     if (auto s = read(*a_, a, &a_head, &a_hash); !s.ok()) {
@@ -177,8 +184,8 @@ class SnapshotComparison {
     if (auto s = read(*b_, b, &b_head, &b_hash); !s.ok()) {
       return unreadable(Domain::kSnapshot, "b", s);
     }
-    if (a_head.size != b_head.size || a_hash != b_hash || !(a == b)) {
-      return difference(DifferenceKind::kContent, a.path, describe(a_head, a_hash),
+    if (a_head.size != b_head.size || a_hash != b_hash || !(a.file == b.file)) {
+      return difference(DifferenceKind::kContent, a.file.path, describe(a_head, a_hash),
                         describe(b_head, b_hash));
     }
     ++report_->files_compared;
@@ -186,11 +193,11 @@ class SnapshotComparison {
     return std::nullopt;
   }
 
-  static absl::Status read(const families::SnapshotReader& reader,
-                           const families::SnapshotFile& listed, FileHead* head, Digest* hash) {
-    QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_listed(reader, listed));
+  static absl::Status read(const families::SnapshotReader& reader, const FileHead& file,
+                           FileHead* head, Digest* hash) {
+    QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_sorted(reader, file));
     *head = opened.head;
-    QK_ASSIGN_OR_RETURN(*hash, hash_file(*opened.file, listed.path, opened.head.size));
+    QK_ASSIGN_OR_RETURN(*hash, hash_file(*opened.file, file.file.path, opened.head.size));
     return absl::OkStatus();
   }
 

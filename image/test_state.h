@@ -24,6 +24,7 @@ struct TestFile {
   std::string path;
   std::string bytes;
   families::FileMeta meta;
+  bool unlisted = false;  // in the tree, but not in the table
 };
 
 // Terms and payloads that differ from entry to entry; some configurations and no-ops among them.
@@ -53,7 +54,7 @@ inline families::Outcome publish(Family& family, const families::SnapshotMeta& m
   for (const TestFile& file : files) {
     auto opened = writer->create_file(file.path).value();
     if (!file.bytes.empty()) REQUIRE(opened->write_at(0, file.bytes).ok());
-    REQUIRE(writer->add_file(file.path, file.meta).ok());
+    if (!file.unlisted) REQUIRE(writer->add_file(file.path, file.meta).ok());
   }
   REQUIRE(writer->save_meta(meta).ok());
   return family.snapshot().publish(std::move(writer));

@@ -179,6 +179,12 @@ class ToyReader final : public SnapshotReader {
     QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
     return fs_->open(join_path(path_, place), {.read_only = true});
   }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override {
+    return unlisted_snapshot_files(*fs_, path_, files_);
+  }
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
+    return fs_->open(join_path(path_, place), {.read_only = true});
+  }
 
  private:
   FileSystem* fs_;
@@ -215,6 +221,12 @@ class ToyWriter final : public SnapshotWriter {
   const std::vector<SnapshotFile>& files() const override { return files_; }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
     QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
+    return fs_->open(join_path(path_, place), {.read_only = true});
+  }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override {
+    return unlisted_snapshot_files(*fs_, path_, files_);
+  }
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
     return fs_->open(join_path(path_, place), {.read_only = true});
   }
   absl::Status seal() override {

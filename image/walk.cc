@@ -39,40 +39,42 @@ absl::StatusOr<std::shared_ptr<families::SnapshotReader>> open_snapshot(families
   return std::shared_ptr<families::SnapshotReader>();
 }
 
-SnapshotHead head_of(const families::SnapshotReader* reader) {
-  if (reader == nullptr) return {};
-  return {reader->meta(), reader->files().size()};
-}
-
-absl::StatusOr<std::vector<families::SnapshotFile>> sorted_files(
-    const families::SnapshotReader& reader) {
-  std::vector<families::SnapshotFile> files = reader.files();
+absl::StatusOr<std::vector<FileHead>> sorted_files(const families::SnapshotReader* reader) {
+  std::vector<FileHead> files;
+  if (reader == nullptr) return files;
+  QK_RETURN_IF_ERROR(families::check_snapshot_files(reader->files()).status());
+  for (const families::SnapshotFile& listed : reader->files()) files.push_back({listed, 0, false});
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> unlisted, reader->unlisted());
+  for (const std::string& place : unlisted) files.push_back({{place, {}}, 0, true});
   std::sort(files.begin(), files.end(),
-            [](const families::SnapshotFile& a, const families::SnapshotFile& b) {
-              return a.path < b.path;
-            });
-  for (size_t i = 0; i < files.size(); ++i) {
-    if (i > 0 && files[i].path == files[i - 1].path) {
+            [](const FileHead& a, const FileHead& b) { return a.file.path < b.file.path; });
+  for (size_t i = 1; i < files.size(); ++i) {
+    if (files[i].file.path == files[i - 1].file.path) {
       return absl::InvalidArgumentError(
-          cat("snapshot file \"", files[i].path, "\" is listed twice"));
+          cat("snapshot file \"", files[i].file.path, "\" is listed twice"));
     }
   }
-  QK_RETURN_IF_ERROR(families::check_snapshot_files(files).status());
   return files;
 }
 
-absl::StatusOr<OpenedFile> open_listed(const families::SnapshotReader& reader,
-                                       const families::SnapshotFile& listed) {
-  auto file = reader.open_file(listed.path);
+SnapshotHead head_of(const families::SnapshotReader* reader, const std::vector<FileHead>& files) {
+  if (reader == nullptr) return {};
+  return {reader->meta(), files.size()};
+}
+
+absl::StatusOr<OpenedFile> open_sorted(const families::SnapshotReader& reader,
+                                       const FileHead& head) {
+  const std::string& name = head.file.path;
+  auto file = head.unlisted ? reader.open_unlisted(name) : reader.open_file(name);
   if (!file.ok()) {
-    const std::string what = cat("snapshot file \"", listed.path, "\"");
+    const std::string what = cat("snapshot file \"", name, "\"");
     if (!absl::IsNotFound(file.status())) return annotate(file.status(), what);
     return absl::DataLossError(cat(what, " is listed, but missing"));
   }
   OpenedFile opened;
   opened.file = std::move(*file);
+  opened.head = head;
   QK_ASSIGN_OR_RETURN(opened.head.size, opened.file->size());
-  opened.head.file = listed;
   return opened;
 }
 
@@ -89,13 +91,12 @@ absl::StatusOr<Digest> hash_file(families::File& file, std::string_view name, ui
   return hash.digest();
 }
 
-absl::Status hash_files(const families::SnapshotReader* reader, const FileVisitor& visit) {
-  if (reader == nullptr) return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(const std::vector<families::SnapshotFile> files, sorted_files(*reader));
-  for (const families::SnapshotFile& listed : files) {
-    QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_listed(*reader, listed));
+absl::Status hash_files(const families::SnapshotReader* reader, const std::vector<FileHead>& files,
+                        const FileVisitor& visit) {
+  for (const FileHead& head : files) {
+    QK_ASSIGN_OR_RETURN(const OpenedFile opened, open_sorted(*reader, head));
     QK_ASSIGN_OR_RETURN(const Digest content,
-                        hash_file(*opened.file, listed.path, opened.head.size));
+                        hash_file(*opened.file, head.file.path, opened.head.size));
     QK_RETURN_IF_ERROR(visit(opened.head, content));
   }
   return absl::OkStatus();

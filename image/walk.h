@@ -22,27 +22,28 @@ absl::Status scan_exactly(families::LogStorage& log, int64_t from, int64_t to,
 // The current snapshot, or null if there provably is none.
 absl::StatusOr<std::shared_ptr<families::SnapshotReader>> open_snapshot(families::Family& family);
 
-// `reader` may be null.
-SnapshotHead head_of(const families::SnapshotReader* reader);
+// All files of a snapshot, those that are not in the table included, in byte order of name; without
+// their sizes. InvalidArgument for a name that is listed twice, or that
+// families::check_snapshot_files() refuses. `reader` may be null: none.
+absl::StatusOr<std::vector<FileHead>> sorted_files(const families::SnapshotReader* reader);
 
-// The listed files of a snapshot in byte order of path; InvalidArgument for a name that is listed
-// twice, or that families::check_snapshot_files() refuses.
-absl::StatusOr<std::vector<families::SnapshotFile>> sorted_files(
-    const families::SnapshotReader& reader);
+// `reader` may be null; `files` are its sorted_files().
+SnapshotHead head_of(const families::SnapshotReader* reader, const std::vector<FileHead>& files);
 
-// Opens a listed file and takes its size; DataLoss if it is missing.
+// Opens a file and takes its size; DataLoss if it is missing.
 struct OpenedFile {
   std::unique_ptr<families::File> file;
   FileHead head;
 };
-absl::StatusOr<OpenedFile> open_listed(const families::SnapshotReader& reader,
-                                       const families::SnapshotFile& listed);
+absl::StatusOr<OpenedFile> open_sorted(const families::SnapshotReader& reader,
+                                       const FileHead& head);
 
 // SHA-256 of the `size` bytes of a file, read in chunks.
 absl::StatusOr<Digest> hash_file(families::File& file, std::string_view name, uint64_t size);
 
-// Visits each file with the SHA-256 of its content. `reader` may be null: no files.
+// Visits each of the reader's sorted_files() with the SHA-256 of its content.
 using FileVisitor = std::function<absl::Status(const FileHead&, const Digest&)>;
-absl::Status hash_files(const families::SnapshotReader* reader, const FileVisitor& visit);
+absl::Status hash_files(const families::SnapshotReader* reader, const std::vector<FileHead>& files,
+                        const FileVisitor& visit);
 
 }  // namespace qk::image

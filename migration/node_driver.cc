@@ -15,20 +15,30 @@ using families::Outcome;
 
 constexpr size_t kCopyChunk = 64 * 1024;
 
-// SnapshotReader and sealed SnapshotWriter both show files(), open_file() and meta().
+absl::Status copy_bytes(families::File& from, families::File& to, std::string& buffer) {
+  for (uint64_t offset = 0;;) {
+    QK_ASSIGN_OR_RETURN(const size_t got, from.read_at(offset, buffer));
+    if (got == 0) return absl::OkStatus();
+    QK_RETURN_IF_ERROR(to.write_at(offset, std::string_view(buffer).substr(0, got)));
+    offset += got;
+  }
+}
+
+// SnapshotReader and sealed SnapshotWriter both show their files and their meta.
 template <typename Source>
 absl::Status copy_tree(const Source& from, families::SnapshotWriter& writer) {
   std::string buffer(kCopyChunk, '\0');
   for (const families::SnapshotFile& file : from.files()) {
     QK_ASSIGN_OR_RETURN(auto input, from.open_file(file.path));
     QK_ASSIGN_OR_RETURN(auto output, writer.create_file(file.path));
-    for (uint64_t offset = 0;;) {
-      QK_ASSIGN_OR_RETURN(const size_t got, input->read_at(offset, buffer));
-      if (got == 0) break;
-      QK_RETURN_IF_ERROR(output->write_at(offset, std::string_view(buffer).substr(0, got)));
-      offset += got;
-    }
+    QK_RETURN_IF_ERROR(copy_bytes(*input, *output, buffer));
     QK_RETURN_IF_ERROR(writer.add_file(file.path, file.meta));
+  }
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> unlisted, from.unlisted());
+  for (const std::string& place : unlisted) {
+    QK_ASSIGN_OR_RETURN(auto input, from.open_unlisted(place));
+    QK_ASSIGN_OR_RETURN(auto output, writer.create_file(place));
+    QK_RETURN_IF_ERROR(copy_bytes(*input, *output, buffer));
   }
   return writer.save_meta(from.meta());
 }
@@ -76,6 +86,11 @@ class OwnedWriter final : public families::SnapshotWriter {
   const std::vector<families::SnapshotFile>& files() const override { return inner_->files(); }
   absl::StatusOr<std::unique_ptr<families::File>> open_file(std::string_view path) const override {
     return inner_->open_file(path);
+  }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override { return inner_->unlisted(); }
+  absl::StatusOr<std::unique_ptr<families::File>> open_unlisted(
+      std::string_view place) const override {
+    return inner_->open_unlisted(place);
   }
   absl::Status seal() override { return inner_->seal(); }
 

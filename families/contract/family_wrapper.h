@@ -72,6 +72,10 @@ class SnapshotReaderWrapper : public SnapshotReader {
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
     return inner_->open_file(path);
   }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override { return inner_->unlisted(); }
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
+    return inner_->open_unlisted(place);
+  }
 
  protected:
   SnapshotReader& inner() const { return *inner_; }
@@ -98,6 +102,10 @@ class SnapshotWriterWrapper : public SnapshotWriter {
   const std::vector<SnapshotFile>& files() const override { return inner_->files(); }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
     return inner_->open_file(path);
+  }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override { return inner_->unlisted(); }
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
+    return inner_->open_unlisted(place);
   }
   absl::Status seal() override { return inner_->seal(); }
 

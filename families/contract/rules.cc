@@ -227,6 +227,33 @@ absl::StatusOr<std::unique_ptr<File>> create_snapshot_file(FileSystem& fs, std::
   return fs.open(join_path(tree, join_components(walk.place)), {.create = true, .truncate = true});
 }
 
+absl::StatusOr<std::vector<std::string>> unlisted_snapshot_files(
+    FileSystem& fs, const std::string& tree, const std::vector<SnapshotFile>& table) {
+  QK_ASSIGN_OR_RETURN(const SnapshotPlaces places, check_snapshot_files(table));
+  QK_ASSIGN_OR_RETURN(std::vector<std::string> present, list_tree(fs, tree));
+  std::erase_if(present, [&](const std::string& path) {
+    return path == kSnapshotTableName || places.holds(path);
+  });
+  for (const std::string& path : present) {
+    QK_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(join_path(tree, path)));
+    if (stat.kind == FileKind::kFile) continue;
+    return absl::FailedPreconditionError(
+        cat(join_path(tree, path), ": not a regular file, expected only files in a snapshot"));
+  }
+  return present;
+}
+
+absl::Status remove_snapshot_file(FileSystem& fs, const std::string& tree,
+                                  const std::vector<SnapshotFile>& table, std::string_view name) {
+  QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(name));
+  for (const SnapshotFile& file : table) {
+    QK_ASSIGN_OR_RETURN(const std::string other, snapshot_file_place(file.path));
+    if (other == place) return absl::OkStatus();
+  }
+  const absl::Status removed = fs.unlink(join_path(tree, place));
+  return absl::IsNotFound(removed) ? absl::OkStatus() : removed;
+}
+
 absl::Status check_hard_state_change(const HardState& from, const HardState& to) {
   if (const absl::Status status = check_hard_state(to); !status.ok()) {
     return annotate(status, "save_meta");

@@ -16,7 +16,7 @@ namespace qk::families {
 inline constexpr size_t kMaxEntryPayload = (256u << 20) - 64;
 // Of all peers of a snapshot, and of all that its table says about its files; so that a file of
 // 64 MiB, the longest that `local` reads, holds any table.
-inline constexpr size_t kMaxPeersBytes = 1u << 20;
+inline constexpr size_t kMaxPeersBytes = kMaxConfigurationBytes;
 inline constexpr size_t kMaxFileTableBytes = 60u << 20;
 
 // Index `expected` and below INT64_MAX, a term of at least 1, a known type, and the payload that

@@ -29,13 +29,19 @@ class SnapshotReader {
   virtual std::string get_path() const = 0;
   // Opens a listed file for reading; NotFound if it is not in the table.
   virtual absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const = 0;
+  // Places, in byte order, of the files below get_path() that no name of the table leads to. They
+  // are part of the tree and of its state, but no reader of the table sees them.
+  virtual absl::StatusOr<std::vector<std::string>> unlisted() const = 0;
+  // Opens one of unlisted() for reading.
+  virtual absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const = 0;
 };
 
 class SnapshotWriter {
  public:
   virtual ~SnapshotWriter() = default;
 
-  // Where the tree is being written; the caller may create files there itself, then add_file().
+  // Where the tree is being written; the caller may create files there itself, then add_file(). A
+  // file that is never added stays in the tree, unlisted.
   virtual std::string get_path() const = 0;
   // Creates an empty file for writing at the place of this name, with the directories that the name
   // leads through. InvalidArgument for a name that snapshot_file_place() refuses.
@@ -43,7 +49,8 @@ class SnapshotWriter {
   // Records a name in the table, as it is. AlreadyExists if it is there; InvalidArgument for one
   // that snapshot_file_place() refuses.
   virtual absl::Status add_file(std::string_view path, const FileMeta& meta) = 0;
-  // Forgets a file; NotFound if it is not in the table.
+  // Forgets a name, and removes the file unless another name leads to it; NotFound if the name is
+  // not in the table.
   virtual absl::Status remove_file(std::string_view path) = 0;
   virtual absl::Status save_meta(const SnapshotMeta& meta) = 0;
 
@@ -51,6 +58,9 @@ class SnapshotWriter {
   virtual const std::vector<SnapshotFile>& files() const = 0;
   // Opens an added file of the temporary tree for reading.
   virtual absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const = 0;
+  // As those of a reader, once sealed.
+  virtual absl::StatusOr<std::vector<std::string>> unlisted() const = 0;
+  virtual absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const = 0;
 
   // Makes the whole temporary tree durable (files, directories, table); afterwards it may only be
   // read, published or discarded. Idempotent. InvalidArgument if the table as a whole is not one
@@ -79,6 +89,14 @@ class SnapshotStorage {
 // SnapshotWriter::create_file() for a tree of files at `tree`, which exists; nothing is synced.
 absl::StatusOr<std::unique_ptr<File>> create_snapshot_file(FileSystem& fs, std::string_view tree,
                                                            std::string_view name);
+
+// What unlisted() answers for a tree of files at `tree` with this table. FailedPrecondition for
+// what is neither a regular file nor a directory.
+absl::StatusOr<std::vector<std::string>> unlisted_snapshot_files(
+    FileSystem& fs, const std::string& tree, const std::vector<SnapshotFile>& table);
+// SnapshotWriter::remove_file() for such a tree, after `name` left the table.
+absl::Status remove_snapshot_file(FileSystem& fs, const std::string& tree,
+                                  const std::vector<SnapshotFile>& table, std::string_view name);
 
 enum class PublishVerdict : uint8_t { kPublish, kAlreadyPublished };
 // A-10 for every family. InvalidArgument: contract violation.

@@ -99,6 +99,12 @@ class DirectorySnapshotReader final : public SnapshotReader {
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
     return open_listed(snapshot_->fs(), snapshot_->path(), snapshot_->table(), path);
   }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override {
+    return unlisted_snapshot_files(snapshot_->fs(), snapshot_->path(), snapshot_->table().files);
+  }
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
+    return snapshot_->fs().open(join_path(snapshot_->path(), place), {.read_only = true});
+  }
 
  private:
   const std::shared_ptr<PublishedSnapshot> snapshot_;
@@ -135,7 +141,7 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
 
   absl::Status remove_file(std::string_view path) override {
     QK_RETURN_IF_ERROR(check_unsealed());
-    if (table_.erase(path)) return absl::OkStatus();
+    if (table_.erase(path)) return remove_snapshot_file(fs_, path_, table_.files, path);
     return absl::NotFoundError(cat(path_, ": no file \"", path, "\" in the snapshot's table"));
   }
 
@@ -149,6 +155,12 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
   const std::vector<SnapshotFile>& files() const override { return table_.files; }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
     return open_listed(fs_, path_, table_, path);
+  }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override {
+    return unlisted_snapshot_files(fs_, path_, table_.files);
+  }
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
+    return fs_.open(join_path(path_, place), {.read_only = true});
   }
 
   absl::Status seal() override {

@@ -38,27 +38,42 @@ class TreeSnapshotReader final : public SnapshotReader {
     QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
     return tree_->fs().open(join_path(tree_->path(), place), {.read_only = true});
   }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override {
+    std::vector<std::string> places;
+    for (const auto& [place, contents] : record_.unlisted) places.push_back(place);
+    return places;
+  }
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
+    return tree_->fs().open(join_path(tree_->path(), place), {.read_only = true});
+  }
 
  private:
   const SnapshotRecord record_;
   const std::shared_ptr<SnapshotTree> tree_;
 };
 
+absl::Status verify_file(const SnapshotTree& tree, std::string_view place,
+                         const SnapshotRecord::Contents& expected) {
+  const std::string path = join_path(tree.path(), place);
+  const absl::StatusOr<SnapshotRecord::Contents> found = measure_file(tree.fs(), path);
+  if (absl::IsNotFound(found.status())) {
+    return absl::DataLossError(cat(path, ": missing, expected ", expected.size, " bytes"));
+  }
+  QK_RETURN_IF_ERROR(found.status());
+  if (*found == expected) return absl::OkStatus();
+  return absl::DataLossError(cat(path, ": found ", found->size, " bytes with checksum ",
+                                 hex8(found->crc), ", expected ", expected.size, " with ",
+                                 hex8(expected.crc)));
+}
+
 // Every file of the tree is what the record says.
 absl::Status verify(const SnapshotRecord& record, const SnapshotTree& tree) {
   for (size_t i = 0; i < record.files.size(); ++i) {
     QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(record.files[i].path));
-    const std::string path = join_path(tree.path(), place);
-    const SnapshotRecord::Contents& expected = record.contents[i];
-    const absl::StatusOr<SnapshotRecord::Contents> found = measure_file(tree.fs(), path);
-    if (absl::IsNotFound(found.status())) {
-      return absl::DataLossError(cat(path, ": missing, expected ", expected.size, " bytes"));
-    }
-    QK_RETURN_IF_ERROR(found.status());
-    if (*found == expected) continue;
-    return absl::DataLossError(cat(path, ": found ", found->size, " bytes with checksum ",
-                                   hex8(found->crc), ", expected ", expected.size, " with ",
-                                   hex8(expected.crc)));
+    QK_RETURN_IF_ERROR(verify_file(tree, place, record.contents[i]));
+  }
+  for (const auto& [place, contents] : record.unlisted) {
+    QK_RETURN_IF_ERROR(verify_file(tree, place, contents));
   }
   return absl::OkStatus();
 }

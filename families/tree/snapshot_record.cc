@@ -59,6 +59,14 @@ std::string encode_snapshot(const SnapshotRecord& record) {
     put_le64(&out, record.contents[i].size);
     put_le32(&out, record.contents[i].crc);
   }
+  // Only if there are any, so that a record without them has the bytes that it always had.
+  if (record.unlisted.empty()) return out;
+  put_le32(&out, static_cast<uint32_t>(record.unlisted.size()));
+  for (const auto& [place, contents] : record.unlisted) {
+    put_bytes(&out, place);
+    put_le64(&out, contents.size);
+    put_le32(&out, contents.crc);
+  }
   return out;
 }
 
@@ -82,6 +90,19 @@ absl::StatusOr<std::optional<SnapshotRecord>> decode_snapshot(std::string_view v
     contents.size = in.le64();
     contents.crc = in.le32();
     record.contents.push_back(contents);
+  }
+  const bool has_unlisted = in.ok() && valid && in.remaining() > 0;
+  const uint32_t unlisted = has_unlisted ? in.le32() : 0;
+  valid = valid && has_unlisted == (unlisted > 0);
+  for (uint32_t i = 0; i < unlisted && in.ok() && valid; ++i) {
+    std::string place(in.bytes());
+    const absl::StatusOr<std::string> normal = snapshot_file_place(place);
+    valid = normal.ok() && *normal == place &&
+            (record.unlisted.empty() || record.unlisted.back().first < place);
+    SnapshotRecord::Contents contents;
+    contents.size = in.le64();
+    contents.crc = in.le32();
+    record.unlisted.emplace_back(std::move(place), contents);
   }
   if (!in.done() || !valid)
     return absl::DataLossError(cat("the snapshot record is malformed (", value.size(), " bytes)"));

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "families/contract/types.h"
@@ -22,6 +23,8 @@ struct SnapshotRecord {
   SnapshotMeta meta;
   std::vector<SnapshotFile> files;  // in byte order of path
   std::vector<Contents> contents;   // one for each file
+  // Files of the tree that are not in the table, by place in byte order.
+  std::vector<std::pair<std::string, Contents>> unlisted;
 };
 
 std::string encode_snapshot(const SnapshotRecord& record);

@@ -67,7 +67,7 @@ absl::Status TreeSnapshotWriter::remove_file(std::string_view path) {
     return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
   }
   record_.files.erase(at);
-  return absl::OkStatus();
+  return remove_snapshot_file(*fs_, path_, record_.files, path);
 }
 
 absl::Status TreeSnapshotWriter::save_meta(const SnapshotMeta& meta) {
@@ -85,12 +85,27 @@ absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_file(std::string_
   return fs_->open(join_path(path_, place), {.read_only = true});
 }
 
+absl::StatusOr<std::vector<std::string>> TreeSnapshotWriter::unlisted() const {
+  return unlisted_snapshot_files(*fs_, path_, record_.files);
+}
+
+absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_unlisted(
+    std::string_view place) const {
+  return fs_->open(join_path(path_, place), {.read_only = true});
+}
+
 absl::Status TreeSnapshotWriter::seal() {
   if (sealed_) return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(const SnapshotPlaces places, check_snapshot_files(record_.files));
-  QK_ASSIGN_OR_RETURN(const std::vector<std::string> present, list_tree(*fs_, path_));
-  for (const std::string& path : present) {
-    if (!places.holds(path)) QK_RETURN_IF_ERROR(fs_->unlink(join_path(path_, path)));
+  QK_RETURN_IF_ERROR(check_snapshot_files(record_.files).status());
+  // The name is `local`'s; here it would be a file that no other family has.
+  const absl::Status removed = fs_->unlink(join_path(path_, kSnapshotTableName));
+  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> extra, unlisted());
+  record_.unlisted.clear();
+  for (const std::string& place : extra) {
+    QK_ASSIGN_OR_RETURN(const SnapshotRecord::Contents contents,
+                        measure_file(*fs_, join_path(path_, place)));
+    record_.unlisted.emplace_back(place, contents);
   }
   record_.contents.clear();
   for (const SnapshotFile& file : record_.files) {

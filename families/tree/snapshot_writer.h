@@ -1,8 +1,8 @@
 // The writer of a TreeSnapshotStorage: fills `snapshot/temp`, and removes it when dropped before
 // it was published.
 //
-// After seal() the tree holds exactly the files of the table: what was never added, or removed
-// again, is gone (BC-6).
+// What was removed from the table is gone from the tree, too (BC-6). What was never added stays in
+// it, unlisted.
 #pragma once
 
 #include <optional>
@@ -27,6 +27,8 @@ class TreeSnapshotWriter final : public SnapshotWriter {
   const SnapshotMeta& meta() const override { return record_.meta; }
   const std::vector<SnapshotFile>& files() const override { return record_.files; }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override;
+  absl::StatusOr<std::vector<std::string>> unlisted() const override;
+  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override;
   absl::Status seal() override;
 
   // Complete after seal().

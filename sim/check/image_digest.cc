@@ -80,9 +80,11 @@ void put_peers(std::string* out, const std::vector<std::string>& peers) {
 }
 
 absl::Status digest_snapshot(const families::SnapshotReader& reader, Digester* digester) {
-  std::vector<families::SnapshotFile> files = reader.files();
-  std::sort(files.begin(), files.end(),
-            [](const auto& a, const auto& b) { return a.path < b.path; });
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> unlisted, reader.unlisted());
+  // By name; null: not in the table.
+  std::map<std::string, const families::FileMeta*> files;
+  for (const families::SnapshotFile& file : reader.files()) files[file.path] = &file.meta;
+  for (const std::string& place : unlisted) files[place] = nullptr;
   std::string head;
   put_u8(&head, 1);
   put_signed(&head, reader.meta().last_included_index);
@@ -91,19 +93,24 @@ absl::Status digest_snapshot(const families::SnapshotReader& reader, Digester* d
   put_peers(&head, reader.meta().old_peers);
   put_le64(&head, files.size());
   digester->snapshot(head);
-  for (const families::SnapshotFile& file : files) {
-    QK_ASSIGN_OR_RETURN(const auto handle, reader.open_file(file.path));
+  for (const auto& [name, meta] : files) {
+    auto opened = meta == nullptr ? reader.open_unlisted(name) : reader.open_file(name);
+    QK_ASSIGN_OR_RETURN(const auto handle, std::move(opened));
     QK_ASSIGN_OR_RETURN(const uint64_t size, handle->size());
     std::string bytes(size, '\0');
-    QK_RETURN_IF_ERROR(families::read_exact(*handle, file.path, 0, bytes));
+    QK_RETURN_IF_ERROR(families::read_exact(*handle, name, 0, bytes));
     std::string row;
-    put_bytes(&row, file.path);
+    put_bytes(&row, name);
     put_le64(&row, size);
-    put_u8(&row, static_cast<uint8_t>((file.meta.user_meta ? 1 : 0) + (file.meta.source ? 2 : 0) +
-                                      (file.meta.checksum ? 4 : 0)));
-    if (file.meta.user_meta) put_bytes(&row, *file.meta.user_meta);
-    if (file.meta.source) put_le32(&row, static_cast<uint32_t>(*file.meta.source));
-    if (file.meta.checksum) put_bytes(&row, *file.meta.checksum);
+    if (meta == nullptr) {
+      put_u8(&row, 8);
+    } else {
+      put_u8(&row, static_cast<uint8_t>((meta->user_meta ? 1 : 0) + (meta->source ? 2 : 0) +
+                                        (meta->checksum ? 4 : 0)));
+      if (meta->user_meta) put_bytes(&row, *meta->user_meta);
+      if (meta->source) put_le32(&row, static_cast<uint32_t>(*meta->source));
+      if (meta->checksum) put_bytes(&row, *meta->checksum);
+    }
     digester->snapshot(row);
     digester->snapshot(as_bytes(sha256(bytes)));
   }
@@ -212,6 +219,8 @@ class Decoder {
     for (size_t i = 1; i < features.size(); ++i) {
       if (features[i] == "listed-names") {
         listed_names_ = true;
+      } else if (features[i] == "unlisted-files") {
+        unlisted_files_ = true;
       } else if (features[i] == "lost-vote") {
         lost_vote_ = true;
       } else {
@@ -376,7 +385,7 @@ class Decoder {
   }
 
   // The file of each place, and no place on the way to another.
-  absl::Status place(const std::string& name, std::string_view bytes) {
+  absl::Status place(const std::string& name, std::string_view bytes, bool unlisted) {
     std::vector<std::string> walked;
     const std::optional<std::string> at = place_of(name, &walked);
     if (!at) return bad("a file with a name that is refused");
@@ -385,6 +394,10 @@ class Decoder {
     const Digest content = sha256(bytes);
     const auto [known, added] = places_.emplace(*at, content);
     if (!added && known->second != content) return bad("two names of one file with other bytes");
+    if (unlisted && (!added || *at != name)) return bad("a name of a file that is not listed");
+    if (!added && unlisted_places_.count(*at) > 0)
+      return bad("a name of a file that is not listed");
+    if (unlisted) unlisted_places_.insert(*at);
     for (const std::string& directory : walked) {
       if (places_.count(directory) > 0) return bad("a file that is a directory, too");
     }
@@ -402,7 +415,10 @@ class Decoder {
     if ((present & 1) != 0) file.meta.user_meta = reader.bytes();
     if ((present & 2) != 0) file.meta.source = static_cast<int32_t>(reader.le32());
     if ((present & 4) != 0) file.meta.checksum = reader.bytes();
-    if (!reader.done() || present > 7) return bad("a file that is none");
+    const bool unlisted = present == 8;
+    if (!reader.done() || (present > 7 && !(unlisted && unlisted_files_))) {
+      return bad("a file that is none");
+    }
     if (file.path <= last_name_) return bad("names that do not ascend");
     last_name_ = file.path;
     digester_.snapshot(payload_);
@@ -414,9 +430,9 @@ class Decoder {
       }
       bytes += payload_;
     }
-    QK_RETURN_IF_ERROR(place(file.path, bytes));
+    QK_RETURN_IF_ERROR(place(file.path, bytes, unlisted));
     digester_.snapshot(as_bytes(sha256(bytes)));
-    tree->add(file, bytes);
+    tree->add(file, bytes, unlisted);
     file_bytes_ += size;
     return absl::OkStatus();
   }
@@ -462,10 +478,12 @@ class Decoder {
   size_t at_ = 0;
   size_t content_start_ = 0;
   bool listed_names_ = false;  // the header's features
+  bool unlisted_files_ = false;
   bool lost_vote_ = false;
   std::string last_name_;
   std::map<std::string, Digest> places_;
   std::set<std::string> directories_;
+  std::set<std::string> unlisted_places_;
   std::string heads_;  // type, length and CRC of each content frame
   Digester digester_;
   DecodedImage out_;

@@ -33,13 +33,14 @@ void fill_empty_log(families::Family& family) {
   REQUIRE(image::publish(family, {8, 2, {"127.0.0.1:1:0:0"}, {}}, {}).ok());
   REQUIRE(family.log().reset(9).ok());
 }
-// Names that are not in normal form, two of them of one file.
+// Names that are not in normal form, two of them of one file; and a file that is not listed.
 void fill_listed_names(families::Family& family) {
   const std::vector<image::TestFile> files = {{"./data", "one", {"meta", 1, ""}},
                                               {"/max_id.json", "two", {}},
                                               {"d//x", "three", {}},
                                               {"data", "one", {}},
-                                              {"e/../y", "four", {}}};
+                                              {"e/../y", "four", {}},
+                                              {"notes", "not in the table", {}, true}};
   REQUIRE(family.meta().save({2, ""}).ok());
   REQUIRE(image::publish(family, {8, 2, {"127.0.0.1:1:0:0"}, {}}, files).ok());
 }

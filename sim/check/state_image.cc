@@ -15,20 +15,25 @@ void put_optional(std::string* out, const std::optional<Field>& field, std::stri
   put_bytes(out, bytes);
 }
 
-// A writer and a reader show their files by the same two calls.
+// A writer and a reader show their files by the same calls.
 template <typename Tree>
 absl::StatusOr<uint64_t> hash_tree(const Tree& tree) {
-  std::vector<const families::SnapshotFile*> files;
-  for (const families::SnapshotFile& file : tree.files()) files.push_back(&file);
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> unlisted, tree.unlisted());
+  std::vector<std::pair<families::SnapshotFile, bool>> files;
+  for (const families::SnapshotFile& file : tree.files()) files.emplace_back(file, false);
+  for (const std::string& place : unlisted) {
+    files.emplace_back(families::SnapshotFile{place, {}}, true);
+  }
   std::sort(files.begin(), files.end(),
-            [](const auto* a, const auto* b) { return a->path < b->path; });
+            [](const auto& a, const auto& b) { return a.first.path < b.first.path; });
   TreeHasher hasher;
-  for (const families::SnapshotFile* file : files) {
-    QK_ASSIGN_OR_RETURN(const auto handle, tree.open_file(file->path));
+  for (const auto& [file, is_unlisted] : files) {
+    auto opened = is_unlisted ? tree.open_unlisted(file.path) : tree.open_file(file.path);
+    QK_ASSIGN_OR_RETURN(const auto handle, std::move(opened));
     QK_ASSIGN_OR_RETURN(const uint64_t size, handle->size());
     std::string bytes(size, '\0');
-    QK_RETURN_IF_ERROR(families::read_exact(*handle, file->path, 0, bytes));
-    hasher.add(*file, bytes);
+    QK_RETURN_IF_ERROR(families::read_exact(*handle, file.path, 0, bytes));
+    hasher.add(file, bytes, is_unlisted);
   }
   return hasher.finish();
 }
@@ -94,8 +99,10 @@ absl::StatusOr<StateImage> read_state(families::Family& family) {
   return state;
 }
 
-void TreeHasher::add(const families::SnapshotFile& file, std::string_view bytes) {
+void TreeHasher::add(const families::SnapshotFile& file, std::string_view bytes, bool unlisted) {
   put_bytes(&encoded_, file.path);
+  // Nothing for a listed file: presence bytes, which follow, are 0 or 1.
+  if (unlisted) put_u8(&encoded_, 2);
   put_optional(&encoded_, file.meta.user_meta, file.meta.user_meta.value_or(""));
   put_optional(&encoded_, file.meta.checksum, file.meta.checksum.value_or(""));
   put_optional(&encoded_, file.meta.source, {});

@@ -57,7 +57,8 @@ absl::StatusOr<StateImage> read_state(families::Family& family);
 // Over the files of a snapshot, in ascending order of path.
 class TreeHasher {
  public:
-  void add(const families::SnapshotFile& file, std::string_view bytes);
+  // `unlisted`: the file is in the tree, but not in its table.
+  void add(const families::SnapshotFile& file, std::string_view bytes, bool unlisted);
   uint64_t finish() const;
 
  private:

@@ -67,6 +67,13 @@ class TreeSnapshot final : public families::SnapshotWriter, public families::Sna
     if (found == tree.end()) return absl::NotFoundError(cat(path, " is not in the table"));
     return std::make_unique<TreeFile>(&found->second);
   }
+  absl::StatusOr<std::vector<std::string>> unlisted() const override {
+    return std::vector<std::string>();
+  }
+  absl::StatusOr<std::unique_ptr<families::File>> open_unlisted(
+      std::string_view place) const override {
+    return absl::NotFoundError(cat(place, " is not in the tree"));
+  }
   absl::Status seal() override { return absl::OkStatus(); }
 
   mutable Tree tree;

@@ -36,7 +36,7 @@ absl::Status fill_writer(families::SnapshotWriter& writer, const SnapshotState& 
   for (const auto& [path, content] : tree.files) {
     QK_ASSIGN_OR_RETURN(const auto file, writer.create_file(path));
     if (!content.bytes.empty()) QK_RETURN_IF_ERROR(file->write_at(0, content.bytes));
-    QK_RETURN_IF_ERROR(writer.add_file(path, content.meta));
+    if (!content.unlisted) QK_RETURN_IF_ERROR(writer.add_file(path, content.meta));
   }
   return writer.save_meta(tree.meta);
 }

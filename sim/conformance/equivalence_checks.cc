@@ -326,17 +326,39 @@ void layout_differences(PairContext& c) {
   expect_equal(c, "after one side was opened again");
 }
 
-// What lies in a root beside the trees that readers see is private, and no difference.
+// What lies beside the trees is the family's own; what lies in a tree is part of it, listed or not.
 void private_files_ignored(PairContext& c) {
   for (const auto side : {kA, kB}) {
     c.create(side);
-    c.apply(side, {append(entries(1, 3)), publish(snapshot(3))});
-    const std::string stray = families::join_path(c.root(side), "not-of-this-family");
-    if (side == kA) continue;
-    c.expect_ok("write a stray file", families::write_file(c.fs(), stray, "stray"));
+    c.apply(side, append(entries(1, 3)));
+    c.apply(side, publish(snapshot(3)));
+  }
+  const std::string tree = c.expect_value("open", c.at(kB).snapshot().open())->get_path();
+  c.expect_ok("a private file",
+              families::write_file(
+                  c.fs(), families::join_path(families::parent_path(tree), "README"), "mine"));
+  c.settle();
+  expect_equal(c, "a private file beside the tree of one side");
+}
+
+void unlisted_files_compared(PairContext& c) {
+  for (const auto side : {kA, kB}) {
+    c.create(side);
+    auto writer = c.expect_value("begin a snapshot", c.at(side).snapshot().create());
+    c.expect_ok("fill it", fill_writer(*writer, snapshot(3)));
+    if (side == kB) {
+      auto file = c.expect_value("a file that is not listed", writer->create_file("notes/one"));
+      c.expect_ok("write it", file->write_at(0, "mine"));
+    }
+    c.expect_ok("publish", c.at(side).snapshot().publish(std::move(writer)));
     c.settle();
   }
-  expect_equal(c, "a private file in one root");
+  const image::EquivalenceReport report = image::compare(c.at(kA), c.at(kB), 1);
+  c.expect(!report.equal && report.differences.front().path == "notes/one",
+           cat("a file that is not listed: found ", image::to_text(report)));
+  c.expect(c.expect_value("digest", image::compute_digest(c.at(kA))) !=
+               c.expect_value("digest", image::compute_digest(c.at(kB))),
+           "a file that is not listed: found equal digests");
 }
 
 // A digest that knows the blocks from before is the one that reads everything.
@@ -522,6 +544,7 @@ std::vector<Check> equivalence_checks() {
       checkpoint_basic);
   add("layout_differences", {"SB-27", "SB-42", "EV-1", "EV-7", "EV-12"}, layout_differences);
   add("private_files_ignored", {"EV-17"}, private_files_ignored);
+  add("unlisted_files_compared", {"EV-16", "EV-17"}, unlisted_files_compared);
   add("hash_after_compaction", {"EV-7", "EV-12"}, hash_after_compaction);
   // The interposer is a second implementation of the abstract interfaces.
   add("unreadable_is_failure", {"EV-1", "EV-X1", "BC-8"}, unreadable_is_failure);

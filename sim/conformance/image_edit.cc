@@ -46,14 +46,16 @@ std::vector<std::string> read_peers(ByteReader& reader) {
   return peers;
 }
 
-// Path and size; the meta goes into `meta`.
-std::pair<std::string, uint64_t> read_file_head(ByteReader& reader, families::FileMeta* meta) {
+// Name and size; what else the head says goes into `file`.
+std::pair<std::string, uint64_t> read_file_head(ByteReader& reader, TreeFile* file) {
+  families::FileMeta* const meta = &file->meta;
   std::string path(reader.bytes());
   const uint64_t size = reader.le64();
   const uint8_t present = reader.u8();
   if ((present & 1) != 0) meta->user_meta = std::string(reader.bytes());
   if ((present & 2) != 0) meta->source = static_cast<int32_t>(reader.le32());
   if ((present & 4) != 0) meta->checksum = std::string(reader.bytes());
+  file->unlisted = present == 8;
   return {std::move(path), size};
 }
 
@@ -120,10 +122,10 @@ absl::StatusOr<State> decode_image_state(std::string_view image) {
         if (file != nullptr && file->bytes.size() != file_size) {
           return absl::DataLossError("a file ends early");
         }
-        families::FileMeta meta;
-        const auto head = read_file_head(reader, &meta);
+        TreeFile read;
+        const auto head = read_file_head(reader, &read);
         file = &state.snapshot->files[head.first];
-        file->meta = meta;
+        *file = read;
         file_size = head.second;
         break;
       }

@@ -150,6 +150,15 @@ absl::StatusOr<State> read_state(families::Family& family) {
         snapshot.files.emplace(file.path, TreeFile{std::move(bytes), file.meta}).second;
     if (!added) return absl::DataLossError(cat("snapshot lists \"", file.path, "\" twice"));
   }
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> unlisted, (*reader)->unlisted());
+  for (const std::string& place : unlisted) {
+    QK_ASSIGN_OR_RETURN(const auto opened, (*reader)->open_unlisted(place));
+    QK_ASSIGN_OR_RETURN(const uint64_t size, opened->size());
+    std::string bytes(size, '\0');
+    QK_RETURN_IF_ERROR(families::read_exact(*opened, place, 0, bytes));
+    const bool added = snapshot.files.emplace(place, TreeFile{std::move(bytes), {}, true}).second;
+    if (!added) return absl::DataLossError(cat("\"", place, "\" is listed and not listed"));
+  }
   return state;
 }
 

@@ -21,6 +21,7 @@ namespace qk::sim::conformance {
 struct TreeFile {
   std::string bytes;
   families::FileMeta meta;
+  bool unlisted = false;  // in the tree, but not in the table
   friend bool operator==(const TreeFile&, const TreeFile&) = default;
 };
 

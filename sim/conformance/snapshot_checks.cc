@@ -1,6 +1,7 @@
 // SNAP: snapshots: publishing, what a reader shows, what the tree may hold, and what becomes of
 // trees that nobody needs any more.
 #include <algorithm>
+#include <set>
 
 #include "base/suggest.h"
 #include "families/contract/rules.h"
@@ -58,20 +59,32 @@ void expect_tree(InstanceContext& c, const families::SnapshotReader& reader,
                  const SnapshotState& expected) {
   c.expect(reader.meta() == expected.meta, "the reader's meta: found another one");
   std::vector<SnapshotFile> table;
-  for (const auto& [path, file] : expected.files) table.push_back({path, file.meta});
-  c.expect(reader.files() == table, "the reader's files: found another table");
-  // Below get_path() lies what was published and nothing else, but for the table that braft keeps
-  // in the tree.
-  std::vector<std::string> below =
-      c.expect_value("list get_path()", families::list_tree(c.fs(), reader.get_path()));
-  std::erase(below, "__raft_snapshot_meta");
-  std::sort(below.begin(), below.end());
-  std::vector<std::string> names;
-  for (const auto& [path, file] : expected.files) names.push_back(path);
-  c.expect(below == names,
-           cat("files below get_path(): found ", join(below), ", expected ", join(names)));
+  std::vector<std::string> unlisted;
+  std::set<std::string> places;
   for (const auto& [path, file] : expected.files) {
-    const auto opened = c.expect_value(cat("open_file ", path), reader.open_file(path));
+    places.insert(c.expect_value("place", families::snapshot_file_place(path)));
+    if (file.unlisted) {
+      unlisted.push_back(path);
+    } else {
+      table.push_back({path, file.meta});
+    }
+  }
+  c.expect(reader.files() == table, "the reader's files: found another table");
+  c.expect(c.expect_value("unlisted", reader.unlisted()) == unlisted,
+           "the reader's unlisted files: found others");
+  // The tree holds what was published and nothing else; `local` keeps its table there.
+  std::vector<std::string> present =
+      c.expect_value("list get_path()", families::list_tree(c.fs(), reader.get_path()));
+  std::erase(present, std::string(families::kSnapshotTableName));
+  c.expect(present == std::vector<std::string>(places.begin(), places.end()),
+           cat("below get_path(): found ", join(present), ", expected ",
+               join({places.begin(), places.end()})));
+  for (const auto& [path, file] : expected.files) {
+    if (file.unlisted) {
+      c.expect_code("open_file of an unlisted file", reader.open_file(path).status(), kNotFound);
+    }
+    const auto opened = c.expect_value(
+        cat("open ", path), file.unlisted ? reader.open_unlisted(path) : reader.open_file(path));
     c.expect(bytes_of(c, *opened) == file.bytes, cat(path, ": found other bytes"));
     const std::string place = c.expect_value("place", families::snapshot_file_place(path));
     const std::string real = families::join_path(reader.get_path(), place);
@@ -304,6 +317,20 @@ void names_that_collide_refused(InstanceContext& c) {
   c.expect_state();
 }
 
+// A file of the tree that no name of the table leads to: kept, and not in list_files.
+void unlisted_files(InstanceContext& c) {
+  SnapshotState tree = snapshot(7, 2);
+  tree.files["notes"] = {"not listed", {}, true};
+  tree.files["deep/er/notes"] = {"", {}, true};
+  c.begin(some_log());
+  c.apply(publish(tree));
+  expect_tree(c, *must_open(c), tree);
+  c.reopen();
+  expect_tree(c, *must_open(c), tree);
+  c.apply(publish(snapshot(9, 2)));
+  expect_tree(c, *must_open(c), snapshot(9, 2));
+}
+
 void empty_file(InstanceContext& c) {
   const SnapshotState tree = only(meta_at(7), {{"empty", {}}, {"deep/empty", {}}});
   c.begin(with_snapshot(tree));
@@ -365,6 +392,7 @@ void remove_file(InstanceContext& c) {
   const auto reader = must_open(c);
   c.expect_code("open_file of the removed one", reader->open_file("extra/file").status(),
                 kNotFound);
+  expect_tree(c, *reader, snapshot(7, 2));
 }
 
 // The presence of each field is state.
@@ -719,6 +747,7 @@ std::vector<Check> snapshot_checks() {
   add("path_escape_refused", {"SB-20", "BC-3"}, path_escape_refused);
   add("names_as_listed", {"SB-20", "BC-3", "BC-4", "BC-5"}, names_as_listed);
   add("names_that_collide_refused", {"SB-20", "BC-3"}, names_that_collide_refused);
+  add("unlisted_files", {"SB-20", "BC-4", "BC-5", "EV-16"}, unlisted_files);
   add("empty_file", {"SB-20", "EV-16"}, empty_file);
   add("zero_files", {"SB-20", "BC-4"}, zero_files);
   add("many_files", {"SB-20", "EV-6"}, many_files);
