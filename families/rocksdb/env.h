@@ -26,6 +26,7 @@ class RocksEnv final : public rocksdb::Env {
   explicit RocksEnv(families::FileSystem* fs);
 
   const RocksFileSystem& files() const { return *files_; }
+  RocksFileSystem& files() { return *files_; }
 
   size_t queued_jobs() const { return jobs_.size(); }
   // There must be one.

@@ -2,6 +2,8 @@
 
 #include <rocksdb/env.h>
 
+#include <cstring>
+
 #include "families/fs/file_util.h"
 #include "families/kv/recovery.h"
 
@@ -145,8 +147,20 @@ IOStatus RocksFileSystem::to_io(const absl::Status& status) {
 IOStatus RocksFileSystem::read(File& file, const std::string& path, uint64_t offset, size_t size,
                                Slice* result, char* scratch) {
   last_read_ = path;
+  if (kept_reads_) {
+    const auto& kept = (*kept_reads_)[path];
+    for (auto it = kept.upper_bound(offset); it != kept.begin();) {
+      --it;
+      const uint64_t skipped = offset - it->first;
+      if (skipped + size > it->second.size()) continue;
+      std::memcpy(scratch, it->second.data() + skipped, size);
+      *result = Slice(scratch, size);
+      return IOStatus::OK();
+    }
+  }
   const absl::StatusOr<size_t> got = file.read_at(offset, {scratch, size});
   *result = Slice(scratch, got.ok() ? *got : 0);
+  if (kept_reads_ && got.ok()) (*kept_reads_)[path][offset] = std::string(scratch, *got);
   return to_io(got.status());
 }
 

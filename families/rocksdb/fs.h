@@ -15,6 +15,7 @@
 
 #include <rocksdb/file_system.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,11 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   // The file that was read last. RocksDB names a file with most damage, but not always the right
   // one; on one thread it finds damage in what it has just read.
   const std::string& last_read() const { return last_read_; }
+
+  // From begin to end, what is read from random access files is kept, and read again from memory:
+  // for code of RocksDB that takes for granted what an earlier read of it has shown.
+  void begin_keeping_reads() { kept_reads_.emplace(); }
+  void end_keeping_reads() { kept_reads_.reset(); }
 
   rocksdb::IOStatus to_io(const absl::Status& status);
   // One read of `file`, whose path is `path`.
@@ -97,6 +103,8 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   absl::Status last_error_;
   std::optional<uint64_t> newest_wal_;
   std::string last_read_;
+  // By path and offset.
+  std::optional<std::map<std::string, std::map<uint64_t, std::string>>> kept_reads_;
 };
 
 // Drops every message: what matters is returned as a status.

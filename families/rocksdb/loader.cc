@@ -1,5 +1,6 @@
 #include "families/rocksdb/loader.h"
 
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/sst_file_writer.h>
 
 #include <vector>
@@ -14,8 +15,8 @@ constexpr uint64_t kTableFileBytes = 64 << 20;
 
 class RocksLoader final : public KvLoader {
  public:
-  RocksLoader(rocksdb::DB* db, const rocksdb::Options& options, const RocksEnv* env,
-              std::string path, std::function<absl::Status()> loaded)
+  RocksLoader(rocksdb::DB* db, const rocksdb::Options& options, RocksEnv* env, std::string path,
+              std::function<absl::Status()> loaded)
       : db_(*db),
         options_(options),
         env_(*env),
@@ -36,11 +37,29 @@ class RocksLoader final : public KvLoader {
     options.move_files = true;
     options.failed_move_fall_back_to_copy = false;
     options.allow_blocking_flush = false;  // nothing overlaps, and nobody could run the flush
-    QK_RETURN_IF_ERROR(convert(db_.IngestExternalFile(files_, options), "finish a load"));
+    env_.files().begin_keeping_reads();
+    const absl::Status ingested = ingest(options);
+    env_.files().end_keeping_reads();
+    QK_RETURN_IF_ERROR(ingested);
     return loaded_();
   }
 
  private:
+  // The first and the last key of each file are read beforehand: IngestExternalFile() asks for them
+  // without a look at whether they could be read, and an error would end the process.
+  absl::Status ingest(const rocksdb::IngestExternalFileOptions& options) {
+    for (const std::string& file : files_) {
+      rocksdb::SstFileReader reader(options_);
+      QK_RETURN_IF_ERROR(convert(reader.Open(file), "finish a load"));
+      const std::unique_ptr<rocksdb::Iterator> keys(reader.NewIterator(rocksdb::ReadOptions()));
+      keys->SeekToFirst();
+      QK_RETURN_IF_ERROR(convert(keys->status(), "finish a load"));
+      keys->SeekToLast();
+      QK_RETURN_IF_ERROR(convert(keys->status(), "finish a load"));
+    }
+    return convert(db_.IngestExternalFile(files_, options), "finish a load");
+  }
+
   absl::Status begin_file() {
     // Not a name of RocksDB's own, or it would remove the file as obsolete.
     files_.push_back(join_path(path_, cat("load-", files_.size() + 1, ".sst")));
@@ -61,7 +80,7 @@ class RocksLoader final : public KvLoader {
 
   rocksdb::DB& db_;
   const rocksdb::Options& options_;
-  const RocksEnv& env_;
+  RocksEnv& env_;
   const std::string path_;
   const std::function<absl::Status()> loaded_;
   std::unique_ptr<rocksdb::SstFileWriter> writer_;  // of files_.back()
@@ -72,7 +91,7 @@ class RocksLoader final : public KvLoader {
 }  // namespace
 
 std::unique_ptr<KvLoader> make_rocks_loader(rocksdb::DB* db, const rocksdb::Options& options,
-                                            const RocksEnv* env, const std::string& path,
+                                            RocksEnv* env, const std::string& path,
                                             std::function<absl::Status()> loaded) {
   return std::make_unique<RocksLoader>(db, options, env, path, std::move(loaded));
 }

@@ -15,7 +15,7 @@ namespace qk::families {
 
 // `loaded` ends finish(), after the files were taken in. All arguments must outlive the loader.
 std::unique_ptr<KvLoader> make_rocks_loader(rocksdb::DB* db, const rocksdb::Options& options,
-                                            const RocksEnv* env, const std::string& path,
+                                            RocksEnv* env, const std::string& path,
                                             std::function<absl::Status()> loaded);
 
 }  // namespace qk::families
