@@ -243,17 +243,6 @@ absl::StatusOr<std::vector<std::string>> unlisted_snapshot_files(
   return present;
 }
 
-absl::Status remove_snapshot_file(FileSystem& fs, const std::string& tree,
-                                  const std::vector<SnapshotFile>& table, std::string_view name) {
-  QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(name));
-  for (const SnapshotFile& file : table) {
-    QK_ASSIGN_OR_RETURN(const std::string other, snapshot_file_place(file.path));
-    if (other == place) return absl::OkStatus();
-  }
-  const absl::Status removed = fs.unlink(join_path(tree, place));
-  return absl::IsNotFound(removed) ? absl::OkStatus() : removed;
-}
-
 absl::Status check_hard_state_change(const HardState& from, const HardState& to) {
   if (const absl::Status status = check_hard_state(to); !status.ok()) {
     return annotate(status, "save_meta");

@@ -49,7 +49,7 @@ class SnapshotWriter {
   // Records a name in the table, as it is. AlreadyExists if it is there; InvalidArgument for one
   // that snapshot_file_place() refuses.
   virtual absl::Status add_file(std::string_view path, const FileMeta& meta) = 0;
-  // Forgets a name, and removes the file unless another name leads to it; NotFound if the name is
+  // Takes a name out of the table; as in braft, the file stays in the tree. NotFound if the name is
   // not in the table.
   virtual absl::Status remove_file(std::string_view path) = 0;
   virtual absl::Status save_meta(const SnapshotMeta& meta) = 0;
@@ -94,9 +94,6 @@ absl::StatusOr<std::unique_ptr<File>> create_snapshot_file(FileSystem& fs, std::
 // what is neither a regular file nor a directory.
 absl::StatusOr<std::vector<std::string>> unlisted_snapshot_files(
     FileSystem& fs, const std::string& tree, const std::vector<SnapshotFile>& table);
-// SnapshotWriter::remove_file() for such a tree, after `name` left the table.
-absl::Status remove_snapshot_file(FileSystem& fs, const std::string& tree,
-                                  const std::vector<SnapshotFile>& table, std::string_view name);
 
 enum class PublishVerdict : uint8_t { kPublish, kAlreadyPublished };
 // A-10 for every family. InvalidArgument: contract violation.

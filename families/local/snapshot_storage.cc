@@ -141,7 +141,7 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
 
   absl::Status remove_file(std::string_view path) override {
     QK_RETURN_IF_ERROR(check_unsealed());
-    if (table_.erase(path)) return remove_snapshot_file(fs_, path_, table_.files, path);
+    if (table_.erase(path)) return absl::OkStatus();
     return absl::NotFoundError(cat(path_, ": no file \"", path, "\" in the snapshot's table"));
   }
 

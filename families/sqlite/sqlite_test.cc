@@ -248,7 +248,8 @@ TEST_CASE("a snapshot keeps its tree, its table and its meta") {
   CHECK(reader->files()[1].meta == full);
   CHECK(absl::IsNotFound(reader->open_file("gone").status()));
   CHECK(*list_tree(instance.fs, reader->get_path()) ==
-        std::vector<std::string>{"data", "deep/er/é"});
+        std::vector<std::string>{"data", "deep/er/é", "gone", "never added"});
+  CHECK(*reader->unlisted() == std::vector<std::string>{"gone", "never added"});
 }
 
 TEST_CASE("publishing follows A-10") {

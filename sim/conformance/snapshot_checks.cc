@@ -384,15 +384,18 @@ void remove_file(InstanceContext& c) {
     c.expect_ok("publish", c.driver().apply(families::Mutation::publish(std::move(writer))));
     c.settle();
   }
+  // As in braft, the name leaves the table, and the file stays in the tree.
+  SnapshotState left = snapshot(7, 2);
+  left.files["extra/file"].unlisted = true;
   State state = c.model().state();
-  state.snapshot = snapshot(7, 2);
+  state.snapshot = left;
   c.adopt(state);
   c.expect_state();
   c.reopen();
   const auto reader = must_open(c);
   c.expect_code("open_file of the removed one", reader->open_file("extra/file").status(),
                 kNotFound);
-  expect_tree(c, *reader, snapshot(7, 2));
+  expect_tree(c, *reader, left);
 }
 
 // The presence of each field is state.
