@@ -325,8 +325,6 @@ void crash_between_term_and_entries(InstanceContext& c) {
       if (!seen.insert(crashed->disk()->image_hash()).second) continue;
       c.count("distinct");
       const absl::Status opened = crashed->open();
-      const bool may_refuse = loss.disordered && !crashed->family().refusals.empty();
-      if (may_refuse && absl::IsDataLoss(opened)) continue;
       at(cat("disk operation ", n, ", ", loss.name, ": ", report.text), [&] {
         crashed->expect_ok("open", opened);
         const State state = crashed->state();

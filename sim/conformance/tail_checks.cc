@@ -123,16 +123,22 @@ void overwrite(InstanceContext& c, const std::string& path, const std::string& b
   c.settle();
 }
 
+// What a family may declare of a file that is damaged in this way.
+using Declared = std::function<bool(const families::UncheckedPath&)>;
+bool may_miss_tail(const families::UncheckedPath& path) { return path.tail || path.length; }
+bool may_miss_bytes(const families::UncheckedPath& path) { return path.tail || path.bytes; }
+
 // Whether the family declares that it may open with something of the file missing.
-bool may_go_unseen(const InstanceContext& c, const std::string& path) {
+bool may_go_unseen(const InstanceContext& c, const std::string& path, const Declared& declared) {
   const auto& all = c.family().unchecked;
   return std::any_of(all.begin(), all.end(), [&](const families::UncheckedPath& one) {
-    return path.starts_with(families::join_path(c.root(), one.prefix));
+    return declared(one) && path.starts_with(families::join_path(c.root(), one.prefix));
   });
 }
 
 // Opens the instance whose file `path` is damaged, and judges it.
-void judge(InstanceContext& damaged, const std::string& path, const Acknowledged& acknowledged) {
+void judge(InstanceContext& damaged, const std::string& path, const Declared& declared,
+           const Acknowledged& acknowledged) {
   const absl::Status opened = damaged.open();
   if (!opened.ok()) {
     damaged.count("refused");
@@ -155,7 +161,7 @@ void judge(InstanceContext& damaged, const std::string& path, const Acknowledged
   damaged.expect(unknown.empty(), cat("found ", describe(*state), ": ", unknown));
   if (*state != damaged.model().state()) {
     damaged.count("opened as before");
-    damaged.expect(may_go_unseen(damaged, path),
+    damaged.expect(may_go_unseen(damaged, path, declared),
                    cat("found ", describe(*state), ", which it was before; expected ",
                        describe(damaged.model().state()),
                        " or an error, because the family does not declare that it cannot tell"));
@@ -186,7 +192,7 @@ void judge(InstanceContext& damaged, const std::string& path, const Acknowledged
 
 using Damage = std::pair<std::string, std::string>;  // what, and the bytes that it leaves
 
-void damage_each_file(InstanceContext& c,
+void damage_each_file(InstanceContext& c, const Declared& declared,
                       const std::function<std::vector<Damage>(const std::string&)>& damages) {
   const Acknowledged acknowledged(damaged_history());
   for (const auto& instance : instances(c)) {
@@ -199,7 +205,7 @@ void damage_each_file(InstanceContext& c,
         overwrite(*damaged, path, left);
         c.count("damaged files");
         try {
-          judge(*damaged, path, acknowledged);
+          judge(*damaged, path, declared, acknowledged);
         } catch (const CheckFailed& failed) {
           throw CheckFailed{cat(path, ", ", bytes.size(), " bytes, ", what, ": ", failed.message)};
         }
@@ -220,7 +226,7 @@ std::vector<size_t> tail_lengths(size_t size) {
 }
 
 void cut(InstanceContext& c) {
-  damage_each_file(c, [](const std::string& bytes) {
+  damage_each_file(c, may_miss_tail, [](const std::string& bytes) {
     std::vector<Damage> all;
     for (const size_t n : tail_lengths(bytes.size())) {
       all.emplace_back(cat("last ", n, " cut"), bytes.substr(0, bytes.size() - n));
@@ -230,7 +236,7 @@ void cut(InstanceContext& c) {
 }
 
 void zeroed(InstanceContext& c) {
-  damage_each_file(c, [](const std::string& bytes) {
+  damage_each_file(c, may_miss_bytes, [](const std::string& bytes) {
     std::vector<Damage> all;
     for (const size_t n : tail_lengths(bytes.size())) {
       std::string left = bytes;
@@ -242,7 +248,7 @@ void zeroed(InstanceContext& c) {
 }
 
 void torn_middle(InstanceContext& c) {
-  damage_each_file(c, [](const std::string& bytes) {
+  damage_each_file(c, may_miss_bytes, [](const std::string& bytes) {
     std::vector<Damage> all;
     // One sector each, of the last sixteen.
     const size_t sectors = (bytes.size() + kSector - 1) / kSector;
@@ -261,7 +267,7 @@ void trailing(InstanceContext& c) {
   RandomStream random = c.random("garbage");
   std::string garbage(kPage + 100, '\0');
   for (char& byte : garbage) byte = static_cast<char>(random.below(256));
-  damage_each_file(c, [&](const std::string& bytes) {
+  damage_each_file(c, may_miss_bytes, [&](const std::string& bytes) {
     std::vector<Damage> all;
     for (const size_t n : {size_t{1}, size_t{12}, size_t{24}, size_t{100}, kSector, kPage}) {
       all.emplace_back(cat(n, " zeros behind"), bytes + std::string(n, '\0'));
