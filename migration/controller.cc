@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/suggest.h"
+#include "families/contract/uri.h"
 #include "families/fs/file_util.h"
 
 namespace qk::migration {
@@ -296,6 +298,31 @@ DualPair Controller::dual_pair(Side mirror) {
   return pair;
 }
 
+// The fence takes A's root from an older program as a whole. Only a root that URIs name can hold
+// more than the instance: files of the node, or of other nodes.
+absl::Status Controller::check_fence_takes_no_more() const {
+  const std::string& root = manifest_.a.root;
+  const std::string own_files = families::join_path(options_.node_dir, "migration");
+  if ((own_files + "/").starts_with(root + "/") || (root + "/").starts_with(own_files + "/")) {
+    return absl::FailedPreconditionError(
+        cat("a fence of ", root, " would take the node's own directory ", own_files,
+            "; expected a directory for log, raft_meta and snapshot alone"));
+  }
+  if (options_.initial.parts == families::PartPaths()) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const auto* family, options_.registry->get(manifest_.a.family));
+  const std::vector<std::string> own =
+      families::with_parts(*family, options_.initial.parts).root_names;
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, options_.fs->list(root));
+  for (const std::string& name : names) {
+    if (image::is_reserved_name(name) || std::find(own.begin(), own.end(), name) != own.end()) {
+      continue;
+    }
+    return absl::FailedPreconditionError(cat(
+        root, " holds \"", name, "\", which a fence would take; expected ", join(own), " alone"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Controller::request_start(const MigrationRequest& request) {
   if (!failure_.ok()) return failure_;
   const Phase phase = manifest_.phase;
@@ -313,6 +340,7 @@ absl::Status Controller::request_start(const MigrationRequest& request) {
             parts.raft_meta, " and ", parts.snapshot, " at ", manifest_.a.root,
             "; one fence must take all three from an older program (migration.md 3)"));
   }
+  QK_RETURN_IF_ERROR(check_fence_takes_no_more());
   QK_ASSIGN_OR_RETURN(const auto* target, options_.registry->get(request.family));
   if (!request.accept_weak_durability) {
     QK_ASSIGN_OR_RETURN(const auto* source, options_.registry->get(manifest_.a.family));

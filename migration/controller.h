@@ -148,6 +148,7 @@ class Controller {
   explicit Controller(ControllerOptions options);
 
   absl::Status start();
+  absl::Status check_fence_takes_no_more() const;
   absl::Status start_without_manifest();
   absl::Status start_plain(Side side);
   absl::Status start_over();

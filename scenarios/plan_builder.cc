@@ -30,6 +30,10 @@ bool is_identifier(std::string_view text) {
          text.find_first_not_of(kAllowed) == std::string_view::npos;
 }
 
+bool contains_component(std::string_view path, std::string_view component) {
+  return cat("/", path, "/").find(cat("/", component, "/")) != std::string::npos;
+}
+
 class Builder {
  public:
   Builder(ParsedSource& source, const TreeResolver& resolve, std::vector<Diagnostic>* diagnostics)
@@ -356,6 +360,21 @@ class Builder {
     build_place(node, out);
     if (!node.has_initial_dir() || !may_begin_with_tree(node, out->store)) return;
     absl::StatusOr<sim::DirectoryTree> tree = resolve_(node.initial_dir());
+    if (tree.ok() && out->place && !out->place->parts.split()) {
+      const families::PartPaths& parts = out->place->parts;
+      for (const sim::DirectoryTree::Item& item : tree->items) {
+        if (item.path == "log" || item.path == "raft_meta" || item.path == "snapshot" ||
+            (item.path != parts.log && item.path != parts.raft_meta &&
+             item.path != parts.snapshot)) {
+          continue;
+        }
+        report(node, "initial_dir", -1, Point::kValue,
+               cat("directory ", in_quotes(node.initial_dir()), " holds ", in_quotes(item.path),
+                   ", which a URI of the node names, too"),
+               "other names in the URIs");
+        return;
+      }
+    }
     if (tree.ok() && tree->items.empty()) {
       report(node, "initial_dir", -1, Point::kValue,
              cat("directory ", in_quotes(node.initial_dir()), " is empty"),
@@ -383,6 +402,14 @@ class Builder {
       report(node, "log_uri", -1, Point::kValue, std::string(to_std(place.status().message())),
              "as in log_uri: \"local:///data/log\" raft_meta_uri: \"local:///data/raft_meta\" "
              "snapshot_uri: \"local:///data/snapshot\"");
+      return;
+    }
+    for (const std::string& path :
+         {place->root, place->parts.log, place->parts.raft_meta, place->parts.snapshot}) {
+      if (!contains_component(path, "..")) continue;
+      report(node, "log_uri", -1, Point::kValue,
+             cat(path, " has a component \"..\"; a simulated disk has no links to go back through"),
+             "the directory's own path");
       return;
     }
     for (const sim::StorePlan& store : plan_.stores) {

@@ -103,7 +103,7 @@ TEST_CASE("what a roll waits for is in the trace and in the result") {
   CHECK_THAT(traced,
              Catch::Contains("n1: the roll waits (planned): dual write for 0.300s\n") &&
                  Catch::Contains("n1: the roll waits (work): export, import and catch-up") &&
-                 Catch::Contains("n1: the roll waits (guard): cluster guard: without n1") &&
+                 Catch::Contains("n1: the roll waits (guard): cluster guard: healthy without n1: ") &&
                  Catch::Contains("n2: the roll waits (node): n2 is down\n"));
 }
 

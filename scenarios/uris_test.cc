@@ -7,7 +7,7 @@ namespace {
 std::vector<std::string> uris(std::string_view node, std::string_view log, std::string_view meta,
                               std::string_view snapshot) {
   return {cat("cluster.node[", node, "].log_uri=", log),
-          cat("node[", node, "].raft_meta_uri=", meta),
+          cat("cluster.node[", node, "].raft_meta_uri=", meta),
           cat("cluster.node[", node, "].snapshot_uri=", snapshot)};
 }
 
@@ -58,7 +58,7 @@ TEST_CASE("a family that keeps all in one directory refuses three, before the ru
   for (const std::string snapshot : {"sqlite:///a/snapshot", "sqlite:///b/snapshot"}) {
     plan.cluster.nodes[1].store = "new";
     plan.cluster.nodes[1].place =
-        families::parse_triple({"sqlite:///a/log", "sqlite:///a/meta", snapshot}, "/").value();
+        families::parse_triple({"sqlite:///a/log", "sqlite:///a/raft_meta", snapshot}, "/").value();
     const std::vector<sim::BadStart> bad = sim::check_initial(plan);
     if (snapshot.find("/a/") != std::string::npos) {
       CHECK(bad.empty());

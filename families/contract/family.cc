@@ -63,11 +63,12 @@ absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, st
     return absl::InvalidArgumentError(
         cat("family ", name, " has no option \"", option, "\"; allowed: ", join(names)));
   }
-  if (!descriptor->part_paths && request.parts.split()) {
+  // Were the names free, those of two nodes in one directory would mean one instance.
+  if (!descriptor->part_paths && request.parts != PartPaths()) {
     return absl::InvalidArgumentError(
         cat("family ", name, " keeps log, metadata and snapshot together; found them at ",
             request.parts.log, ", ", request.parts.raft_meta, " and ", request.parts.snapshot,
-            ", expected three names in one directory"));
+            " of ", request.root, ", expected log, raft_meta and snapshot of one directory"));
   }
   return descriptor->open(request);
 }

@@ -114,7 +114,7 @@ struct FamilyDescriptor {
   // Names in the root that belong to the family ("db", "snapshot"); anything else is foreign.
   std::vector<std::string> root_names;
   // The three parts are directories of their own, named by OpenRequest::parts. Other families keep
-  // all in the root, whatever the names; they refuse parts outside of it.
+  // all in the root, and refuse other parts than ROOT/log, ROOT/raft_meta and ROOT/snapshot.
   bool part_paths = false;
   std::vector<Refusal> refusals;
   // Every other change to its files is noticed: an error that names the place, never a wrong value.

@@ -69,6 +69,10 @@ absl::StatusOr<StorageLocation> parse_triple(const UriTriple& triple, std::strin
     if (!uri.ok()) return annotate(uri.status(), part.name);
     std::string path =
         without_dots(uri->path.starts_with('/') ? uri->path : join_path(directory, uri->path));
+    if (const std::string_view name = base_name(path); name == "." || name == "..") {
+      return absl::InvalidArgumentError(cat(part.name, " \"", part.uri, "\": ends in \"", name,
+                                            "\", expected the name of a directory"));
+    }
     if (parent_path(path).empty() || parent_path(path) == "/") {
       return absl::InvalidArgumentError(cat(
           part.name, " \"", part.uri, "\": found it in \"/\", expected a directory below that"));

@@ -56,6 +56,26 @@ void expect_node(InstanceContext& c, const std::string& what, const UriTriple& u
   }
 }
 
+// Two nodes with other names in one directory would be one instance.
+void expect_refused_by_name(InstanceContext& c, const std::string& what, const UriTriple& uris) {
+  const absl::Status status = start_node(c, uris).status();
+  c.expect_code(what, status, absl::StatusCode::kInvalidArgument);
+  c.expect(to_std(status.message()).find(c.family().name) != std::string_view::npos,
+           cat(what, ": found \"", to_std(status.message()), "\", expected the family's name"));
+}
+
+// One fence would have to take all three from an older program, and nothing else.
+void expect_no_migration(InstanceContext& c, const std::string& what, Controller& node) {
+  migration::MigrationRequest request;
+  request.family = c.family().name;
+  request.fresh_mutations = 10;
+  request.fresh_time_ns = 1'000'000'000;
+  const absl::Status status = node.request_start(request);
+  c.expect_code(what, status, absl::StatusCode::kFailedPrecondition);
+  c.expect(to_std(status.message()).find("fence") != std::string_view::npos,
+           cat(what, ": found \"", to_std(status.message()), "\", expected the reason"));
+}
+
 void begin_and_close(InstanceContext& c) {
   c.begin(some_state());
   c.close();
@@ -74,7 +94,7 @@ void recognised(InstanceContext& c) {
        cat(name, ":// ", root, "/./snapshot/")});
 }
 
-// The names of the three are the caller's; only local has directories of such names to move.
+// The names of the three are the caller's where they are directories of their own.
 void other_names(InstanceContext& c) {
   const std::string& name = c.family().name;
   begin_and_close(c);
@@ -87,6 +107,7 @@ void other_names(InstanceContext& c) {
   };
   const UriTriple uris{moved("log", "wal"), moved("raft_meta", "log"), moved("snapshot", "images")};
   c.settle();
+  if (!c.family().part_paths) return expect_refused_by_name(c, "other names", uris);
   expect_node(c, "other names", uris);
 }
 
@@ -106,23 +127,44 @@ void other_roots(InstanceContext& c) {
   };
   const UriTriple uris{moved("log"), moved("raft_meta"), moved("snapshot")};
   c.settle();
-  if (!c.family().part_paths) {
-    const absl::Status status = start_node(c, uris).status();
-    c.expect_code("three directories", status, absl::StatusCode::kInvalidArgument);
-    c.expect(to_std(status.message()).find(name) != std::string_view::npos,
-             cat("found \"", to_std(status.message()), "\", expected the family's name"));
-    return;
-  }
+  if (!c.family().part_paths) return expect_refused_by_name(c, "three directories", uris);
   expect_node(c, "three directories", uris);
   const auto node = c.expect_value("start the node", start_node(c, uris));
-  migration::MigrationRequest request;
-  request.family = name;
-  request.fresh_mutations = 10;
-  request.fresh_time_ns = 1'000'000'000;
-  const absl::Status status = node->request_start(request);
-  c.expect_code("a migration of three directories", status, absl::StatusCode::kFailedPrecondition);
-  c.expect(to_std(status.message()).find("fence") != std::string_view::npos,
-           cat("found \"", to_std(status.message()), "\", expected the reason"));
+  expect_no_migration(c, "a migration of three directories", *node);
+}
+
+// A root that holds more than the instance, the node's own files for instance: nothing of that may
+// be fenced with it.
+void shared_root(InstanceContext& c) {
+  if (!c.family().part_paths) c.not_applicable("other names are refused");
+  begin_and_close(c);
+  const std::string shared(families::parent_path(c.path("node")));
+  const auto moved = [&](std::string_view part, std::string_view to) {
+    const std::string path = families::join_path(shared, to);
+    c.expect_ok("rename", c.fs().rename(families::join_path(c.root(), part), path));
+    return cat(c.family().name, "://", path);
+  };
+  const UriTriple uris{moved("log", "a-log"), moved("raft_meta", "a-meta"),
+                       moved("snapshot", "a-snapshot")};
+  c.settle();
+  expect_node(c, "a shared root", uris);
+  {
+    const auto node = c.expect_value("start the node", start_node(c, uris));
+    expect_no_migration(c, "a migration from a shared root", *node);
+  }
+  // In the node's own directory, where its manifest will lie.
+  const std::string own = c.path("node/migration");
+  c.expect_ok("make the node's own directory", families::make_directories(c.fs(), own));
+  const auto moved_in = [&](std::string_view part, std::string_view from) {
+    const std::string path = families::join_path(own, part);
+    c.expect_ok("rename", c.fs().rename(families::join_path(shared, from), path));
+    return cat(c.family().name, "://", path);
+  };
+  const UriTriple inside{moved_in("log", "a-log"), moved_in("raft_meta", "a-meta"),
+                         moved_in("snapshot", "a-snapshot")};
+  c.settle();
+  const auto node = c.expect_value("start the node", start_node(c, inside));
+  expect_no_migration(c, "a migration from the node's own directory", *node);
 }
 
 void refused(InstanceContext& c) {
@@ -154,6 +196,10 @@ void refused(InstanceContext& c) {
   bad = good;
   bad.snapshot_uri = good.log_uri;
   refuse("one directory twice", bad, kInvalid);
+  for (const std::string_view end : {"/.", "/..", "/x/.."}) {
+    bad.snapshot_uri = cat(good.snapshot_uri, end);
+    refuse("no name of a directory", bad, kInvalid);
+  }
   bad.snapshot_uri = cat(good.log_uri, "/snapshot");
   refuse("a directory in another", bad, kInvalid);
   refuse("a scheme of no family", triple("no-such-family", root), absl::StatusCode::kNotFound);
@@ -175,6 +221,7 @@ std::vector<Check> uri_checks() {
   add("recognised", recognised);
   add("other_names", other_names);
   add("other_roots", other_roots);
+  add("shared_root", shared_root);
   add("refused", refused);
   return checks;
 }
