@@ -128,10 +128,14 @@ class Parser {
     image_->require_subcommand(1);
     export_ = image_->add_subcommand("export", "Write a stopped node's state as an image");
     export_->add_option("--from", export_arguments_.from, "The family's root directory")
+        ->check(not_empty())
         ->type_name("DIR");
-    export_->add_option("--family", export_arguments_.family, "As in families list");
+    export_->add_option("--family", export_arguments_.family, "As in families list")
+        ->check(not_empty());
     add_uris(export_, &export_arguments_.uris);
-    export_->add_option("--group", export_arguments_.group, "Whose state it is")->required();
+    export_->add_option("--group", export_arguments_.group, "Whose state it is")
+        ->check(not_empty())
+        ->required();
     export_->add_option("--peer", export_arguments_.peer, "ip:port:index:role")->required();
     export_->add_option("-o,--output", export_arguments_.output, "The image")
         ->type_name("IMG")
@@ -140,28 +144,45 @@ class Parser {
                       "Export a state whose term is below its log's or snapshot's");
     import_ = image_->add_subcommand("import", "Make a new instance from an image");
     import_->add_option("IMG", import_arguments_.image, "The image")->required();
-    import_->add_option("--family", import_arguments_.family, "As in families list");
+    import_->add_option("--family", import_arguments_.family, "As in families list")
+        ->check(not_empty());
     import_->add_option("-d,--directory", import_arguments_.directory, "Root of the new instance")
+        ->check(not_empty())
         ->type_name("DIR");
     add_uris(import_, &import_arguments_.uris);
-    import_->add_option("--group", import_arguments_.group, "Whose image it must be");
-    import_->add_option("--peer", import_arguments_.peer, "Whose image it must be, ip:port:index");
+    import_->add_option("--group", import_arguments_.group, "Whose image it must be")
+        ->check(not_empty());
+    import_->add_option("--peer", import_arguments_.peer, "Whose image it must be, ip:port:index")
+        ->check(not_empty());
     inspect_ = image_->add_subcommand("inspect", "Say what an image holds");
     inspect_->add_option("IMG", inspect_arguments_.image, "The image")->required();
     verify_ = image_->add_subcommand("verify", "Check every byte of an image");
     verify_->add_option("IMG", verify_arguments_.image, "The image")->required();
     verify_->add_option("--from", verify_arguments_.from, "An instance that must hold the same")
+        ->check(not_empty())
         ->type_name("DIR");
-    verify_->add_option("--family", verify_arguments_.family, "Of that instance");
+    verify_->add_option("--family", verify_arguments_.family, "Of that instance")
+        ->check(not_empty());
     add_uris(verify_, &verify_arguments_.uris);
+  }
+
+  // An unset variable of a shell must not read as an option that was left out.
+  static CLI::Validator not_empty() {
+    return {[](std::string& text) {
+              return std::string(text.empty() ? "expected a value, found \"\"" : "");
+            },
+            ""};
   }
 
   static void add_uris(CLI::App* app, families::UriTriple* uris) {
     app->add_option("--log-uri", uris->log_uri, "Instead of a directory, as braft's log_uri")
+        ->check(not_empty())
         ->type_name("URI");
     app->add_option("--raft-meta-uri", uris->raft_meta_uri, "As braft's raft_meta_uri")
+        ->check(not_empty())
         ->type_name("URI");
     app->add_option("--snapshot-uri", uris->snapshot_uri, "As braft's snapshot_uri")
+        ->check(not_empty())
         ->type_name("URI");
   }
 

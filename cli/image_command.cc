@@ -162,6 +162,23 @@ class Discarding {
 absl::StatusOr<std::vector<std::string>> resolve_source(families::FileSystem& fs,
                                                         StorageArgument* from) {
   QK_ASSIGN_OR_RETURN(from->root, fs.real_path(from->root));
+  // Two names of one directory would show one part as another that is missing.
+  std::vector<std::string> real_parts;
+  if (from->family->part_paths) {
+    for (const std::string& part : {from->parts.log, from->parts.raft_meta, from->parts.snapshot}) {
+      const std::string path = part.starts_with('/') ? part : families::join_path(from->root, part);
+      const auto real = fs.real_path(path);
+      if (absl::IsNotFound(real.status())) continue;
+      QK_RETURN_IF_ERROR(real.status());
+      for (const std::string& other : real_parts) {
+        if ((*real + "/").starts_with(other + "/") || (other + "/").starts_with(*real + "/")) {
+          return absl::InvalidArgumentError(cat("two of log, raft_meta and snapshot lead to ",
+                                                *real, ", expected three directories"));
+        }
+      }
+      real_parts.push_back(*real);
+    }
+  }
   if (!from->parts.split()) return std::vector<std::string>{from->root};
   std::vector<std::string> directories;
   for (std::string* part : {&from->parts.log, &from->parts.raft_meta, &from->parts.snapshot}) {
@@ -186,6 +203,19 @@ ExitCode watch(const Environment& environment, const std::vector<std::string>& d
     guards->push_back(*std::move(guard));
   }
   return ExitCode::kOk;
+}
+
+// The directory whose sidecar says whose the source is: the root, or one that some part was moved
+// out of.
+std::string marked_root(families::FileSystem& fs, const StorageArgument& from) {
+  for (const std::string& part : {from.parts.log, from.parts.raft_meta, from.parts.snapshot}) {
+    if (!part.starts_with('/')) continue;
+    const std::string directory(families::parent_path(part));
+    // What cannot be looked at fails the open.
+    const auto marked = families::exists(fs, families::join_path(directory, image::kSidecarName));
+    if (marked.ok() && *marked) return directory;
+  }
+  return from.root;
 }
 
 // Whose state lies at `root`: what the sidecar says, and for a bare directory what the caller says.
@@ -225,7 +255,8 @@ void say_leftovers(const Environment& environment, const std::string& output) {
   for (const std::string& name : *names) {
     constexpr std::string_view kSuffix = ".tmp";
     if (!name.starts_with(prefix) || !name.ends_with(kSuffix) ||
-        name.size() != prefix.size() + 16 + kSuffix.size()) {
+        name.size() != prefix.size() + 16 + kSuffix.size() ||
+        name.find_first_not_of("0123456789abcdef", prefix.size()) != prefix.size() + 16) {
       continue;
     }
     const std::string path = families::join_path(directory, name);
@@ -290,7 +321,7 @@ absl::Status say_left_out(const Environment& environment, const families::Family
   return absl::OkStatus();
 }
 
-// Names the peers in the configurations of the log and the snapshot, and who was voted for.
+// Names the peers in the configurations of the log and the snapshot.
 absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
                                                   const image::ExportCut& cut) {
   std::set<std::string> found;
@@ -300,7 +331,6 @@ absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
       if (canonical.ok() && !canonical->empty()) found.insert(*canonical);
     }
   };
-  add({cut.hard_state.voted_for});
   if (cut.snapshot != nullptr) {
     add(cut.snapshot->meta().peers);
     add(cut.snapshot->meta().old_peers);
@@ -323,9 +353,12 @@ absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
 absl::Status check_peer(families::Family& family, const image::ExportCut& cut,
                         const std::string& peer) {
   QK_ASSIGN_OR_RETURN(const std::set<std::string> named, peers_named(family, cut));
-  if (named.empty() || named.contains(peer)) return absl::OkStatus();
+  // A vote for somebody else contradicts nothing.
+  if (named.empty() || named.contains(peer) || cut.hard_state.voted_for == peer) {
+    return absl::OkStatus();
+  }
   return absl::FailedPreconditionError(
-      cat("--peer ", peer, " is neither in a configuration nor in the vote that lie there, which ",
+      cat("--peer ", peer, " is neither in a configuration nor in the vote that lie there; they ",
           "name ", join({named.begin(), named.end()})));
 }
 
@@ -367,7 +400,7 @@ ExitCode refuse_volatile(const Environment& environment, const families::FamilyD
 }
 
 // Reads what the image holds once more, for the sum that an exporter makes of an instance.
-absl::StatusOr<image::Xxh3Stream::Value> content_of(const image::Source& source) {
+absl::StatusOr<Xxh3Stream::Value> content_of(const image::Source& source) {
   image::ImageReader reader(&source, image::Hashing::kXxh3);
   while (true) {
     QK_ASSIGN_OR_RETURN(const auto item, reader.next());
@@ -460,7 +493,10 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
   }
   const auto directories = resolve_source(fs, &from);
   if (!directories.ok()) {
-    return fail(environment, ExitCode::kNoInput, from.root, directories.status());
+    return fail(
+        environment,
+        absl::IsInvalidArgument(directories.status()) ? ExitCode::kUsage : ExitCode::kNoInput,
+        from.root, directories.status());
   }
   const std::string& root = from.root;
   const std::string output = absolute_path(environment, arguments.output);
@@ -469,7 +505,7 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
       return fail(environment, ExitCode::kCannotWrite, output, place);
     }
   }
-  const auto identity = identity_at(fs, root, arguments.group, peer);
+  const auto identity = identity_at(fs, marked_root(fs, from), arguments.group, peer);
   if (!identity.ok()) return fail(environment, ExitCode::kData, root, identity.status());
   std::vector<SourceGuard> guards;
   if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;

@@ -503,6 +503,12 @@ TEST_CASE("image: what failed at its last calls is what the hint says") {
       const std::string root = cat("b", n, lasts ? "-lasts" : "");
       const Result failed = import(root)();
       INFO(root << " of " << calls << ": " << faults.failed_call() << "\n" << failed.err);
+      // The last three remove a directory without state, which is in nobody's way.
+      if (n > calls - 3) {
+        CHECK(failed.code == ExitCode::kOk);
+        CHECK(opens(root));
+        continue;
+      }
       REQUIRE(failed.code == ExitCode::kCannotWrite);
       const bool names_instance = failed.err.find("was not confirmed") != std::string::npos;
       unconfirmed += names_instance ? 1 : 0;
@@ -576,6 +582,12 @@ TEST_CASE("image: what a killed process left is said, and replaced only if it is
   image::Sidecar sidecar = image::read_sidecar(shell.fs, shell.path("b")).value().value();
   sidecar.state = image::InstanceState::kImporting;
   REQUIRE(image::write_sidecar(shell.fs, shell.path("b"), sidecar).ok());
+  // Killed after it moved all names there.
+  const std::string publishing = families::join_path(shell.path("b"), image::kPublishingName);
+  REQUIRE(shell.fs.mkdir(publishing).ok());
+  REQUIRE(families::write_file(shell.fs, families::join_path(publishing, image::kPublishedNames),
+                               "db\nsnapshot\ndb.mark\n")
+              .ok());
   {
     const auto lock = shell.fs.lock_directory(shell.path("b")).value();
     const Result locked = shell.import_to("a.qki", "sqlite", "b");

@@ -64,7 +64,7 @@ void catch_signals() {
   struct sigaction action = {};
   action.sa_handler = [](int) { signalled = 1; };
   action.sa_flags = SA_RESETHAND | SA_RESTART;  // the second one ends the process
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before = {};
     // A signal that the caller had ignored (nohup) stays ignored.
     if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
@@ -81,6 +81,8 @@ void narrow_modes(uint32_t missing) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A file that would grow over its limit is an error (EFBIG), not the end.
+  ::signal(SIGXFSZ, SIG_IGN);
   qk::families::PosixFileSystem fs;
   qk::families::VolatileMemory memory(random_u64());
   const qk::families::Registry registry = qk::families::builtin_families(&memory);

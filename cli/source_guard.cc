@@ -56,6 +56,9 @@ std::string locked_by(const FileIds& ids) {
 
 // "FILE of it is locked", or empty: asks for the lock that an engine would hold, and takes none.
 std::string lock_on(const std::string& path, const std::string& name) {
+  // To open a FIFO or a device would be noticed at its other end.
+  struct stat st;
+  if (::stat(path.c_str(), &st) == -1 || !S_ISREG(st.st_mode)) return "";
   const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd == -1) return "";
   struct flock wanted = {};

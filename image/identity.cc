@@ -1,6 +1,7 @@
 #include "image/identity.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -86,6 +87,21 @@ bool may_open(InstanceState state) {
          state == InstanceState::kCurrent;
 }
 
+// Whether the import that stopped in `root` moved this name, one of its family, there: it began to
+// publish, and has it no more in its own directory.
+absl::StatusOr<bool> is_published(FileSystem& fs, std::string_view root, const std::string& name) {
+  const std::string publishing = families::join_path(root, kPublishingName);
+  constexpr uint64_t kMaxNamesBytes = 64 << 10;
+  const auto names =
+      families::read_file(fs, families::join_path(publishing, kPublishedNames), kMaxNamesBytes);
+  if (absl::IsNotFound(names.status())) return false;
+  QK_RETURN_IF_ERROR(names.status());
+  if (cat("\n", *names).find(cat("\n", name, "\n")) == std::string::npos) return false;
+  QK_ASSIGN_OR_RETURN(const bool waits,
+                      families::exists(fs, families::join_path(publishing, name)));
+  return !waits;
+}
+
 // Removes the names below `root` for which `goes` holds, under a sidecar that says importing.
 absl::Status remove_content(FileSystem& fs, std::string_view root,
                             const std::function<bool(const std::string&)>& goes) {
@@ -153,7 +169,7 @@ std::string fresh_id(const std::function<uint64_t()>& random) {
 
 bool is_reserved_name(std::string_view name) {
   return name == kSidecarName || name == kSidecarTemporary || name == kStagingName ||
-         name == kLostAndFound;
+         name == kPublishingName || name == kLostAndFound;
 }
 
 absl::StatusOr<std::optional<Sidecar>> read_sidecar(FileSystem& fs, std::string_view root) {
@@ -184,11 +200,33 @@ absl::Status write_sidecar(FileSystem& fs, std::string_view root, const Sidecar&
   return families::replace_file(fs, path, bytes);
 }
 
+namespace {
+
+// Parts outside of the root may come from an instance that has a sidecar beside them.
+absl::Status check_parts(const families::OpenRequest& request, const Identity& expected) {
+  const families::PartPaths& parts = request.parts;
+  for (const std::string& part : {parts.log, parts.raft_meta, parts.snapshot}) {
+    if (!part.starts_with('/')) continue;
+    const std::string_view directory = families::parent_path(part);
+    QK_ASSIGN_OR_RETURN(const auto sidecar, read_sidecar(*request.fs, directory));
+    if (!sidecar) continue;
+    QK_RETURN_IF_ERROR(check_identity(directory, sidecar->identity, expected));
+    if (may_open(sidecar->state)) continue;
+    return absl::FailedPreconditionError(cat(directory, ": instance is ", to_string(sidecar->state),
+                                             ", so ", part,
+                                             " is no part of one that may be opened"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<families::Family>> open_instance(
     const families::Registry& registry, const families::OpenRequest& request,
     std::string_view family, const Identity& expected) {
   QK_ASSIGN_OR_RETURN(const std::optional<Sidecar> sidecar,
                       read_sidecar(*request.fs, request.root));
+  QK_RETURN_IF_ERROR(check_parts(request, expected));
   if (!sidecar) {
     if (!expected.lineage.empty()) {
       return absl::FailedPreconditionError(
@@ -250,20 +288,31 @@ absl::Status check_empty_destination(FileSystem& fs, std::string_view root,
     }
     const std::vector<std::string>& own = descriptor.root_names;
     const bool is_state = std::find(own.begin(), own.end(), name) != own.end();
-    if (stopped_import && (is_state || name == kStagingName)) continue;
+    if (stopped_import) {
+      if (name == kStagingName || name == kPublishingName) continue;
+      QK_ASSIGN_OR_RETURN(const bool published, is_published(fs, root, name));
+      if (is_state && published) continue;
+    }
     return absl::AlreadyExistsError(
         cat("destination ", root, " is not empty: holds \"", name, "\"",
-            is_state ? cat(", state of family ", descriptor.name) : std::string()));
+            is_state ? cat(", state of family ", descriptor.name) : std::string(),
+            is_state && stopped_import ? ", which the import that stopped here did not make" : ""));
   }
   return fs.check_writable(root);
 }
 
 absl::Status clear_instance(FileSystem& fs, std::string_view root,
                             const families::FamilyDescriptor& descriptor) {
-  const std::vector<std::string>& own = descriptor.root_names;
-  return remove_content(fs, root, [&](const std::string& name) {
-    return name == kSidecarTemporary || name == kStagingName ||
-           std::find(own.begin(), own.end(), name) != own.end();
+  std::set<std::string> published;
+  for (const std::string& name : descriptor.root_names) {
+    QK_ASSIGN_OR_RETURN(const bool ours, is_published(fs, root, name));
+    if (ours) published.insert(name);
+  }
+  QK_RETURN_IF_ERROR(
+      remove_content(fs, root, [&](const std::string& name) { return published.contains(name); }));
+  // What says whose they are goes after them.
+  return remove_content(fs, root, [](const std::string& name) {
+    return name == kSidecarTemporary || name == kStagingName || name == kPublishingName;
   });
 }
 

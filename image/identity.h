@@ -58,6 +58,11 @@ std::string fresh_id(const std::function<uint64_t()>& random);
 inline constexpr std::string_view kSidecarName = "qk_identity";
 // The directory below a root in which an import builds the instance.
 inline constexpr std::string_view kStagingName = "qk_importing";
+// What that directory is called from the moment on from which its names move into the root: without
+// it, no name of the family in the root is the import's.
+inline constexpr std::string_view kPublishingName = "qk_publishing";
+// In it: the names that move, a line each. No other name in the root is the import's.
+inline constexpr std::string_view kPublishedNames = "qk_names";
 // Whether a name in a root is not a family's to use.
 bool is_reserved_name(std::string_view name);
 
@@ -86,9 +91,9 @@ absl::StatusOr<std::unique_ptr<families::Family>> open_instance(
 absl::Status check_empty_destination(families::FileSystem& fs, std::string_view root,
                                      const families::FamilyDescriptor& descriptor);
 
-// Removes what an import into `root` made or left, durably: the names of `descriptor`'s family and
-// the staging directory, but not the sidecar, which says importing first, so that no crash leaves a
-// part that opens. Other names stay.
+// Removes what an import into `root` made or left, durably: its own directory, and the names of
+// `descriptor`'s family that it moved from there into the root, but not the sidecar, which says
+// importing first, so that no crash leaves a part that opens. Other names stay.
 absl::Status clear_instance(families::FileSystem& fs, std::string_view root,
                             const families::FamilyDescriptor& descriptor);
 

@@ -261,6 +261,14 @@ absl::Status Importer::commit() {
     }
   }
   QK_RETURN_IF_ERROR(lock_->check());
+  if (!request_.marker_first) {
+    // Empty, and in nobody's way if it stays.
+    const std::string publishing = families::join_path(request_.root, kPublishingName);
+    for (const std::string_view name : {kPublishedNames, kSidecarName}) {
+      request_.fs->unlink(families::join_path(publishing, name)).IgnoreError();
+    }
+    request_.fs->rmdir(publishing).IgnoreError();
+  }
   staged_ = false;
   stage_ = Stage::kDone;
   lock_.reset();
@@ -271,17 +279,28 @@ absl::Status Importer::commit() {
 // sidecar and looks too early finds term and vote before it finds entries.
 absl::Status Importer::move_into_root() {
   families::FileSystem& fs = *request_.fs;
+  const std::string publishing = families::join_path(request_.root, kPublishingName);
   QK_RETURN_IF_ERROR(lock_->check());
   QK_ASSIGN_OR_RETURN(std::vector<std::string> names, fs.list(staging_));
+  std::string lines;
+  for (const std::string& name : names) {
+    if (name != kSidecarName) lines += cat(name, "\n");
+  }
+  QK_RETURN_IF_ERROR(
+      families::write_file(fs, families::join_path(staging_, kPublishedNames), lines));
+  QK_RETURN_IF_ERROR(fs.sync_dir(staging_, families::SyncKind::kFull));
+  QK_RETURN_IF_ERROR(fs.rename_new(staging_, publishing));
+  QK_RETURN_IF_ERROR(fs.sync_dir(request_.root, families::SyncKind::kFull));
   std::reverse(names.begin(), names.end());
+  std::stable_partition(names.begin(), names.end(),
+                        [&](const std::string& name) { return name != request_.parts.log; });
   for (const std::string& name : names) {
     if (name == kSidecarName) continue;
-    QK_RETURN_IF_ERROR(fs.rename_new(families::join_path(staging_, name),
+    QK_RETURN_IF_ERROR(fs.rename_new(families::join_path(publishing, name),
                                      families::join_path(request_.root, name)));
   }
   where_ = request_.root;
-  QK_RETURN_IF_ERROR(fs.unlink(families::join_path(staging_, kSidecarName)));
-  QK_RETURN_IF_ERROR(fs.rmdir(staging_));
+  QK_RETURN_IF_ERROR(fs.sync_dir(publishing, families::SyncKind::kFull));
   return fs.sync_dir(request_.root, families::SyncKind::kFull);
 }
 
@@ -297,6 +316,11 @@ absl::Status Importer::discard() {
   if (staged_) {
     staged_ = false;
     QK_RETURN_IF_ERROR(lock->check());
+    if (request_.marker_first) {
+      for (const std::string& name : descriptor_->root_names) {
+        QK_RETURN_IF_ERROR(families::remove_tree(fs, families::join_path(request_.root, name)));
+      }
+    }
     QK_RETURN_IF_ERROR(clear_instance(fs, request_.root, *descriptor_));
     if (reserved_) return write_sidecar(fs, request_.root, *reserved_);
     const absl::Status unlinked = fs.unlink(families::join_path(request_.root, kSidecarName));

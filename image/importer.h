@@ -4,14 +4,17 @@
 // there as an empty directory, whose mode and owner stay; it is locked, and gets a sidecar in state
 // importing, under which nothing opens. The instance is built in the staging directory
 // ROOT/qk_importing, reopened and exported again; only if that content is byte for byte the image's
-// are its names moved into the root, and only when that is durable does the sidecar get its final
+// is the directory renamed to ROOT/qk_publishing, with a list of its names in it, and are they
+// moved into the root, the log last; only when that is durable does the sidecar get its final
 // state. Bytes are compared by a 128-bit XXH3 of each of the three passes: the first, which also
 // checks all SHA-256 hashes, the one that writes, and the one that reads back. So at every crash
 // point the root does not open, or it is complete and equal to the image (CI-20, CI-24, ora.L14).
 // An import that fails takes a final state back that it may have written.
 //
 // What a killed import leaves is recognised by its sidecar, and by the root's lock that nobody
-// holds; the next import of the same identity and family into this root replaces it.
+// holds; the next import of the same identity and family into this root replaces it. Of the names
+// in the root only those are the import's that it listed and no longer has in its own directory;
+// any other one, braft's log for instance, stays and is a reason to refuse.
 //
 // Two importers never work in one root: the second one is refused (Unavailable). A root that is not
 // empty and an image of another identity (CI-X1) are refused with nothing changed.

@@ -64,9 +64,11 @@ absl::Status FileSink::publish() {
 
 absl::Status FileSink::discard() {
   file_.reset();
-  lock_.reset();
+  const std::unique_ptr<families::FileLock> lock = std::move(lock_);
   if (!made_) return absl::OkStatus();
   made_ = false;
+  // By that name there may be somebody else's file now.
+  if (lock != nullptr && !lock->check().ok()) return absl::OkStatus();
   const absl::Status unlinked = fs_->unlink(temporary_);
   return absl::IsNotFound(unlinked) ? absl::OkStatus() : unlinked;
 }

@@ -389,6 +389,75 @@ TEST_CASE("import: what was prepared keeps its mode, its lost+found and the user
   REQUIRE(exists(disk.fs, disk.path("b/lost+found")).value());
 }
 
+// Another program, braft for one, knows neither the sidecar nor the lock.
+TEST_CASE("import: state that another program made in the root is not taken for the import's") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  const std::string root = disk.path("b");
+  const std::string staging = cat(root, "/", kStagingName);
+  const std::string publishing = cat(root, "/", kPublishingName);
+  // What the family calls its first file or directory.
+  std::string name;
+  const auto begin = [&](Importer& importer) {
+    while (true) {
+      REQUIRE_FALSE(importer.step(1).value());
+      if (!exists(disk.fs, staging).value()) continue;
+      const std::vector<std::string> names = disk.fs.list(staging).value();
+      for (const std::string& one : names) {
+        if (one != kSidecarName) name = one;
+      }
+      if (!name.empty()) return;
+    }
+  };
+  const auto make_foreign = [&] {
+    REQUIRE(disk.fs.mkdir(cat(root, "/", name)).ok());
+    REQUIRE(families::write_file(disk.fs, cat(root, "/", name, "/precious"), "x").ok());
+  };
+  const auto precious = [&] { return exists(disk.fs, cat(root, "/", name, "/precious")).value(); };
+
+  {
+    Importer importer(disk.import_request("b"), &bytes);
+    begin(importer);
+    make_foreign();
+    REQUIRE(absl::IsAlreadyExists(importer.run()));
+    REQUIRE(importer.discard().ok());
+    REQUIRE(precious());
+    REQUIRE_FALSE(exists(disk.fs, staging).value());
+    REQUIRE_FALSE(exists(disk.fs, publishing).value());
+    REQUIRE(families::remove_tree(disk.fs, root).ok());
+  }
+  // Killed before it published anything.
+  name.clear();
+  {
+    Importer importer(disk.import_request("b"), &bytes);
+    begin(importer);
+  }
+  make_foreign();
+  const absl::Status refused = import_image(disk.import_request("b"), image.bytes);
+  REQUIRE(absl::IsAlreadyExists(refused));
+  REQUIRE(to_std(refused.message()).find("did not make") != std::string_view::npos);
+  REQUIRE(precious());
+  // Killed while it published: the name waits still, so that one in the root is not the import's.
+  REQUIRE(disk.fs.rename(staging, publishing).ok());
+  REQUIRE(
+      families::write_file(disk.fs, cat(publishing, "/", kPublishedNames), cat(name, "\n")).ok());
+  REQUIRE(absl::IsAlreadyExists(import_image(disk.import_request("b"), image.bytes)));
+  REQUIRE(precious());
+  REQUIRE(families::remove_tree(disk.fs, cat(root, "/", name)).ok());
+  // It moved there. Another name of the family that it did not move is not the import's.
+  REQUIRE(disk.fs.rename(cat(publishing, "/", name), cat(root, "/", name)).ok());
+  const std::string other = cat(root, "/", name == "toy" ? "trees" : "toy");
+  REQUIRE(families::make_directories(disk.fs, other).ok());
+  REQUIRE(absl::IsAlreadyExists(import_image(disk.import_request("b"), image.bytes)));
+  REQUIRE(disk.fs.rmdir(other).ok());
+  REQUIRE(import_image(disk.import_request("b"), image.bytes).ok());
+  REQUIRE(read_sidecar(disk.fs, root).value()->state == InstanceState::kCurrent);
+  REQUIRE_FALSE(exists(disk.fs, publishing).value());
+}
+
 TEST_CASE("import: a symbolic link as destination is refused before the image is read") {
   TestDisk disk;
   REQUIRE(disk.fs.mkdir(disk.path("target")).ok());

@@ -296,8 +296,16 @@ absl::Status PosixFileSystem::rename_new(std::string_view from, std::string_view
   if (::renameat2(AT_FDCWD, old_name.c_str(), AT_FDCWD, new_name.c_str(), RENAME_NOREPLACE) == 0) {
     return absl::OkStatus();
   }
-  // A file system without the flag (NFS, for one): a link never replaces either.
+  // A file system without the flag (NFS, for one): a link never replaces either, and the renaming
+  // of a directory at most an empty one.
   if (errno == EINVAL || errno == ENOSYS) {
+    struct stat st;
+    if (::lstat(old_name.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
+      if (::lstat(new_name.c_str(), &st) == 0) {
+        return errno_status(EEXIST, cat("rename ", from, " to ", to));
+      }
+      return rename(from, to);
+    }
     QK_RETURN_IF_ERROR(link(from, to));
     return unlink(from);
   }
