@@ -100,11 +100,12 @@ TEST_CASE("what a roll waits for is in the trace and in the result") {
              Catch::Contains("n1 for ") && Catch::Contains("cluster guard: healthy without n1: "
                                                            "1 of 3 voters (n2), a majority is 2"));
   const std::string traced = traced_waits(result);
-  CHECK_THAT(traced,
-             Catch::Contains("n1: the roll waits (planned): dual write for 0.300s\n") &&
-                 Catch::Contains("n1: the roll waits (work): export, import and catch-up") &&
-                 Catch::Contains("n1: the roll waits (guard): cluster guard: healthy without n1: ") &&
-                 Catch::Contains("n2: the roll waits (node): n2 is down\n"));
+  CHECK_THAT(
+      traced,
+      Catch::Contains("n1: the roll waits (planned): dual write for 0.300s\n") &&
+          Catch::Contains("n1: the roll waits (work): export, import and catch-up") &&
+          Catch::Contains("n1: the roll waits (guard): cluster guard: healthy without n1: ") &&
+          Catch::Contains("n2: the roll waits (node): n2 is down\n"));
 }
 
 TEST_CASE("a cluster that elects nobody says why") {

@@ -2,8 +2,8 @@
 // trees.
 //
 // For sources that somebody else wrote: a "snapshot file" that is a link to /etc/shadow must not be
-// copied into an image. Below a root, whatever is opened, listed or looked at must lie in one of the
-// roots once all links are resolved as the kernel does; otherwise the call fails with
+// copied into an image. Below a root, whatever is opened, listed or looked at must lie in one of
+// the roots once all links are resolved as the kernel does; otherwise the call fails with
 // FailedPrecondition and names both places. Links from one root to a place in it or in another are
 // fine. Paths outside of the roots pass unchecked.
 //
