@@ -42,7 +42,7 @@ void note(const Environment& environment, const std::string& text) {
 }
 
 // An image or an instance that is damaged, or that may not be read as asked, is bad data; one that
-// is missing, in use or not readable is no input. An errno says nothing about bytes.
+// is missing, in use or not readable counts as missing input. An errno says nothing about bytes.
 ExitCode code_of_input(const absl::Status& status) {
   const bool data = status_errno(status) == 0 &&
                     (absl::IsDataLoss(status) || absl::IsInvalidArgument(status) ||
@@ -189,6 +189,11 @@ absl::StatusOr<std::vector<std::string>> resolve_source(families::FileSystem& fs
     *part = std::move(real);
   }
   return directories;
+}
+
+// For what resolve_source() answers: three names for fewer directories are the caller's mistake.
+ExitCode code_of_place(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) ? ExitCode::kUsage : ExitCode::kNoInput;
 }
 
 ExitCode watch(const Environment& environment, const std::vector<std::string>& directories,
@@ -417,7 +422,7 @@ ExitCode compare_instance(const Environment& environment, StorageArgument at,
   }
   const auto directories = resolve_source(fs, &at);
   if (!directories.ok()) {
-    return fail(environment, ExitCode::kNoInput, at.root, directories.status());
+    return fail(environment, code_of_place(directories.status()), at.root, directories.status());
   }
   std::vector<SourceGuard> guards;
   if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
@@ -493,10 +498,7 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
   }
   const auto directories = resolve_source(fs, &from);
   if (!directories.ok()) {
-    return fail(
-        environment,
-        absl::IsInvalidArgument(directories.status()) ? ExitCode::kUsage : ExitCode::kNoInput,
-        from.root, directories.status());
+    return fail(environment, code_of_place(directories.status()), from.root, directories.status());
   }
   const std::string& root = from.root;
   const std::string output = absolute_path(environment, arguments.output);

@@ -777,6 +777,18 @@ TEST_CASE("image: three URIs say where an instance lies") {
   REQUIRE(exported.code == ExitCode::kOk);
   REQUIRE(contains(exported.out, "entries 8636..12068, term 3, vote nobody, snapshot 8635/3"));
 
+  // A link or a ".." must not show one part as another that is missing.
+  REQUIRE(::symlink("wal", shell.path("disks/fast/link").c_str()) == 0);
+  for (const std::string other : {"/fast/link", "/fast/../fast/wal"}) {
+    ImageExportArguments twice = from;
+    twice.output = "twice.qki";
+    twice.uris.raft_meta_uri = cat("local://", disks, other);
+    const Result refused_twice = shell.run(image_export, twice);
+    REQUIRE(refused_twice.code == ExitCode::kUsage);
+    REQUIRE(contains(refused_twice.err, "lead to"));
+  }
+  REQUIRE(shell.fs.unlink(shell.path("disks/fast/link")).ok());
+
   // Into three directories that have one in common; three others cannot appear at once.
   ImageImportArguments to;
   to.image = "a.qki";

@@ -26,7 +26,9 @@ constexpr char kPeer[] = "127.0.0.1:8300:0:0";
 // Of the calls that may fail, one in so many is tried; 1: all.
 uint64_t stride() {
   const char* text = std::getenv("QKSIM_TEST_ONE_POINT_IN");
-  return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
+  const uint64_t stride = text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
+  REQUIRE(stride > 0);
+  return stride;
 }
 
 struct Result {

@@ -85,6 +85,11 @@ expect 66 err 'did you mean "rolling-local-to-sqlite"?' -- run roling-local-to-s
 expect 66 err 'there is no scenario "nowhere/x.qks.txtpb"' -- run nowhere/x.qks.txtpb
 
 expect 66 err 'missing.qki: error: ' -- image verify missing.qki
+# An unset variable of a shell is not an option that was left out.
+expect 64 err 'expected a value, found ""' -- image verify missing.qki --from "" --family ""
+expect 64 err 'expected a value, found ""' -- \
+  image verify missing.qki --log-uri "" --raft-meta-uri "" --snapshot-uri ""
+expect 64 err 'expected a value, found ""' -- image import missing.qki --family sqlite -d d --group ""
 expect 66 err 'missing.qki: error: ' -- image import missing.qki --family sqlite -d d
 expect 66 err 'nowhere: error: ' -- \
   image export --from nowhere --family local --group g --peer 127.0.0.1:1 -o x.qki

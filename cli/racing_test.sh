@@ -102,7 +102,7 @@ for ((pair = 1; pair <= pairs; ++pair)); do
       "$qksim" image export --from root --family "$family" --group g --peer "${peer[$i]}" \
         -o again.qki >again.log 2>&1
       if [ $? = 0 ] && [ "$(digest again.log)" != "${expected[$i]}" ]; then
-        fail "no import succeeded, but a state opens that is no image: $(cat again.log)"
+        fail "no import succeeded, but the state that opens is neither image: $(cat again.log)"
       fi
       rm -f again.qki
     done

@@ -439,6 +439,18 @@ TEST_CASE("file sink: of two that write one name at once, the first keeps it") {
   REQUIRE(disk.fs.list(families::parent_path(path)).value().size() == 2);
 }
 
+TEST_CASE("file sink: what replaced its temporary file is not removed with it") {
+  TestDisk disk;
+  const std::string temporary = disk.path("image.qki.1.tmp");
+  FileSink sink(&disk.fs, disk.path("image.qki"), "1");
+  REQUIRE(sink.append("half").ok());
+  REQUIRE(disk.fs.unlink(temporary).ok());
+  REQUIRE(families::write_file(disk.fs, temporary, "a user's").ok());
+  REQUIRE(absl::IsFailedPrecondition(sink.finish()));
+  REQUIRE(sink.discard().ok());
+  REQUIRE(families::read_file(disk.fs, temporary, 100).value() == "a user's");
+}
+
 // The bytes between the example's markers in FORMAT.md. Each line has an offset, up to 16 bytes,
 // and what they are.
 std::string documented_example() {

@@ -169,7 +169,7 @@ std::string fresh_id(const std::function<uint64_t()>& random) {
 
 bool is_reserved_name(std::string_view name) {
   return name == kSidecarName || name == kSidecarTemporary || name == kStagingName ||
-         name == kPublishingName || name == kLostAndFound;
+         name == kPublishingName || name == kPublishedNames || name == kLostAndFound;
 }
 
 absl::StatusOr<std::optional<Sidecar>> read_sidecar(FileSystem& fs, std::string_view root) {

@@ -133,7 +133,7 @@ absl::Status Importer::prepare() {
   } else {
     QK_RETURN_IF_ERROR(write_state(root, InstanceState::kImporting));
     QK_RETURN_IF_ERROR(fs.mkdir(staging_));
-    // For whoever opens the staging directory by its own name.
+    // The staging directory must not open by its own name either.
     QK_RETURN_IF_ERROR(write_state(staging_, InstanceState::kImporting));
   }
   QK_ASSIGN_OR_RETURN(family_, open(true));

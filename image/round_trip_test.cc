@@ -332,7 +332,7 @@ class BeforeMkdir final : public families::FileSystemWrapper {
   std::function<void()> what_;
 };
 
-TEST_CASE("import: whoever comes second leaves a finished instance alone") {
+TEST_CASE("import: the second of two leaves a finished instance alone") {
   TestDisk disk;
   auto source = disk.create("a");
   fill_small(*source);

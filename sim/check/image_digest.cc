@@ -417,7 +417,7 @@ class Decoder {
     if ((present & 4) != 0) file.meta.checksum = reader.bytes();
     const bool unlisted = present == 8;
     if (!reader.done() || (present > 7 && !(unlisted && unlisted_files_))) {
-      return bad("a file that is none");
+      return bad("a file with impossible flags");
     }
     if (file.path <= last_name_) return bad("names that do not ascend");
     last_name_ = file.path;
