@@ -1,8 +1,32 @@
+# Test code is compiled more often than it runs, and what it drives is optimized.
+add_library(qk_test_options INTERFACE)
+target_compile_options(qk_test_options INTERFACE -O1)
+
+# One precompiled header for libraries and one for tests. A target that reuses it is compiled with
+# the same options and definitions; another one would be refused by the compiler. The names in <>
+# keep the path of the checkout out of it, so that checkouts share what ccache holds.
+if(QKSIM_PRECOMPILE)
+  add_library(qk_precompiled OBJECT ${CMAKE_SOURCE_DIR}/cmake/precompiled.cc)
+  target_link_libraries(qk_precompiled PRIVATE qk_options)
+  target_precompile_headers(qk_precompiled PRIVATE <cmake/precompiled.h>)
+  add_library(qk_precompiled_test OBJECT ${CMAKE_SOURCE_DIR}/cmake/precompiled.cc)
+  target_link_libraries(qk_precompiled_test PRIVATE qk_options qk_test_options Catch2::Catch2)
+  target_precompile_headers(qk_precompiled_test PRIVATE <cmake/precompiled_test.h>)
+endif()
+
+# qk_precompile(TARGET FROM): TARGET reuses the precompiled header of FROM.
+function(qk_precompile target from)
+  if(QKSIM_PRECOMPILE)
+    target_precompile_headers(${target} REUSE_FROM ${from})
+  endif()
+endfunction()
+
 # qk_library(NAME SOURCES... DEPS...): a static library of one room.
 function(qk_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC qk_options ${ARG_DEPS})
+  qk_precompile(${name} qk_precompiled)
 endfunction()
 
 # qk_proto(NAME FILES...): generated protobuf code, included as "room/file.pb.h"; generated sources
@@ -25,15 +49,17 @@ function(qk_proto name)
   target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
 endfunction()
 
-# Catch2's main takes ten seconds to compile, so it is compiled once.
+# Catch2's main takes long to compile, so it is compiled once, and not optimized.
 add_library(qk_test_main OBJECT ${CMAKE_SOURCE_DIR}/base/test_main.cc)
 target_link_libraries(qk_test_main PUBLIC Catch2::Catch2)
+target_compile_options(qk_test_main PRIVATE -O0)
 
 # qk_test(NAME SOURCES... DEPS... [ARGS ...]): one Catch2 executable, one ctest test.
 function(qk_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;ARGS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES} $<TARGET_OBJECTS:qk_test_main>)
-  target_link_libraries(${name} PRIVATE qk_options Catch2::Catch2 ${ARG_DEPS})
+  target_link_libraries(${name} PRIVATE qk_options qk_test_options Catch2::Catch2 ${ARG_DEPS})
   target_compile_definitions(${name} PRIVATE QK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  qk_precompile(${name} qk_precompiled_test)
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
 endfunction()
