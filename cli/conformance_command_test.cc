@@ -6,6 +6,7 @@
 #include "base/failure_scope.h"
 #include "base/strings.h"
 #include "cli/conformance_evidence.h"
+#include "cli/conformance_verbs.h"
 #include "cli/junit.h"
 #include "cli/verbs.h"
 #include "families/builtin.h"
@@ -30,6 +31,7 @@ struct Fixture {
     environment.registry = &registry;
     environment.directory = directory.path();
     environment.build = "b1";
+    environment.suite = {conformance_command, contract_command};
     environment.lose_memory = [this] { memory.lose(); };
   }
 

@@ -7,9 +7,9 @@
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/conformance_evidence.h"
+#include "cli/conformance_verbs.h"
 #include "cli/family_argument.h"
 #include "cli/padded.h"
-#include "cli/verbs.h"
 #include "sim/conformance/groups.h"
 #include "sim/conformance/requirements.h"
 

@@ -29,9 +29,11 @@ struct Run {
     return scenarios_validate(a, environment);
   }
   ExitCode operator()(const ConformanceArguments& a) const {
-    return conformance_command(a, environment);
+    return environment.suite.conformance(a, environment);
   }
-  ExitCode operator()(const ContractArguments& a) const { return contract_command(a, environment); }
+  ExitCode operator()(const ContractArguments& a) const {
+    return environment.suite.contract(a, environment);
+  }
   ExitCode operator()(const VersionArguments&) const { return version_command(environment); }
   ExitCode operator()(const HelpArguments& a) const {
     *environment.out << a.text;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "cli/arguments.h"
+#include "cli/exit_codes.h"
 #include "families/contract/family.h"
 #include "families/fs/file_system.h"
 #include "sim/cluster/run.h"
@@ -21,6 +22,14 @@ struct Terminal {
   std::string clicolor_force;
   std::string term;
   bool is_terminal = false;
+};
+
+struct Environment;
+
+// The verbs of the conformance suite; qksim has a program beside it for them.
+struct Suite {
+  std::function<ExitCode(const ConformanceArguments&, const Environment&)> conformance;
+  std::function<ExitCode(const ContractArguments&, const Environment&)> contract;
 };
 
 struct Environment {
@@ -38,6 +47,7 @@ struct Environment {
   std::function<sim::RunResult(const sim::Plan&, const sim::RunOptions&)> run;
   // Which nodes of a plan cannot begin with their initial directories.
   std::function<std::vector<sim::BadStart>(const sim::Plan&)> check_initial;
+  Suite suite;
   // Ends the process at once, after a bug of its own: nothing is unwound.
   std::function<void(ExitCode)> exit_now = [](ExitCode) {};
   // A simulated machine stops: what volatile families of `registry` keep in memory is gone.

@@ -14,7 +14,7 @@ enum class ExitCode : int {
   kUsage = 64,         // the command line itself, or a value on it
   kData = 65,          // bad scenario, damaged or foreign image, a path that escapes
   kNoInput = 66,       // input missing, unreadable or in use
-  kUnavailable = 69,   // the storage family exists but not in this build
+  kUnavailable = 69,   // a storage family or the conformance suite is not in this build
   kInternal = 70,      // our own bug
   kCannotWrite = 73,   // cannot write, or the destination is not empty
   kInterrupted = 130,  // SIGINT or SIGTERM; nothing is left half made
@@ -34,7 +34,8 @@ inline constexpr ExitCodeText kExitCodes[] = {
     {ExitCode::kUsage, "usage: unknown command or option, or a bad value"},
     {ExitCode::kData, "bad scenario, damaged or foreign image, or a path that escapes"},
     {ExitCode::kNoInput, "input missing, unreadable or in use"},
-    {ExitCode::kUnavailable, "storage family known but not in this build"},
+    {ExitCode::kUnavailable,
+     "a storage family or the conformance suite is known but not in this build"},
     {ExitCode::kInternal, "internal error"},
     {ExitCode::kCannotWrite, "cannot write, or the destination is not empty"},
     {ExitCode::kInterrupted, "interrupted by SIGINT or SIGTERM; what was half made is removed"},

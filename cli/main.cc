@@ -1,127 +1,51 @@
-// qksim: fills the environment from the process and hands over.
-#include <sys/stat.h>
+// qksim. The conformance suite is a quarter of the code and no run needs it, so it is a program of
+// its own, which is built when somebody asks for it and which qksim starts.
 #include <unistd.h>
 
-#include <chrono>
-#include <csignal>
-#include <cstdlib>
-#include <exception>
+#include <cerrno>
+#include <cstring>
 #include <iostream>
-#include <new>
-#include <random>
 #include <string>
-#include <vector>
 
-#include "base/failure_scope.h"
-#include "cli/build_id.h"
-#include "cli/verbs.h"
-#include "families/builtin.h"
-#include "families/fs/posix_file_system.h"
-#include "sim/cluster/run.h"
+#include "cli/process.h"
 
 namespace {
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
+using qk::cli::Environment;
+using qk::cli::ExitCode;
+
+// "DIR/qksim-conformance" for the qksim that runs, through whatever name it was called.
+std::string suite_program() {
+  std::string path(4096, '\0');
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  path.resize(size < 0 ? 0 : static_cast<size_t>(size));
+  path.resize(path.find_last_of('/') + 1);
+  return path + "qksim-conformance";
 }
 
-qk::cli::Terminal terminal(int descriptor) {
-  return {variable("NO_COLOR"), variable("CLICOLOR_FORCE"), variable("TERM"),
-          ::isatty(descriptor) == 1};
-}
-
-std::string working_directory() {
-  char* path = ::getcwd(nullptr, 0);
-  const std::string out = path == nullptr ? "/" : path;
-  std::free(path);
-  return out;
-}
-
-uint64_t random_u64() {
-  std::random_device device;
-  return (uint64_t{device()} << 32) | device();
-}
-
-// No verb throws by design, but the standard library may: out of memory above all. Unwinding lets
-// staging places be removed, which a terminate would leave.
-qk::cli::ExitCode run_verb(const std::vector<std::string>& words,
-                           const qk::cli::Environment& environment) {
-  try {
-    return qk::cli::dispatch(words, environment);
-  } catch (const std::bad_alloc&) {
-    std::cerr << "error: out of memory\n";
-  } catch (const std::exception& e) {
-    std::cerr << "error: internal: " << e.what() << "\n";
-  }
-  return qk::cli::ExitCode::kInternal;
-}
-
-// The one variable that outlives a call: a signal handler can reach nothing else.
-volatile std::sig_atomic_t signalled = 0;
-
-void catch_signals() {
-  struct sigaction action = {};
-  action.sa_handler = [](int) { signalled = 1; };
-  action.sa_flags = SA_RESETHAND | SA_RESTART;  // the second one ends the process
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before = {};
-    // A signal that the caller had ignored (nohup) stays ignored.
-    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
-      ::sigaction(signal, &action, nullptr);
-    }
-  }
-}
-
-void narrow_modes(uint32_t missing) {
-  const mode_t before = ::umask(0777);
-  ::umask(before | (missing & 0777));
+// Only returns if the program cannot be started.
+ExitCode start_suite(char** argv, const Environment& environment) {
+  const std::string program = suite_program();
+  std::cout.flush();
+  ::execv(program.c_str(), argv);
+  const int error = errno;
+  print_error(environment, error == ENOENT
+                               ? program +
+                                     ": not built, expected the conformance suite; build it with: "
+                                     "./qk build qksim-conformance"
+                               : program + ": cannot be started: " + std::strerror(error));
+  return ExitCode::kUnavailable;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  // A file that would grow over its limit is an error (EFBIG), not the end.
-  ::signal(SIGXFSZ, SIG_IGN);
-  qk::families::PosixFileSystem fs;
-  qk::families::VolatileMemory memory(random_u64());
-  const qk::families::Registry registry = qk::families::builtin_families(&memory);
-  qk::cli::Environment environment;
-  environment.out = &std::cout;
-  environment.err = &std::cerr;
-  environment.terminal_out = terminal(STDOUT_FILENO);
-  environment.terminal_err = terminal(STDERR_FILENO);
-  environment.fs = &fs;
-  environment.registry = &registry;
-  environment.directory = working_directory();
-  environment.version = QKSIM_VERSION;
-  environment.build = QKSIM_BUILD_ID;
-  environment.run = qk::sim::run;
-  environment.check_initial = qk::sim::check_initial;
-  environment.exit_now = [](qk::cli::ExitCode code) {
-    std::cout.flush();
-    std::_Exit(qk::cli::to_int(code));
+  qk::cli::Suite suite;
+  suite.conformance = [argv](const qk::cli::ConformanceArguments&, const Environment& environment) {
+    return start_suite(argv, environment);
   };
-  // Whatever verb it happens in, a bug of our own is exit code 70 and not a signal; base has
-  // already said what it was. A run writes down more than that before it gets here.
-  const qk::FailureScope last_words(
-      [&](const std::string&) { environment.exit_now(qk::cli::ExitCode::kInternal); });
-  environment.lose_memory = [&memory] { memory.lose(); };
-  // Chance and wall time end here: a run gets a seed, and never sees a clock.
-  environment.random_seed = random_u64;
-  environment.wall_ms = [] {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
-               std::chrono::steady_clock::now().time_since_epoch())
-        .count();
+  suite.contract = [argv](const qk::cli::ContractArguments&, const Environment& environment) {
+    return start_suite(argv, environment);
   };
-  environment.catch_signals = catch_signals;
-  environment.interrupted = [] { return signalled != 0; };
-  environment.narrow_modes = narrow_modes;
-  const qk::cli::ExitCode code = run_verb({argv + 1, argv + argc}, environment);
-  std::cout.flush();
-  if (!std::cout.good()) {
-    std::cerr << "error: standard output cannot be written\n";
-    return qk::cli::to_int(qk::cli::worst(code, qk::cli::ExitCode::kCannotWrite));
-  }
-  return qk::cli::to_int(code);
+  return qk::cli::run_process(argc, argv, suite);
 }

@@ -152,5 +152,13 @@ expect 0 out '0 failed' -- conformance all --filter 'BASIC/append_one/'
 expect 0 out 'BASIC/append_one' -- contract show SB-30
 expect 2 out 'SB-35' -- contract --missing
 
+# The suite is a program beside qksim; where it was not built, that is said.
+mkdir alone && cp "$qksim" alone/qksim
+whole=$qksim qksim=$PWD/alone/qksim
+expect 69 err './qk build qksim-conformance' -- conformance local
+expect 69 err "alone/qksim-conformance: not built" -- contract
+expect 0 out 'family   local' -- families show local
+qksim=$whole
+
 [ "$failures" = 0 ] && echo "qksim_test: all good"
 exit "$failures"

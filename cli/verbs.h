@@ -16,9 +16,6 @@ ExitCode scenarios_show(const ScenariosShowArguments& arguments, const Environme
 ExitCode scenarios_validate(const ScenariosValidateArguments& arguments,
                             const Environment& environment);
 
-ExitCode conformance_command(const ConformanceArguments& arguments, const Environment& environment);
-ExitCode contract_command(const ContractArguments& arguments, const Environment& environment);
-
 ExitCode version_command(const Environment& environment);
 
 // Parses `words` (without the program's name) and runs what they ask for.

@@ -1,6 +1,6 @@
 # Test code is compiled more often than it runs, and what it drives is optimized.
 add_library(qk_test_options INTERFACE)
-target_compile_options(qk_test_options INTERFACE -O1)
+target_compile_options(qk_test_options INTERFACE $<IF:$<BOOL:${QKSIM_SANITIZE}>,-O0,-O1>)
 
 # One precompiled header for libraries and one for tests. A target that reuses it is compiled with
 # the same options and definitions; another one would be refused by the compiler. The names in <>
@@ -9,6 +9,8 @@ if(QKSIM_PRECOMPILE)
   add_library(qk_precompiled OBJECT ${CMAKE_SOURCE_DIR}/cmake/precompiled.cc)
   target_link_libraries(qk_precompiled PRIVATE qk_options)
   target_precompile_headers(qk_precompiled PRIVATE <cmake/precompiled.h>)
+endif()
+if(QKSIM_PRECOMPILE AND QKSIM_TESTS)
   add_library(qk_precompiled_test OBJECT ${CMAKE_SOURCE_DIR}/cmake/precompiled.cc)
   target_link_libraries(qk_precompiled_test PRIVATE qk_options qk_test_options Catch2::Catch2)
   target_precompile_headers(qk_precompiled_test PRIVATE <cmake/precompiled_test.h>)
@@ -50,16 +52,45 @@ function(qk_proto name)
 endfunction()
 
 # Catch2's main takes long to compile, so it is compiled once, and not optimized.
-add_library(qk_test_main OBJECT ${CMAKE_SOURCE_DIR}/base/test_main.cc)
-target_link_libraries(qk_test_main PUBLIC Catch2::Catch2)
-target_compile_options(qk_test_main PRIVATE -O0)
+if(QKSIM_TESTS)
+  add_library(qk_test_main OBJECT ${CMAKE_SOURCE_DIR}/base/test_main.cc)
+  target_link_libraries(qk_test_main PUBLIC Catch2::Catch2)
+  target_compile_options(qk_test_main PRIVATE -O0)
+endif()
 
-# qk_test(NAME SOURCES... DEPS... [ARGS ...]): one Catch2 executable, one ctest test.
+# qk_add_test(NAME LABEL COMMAND...): a ctest test. `fast` ones take seconds; `crash` ones explore
+# crashes and failing calls; `e2e` ones run whole scenarios or the built program; `fuzz` ones replay
+# fuzz inputs. The limits end a test that hangs, under sanitizers and on a busy machine too.
+set(QK_LIMIT_fast 300)
+set(QK_LIMIT_crash 1800)
+set(QK_LIMIT_e2e 1800)
+set(QK_LIMIT_fuzz 300)
+function(qk_add_test name label)
+  if(NOT DEFINED QK_LIMIT_${label})
+    message(FATAL_ERROR "${name}: label ${label}, expected fast, crash, e2e or fuzz")
+  endif()
+  add_test(NAME ${name} COMMAND ${ARGN})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${QK_LIMIT_${label}})
+  # Thousands of syncs: a directory of a file system in memory is as real, and does not wait.
+  if(IS_DIRECTORY /dev/shm)
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT TMPDIR=/dev/shm)
+  endif()
+endfunction()
+
+# qk_test(NAME SOURCES... DEPS... [ARGS ...] [LABEL ...]): one Catch2 executable, in test/ of the
+# build directory, and one ctest test.
 function(qk_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;ARGS" ${ARGN})
+  if(NOT QKSIM_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;DEPS;ARGS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES} $<TARGET_OBJECTS:qk_test_main>)
   target_link_libraries(${name} PRIVATE qk_options qk_test_options Catch2::Catch2 ${ARG_DEPS})
   target_compile_definitions(${name} PRIVATE QK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
   qk_precompile(${name} qk_precompiled_test)
-  add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL fast)
+  endif()
+  qk_add_test(${name} ${ARG_LABEL} ${name} ${ARG_ARGS})
 endfunction()

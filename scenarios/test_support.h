@@ -19,6 +19,12 @@ inline uint64_t seed_count(uint64_t usual) {
   return text == nullptr ? usual : std::strtoull(text, nullptr, 10);
 }
 
+// The first of them: QKSIM_TEST_FIRST_SEED, or 1.
+inline uint64_t first_seed() {
+  const char* text = std::getenv("QKSIM_TEST_FIRST_SEED");
+  return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
+}
+
 inline sim::Plan plan_of(const std::string& name, uint64_t seed,
                          const std::vector<std::string>& overrides = {}) {
   for (const ScenarioSource& source : builtin_scenarios()) {
