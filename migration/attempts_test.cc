@@ -1,5 +1,5 @@
 // How often a migration is tried: an attempt that can never succeed ends rolled back, whether it
-// ends its process every time or not (I14), and the node serves from A all along.
+// ends its process every time or not (mig.I14), and the node serves from A all along.
 #include <catch2/catch.hpp>
 
 #include "families/builtin.h"

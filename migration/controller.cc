@@ -184,7 +184,7 @@ absl::Status Controller::start_plain(Side side) {
 }
 
 // The queue of mutations since the cut was lost with the process, so B cannot catch up. Each start
-// counts: an attempt that ends every process that makes it would never end by itself (I14).
+// counts: an attempt that ends every process that makes it would never end by itself (mig.I14).
 absl::Status Controller::start_over() {
   if (last_attempt()) {
     return start_rolled_back(cat("gave up after ", options_.max_attempts,

@@ -6,7 +6,7 @@
 // phase before or after the mark, and open() goes on from there:
 //
 //   exporting, bootstrapping, validated  A serves; B and the image are deleted, export starts anew,
-//                                        or after max_attempts exports it is rolled back (I14)
+//                                        or after max_attempts exports it is rolled back (mig.I14)
 //   dual-write, cutover-validated        reconcile, then A is primary and B mirror
 //   cut-over                             reconcile, then B is primary and A mirror
 //   accepted                             A is fenced, B serves alone

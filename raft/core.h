@@ -5,7 +5,7 @@
 //   decisions   what was decided and why, for traces and oracles
 //   persist     durable changes, per lane in token order
 //   timers      (re)arm or cancel
-//   messages    each leaves once the tokens that it depends on are durable (R13): any message
+//   messages    each leaves once the tokens that it depends on are durable (ora.R13): any message
 //               waits for the hard state it speaks of, a successful append response for the
 //               entries that it acknowledges
 //   commit      entries up to here may be applied

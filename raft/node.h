@@ -4,11 +4,11 @@
 // Durability. Every durable change goes through the StorageDriver, those of the start rules
 // included. Each lane (log, meta, snapshot) has one mutation in flight; appends that arrive
 // meanwhile form the next batch. A message leaves, an entry counts, a snapshot allows compaction
-// only after the mutations that it speaks of have completed (R13, lane fence). A mutation that does
-// not end ok, and a read that fails, stop the node for good: it acks nothing afterwards, and what
-// its storage holds is decided by the next start.
+// only after the mutations that it speaks of have completed (ora.R13, lane fence). A mutation that
+// does not end ok, and a read that fails, stop the node for good: it acks nothing afterwards, and
+// what its storage holds is decided by the next start.
 //
-// Start (braft-local-format 7): the snapshot is loaded into the state machine, log and snapshot
+// Start (braft-local-format.md 7): the snapshot is loaded into the state machine, log and snapshot
 // must fit together, a log that does not follow the snapshot is truncated or reset, a term behind
 // the log's is corrected.
 //

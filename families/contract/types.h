@@ -78,7 +78,7 @@ struct SnapshotFile {
   friend bool operator==(const SnapshotFile&, const SnapshotFile&) = default;
 };
 
-// PeerId text `ip:port[:idx[:role]]`, as braft parses it (braft-local-format 3): idx and role
+// PeerId text `ip:port[:idx[:role]]`, as braft parses it (braft-local-format.md 3): idx and role
 // default to 0, role is 0 (replica) or 1 (witness). Returns the canonical four-part text, or
 // InvalidArgument. The empty peer "0.0.0.0:0:0:0" comes back as "".
 absl::StatusOr<std::string> canonical_peer(std::string_view text);

@@ -1,7 +1,7 @@
 // Storage URIs `scheme://path` and the triple of braft's NodeOptions.
 //
 // As braft does, the scheme is trimmed and every whitespace character of the path is dropped
-// (braft-local-format 7). `local-merged` and `local-mixed` are refused with a message that says
+// (braft-local-format.md 7). `local-merged` and `local-mixed` are refused with a message that says
 // they are out of scope.
 #pragma once
 

@@ -2,7 +2,7 @@
 // mutation, braft opens the log, appends and is killed; then it is our turn again. Nothing that
 // braft acknowledged may be lost or hidden, and nothing that was acknowledged to us.
 //
-// Braft is played here by its file operations (braft-local-format 2.2 and 2.3). Its verdict on a
+// Braft is played here by its file operations (braft-local-format.md 2.2 and 2.3). Its verdict on a
 // directory that it refuses ends the turn.
 #include <catch2/catch.hpp>
 #include <functional>

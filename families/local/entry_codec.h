@@ -1,4 +1,4 @@
-// One entry of a legacy segment: a header of 24 bytes and the payload (braft-local-format 2.1).
+// One entry of a legacy segment: a header of 24 bytes and the payload (braft-local-format.md 2.1).
 //
 //   term (8), type (1), checksum type (1), reserved (2), data length (4),
 //   data checksum (4), header checksum over the 20 bytes before it (4); integers big-endian.

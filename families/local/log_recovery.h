@@ -1,7 +1,7 @@
 // Opening a legacy log directory: what a crash may have left is finished or cut, what only damage
 // explains is an error. Nothing is changed before the whole directory was understood.
 //
-// The rules, in order (braft-local-format 2.2, with the differences marked *):
+// The rules, in order (braft-local-format.md 2.2, with the differences marked *):
 //   1. log_meta must be whole *. Missing: NotFound if the directory holds no segment, otherwise
 //      DataLoss * (braft deletes the log).
 //   2. Leftovers of interrupted removals (`log_*.tmp`) go.

@@ -1,6 +1,6 @@
 // SegmentLogStorage: a braft log directory behind the LogStorage contract. Directories written by
 // one are read by the other; for the same mutations both write the same bytes
-// (braft-local-format 2).
+// (braft-local-format.md 2).
 //
 // After a crash, with Durability::kStrict. An ok mutation is durable, and each mutation is atomic
 // except append, of which any prefix of the batch may remain. The order of file operations that

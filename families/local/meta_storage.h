@@ -1,4 +1,5 @@
-// FileMetaStorage: term and vote in one ProtoBufFile, `raft_meta/raft_meta` (braft-local-format 3).
+// FileMetaStorage: term and vote in one ProtoBufFile, `raft_meta/raft_meta`
+// (braft-local-format.md 3).
 //
 // After a crash: the last saved pair, or the one being saved. No file reads as the initial state
 // (term 1, nobody), because braft writes none before the first save and save() makes the file's

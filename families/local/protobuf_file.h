@@ -1,6 +1,6 @@
 // ProtoBufFile: braft's envelope of log_meta, raft_meta and __raft_snapshot_meta: a big-endian
 // uint32 length, then that many bytes of one protobuf message. No magic, no checksum; bytes after
-// the message are ignored (braft-local-format 1).
+// the message are ignored (braft-local-format.md 1).
 //
 // Unlike braft, every damage is an error: a short file, or a message that does not parse, is never
 // read as an absent or default one.

@@ -1,4 +1,4 @@
-// DirectorySnapshotStorage: braft's snapshot directory (braft-local-format 4).
+// DirectorySnapshotStorage: braft's snapshot directory (braft-local-format.md 4).
 //
 //   snapshot_%020d/                 the current snapshot; the number is its last included index
 //       __raft_snapshot_meta        its meta and the table of its files

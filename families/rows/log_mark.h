@@ -1,6 +1,6 @@
 // LogMark: the file `db.mark` in the root of an engine's instance. It names the write-ahead log
 // that holds acknowledged changes which are nowhere else, so that an instance whose log was lost is
-// an error, and not the state before that log (decisions.md, "Lost tail files").
+// an error, and not the state before that log.
 //
 // Why. A log that is missing or empty looks exactly like one to which nothing was written yet: the
 // engines open as of what they last folded into their tables, with term and vote of that time. No

@@ -2,7 +2,7 @@
 // state. The hash must be a function of the state, so that it also binds nodes that started from
 // different snapshots; a state loaded from a snapshot counts as applied at its index.
 //
-// Not checked: that each index is applied once and in order (R11), and which state is right.
+// Not checked: that each index is applied once and in order (ora.R11), and which state is right.
 #pragma once
 
 #include <cstdint>

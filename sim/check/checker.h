@@ -51,7 +51,7 @@ class Checker {
   // how many mutations may be acked between a validated cut and cut-over.
   void set_fresh_mutations(uint64_t most) { migration_.set_fresh_mutations(most); }
 
-  // --- Stops: L12 (L9: a refusal after a crash) ------------------------------------------------
+  // --- Stops: ora.L12 (ora.L9: a refusal after a crash) ----------------------------------------
 
   // A process begins to start on the node, before it reads anything.
   void starting(int node) {
@@ -70,7 +70,7 @@ class Checker {
   // The explained ends of all processes, for people.
   std::vector<std::string> ledger() const { return summary_of(stop_.ledger(), sink_); }
 
-  // --- Storage: L1 L2 L5 L9 L13, D1 D3 D4 ------------------------------------------------------
+  // --- Storage: ora.L1 L2 L5 L9 L13, ora.D1 D3 D4 ----------------------------------------------
 
   // What the node starts with, before the first event: a fresh image, or its initial directory's.
   void seed(int node, const StateImage& state);
@@ -103,7 +103,7 @@ class Checker {
   // ora.L13 for NotFound, unless nothing was acked.
   void unreadable(int node, const absl::Status& status) const;
 
-  // --- Images and imports: I1 I3 L14 -----------------------------------------------------------
+  // --- Images and imports: ora.I1 I3 L14 -------------------------------------------------------
 
   // ora.I1: the image that the node has just written cannot be read.
   void image_unreadable(int node, const absl::Status& status) const {
@@ -126,7 +126,7 @@ class Checker {
     import_.import_opened(node, open, found, image);
   }
 
-  // --- Migration: M1 M2 M3 ---------------------------------------------------------------------
+  // --- Migration: ora.M1 M2 M3 -----------------------------------------------------------------
 
   // `durable`: what the manifest says after a power loss right now, or why nothing can be read.
   void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable);
@@ -139,7 +139,7 @@ class Checker {
   // The same right before phase_changed(kCutOver).
   void fenced(int node, uint64_t generation, const Probe& a, const Probe& b);
 
-  // --- Raft: R1 to R7 --------------------------------------------------------------------------
+  // --- Raft: ora.R1 to R7 ----------------------------------------------------------------------
 
   // `queued`: consecutive entries of its log that storage was not given yet; they replace what
   // storage has from the first of them on.
@@ -162,7 +162,7 @@ class Checker {
     apply_.applied(node, index, state_hash);
   }
 
-  // --- Clients: C1 -----------------------------------------------------------------------------
+  // --- Clients: ora.C1 -------------------------------------------------------------------------
 
   void invoked(uint64_t operation, const Command& command) { history_.invoked(operation, command); }
   void completed(uint64_t operation, const Response& response) {

@@ -8,8 +8,8 @@
 //   ora.D4  after a crash in a dual phase the hard state is at least the greater of what the two
 //           families held when they were opened, and it still tells of the last vote granted
 //
-// Not checked: that the mirror receives the same sequence of mutations (D5), and what the families
-// hold between two probes.
+// Not checked: that the mirror receives the same sequence of mutations (ora.D5), and what the
+// families hold between two probes.
 #pragma once
 
 #include <optional>

@@ -14,7 +14,8 @@
 // Phases, edges and authority are those of the migration design, written down here a second time.
 // Sides are per attempt: A is the family that the attempt started from.
 //
-// Not checked: what happens inside a phase, freshness in time, cleanup (M9), identity (M10).
+// Not checked: what happens inside a phase, freshness in time, cleanup (ora.M9), identity
+// (ora.M10).
 #pragma once
 
 #include <array>

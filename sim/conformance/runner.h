@@ -1,8 +1,8 @@
 // Runner: every check, for every family, partner, role and disk, in a fixed order.
 //
 // A case is one check on one family (or pair), role and disk; it has an id,
-// "BASIC/append_one/local/ primary/sim" or "EXPORT/copy/local-sqlite/real", by which --filter finds
-// it. A case runs once for each seed and fails with the first seed that fails. Each run starts on a
+// "BASIC/append_one/local/ primary/sim" or "IMPORT/every_pair/local-sqlite/real", by which --filter
+// finds it. A case runs once for each seed and fails with the first seed that fails. Each run starts on a
 // machine of its own, with engines reset from the seed, so a case gives the same result alone as
 // among others.
 #pragma once

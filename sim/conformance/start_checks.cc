@@ -1,4 +1,4 @@
-// START: what a node makes of storage when it starts (braft-local-format 7), with the real Raft
+// START: what a node makes of storage when it starts (braft-local-format.md 7), with the real Raft
 // node on top of every family: the snapshot is loaded, log and snapshot must fit together, a log
 // that does not follow the snapshot is truncated or reset, a term behind the log's is corrected;
 // and every such change goes through the node's driver, to both families of a dual pair.
