@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/contract/types.h"
 
 namespace qk::image {

@@ -1,6 +1,6 @@
 #include "image/content.h"
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/contract/lost_vote.h"
 
 namespace qk::image {

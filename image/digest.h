@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "families/contract/family.h"
 #include "image/canonical.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/contract/lost_vote.h"
 #include "families/fs/file_util.h"
 #include "image/walk.h"

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "families/builtin.h"
-#include "families/local/testdata/golden_support.h"
+#include "families/testing/golden_support.h"
 #include "image/report.h"
 #include "image/test_state.h"
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "families/contract/rules.h"
 #include "image/digest.h"
 #include "image/identity.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "base/bytes.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/hash.h"
 #include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/contract/uri.h"
 #include "families/fs/file_util.h"
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <ostream>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/fs/file_util.h"
 
 namespace qk::image {

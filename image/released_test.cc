@@ -12,7 +12,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "image/reader.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 #include "image/canonical.h"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string_view>
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "families/contract/family.h"
 #include "image/canonical.h"
 

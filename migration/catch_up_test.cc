@@ -4,11 +4,11 @@
 #include <catch2/catch.hpp>
 
 #include "families/builtin.h"
-#include "families/contract/test_util.h"
 #include "families/contract/volatile_memory.h"
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
+#include "families/testing/util.h"
 
 namespace qk::migration {
 namespace {

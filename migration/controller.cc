@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-#include "base/suggest.h"
+#include "families/base/check.h"
+#include "families/base/suggest.h"
 #include "families/contract/uri.h"
 #include "families/fs/file_util.h"
 

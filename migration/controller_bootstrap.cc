@@ -1,7 +1,7 @@
 // T1 to T4: export, import, validation at the export cut, catch-up (migration.md 3 and 10).
 #include <algorithm>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/fs/file_util.h"
 #include "migration/controller.h"
 

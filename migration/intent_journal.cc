@@ -1,8 +1,8 @@
 #include "migration/intent_journal.h"
 
-#include "base/bytes.h"
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 #include "families/fs/file_util.h"
 
 namespace qk::migration {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/fs/file_util.h"
 #include "migration/manifest.pb.h"
 

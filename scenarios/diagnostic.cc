@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/printable.h"
-#include "base/strings.h"
+#include "families/base/printable.h"
+#include "families/base/strings.h"
 
 namespace qk::scenarios {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <bit>
 
-#include "base/bytes.h"
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 #include "families/fs/file_util.h"
 
 namespace qk::scenarios {

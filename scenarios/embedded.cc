@@ -1,6 +1,6 @@
 #include "scenarios/embedded.h"
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::scenarios {
 

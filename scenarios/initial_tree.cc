@@ -7,8 +7,8 @@
 #include <memory>
 #include <set>
 
-#include "base/strings.h"
-#include "base/suggest.h"
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 #include "scenarios/embedded.h"
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "families/base/status.h"
 #include "families/fs/file_system.h"
 #include "sim/cluster/plan.h"
 

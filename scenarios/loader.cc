@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/strings.h"
-#include "base/suggest.h"
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 #include "scenarios/effective.h"
 #include "scenarios/embedded.h"

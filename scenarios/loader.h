@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "families/base/status.h"
 #include "scenarios/diagnostic.h"
 #include "scenarios/initial_tree.h"
 #include "sim/cluster/plan.h"

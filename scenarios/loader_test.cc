@@ -13,8 +13,8 @@
 #include <set>
 #include <sstream>
 
-#include "base/strings.h"
-#include "base/suggest.h"
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"

@@ -2,9 +2,9 @@
 
 #include <charconv>
 
-#include "base/check.h"
-#include "base/strings.h"
-#include "base/suggest.h"
+#include "families/base/check.h"
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
 
 namespace qk::scenarios {
 namespace {

@@ -4,9 +4,9 @@
 #include <limits>
 #include <map>
 
-#include "base/check.h"
-#include "base/strings.h"
-#include "base/suggest.h"
+#include "families/base/check.h"
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/contract/types.h"
 #include "scenarios/values.h"
 #include "sim/check/finding.h"

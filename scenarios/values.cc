@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "base/strings.h"
-#include "base/suggest.h"
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
 
 namespace qk::scenarios {
 namespace {

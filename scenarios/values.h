@@ -8,7 +8,7 @@
 #include <string_view>
 #include <variant>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "sim/cluster/plan.h"
 
 namespace qk::scenarios {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/strings.h"
+#include "families/base/strings.h"
 
 namespace qk::viz {
 namespace {

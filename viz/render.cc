@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "base/strings.h"
+#include "families/base/strings.h"
 
 extern char** environ;  // NOLINT: POSIX has no header for it
 

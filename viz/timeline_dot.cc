@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/strings.h"
+#include "families/base/strings.h"
 #include "sim/kernel/trace_text.h"
 #include "viz/canvas.h"
 #include "viz/palette.h"

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-#include "base/strings.h"
+#include "families/base/check.h"
+#include "families/base/strings.h"
 #include "sim/kernel/random.h"
 #include "viz/palette.h"
 

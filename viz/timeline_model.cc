@@ -5,8 +5,8 @@
 #include <map>
 #include <optional>
 
-#include "base/check.h"
-#include "base/strings.h"
+#include "families/base/check.h"
+#include "families/base/strings.h"
 #include "sim/kernel/trace_text.h"
 
 namespace qk::viz {

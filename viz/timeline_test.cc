@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "base/strings.h"
+#include "families/base/strings.h"
 #include "sim/kernel/random.h"
 #include "viz/sample_runs.h"
 #include "viz/timeline_dot.h"

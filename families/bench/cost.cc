@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::families::bench {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/bench/plain_file.h"
 #include "families/bench/raw_store.h"
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/bench/family_bench.h"
 #include "families/bench/plain_file.h"
 #include "families/bench/raw_store.h"

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::families::bench {
 namespace {

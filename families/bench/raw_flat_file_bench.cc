@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 #include "families/bench/raw_engine.h"
 
 namespace qk::families::bench {

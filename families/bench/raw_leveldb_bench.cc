@@ -8,8 +8,8 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "base/bytes.h"
-#include "base/check.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
 #include "families/bench/raw_engine.h"
 
 namespace qk::families::bench {

@@ -2,7 +2,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/bench/entries.h"
 #include "families/bench/raw_engine.h"
 #include "families/bench/raw_protocol.h"

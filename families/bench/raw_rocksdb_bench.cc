@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/check.h"
-#include "base/strings.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
+#include "families/base/strings.h"
 #include "families/bench/raw_engine.h"
 
 namespace qk::families::bench {

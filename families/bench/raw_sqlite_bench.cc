@@ -2,7 +2,7 @@
 // the family uses by default.
 #include <sqlite3.h>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/bench/raw_engine.h"
 
 namespace qk::families::bench {

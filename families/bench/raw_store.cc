@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::families::bench {
 namespace {

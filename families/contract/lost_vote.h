@@ -5,7 +5,7 @@
 // braft's storage opens such a state, and so does every family; braft's node raises the term to the
 // last entry's plus one and goes on. Here no node starts on it and no image is made of it, unless
 // the caller accepts the loss. Our own node saves a term before it writes anything of that term
-// (raft/lanes.h), so no crash leaves such a state.
+// (sim/raft/lanes.h), so no crash leaves such a state.
 #pragma once
 
 #include <optional>

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include "base/check.h"
-#include "base/status.h"
+#include "families/base/check.h"
+#include "families/base/status.h"
 
 namespace qk::families {
 

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/contract/configuration.pb.h"
 
 namespace qk::families {

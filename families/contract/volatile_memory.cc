@@ -1,7 +1,7 @@
 #include "families/contract/volatile_memory.h"
 
-#include "base/bytes.h"
-#include "base/check.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
 
 namespace qk::families {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "base/suggest.h"
+#include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families {

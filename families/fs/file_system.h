@@ -21,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "families/base/status.h"
 
 namespace qk::families {
 

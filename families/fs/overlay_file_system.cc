@@ -8,7 +8,7 @@
 #include <set>
 #include <utility>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families {

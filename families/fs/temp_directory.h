@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::families {
 

@@ -4,7 +4,7 @@
 #include <leveldb/db.h>
 #include <leveldb/write_batch.h>
 
-#include "families/kv/recovery.h"
+#include "families/engine/recovery.h"
 #include "families/leveldb/env.h"
 
 namespace qk::families {

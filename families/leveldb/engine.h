@@ -1,8 +1,8 @@
 // LeveldbEngine: KvEngine on stock libleveldb, one thread, every byte through FileSystem.
 //
-// Durability. A commit is one write batch, synced to the WAL. After a crash families/kv/recovery.h
-// cuts what the crash tore and refuses what rotted, and LevelDB replays the rest with its paranoid
-// checks. Every block that is read is verified.
+// Durability. A commit is one write batch, synced to the WAL. After a crash
+// families/engine/recovery.h cuts what the crash tore and refuses what rotted, and LevelDB replays
+// the rest with its paranoid checks. Every block that is read is verified.
 //
 // Background work. LevelDB queues the writing of full memtables and compactions; run_one() runs
 // one of them. A commit runs all that an owner left over, because LevelDB would wait for them.
@@ -14,7 +14,7 @@
 // Memory. A range is removed key by key, in one batch of about 14 bytes for each.
 #pragma once
 
-#include "families/kv/engine.h"
+#include "families/engine/engine.h"
 
 namespace qk::families {
 

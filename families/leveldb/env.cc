@@ -1,8 +1,8 @@
 #include "families/leveldb/env.h"
 
-#include "base/check.h"
+#include "families/base/check.h"
+#include "families/engine/recovery.h"
 #include "families/fs/file_util.h"
-#include "families/kv/recovery.h"
 
 namespace qk::families {
 namespace {

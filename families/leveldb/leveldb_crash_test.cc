@@ -1,5 +1,5 @@
 // Crashes of a LevelDB store amid flushes and compactions, which the small operations of
-// sim/conformance/crash_checks.cc never reach (its smallest memtable has 64 KiB). One history of
+// conformance/crash_checks.cc never reach (its smallest memtable has 64 KiB). One history of
 // large commits with background jobs between them; the machine stops at every few disk operations.
 // The store must open, and hold every acknowledged commit, and the one that was executing or not.
 #include <algorithm>

@@ -2,8 +2,8 @@
 // is an error that names the file, or has no effect; never another state, and never a fresh store.
 #include <algorithm>
 
+#include "families/engine/log_mark.h"
 #include "families/leveldb/test_util.h"
-#include "families/rows/log_mark.h"
 
 namespace qk::families {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "families/kv/kv_family.h"
+#include "families/engine/kv_family.h"
 #include "families/leveldb/engine.h"
 
 namespace qk::families {

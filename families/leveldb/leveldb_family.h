@@ -3,10 +3,10 @@
 //
 // Every mutation is one synced write batch: after a crash it happened or it did not (partials:
 // none), at every level up to P2. Every row has a checksum of its own beside LevelDB's, and a torn
-// tail of LevelDB's logs is told from rot before LevelDB sees them (families/kv/recovery.h).
+// tail of LevelDB's logs is told from rot before LevelDB sees them (families/engine/recovery.h).
 //
 // It does not detect a lost write, nor damage to the last record of the newest WAL: that looks like
-// a torn one. Layout and life cycle: families/kv/store.h; the engine: engine.h.
+// a torn one. Layout and life cycle: families/engine/store.h; the engine: engine.h.
 #pragma once
 
 #include "families/contract/family.h"

@@ -1,11 +1,11 @@
 // The leveldb family: what is its engine's own. What it shares with every family is held by
-// families/kv and by sim/conformance; crashes by sim/conformance/crash_checks.cc.
+// families/engine and by sim/conformance; crashes by conformance/crash_checks.cc.
 #include <algorithm>
 #include <filesystem>
 
-#include "families/contract/test_faults.h"
 #include "families/fs/counting_file_system.h"
 #include "families/leveldb/test_util.h"
+#include "families/testing/faults.h"
 
 namespace qk::families {
 namespace {

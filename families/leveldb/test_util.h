@@ -2,11 +2,11 @@
 // memtables, so that little is enough for flushes and compactions.
 #pragma once
 
-#include "families/contract/test_util.h"
 #include "families/fs/overlay_file_system.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "families/leveldb/leveldb_family.h"
+#include "families/testing/util.h"
 
 namespace qk::families {
 

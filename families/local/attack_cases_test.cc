@@ -1,11 +1,11 @@
 // Directories that an older version handled wrongly (testdata/braft-directories.tar.gz).
 #include <catch2/catch.hpp>
 
-#include "families/contract/test_util.h"
 #include "families/local/local_family.h"
-#include "families/local/testdata/golden.h"
-#include "families/local/testdata/golden_support.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/golden.h"
+#include "families/testing/golden_support.h"
+#include "families/testing/scratch_disk.h"
+#include "families/testing/util.h"
 
 namespace qk::families {
 namespace {

@@ -8,12 +8,12 @@
 #include <functional>
 #include <map>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/fs/fault_file_system.h"
 #include "families/fs/file_util.h"
 #include "families/local/log_storage.h"
 #include "families/local/private_notes.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/scratch_disk.h"
 
 namespace qk::families::local {
 namespace {

@@ -8,7 +8,7 @@
 #include "families/fs/fault_file_system.h"
 #include "families/fs/file_util.h"
 #include "families/local/local_family.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/scratch_disk.h"
 
 namespace qk::families {
 namespace {

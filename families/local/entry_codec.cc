@@ -1,8 +1,8 @@
 #include "families/local/entry_codec.h"
 
-#include "base/bytes.h"
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 
 namespace qk::families::local {
 namespace {

@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "families/local/local_family.h"
-#include "families/local/testdata/golden_support.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/golden_support.h"
+#include "families/testing/scratch_disk.h"
 
 namespace qk::families {
 namespace {

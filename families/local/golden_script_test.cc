@@ -9,12 +9,12 @@
 #include <deque>
 #include <sstream>
 
-#include "base/bytes.h"
-#include "base/check.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
 #include "families/fs/file_util.h"
 #include "families/local/local_family.h"
-#include "families/local/testdata/golden_support.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/golden_support.h"
+#include "families/testing/scratch_disk.h"
 
 namespace qk::families {
 namespace {

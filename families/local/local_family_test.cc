@@ -9,7 +9,7 @@
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "families/local/snapshot_table.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/scratch_disk.h"
 
 namespace qk::families {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "families/fs/fault_file_system.h"
 #include "families/fs/file_util.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/scratch_disk.h"
 
 namespace qk::families::local {
 namespace {

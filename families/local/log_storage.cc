@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 #include "families/local/log_damage.h"

@@ -1,15 +1,15 @@
 // The log of the local family against a model (a deque of entries and a first index), through
 // reopening; its edges; and what recovery says about crafted files. Crashes at every disk operation
-// are in sim/conformance/crash_checks.cc.
+// are in conformance/crash_checks.cc.
 #include "families/local/log_storage.h"
 
 #include <catch2/catch.hpp>
 #include <deque>
 #include <functional>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/fs/file_util.h"
-#include "families/local/testdata/scratch_disk.h"
+#include "families/testing/scratch_disk.h"
 
 namespace qk::families::local {
 namespace {

@@ -4,9 +4,9 @@
 #include <map>
 #include <optional>
 
-#include "families/contract/test_faults.h"
 #include "families/local/local_family.h"
 #include "families/local/log_recovery.h"
+#include "families/testing/faults.h"
 
 namespace qk::families {
 namespace {

@@ -1,7 +1,7 @@
 #include "families/local/private_notes.h"
 
-#include "base/bytes.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/hash.h"
 #include "families/fs/file_util.h"
 #include "families/local/local.pb.h"
 #include "families/local/protobuf_file.h"

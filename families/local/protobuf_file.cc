@@ -1,6 +1,6 @@
 #include "families/local/protobuf_file.h"
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families::local {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families::local {

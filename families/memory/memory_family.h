@@ -6,7 +6,7 @@
 // instance for a new one (ora.L13).
 //
 // Root:  instance           the id under which VolatileMemory has the state; durable
-//        snapshot/          trees of files (families/tree): a real tree under get_path() (BC-4)
+//        snapshot/          trees of files (families/engine): a real tree under get_path() (BC-4)
 //
 // An instance may be moved on its disk (the importer renames its root); it can be open once at a
 // time.

@@ -1,6 +1,6 @@
 #include "families/memory/store.h"
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families {

@@ -13,7 +13,7 @@
 
 #include "families/contract/family.h"
 #include "families/contract/volatile_memory.h"
-#include "families/tree/snapshot.h"
+#include "families/engine/snapshot.h"
 
 namespace qk::families {
 

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
-#include "families/kv/log_scan.h"
+#include "families/engine/log_scan.h"
 #include "families/rocksdb/test_util.h"
 
 namespace qk::families {

@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/check.h"
+#include "families/base/check.h"
+#include "families/engine/recovery.h"
 #include "families/fs/file_util.h"
-#include "families/kv/recovery.h"
 #include "families/rocksdb/ids.h"
 #include "families/rocksdb/interpose.h"
 #include "families/rocksdb/loader.h"

@@ -12,7 +12,7 @@
 // opened again; reads go on. Damage found by a read is DataLoss and does not stop commits.
 #pragma once
 
-#include "families/kv/engine.h"
+#include "families/engine/engine.h"
 
 namespace qk::families {
 

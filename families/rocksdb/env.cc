@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/rocksdb/ids.h"
 
 namespace qk::families {

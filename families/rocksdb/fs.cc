@@ -4,8 +4,8 @@
 
 #include <cstring>
 
+#include "families/engine/recovery.h"
 #include "families/fs/file_util.h"
-#include "families/kv/recovery.h"
 
 namespace qk::families {
 namespace {

@@ -4,9 +4,9 @@
 
 #include <string_view>
 
-#include "base/bytes.h"
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 
 namespace qk::families {
 namespace {

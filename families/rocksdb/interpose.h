@@ -13,7 +13,7 @@
 
 #include <cstdint>
 
-#include "base/status.h"
+#include "families/base/status.h"
 
 namespace qk::families {
 

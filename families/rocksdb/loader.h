@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "families/kv/engine.h"
+#include "families/engine/engine.h"
 #include "families/rocksdb/env.h"
 
 namespace qk::families {

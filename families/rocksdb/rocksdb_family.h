@@ -1,4 +1,4 @@
-// The rocksdb family (`rocksdb://path`): the key-value storage of families/kv on RocksEngine.
+// The rocksdb family (`rocksdb://path`): the key-value storage of families/engine on RocksEngine.
 //
 // After a crash the state is that after the last ok mutation or the one that was executing; there
 // are no partial outcomes, and no image of P0-P2 is refused. Rot of the very last commit looks like

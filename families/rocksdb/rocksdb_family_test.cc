@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "families/contract/test_faults.h"
 #include "families/fs/counting_file_system.h"
 #include "families/rocksdb/interpose.h"
 #include "families/rocksdb/test_util.h"
+#include "families/testing/faults.h"
 
 namespace qk::families {
 namespace {

@@ -5,12 +5,12 @@
 #include <memory>
 #include <string>
 
-#include "families/contract/test_util.h"
 #include "families/fs/file_util.h"
 #include "families/fs/overlay_file_system.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "families/rocksdb/engine.h"
+#include "families/testing/util.h"
 
 namespace qk::families {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "families/fs/file_system_wrapper.h"
 
 namespace qk::families {

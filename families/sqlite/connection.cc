@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::families {
 namespace {

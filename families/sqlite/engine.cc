@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 
 namespace qk::families {
 namespace {

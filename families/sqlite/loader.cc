@@ -1,6 +1,6 @@
 #include "families/sqlite/loader.h"
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 
 namespace qk::families {
 namespace {

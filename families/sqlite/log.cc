@@ -1,6 +1,6 @@
 #include "families/sqlite/log.h"
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "families/sqlite/loader.h"
 
 namespace qk::families {

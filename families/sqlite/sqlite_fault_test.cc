@@ -1,6 +1,6 @@
 // The sqlite family when the file system fails one call, in every journal mode.
-#include "families/contract/test_faults.h"
 #include "families/sqlite/test_util.h"
+#include "families/testing/faults.h"
 
 namespace qk::families {
 namespace {

@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/fs/file_util.h"
 #include "families/sqlite/wal.h"
 

@@ -2,9 +2,9 @@
 // and its transactions. The log, the hard state and the snapshot of the contract stand on it.
 //
 // Root:  db                 the database; db-wal or db-journal beside it while it is in use
-//        db.mark            whether db-wal must be there (families/rows/log_mark.h)
+//        db.mark            whether db-wal must be there (families/engine/log_mark.h)
 //        db.new             a database being created; means nothing
-//        snapshot/          trees of files (families/tree/snapshot.h)
+//        snapshot/          trees of files (families/engine/snapshot.h)
 //
 // After a crash the state is that after the last ok mutation or the one that was executing:
 // mutations are single transactions. Opening syncs what it found before it reads it, so whatever is
@@ -28,9 +28,9 @@
 #include <string_view>
 
 #include "families/contract/family.h"
-#include "families/rows/record.h"
+#include "families/engine/record.h"
+#include "families/engine/snapshot.h"
 #include "families/sqlite/connection.h"
-#include "families/tree/snapshot.h"
 
 namespace qk::families {
 

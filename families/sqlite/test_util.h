@@ -1,8 +1,8 @@
 // Shared by the tests of the sqlite family.
 #pragma once
 
-#include "families/contract/test_util.h"
 #include "families/sqlite/sqlite_family.h"
+#include "families/testing/util.h"
 
 namespace qk::families {
 

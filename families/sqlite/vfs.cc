@@ -6,9 +6,9 @@
 #include <new>
 #include <string_view>
 
-#include "base/bytes.h"
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 #include "families/fs/file_util.h"
 #include "families/sqlite/wal.h"
 

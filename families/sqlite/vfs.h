@@ -27,8 +27,8 @@
 #include <cstdint>
 #include <string>
 
+#include "families/engine/log_mark.h"
 #include "families/fs/file_system.h"
-#include "families/rows/log_mark.h"
 
 namespace qk::families {
 

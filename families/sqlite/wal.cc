@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "base/bytes.h"
-#include "base/strings.h"
+#include "families/base/bytes.h"
+#include "families/base/strings.h"
 #include "families/fs/file_util.h"
 #include "families/sqlite/vfs.h"
 

@@ -27,7 +27,7 @@ inline constexpr uint64_t kWalFrameHeaderBytes = 24;
 absl::StatusOr<uint64_t> read_wal_salts(File& wal, std::string_view path);
 
 // DataLoss, naming `path` and the frame, if commits that were acknowledged are damaged. `named` is
-// the generation that must be here, with a whole commit at least (families/rows/log_mark.h).
+// the generation that must be here, with a whole commit at least (families/engine/log_mark.h).
 absl::Status check_wal(File& wal, std::string_view path, uint32_t page_size,
                        std::optional<uint64_t> named);
 // DataLoss for the WAL `named` that should be at `path`.

@@ -1,6 +1,6 @@
 #include "sim/check/apply_oracle.h"
 
-#include "base/strings.h"
+#include "families/base/strings.h"
 
 namespace qk::sim {
 

@@ -8,7 +8,7 @@
 #include <set>
 #include <utility>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/fs/file_util.h"
 
 namespace qk::sim {

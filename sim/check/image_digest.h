@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "sim/check/state_image.h"
 
 namespace qk::sim {

@@ -2,7 +2,7 @@
 // states; I1 and I3 on legal images and on damaged or rule-breaking ones.
 #include <catch2/catch.hpp>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 #include "families/builtin.h"
 #include "image/digest.h"
 #include "image/header.pb.h"

@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::sim {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/bytes.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/hash.h"
 #include "families/fs/file_util.h"
 
 namespace qk::sim {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "base/check.h"
-#include "base/strings.h"
+#include "families/base/check.h"
+#include "families/base/strings.h"
 
 namespace qk::sim {
 

@@ -1,6 +1,6 @@
 #include "sim/cluster/ack_watch.h"
 
-#include "base/strings.h"
+#include "families/base/strings.h"
 #include "sim/kernel/trace_text.h"
 
 namespace qk::sim {

@@ -1,6 +1,6 @@
 #include "sim/cluster/client_protocol.h"
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 
 namespace qk::sim {
 namespace {

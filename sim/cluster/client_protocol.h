@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/status.h"
+#include "families/base/status.h"
 
 namespace qk::sim {
 

@@ -29,10 +29,10 @@
 
 #include "families/contract/volatile_memory.h"
 #include "migration/controller.h"
-#include "raft/node.h"
 #include "sim/cluster/state_machine.h"
 #include "sim/cluster/world.h"
 #include "sim/disk/sim_disk.h"
+#include "sim/raft/node.h"
 
 namespace qk::sim {
 

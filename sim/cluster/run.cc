@@ -6,9 +6,9 @@
 #include <memory>
 #include <new>
 
-#include "base/failure_scope.h"
-#include "base/strings.h"
-#include "base/suggest.h"
+#include "families/base/failure_scope.h"
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/builtin.h"
 #include "sim/cluster/faults.h"
 #include "sim/cluster/node.h"

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "base/bytes.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/hash.h"
 #include "sim/cluster/counter.pb.h"
 
 namespace qk::sim {

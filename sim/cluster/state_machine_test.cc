@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
-#include "base/bytes.h"
-#include "base/hash.h"
+#include "families/base/bytes.h"
+#include "families/base/hash.h"
 #include "sim/cluster/counter.pb.h"
 
 namespace qk::sim {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
+#include "families/base/status.h"
 #include "sim/cluster/client_protocol.h"
 #include "sim/cluster/world.h"
 

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/status.h"
+#include "families/base/status.h"
 #include "sim/kernel/random.h"
 
 namespace qk::sim {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <set>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "sim/disk/disk_core.h"
 
 namespace qk::sim {

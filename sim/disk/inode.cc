@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 
 namespace qk::sim {
 namespace {

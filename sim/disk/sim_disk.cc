@@ -2,7 +2,7 @@
 
 #include <cerrno>
 
-#include "base/check.h"
+#include "families/base/check.h"
 #include "families/fs/file_util.h"
 #include "sim/disk/disk_core.h"
 

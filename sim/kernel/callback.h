@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::sim {
 

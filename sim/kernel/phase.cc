@@ -1,6 +1,6 @@
 #include "sim/kernel/phase.h"
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::sim {
 

@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/check.h"
-#include "base/hash.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
 
 namespace qk::sim {
 

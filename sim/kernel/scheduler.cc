@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "families/base/check.h"
 
 namespace qk::sim {
 namespace {

@@ -9,8 +9,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "base/bytes.h"
-#include "base/check.h"
+#include "families/base/bytes.h"
+#include "families/base/check.h"
 
 namespace qk::sim {
 namespace {

@@ -21,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
+#include "families/base/hash.h"
 #include "sim/kernel/event.h"
 #include "sim/kernel/phase.h"
 #include "sim/kernel/scheduler.h"

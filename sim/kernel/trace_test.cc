@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
+#include "families/base/bytes.h"
 
 namespace qk::sim {
 namespace {

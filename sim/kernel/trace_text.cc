@@ -3,8 +3,8 @@
 #include <bit>
 #include <vector>
 
-#include "base/check.h"
-#include "base/strings.h"
+#include "families/base/check.h"
+#include "families/base/strings.h"
 
 namespace qk::sim {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/check.h"
-#include "base/hash.h"
-#include "base/strings.h"
+#include "families/base/check.h"
+#include "families/base/hash.h"
+#include "families/base/strings.h"
 
 namespace qk::sim {
 namespace {

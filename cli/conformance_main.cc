@@ -1,9 +1,0 @@
-// qksim-conformance: qksim with the conformance suite in it. `qksim conformance` and `qksim
-// contract` start it.
-#include "cli/conformance_verbs.h"
-#include "cli/process.h"
-
-int main(int argc, char** argv) {
-  return qk::cli::run_process(argc, argv,
-                              {qk::cli::conformance_command, qk::cli::contract_command});
-}

@@ -1,6 +1,0 @@
-// The same for tests.
-#pragma once
-
-#include "cmake/precompiled.h"
-
-#include <catch2/catch.hpp>

@@ -1,0 +1,231 @@
+#include "conformance/crash_explorer.h"
+
+#include <algorithm>
+
+namespace qk::sim::conformance {
+namespace {
+
+constexpr std::array<Stage, 4> kStages = {Stage::kOpen, Stage::kChange, Stage::kBackground,
+                                          Stage::kClose};
+
+CrashReport lose_now(InstanceContext& c, const Loss& loss) {
+  const auto choice = loss.choice();
+  return c.crash(loss.level, *choice);
+}
+
+const Loss& nothing_survives() {
+  static const Loss kNothing = all_or_nothing(0, 0).front();
+  return kNothing;
+}
+
+}  // namespace
+
+std::string_view to_string(Stage stage) {
+  switch (stage) {
+    case Stage::kOpen:
+      return "opening";
+    case Stage::kChange:
+      return "the change";
+    case Stage::kBackground:
+      return "background work";
+    case Stage::kClose:
+      return "closing";
+  }
+  return "?";
+}
+
+bool is_declared_refusal(const families::FamilyDescriptor& family, families::Operation operation,
+                         const absl::Status& status) {
+  return absl::IsDataLoss(status) &&
+         std::any_of(
+             family.refusals.begin(), family.refusals.end(), [&](const families::Refusal& refusal) {
+               return refusal.operation == operation &&
+                      to_std(status.message()).find(refusal.message) != std::string_view::npos;
+             });
+}
+
+void crash_and_open(InstanceContext& c, const Loss& loss) {
+  const CrashReport report = lose_now(c, loss);
+  at(cat(loss.name, ": ", report.text), [&] { c.expect_ok("open", c.open()); });
+}
+
+CrashExplorer::CrashExplorer(InstanceContext* base, Change change)
+    : base_(*base), change_(std::move(change)) {
+  const auto machine = base_.fork();
+  ends_[0] = machine->disk()->operation_count();
+  for (const Stage stage : kStages) {
+    run(*machine, stage);
+    ends_[static_cast<size_t>(stage) + 1] = machine->disk()->operation_count();
+  }
+  Model model = base_.model();
+  const State before = model.state();
+  QK_CHECK(model.apply(change_) == Model::Verdict::kApplied && model.state() != before);
+  machine->expect(has_operations(Stage::kChange),
+                  cat(describe(change_), ": found no disk operation, expected some"));
+}
+
+// One stage; those before it are done.
+void CrashExplorer::run(InstanceContext& machine, Stage last) {
+  switch (last) {
+    case Stage::kOpen:
+      return machine.expect_ok("open", machine.open());
+    case Stage::kChange:
+      return machine.expect_ok(describe(change_), machine.try_apply(change_));
+    case Stage::kBackground:
+      return machine.drain();
+    case Stage::kClose:
+      return machine.close();
+  }
+}
+
+std::vector<State> CrashExplorer::legal_states(Stage stage) const {
+  const families::Partial partial =
+      base_.dual() ? families::Partial::kNone : base_.family().partials(change_.operation);
+  std::vector<State> states = base_.model().after_crash(change_, partial);
+  if (stage == Stage::kOpen) return {states.front()};
+  if (stage == Stage::kChange) return states;
+  return {states.back()};
+}
+
+void CrashExplorer::crash_inside(Stage stage, const LossSource& losses, Aftermath aftermath) {
+  const std::vector<State> legal = legal_states(stage);
+  std::set<uint64_t> seen;
+  for (uint64_t number = begin(stage) + 1; number <= end(stage); ++number) {
+    if (!base_.tries_point(number)) continue;
+    base_.count("crash points");
+    auto machine = base_.fork();
+    machine->disk()->pin_crash_at_operation(number);
+    for (const Stage one : kStages) {
+      run(*machine, one);
+      if (one == stage) break;
+    }
+    const std::string where = cat(describe(change_), ", disk operation ", number - begin(stage),
+                                  " of ", to_string(stage));
+    machine->expect(machine->disk()->pinned_crash().has_value(),
+                    cat(where, ": not reached, though an equal run had one"));
+    const auto stopped = machine->fork();
+    machine.reset();
+    lose(*stopped, where, losses, legal, aftermath, &seen);
+  }
+}
+
+void CrashExplorer::crash_afterwards(const LossSource& losses) {
+  const auto machine = base_.fork();
+  // It may not be closed for a long time.
+  for (const Stage stage : {Stage::kOpen, Stage::kChange}) run(*machine, stage);
+  std::set<uint64_t> seen;
+  lose(*machine->fork(), cat(describe(change_), ", acknowledged"), losses,
+       legal_states(Stage::kClose), {}, &seen);
+  for (const Stage stage : {Stage::kBackground, Stage::kClose}) run(*machine, stage);
+  lose(*machine->fork(), cat(describe(change_), ", closed"), losses, legal_states(Stage::kClose),
+       {}, &seen);
+}
+
+void CrashExplorer::lose(InstanceContext& stopped, const std::string& where,
+                         const LossSource& losses, const std::vector<State>& legal,
+                         Aftermath aftermath, std::set<uint64_t>* seen) {
+  const size_t pending = lose_now(*stopped.fork(), nothing_survives()).pending;
+  for (const Loss& loss : losses(pending, base_.seed())) {
+    const auto crashed = stopped.fork();
+    const CrashReport report = lose_now(*crashed, loss);
+    base_.count("images");
+    if (!seen->insert(crashed->disk()->image_hash()).second) continue;
+    base_.count("distinct");
+    at(cat(where, ", ", loss.name, ": ", report.text),
+       [&] { judge(*crashed, loss, legal, aftermath); });
+  }
+}
+
+void CrashExplorer::judge(InstanceContext& crashed, const Loss& loss,
+                          const std::vector<State>& legal, Aftermath aftermath) {
+  const auto image = aftermath.crash_recovery ? crashed.fork() : nullptr;
+  const uint64_t first = crashed.disk()->operation_count();
+  const absl::Status opened = crashed.open();
+  if (!opened.ok()) {
+    // With one legal state nothing was in flight.
+    const bool declared =
+        legal.size() > 1 && is_declared_refusal(crashed.family(), change_.operation, opened);
+    crashed.expect(declared && loss.garbage,
+                   cat("open: found ", opened.ToString(), ", expected OK",
+                       declared ? ": nothing is there that nobody wrote" : ""));
+    base_.count("refused");
+    return;
+  }
+  const uint64_t operations = crashed.disk()->operation_count() - first;
+  const State recovered = crashed.state();
+  const auto found = std::find(legal.begin(), legal.end(), recovered);
+  crashed.expect(found != legal.end(),
+                 cat("found ", describe(recovered), ", expected one of ", legal.size(),
+                     " states from ", describe(legal.front()), " to ", describe(legal.back())));
+  if (found != legal.begin() && found + 1 != legal.end()) {
+    ++partial_;
+    base_.count("partial");
+  }
+  crashed.adopt(recovered);
+  crashed.expect_state();
+  const auto goes_on = aftermath.go_on ? crashed.fork() : nullptr;
+
+  crash_and_open(crashed, nothing_survives());
+  crashed.expect_state();
+  crashed.reopen();
+  if (aftermath.fill_gap) fill_gap(crashed);
+  if (image != nullptr) crash_recovery(*image, operations, legal);
+  if (goes_on != nullptr) go_on(*goes_on);
+}
+
+void CrashExplorer::crash_recovery(InstanceContext& image, uint64_t operations,
+                                   const std::vector<State>& legal) {
+  for (uint64_t i = 1; i <= operations; ++i) {
+    for (const Loss& loss : all_or_nothing(0, 0)) {
+      const auto machine = image.fork();
+      machine->disk()->pin_crash_at_operation(machine->disk()->operation_count() + i);
+      machine->expect_ok("open", machine->open());
+      machine->expect(machine->disk()->pinned_crash().has_value(),
+                      cat("recovery's disk operation ", i, ": not reached, as it was before"));
+      const CrashReport report = lose_now(*machine, loss);
+      base_.count("crashes in recovery");
+      at(cat("then recovery's disk operation ", i, ", ", loss.name, ": ", report.text), [&] {
+        machine->expect_ok("open", machine->open());
+        const State state = machine->state();
+        machine->expect(
+            std::find(legal.begin(), legal.end(), state) != legal.end(),
+            cat("found ", describe(state), ", expected one of ", legal.size(), " states from ",
+                describe(legal.front()), " to ", describe(legal.back())));
+      });
+    }
+  }
+}
+
+void CrashExplorer::fill_gap(InstanceContext& recovered) {
+  const int64_t next = recovered.model().state().last() + 1;
+  const auto missing =
+      std::find_if(change_.entries.begin(), change_.entries.end(),
+                   [&](const families::LogEntry& entry) { return entry.index == next; });
+  if (missing == change_.entries.end()) return;
+  base_.count("gaps filled");
+  at("the gap filled", [&] {
+    families::LogEntry other = *missing;
+    other.term += 1;
+    std::reverse(other.payload.begin(), other.payload.end());
+    recovered.apply(append({other}));
+    recovered.reopen();
+  });
+}
+
+void CrashExplorer::go_on(InstanceContext& recovered) {
+  at("going on", [&] {
+    recovered.expect_ok("open", recovered.open());
+    const State& state = recovered.model().state();
+    const int64_t term = state.hard_state.term + 1;
+    recovered.apply(save_meta({term, std::string(kOtherPeer)}));
+    recovered.apply(append(entries(state.last() + 1, state.last() + 2, term)));
+    const auto stopped = recovered.fork();
+    for (const Loss& loss : few_losses(0, base_.seed())) {
+      const auto machine = stopped->fork();
+      crash_and_open(*machine, loss);
+      at(loss.name, [&] { machine->expect_state(); });
+    }
+  });
+}
+
+}  // namespace qk::sim::conformance

@@ -1,0 +1,30 @@
+// What FAULT's checks hold an instance to after a call of the disk failed inside a change.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conformance/context.h"
+
+namespace qk::sim::conformance {
+
+std::string_view to_text(const families::Outcome& outcome);
+
+// The states that an outcome leaves possible once the instance is opened again.
+std::vector<State> promised_states(const InstanceContext& m, const Change& change,
+                                   const families::Outcome& outcome);
+void expect_among(InstanceContext& m, std::string_view what, const State& state,
+                  const std::vector<State>& promised);
+
+// What the open subject itself may show; in a dual role nothing has reconciled it.
+void expect_served(InstanceContext& m, const Change& change, const families::Outcome& outcome);
+
+// More changes are accepted, and still there after a restart.
+void go_on(InstanceContext& m);
+
+// Holds an open instance to what it said about `change`: as it stands, after a restart, after a
+// power cut; and that it goes on, or is stopped.
+void judge(InstanceContext& m, const Change& change, const families::Outcome& outcome);
+
+}  // namespace qk::sim::conformance

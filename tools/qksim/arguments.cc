@@ -1,0 +1,486 @@
+// The one file that includes CLI11 (half a minute of compile time). CLI11 2.1 cuts words into
+// options; everything a user reads about a mistake is ours, because its own messages suggest
+// nothing, print unknown words in reverse order, and let "--seed -1" pass as 2^64-1.
+#include "tools/qksim/arguments.h"
+
+#include <CLI/CLI.hpp>
+
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
+#include "scenarios/values.h"
+
+namespace qk::cli {
+namespace {
+
+UsageError usage_error(std::string_view message, std::string_view hint) {
+  return {cat("error: ", message, "\n", hint.empty() ? std::string() : cat("hint: ", hint, "\n"))};
+}
+
+UsageError unknown_word(std::string_view what, std::string_view word, std::string_view label,
+                        const std::vector<std::string>& allowed) {
+  const std::string_view near = nearest(word, allowed);
+  return usage_error(cat("there is no ", what, " ", in_quotes(word)),
+                     cat(near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "),
+                         label, ": ", join(allowed)));
+}
+
+template <typename T>
+struct Choice {
+  std::string name;
+  T value;
+};
+
+// Thrown through CLI11's own control flow and caught in parse_arguments: one bad value ends it.
+struct BadValue {
+  UsageError error;
+};
+
+template <typename T>
+T choose(std::string_view option, const std::string& word, const std::vector<Choice<T>>& choices) {
+  std::vector<std::string> names;
+  for (const Choice<T>& choice : choices) {
+    if (choice.name == word) return choice.value;
+    names.push_back(choice.name);
+  }
+  const std::string_view near = nearest(word, names);
+  throw BadValue{
+      usage_error(cat(option, ": ", in_quotes(word), " is not allowed"),
+                  cat(near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "),
+                      "allowed: ", join(names)))};
+}
+
+template <typename T>
+T value_of(std::string_view option, const scenarios::Parsed<T>& parsed) {
+  if (parsed.ok()) return parsed.value();
+  throw BadValue{usage_error(cat(option, ": ", parsed.complaint().message),
+                             cat("allowed: ", parsed.complaint().hint))};
+}
+
+std::string exit_codes_text() {
+  std::string out = "exit codes\n";
+  for (const ExitCodeText& row : kExitCodes) {
+    std::string code = cat(to_int(row.code));
+    code.insert(0, 4 - code.size(), ' ');
+    out += cat(code, "  ", row.meaning, "\n");
+  }
+  return out;
+}
+
+class Parser {
+ public:
+  Parser() : app_("Simulate, inject faults into, and check the migration of Raft storage.") {
+    app_.name("qksim");
+    app_.fallthrough();
+    app_.require_subcommand(0, 1);
+    app_.add_option("--color", color_, "auto, always or never")->type_name("WHEN");
+    app_.add_flag("--version", version_flag_, "Same as `qksim version`");
+    add_run();
+    add_image();
+    add_families();
+    add_scenarios();
+    add_conformance();
+    version_ = app_.add_subcommand("version", "Print the version");
+    help_ = app_.add_subcommand("help", "Explain a command, or exit-codes");
+    help_->add_option("TOPIC", topic_, "A command, or exit-codes");
+  }
+
+  std::variant<Arguments, UsageError> parse(const std::vector<std::string>& words) {
+    if (auto error = check_words(words)) return *std::move(error);
+    try {
+      // CLI11 takes them in reverse.
+      app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+      return arguments();
+    } catch (const CLI::CallForHelp&) {
+      return Arguments{Colour::kAuto, HelpArguments{deepest(words).help()}};
+    } catch (const CLI::ParseError& error) {
+      return usage_error(error.what(), cat("qksim help", path_of(words)));
+    } catch (const BadValue& bad) {
+      return bad.error;
+    }
+  }
+
+ private:
+  void add_run() {
+    run_ = app_.add_subcommand("run", "Run a scenario once, for one seed");
+    run_->add_option("SCENARIO", run_arguments_.scenario, "A file, or a built-in scenario's name")
+        ->required();
+    run_->add_option("--seed", seed_, "0 to 2^64-1, decimal or 0x hexadecimal, or random")
+        ->type_name("N");
+    repeatable(run_, "--set", run_arguments_.sets, "Replace one field of the scenario")
+        ->type_name("PATH=VALUE");
+    run_->add_option("--until", until_, "Stop at this simulated time")->type_name("TIME");
+    run_->add_option("--out", run_arguments_.out, "Run directory, instead of .qksim/runs/ID")
+        ->type_name("DIR");
+    run_->add_option("--artifacts", artifacts_, "When to leave a run directory: fail, always, none")
+        ->type_name("WHEN");
+    run_->add_option("--trace", trace_, "What the trace keeps: none, marks, full")
+        ->type_name("LEVEL");
+    run_->add_option("--log", log_, "short prints a line per change of state; off")
+        ->type_name("FORM");
+    run_->add_flag("--keep-going", run_arguments_.keep_going, "Go on after a violation");
+    run_->add_flag("--check-determinism", run_arguments_.check_determinism,
+                   "Run twice and compare the chains");
+    run_->add_option("--planted", planted_, "Switch a known defect on")->group("");  // tests only
+  }
+
+  void add_image() {
+    image_ = app_.add_subcommand("image", "Work with bootstrap images");
+    image_->require_subcommand(1);
+    export_ = image_->add_subcommand("export", "Write a stopped node's state as an image");
+    export_->add_option("--from", export_arguments_.from, "The family's root directory")
+        ->check(not_empty())
+        ->type_name("DIR");
+    export_->add_option("--family", export_arguments_.family, "As in families list")
+        ->check(not_empty());
+    add_uris(export_, &export_arguments_.uris);
+    export_->add_option("--group", export_arguments_.group, "Whose state it is")
+        ->check(not_empty())
+        ->required();
+    export_->add_option("--peer", export_arguments_.peer, "ip:port:index:role")->required();
+    export_->add_option("-o,--output", export_arguments_.output, "The image")
+        ->type_name("IMG")
+        ->required();
+    export_->add_flag("--accept-lost-vote", export_arguments_.accept_lost_vote,
+                      "Export a state whose term is below its log's or snapshot's");
+    import_ = image_->add_subcommand("import", "Make a new instance from an image");
+    import_->add_option("IMG", import_arguments_.image, "The image")->required();
+    import_->add_option("--family", import_arguments_.family, "As in families list")
+        ->check(not_empty());
+    import_->add_option("-d,--directory", import_arguments_.directory, "Root of the new instance")
+        ->check(not_empty())
+        ->type_name("DIR");
+    add_uris(import_, &import_arguments_.uris);
+    import_->add_option("--group", import_arguments_.group, "Whose image it must be")
+        ->check(not_empty());
+    import_->add_option("--peer", import_arguments_.peer, "Whose image it must be, ip:port:index")
+        ->check(not_empty());
+    inspect_ = image_->add_subcommand("inspect", "Say what an image holds");
+    inspect_->add_option("IMG", inspect_arguments_.image, "The image")->required();
+    verify_ = image_->add_subcommand("verify", "Check every byte of an image");
+    verify_->add_option("IMG", verify_arguments_.image, "The image")->required();
+    verify_->add_option("--from", verify_arguments_.from, "An instance that must hold the same")
+        ->check(not_empty())
+        ->type_name("DIR");
+    verify_->add_option("--family", verify_arguments_.family, "Of that instance")
+        ->check(not_empty());
+    add_uris(verify_, &verify_arguments_.uris);
+  }
+
+  // An unset variable of a shell must not read as an option that was left out.
+  static CLI::Validator not_empty() {
+    return {[](std::string& text) {
+              return std::string(text.empty() ? "expected a value, found \"\"" : "");
+            },
+            ""};
+  }
+
+  static void add_uris(CLI::App* app, families::UriTriple* uris) {
+    app->add_option("--log-uri", uris->log_uri, "Instead of a directory, as braft's log_uri")
+        ->check(not_empty())
+        ->type_name("URI");
+    app->add_option("--raft-meta-uri", uris->raft_meta_uri, "As braft's raft_meta_uri")
+        ->check(not_empty())
+        ->type_name("URI");
+    app->add_option("--snapshot-uri", uris->snapshot_uri, "As braft's snapshot_uri")
+        ->check(not_empty())
+        ->type_name("URI");
+  }
+
+  void add_families() {
+    families_ = app_.add_subcommand("families", "The storage families of this build");
+    families_->require_subcommand(1);
+    families_list_ = families_->add_subcommand("list", "Name them");
+    families_show_ = families_->add_subcommand("show", "Say what one stores, and its options");
+    families_show_->add_option("FAMILY", families_arguments_.show, "Its name")->required();
+  }
+
+  void add_scenarios() {
+    scenarios_ = app_.add_subcommand("scenarios", "The scenarios of this build, and files");
+    scenarios_->require_subcommand(1);
+    scenarios_list_ = scenarios_->add_subcommand("list", "Name the built-in ones");
+    scenarios_list_->add_option("--tag", list_arguments_.tag, "Only those with this tag");
+    scenarios_show_ = scenarios_->add_subcommand("show", "Print one");
+    scenarios_show_->add_option("SCENARIO", show_arguments_.scenario, "A file or a name")
+        ->required();
+    validate_ = scenarios_->add_subcommand("validate", "Check files without running them");
+    validate_->add_option("FILE", validate_arguments_.files, "Files or names")->required();
+  }
+
+  void add_conformance() {
+    conformance_ = app_.add_subcommand("conformance", "Run the storage contract's checks");
+    conformance_->add_option("FAMILY", conformance_arguments_.family, "A family, or all")
+        ->required();
+    conformance_
+        ->add_option("--filter", conformance_arguments_.filter,
+                     "Only cases whose id matches, as in BASIC/append_one/local/plain/sim")
+        ->type_name("RE");
+    conformance_->add_option("--seeds", seeds_, "Run each case with the seeds 1 to N")
+        ->type_name("N");
+    conformance_->add_option("--disk", disk_, "Where instances lie: sim, real (slow) or both")
+        ->type_name("WHERE");
+    conformance_->add_flag("--list", conformance_arguments_.list, "Name the checks, run none");
+    conformance_->add_option("--junit", conformance_arguments_.junit, "Also write a JUnit report")
+        ->type_name("FILE");
+
+    contract_ = app_.add_subcommand("contract",
+                                    "The storage contract's requirements, and what "
+                                    "the last conformance runs showed of them");
+    contract_->require_subcommand(0, 1);
+    repeatable(contract_, "--family", contract_arguments_.families, "Judge these families only")
+        ->type_name("FAMILY");
+    contract_->add_flag("--missing", contract_arguments_.missing,
+                        "Only requirements that failed or lack evidence");
+    contract_->add_option("--format", format_, "table, json or markdown")->type_name("FORM");
+    contract_->add_subcommand("list", "Print all of them");
+    contract_show_ = contract_->add_subcommand("show", "Print one with its checks and cases");
+    contract_show_->add_option("ID", contract_arguments_.show, "As in SB-18")->required();
+  }
+
+  // A vector option would swallow the positionals after it.
+  static CLI::Option* repeatable(CLI::App* app, const std::string& name,
+                                 std::vector<std::string>& values, const std::string& text) {
+    return app->add_option(name, values, text)->take_all()->allow_extra_args(false);
+  }
+
+  static std::vector<std::string> commands_of(CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
+      names.push_back(sub->get_name());
+    }
+    return names;
+  }
+
+  static CLI::App* find_command(CLI::App& app, const std::string& name) {
+    for (CLI::App* sub : app.get_subcommands([](CLI::App*) { return true; })) {
+      if (sub->get_name() == name) return sub;
+    }
+    return nullptr;
+  }
+
+  // The command that the words lead to, as far as they are known.
+  CLI::App& deepest(const std::vector<std::string>& words) {
+    CLI::App* app = &app_;
+    for (const std::string& word : words) {
+      CLI::App* sub = find_command(*app, word);
+      if (sub != nullptr) app = sub;
+    }
+    return *app;
+  }
+  std::string path_of(const std::vector<std::string>& words) {
+    const CLI::App* app = &deepest(words);
+    while (app->get_parent() != nullptr && app->get_parent() != &app_) app = app->get_parent();
+    return app == &app_ ? "" : cat(" ", app->get_name());
+  }
+
+  // Unknown commands and options, before CLI11 says it worse.
+  std::optional<UsageError> check_words(const std::vector<std::string>& words) {
+    CLI::App* app = &app_;
+    bool is_value = false;  // of the option before
+    bool any_command = false;
+    for (const std::string& word : words) {
+      if (is_value) {
+        is_value = false;
+        continue;
+      }
+      if (word == "--") break;
+      if (word.size() > 1 && word[0] == '-' && !is_number(word)) {
+        const std::string name = word.substr(0, word.find('='));
+        const CLI::Option* option = find_option(app, name);
+        if (option == nullptr) return unknown_option(app, name);
+        is_value = option->get_expected_max() > 0 && name.size() == word.size();
+        continue;
+      }
+      if (commands_of(*app).empty()) continue;  // a positional
+      CLI::App* sub = find_command(*app, word);
+      if (sub == nullptr) {
+        return unknown_word(app == &app_ ? "command" : cat(app->get_name(), " command"), word,
+                            "commands", commands_of(*app));
+      }
+      app = sub;
+      any_command = true;
+    }
+    if (!any_command && words.empty()) {
+      return usage_error("no command", cat("commands: ", join(commands_of(app_))));
+    }
+    return std::nullopt;
+  }
+
+  static bool is_number(const std::string& word) {
+    return word.find_first_not_of("0123456789", 1) == std::string::npos;
+  }
+
+  const CLI::Option* find_option(const CLI::App* app, const std::string& name) const {
+    for (const CLI::App* a = app; a != nullptr; a = a->get_parent()) {
+      if (const CLI::Option* option = a->get_option_no_throw(name)) return option;
+    }
+    return nullptr;
+  }
+
+  UsageError unknown_option(const CLI::App* app, const std::string& name) const {
+    std::vector<std::string> names;
+    for (const CLI::App* a = app; a != nullptr; a = a->get_parent()) {
+      for (const CLI::Option* option : a->get_options()) {
+        if (option->get_group().empty()) continue;  // hidden
+        for (const std::string& known : option->get_lnames()) {
+          // --help is on every level.
+          const std::string full = cat("--", known);
+          if (std::find(names.begin(), names.end(), full) == names.end()) names.push_back(full);
+        }
+      }
+    }
+    return unknown_word("option", name, "options", names);
+  }
+
+  Arguments arguments() {
+    Arguments out;
+    out.colour = choose<Colour>(
+        "--color", color_,
+        {{"auto", Colour::kAuto}, {"always", Colour::kAlways}, {"never", Colour::kNever}});
+    if (run_->parsed()) {
+      out.command = run_arguments();
+    } else if (export_->parsed()) {
+      out.command = export_arguments_;
+    } else if (import_->parsed()) {
+      out.command = import_arguments_;
+    } else if (inspect_->parsed()) {
+      out.command = inspect_arguments_;
+    } else if (verify_->parsed()) {
+      out.command = verify_arguments_;
+    } else if (families_->parsed()) {
+      out.command = families_arguments_;
+    } else if (scenarios_list_->parsed()) {
+      out.command = list_arguments_;
+    } else if (scenarios_show_->parsed()) {
+      out.command = show_arguments_;
+    } else if (validate_->parsed()) {
+      out.command = validate_arguments_;
+    } else if (conformance_->parsed()) {
+      out.command = conformance_arguments();
+    } else if (contract_->parsed()) {
+      out.command = contract_arguments();
+    } else if (version_->parsed() || version_flag_) {
+      out.command = VersionArguments{};
+    } else if (help_->parsed()) {
+      out.command = help_arguments();
+    } else {
+      throw BadValue{usage_error("no command", cat("commands: ", join(commands_of(app_))))};
+    }
+    return out;
+  }
+
+  RunArguments run_arguments() {
+    RunArguments out = run_arguments_;
+    if (seed_ == "random") {
+      out.seed.reset();
+    } else {
+      out.seed = value_of("--seed", scenarios::parse_seed(seed_));
+    }
+    if (!until_.empty()) out.until = value_of("--until", scenarios::parse_duration(until_));
+    out.artifacts = choose<Artifacts>(
+        "--artifacts", artifacts_,
+        {{"fail", Artifacts::kFail}, {"always", Artifacts::kAlways}, {"none", Artifacts::kNone}});
+    out.trace = choose<sim::TraceLevel>("--trace", trace_,
+                                        {{"none", sim::TraceLevel::kNone},
+                                         {"marks", sim::TraceLevel::kMarks},
+                                         {"full", sim::TraceLevel::kFull}});
+    out.log =
+        choose<ShortLog>("--log", log_, {{"short", ShortLog::kShort}, {"off", ShortLog::kOff}});
+    std::vector<Choice<sim::PlantedBug>> bugs;
+    for (const PlantedName& planted : kPlantedNames) {
+      bugs.push_back({std::string(planted.name), planted.bug});
+    }
+    if (!planted_.empty()) out.planted = choose("--planted", planted_, bugs);
+    return out;
+  }
+
+  ConformanceArguments conformance_arguments() {
+    ConformanceArguments out = conformance_arguments_;
+    out.seeds = value_of("--seeds", scenarios::parse_seed(seeds_));
+    if (out.seeds == 0)
+      throw BadValue{usage_error("--seeds: 0 runs nothing", "allowed: 1 or more")};
+    out.disk =
+        choose<Disks>("--disk", disk_,
+                      {{"sim", Disks::kSimulated}, {"real", Disks::kReal}, {"both", Disks::kBoth}});
+    return out;
+  }
+
+  ContractArguments contract_arguments() {
+    ContractArguments out = contract_arguments_;
+    out.format = choose<TableFormat>("--format", format_,
+                                     {{"table", TableFormat::kTable},
+                                      {"json", TableFormat::kJson},
+                                      {"markdown", TableFormat::kMarkdown}});
+    return out;
+  }
+
+  HelpArguments help_arguments() {
+    // After parsing, an App explains the command that it found; a fresh one explains itself.
+    if (topic_.empty()) return {Parser().app_.help()};
+    if (topic_ == "exit-codes") return {exit_codes_text()};
+    if (const CLI::App* sub = find_command(app_, topic_)) return {sub->help()};
+    std::vector<std::string> topics = commands_of(app_);
+    topics.emplace_back("exit-codes");
+    throw BadValue{unknown_word("topic", topic_, "topics", topics)};
+  }
+
+  CLI::App app_;
+  CLI::App* run_ = nullptr;
+  CLI::App* image_ = nullptr;
+  CLI::App* export_ = nullptr;
+  CLI::App* import_ = nullptr;
+  CLI::App* inspect_ = nullptr;
+  CLI::App* verify_ = nullptr;
+  CLI::App* families_ = nullptr;
+  CLI::App* families_list_ = nullptr;
+  CLI::App* families_show_ = nullptr;
+  CLI::App* scenarios_ = nullptr;
+  CLI::App* scenarios_list_ = nullptr;
+  CLI::App* scenarios_show_ = nullptr;
+  CLI::App* validate_ = nullptr;
+  CLI::App* conformance_ = nullptr;
+  CLI::App* contract_ = nullptr;
+  CLI::App* contract_show_ = nullptr;
+  CLI::App* version_ = nullptr;
+  CLI::App* help_ = nullptr;
+
+  // Words that need more than CLI11's look.
+  std::string color_ = "auto";
+  bool version_flag_ = false;
+  std::string seed_ = "1";
+  std::string until_;
+  std::string artifacts_ = "fail";
+  std::string trace_ = "marks";
+  std::string log_ = "off";
+  std::string planted_;
+  std::string seeds_ = "1";
+  std::string format_ = "table";
+  std::string topic_;
+
+  RunArguments run_arguments_;
+  ImageExportArguments export_arguments_;
+  ImageImportArguments import_arguments_;
+  ImageInspectArguments inspect_arguments_;
+  ImageVerifyArguments verify_arguments_;
+  FamiliesArguments families_arguments_;
+  ScenariosListArguments list_arguments_;
+  ScenariosShowArguments show_arguments_;
+  ScenariosValidateArguments validate_arguments_;
+  ConformanceArguments conformance_arguments_;
+  std::string disk_ = "sim";
+  ContractArguments contract_arguments_;
+};
+
+}  // namespace
+
+std::string_view planted_name(sim::PlantedBug bug) {
+  for (const PlantedName& planted : kPlantedNames) {
+    if (planted.bug == bug) return planted.name;
+  }
+  return "";
+}
+
+std::variant<Arguments, UsageError> parse_arguments(const std::vector<std::string>& words) {
+  return Parser().parse(words);
+}
+
+}  // namespace qk::cli

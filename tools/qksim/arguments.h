@@ -1,0 +1,138 @@
+// The command line as plain data: one struct per verb. Only arguments.cc knows how words become
+// these (it is the one file that includes CLI11); verbs know nothing of words.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "families/contract/uri.h"
+#include "sim/cluster/plan.h"
+#include "sim/kernel/trace.h"
+#include "tools/qksim/exit_codes.h"
+
+namespace qk::cli {
+
+enum class Colour : uint8_t { kAuto, kAlways, kNever };
+enum class Artifacts : uint8_t { kFail, kAlways, kNone };
+enum class Disks : uint8_t { kSimulated, kReal, kBoth };
+enum class ShortLog : uint8_t { kOff, kShort };
+
+// As --planted spells them.
+struct PlantedName {
+  std::string_view name;
+  sim::PlantedBug bug;
+};
+inline constexpr PlantedName kPlantedNames[] = {
+    {"ack-before-mirror", sim::PlantedBug::kAckBeforeMirror},
+    {"vote-not-synced", sim::PlantedBug::kVoteNotSynced},
+    {"import-marker-first", sim::PlantedBug::kImportMarkerFirst},
+    {"check-fails", sim::PlantedBug::kCheckFails},
+    {"exception", sim::PlantedBug::kException},
+    {"garbled-answers", sim::PlantedBug::kGarbledAnswers},
+};
+// "" for kNone.
+std::string_view planted_name(sim::PlantedBug bug);
+
+struct RunArguments {
+  std::string scenario;          // file, or name of a built-in scenario
+  std::optional<uint64_t> seed;  // absent: `random`, drawn by the verb
+  std::vector<std::string> sets;
+  std::optional<sim::Nanos> until;
+  std::string out;  // run directory; empty: .qksim/runs/<id>
+  Artifacts artifacts = Artifacts::kFail;
+  sim::TraceLevel trace = sim::TraceLevel::kMarks;
+  ShortLog log = ShortLog::kOff;
+  bool keep_going = false;
+  bool check_determinism = false;
+  sim::PlantedBug planted = sim::PlantedBug::kNone;  // tests only
+};
+
+// Bare braft directories carry no identity, so whoever reads one says whose it is.
+struct ImageExportArguments {
+  std::string from;    // the family's root directory; empty: `uris` say where
+  std::string family;  // "local", "sqlite"
+  std::string group;
+  std::string peer;
+  std::string output;  // image file; must not exist
+  bool accept_lost_vote = false;
+  families::UriTriple uris = {};  // empty: `from` says where
+};
+struct ImageImportArguments {
+  std::string image;
+  std::string family;
+  std::string directory;  // root of the new instance; must not exist or be empty; or `uris`
+  std::string group;      // whose image is expected; another's is refused; empty: anybody's
+  std::string peer;
+  families::UriTriple uris = {};  // empty: `directory` says where
+};
+struct ImageInspectArguments {
+  std::string image;
+};
+struct ImageVerifyArguments {
+  std::string image;
+  // An instance that must hold what the image does; none if all are empty.
+  std::string from = {};
+  std::string family = {};
+  families::UriTriple uris = {};  // instead of `from`
+};
+
+struct FamiliesArguments {
+  std::string show;  // empty: list all
+};
+
+struct ScenariosListArguments {
+  std::string tag;  // empty: all
+};
+struct ScenariosShowArguments {
+  std::string scenario;
+};
+struct ScenariosValidateArguments {
+  std::vector<std::string> files;
+};
+
+struct ConformanceArguments {
+  std::string family;  // or "all"
+  std::string filter;  // regular expression over case ids; empty: all
+  uint64_t seeds = 1;
+  Disks disk = Disks::kSimulated;
+  bool list = false;
+  std::string junit;  // file; empty: none
+};
+
+enum class TableFormat : uint8_t { kTable, kJson, kMarkdown };
+struct ContractArguments {
+  std::string show;                   // a requirement's id; empty: list
+  std::vector<std::string> families;  // empty: all that are built
+  bool missing = false;
+  TableFormat format = TableFormat::kTable;
+};
+
+struct VersionArguments {};
+struct HelpArguments {
+  std::string text;  // ready to print
+};
+
+using Command =
+    std::variant<RunArguments, ImageExportArguments, ImageImportArguments, ImageInspectArguments,
+                 ImageVerifyArguments, FamiliesArguments, ScenariosListArguments,
+                 ScenariosShowArguments, ScenariosValidateArguments, ConformanceArguments,
+                 ContractArguments, VersionArguments, HelpArguments>;
+
+struct Arguments {
+  Colour colour = Colour::kAuto;
+  Command command;
+};
+
+// What was wrong with the words: "error: ...\nhint: ...\n", for stderr. The exit code is kUsage.
+struct UsageError {
+  std::string text;
+};
+
+// `words` without the program's name.
+std::variant<Arguments, UsageError> parse_arguments(const std::vector<std::string>& words);
+
+}  // namespace qk::cli

@@ -1,0 +1,309 @@
+// The command line: what words become, and what is said about words that are wrong.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <sstream>
+
+#include "families/base/strings.h"
+#include "families/fs/file_util.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
+#include "tools/qksim/family_argument.h"
+#include "tools/qksim/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+Arguments parsed(const std::vector<std::string>& words) {
+  const auto result = parse_arguments(words);
+  if (const UsageError* error = std::get_if<UsageError>(&result)) FAIL(error->text);
+  return std::get<Arguments>(result);
+}
+
+std::string refused(const std::vector<std::string>& words) {
+  const auto result = parse_arguments(words);
+  const UsageError* error = std::get_if<UsageError>(&result);
+  return error == nullptr ? "accepted" : error->text;
+}
+
+TEST_CASE("run: every option arrives") {
+  const auto run = std::get<RunArguments>(parsed({"run",
+                                                  "rolling",
+                                                  "--seed",
+                                                  "0x5EED",
+                                                  "--set",
+                                                  "a.b=1",
+                                                  "--set=c=2",
+                                                  "--until",
+                                                  "30s",
+                                                  "--out",
+                                                  "dir",
+                                                  "--artifacts",
+                                                  "always",
+                                                  "--trace",
+                                                  "full",
+                                                  "--log",
+                                                  "short",
+                                                  "--keep-going",
+                                                  "--check-determinism",
+                                                  "--planted",
+                                                  "vote-not-synced"})
+                                              .command);
+  CHECK(run.scenario == "rolling");
+  CHECK(run.seed == 0x5eedu);
+  CHECK(run.sets == std::vector<std::string>{"a.b=1", "c=2"});
+  CHECK(run.until == 30 * sim::kSecond);
+  CHECK(run.out == "dir");
+  CHECK(run.artifacts == Artifacts::kAlways);
+  CHECK(run.trace == sim::TraceLevel::kFull);
+  CHECK(run.log == ShortLog::kShort);
+  CHECK(run.keep_going);
+  CHECK(run.check_determinism);
+  CHECK(run.planted == sim::PlantedBug::kVoteNotSynced);
+}
+
+TEST_CASE("run: defaults") {
+  const auto run = std::get<RunArguments>(parsed({"run", "--set", "a=1", "rolling"}).command);
+  CHECK(run.scenario == "rolling");  // --set takes one word, not all that follow
+  CHECK(run.seed == 1u);
+  CHECK(run.artifacts == Artifacts::kFail);
+  CHECK(run.trace == sim::TraceLevel::kMarks);
+  CHECK(run.log == ShortLog::kOff);
+  CHECK(run.planted == sim::PlantedBug::kNone);
+  CHECK_FALSE(
+      std::get<RunArguments>(parsed({"run", "x", "--seed", "random"}).command).seed.has_value());
+}
+
+TEST_CASE("the other verbs") {
+  const auto exported = std::get<ImageExportArguments>(
+      parsed({"image", "export", "--from", "d", "--family", "local", "--group", "g", "--peer",
+              "127.0.0.1:1:0:0", "-o", "x.qki"})
+          .command);
+  CHECK(exported.from == "d");
+  CHECK(exported.output == "x.qki");
+  const auto imported =
+      std::get<ImageImportArguments>(parsed({"image", "import", "x.qki", "--family", "sqlite", "-d",
+                                             "e", "--group", "g", "--peer", "p"})
+                                         .command);
+  CHECK(imported.image == "x.qki");
+  CHECK(imported.directory == "e");
+  CHECK(std::get<ImageVerifyArguments>(parsed({"image", "verify", "i"}).command).image == "i");
+  CHECK(std::get<ImageInspectArguments>(parsed({"image", "inspect", "i"}).command).image == "i");
+  CHECK(std::get<FamiliesArguments>(parsed({"families", "list"}).command).show.empty());
+  CHECK(std::get<FamiliesArguments>(parsed({"families", "show", "local"}).command).show == "local");
+  CHECK(std::get<ScenariosListArguments>(parsed({"scenarios", "list", "--tag", "x"}).command).tag ==
+        "x");
+  CHECK(std::get<ScenariosValidateArguments>(parsed({"scenarios", "validate", "a", "b"}).command)
+            .files.size() == 2);
+  const auto conformance = std::get<ConformanceArguments>(
+      parsed({"conformance", "all", "--filter", "META/", "--seeds", "0x10", "--junit", "j.xml"})
+          .command);
+  CHECK(conformance.family == "all");
+  CHECK(conformance.filter == "META/");
+  CHECK(conformance.seeds == 16);
+  CHECK(conformance.junit == "j.xml");
+  CHECK_FALSE(conformance.list);
+  CHECK(std::get<ConformanceArguments>(parsed({"conformance", "x", "--list"}).command).list);
+  const auto contract = std::get<ContractArguments>(
+      parsed({"contract", "show", "SB-3", "--family", "a", "--family", "b", "--format", "json"})
+          .command);
+  CHECK(contract.show == "SB-3");
+  CHECK(contract.families == std::vector<std::string>{"a", "b"});
+  CHECK(contract.format == TableFormat::kJson);
+  CHECK(std::get<ContractArguments>(parsed({"contract", "--missing"}).command).missing);
+  CHECK(std::get<ContractArguments>(parsed({"contract", "list"}).command).show.empty());
+  CHECK(std::holds_alternative<VersionArguments>(parsed({"version"}).command));
+  CHECK(std::holds_alternative<VersionArguments>(parsed({"--version"}).command));
+  CHECK(parsed({"--color", "never", "version"}).colour == Colour::kNever);
+  CHECK(parsed({"version", "--color=always"}).colour == Colour::kAlways);
+}
+
+TEST_CASE("help") {
+  const auto text = [](const std::vector<std::string>& words) {
+    return std::get<HelpArguments>(parsed(words).command).text;
+  };
+  CHECK(text({"help"}).find("scenarios") != std::string::npos);
+  CHECK(text({"--help"}).find("scenarios") != std::string::npos);
+  CHECK(text({"run", "--help"}).find("--check-determinism") != std::string::npos);
+  CHECK(text({"help", "run"}) == text({"run", "-h"}));
+  CHECK(text({"help", "run"}).find("planted") == std::string::npos);  // for tests only
+  const std::string codes = text({"help", "exit-codes"});
+  for (const ExitCodeText& row : kExitCodes) {
+    CHECK(codes.find(cat("  ", row.meaning, "\n")) != std::string::npos);
+  }
+}
+
+TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
+  const std::pair<std::vector<std::string>, const char*> kCases[] = {
+      {{},
+       "error: no command\nhint: commands: run, image, families, scenarios, conformance, contract, "
+       "version, help\n"},
+      {{"rnu", "x"},
+       "error: there is no command \"rnu\"\n"
+       "hint: did you mean \"run\"? commands: run, image, families, scenarios, conformance, "
+       "contract, version, help\n"},
+      {{"image", "exprot"},
+       "error: there is no image command \"exprot\"\n"
+       "hint: did you mean \"export\"? commands: export, import, inspect, verify\n"},
+      {{"run", "x", "--sede", "3"},
+       "error: there is no option \"--sede\"\n"
+       "hint: did you mean \"--seed\"? options: --help, --seed, --set, --until, --out, "
+       "--artifacts, --trace, --log, --keep-going, --check-determinism, --color, --version\n"},
+      {{"run", "x", "--seed", "-1"},
+       "error: --seed: \"-1\" is not a seed\n"
+       "hint: allowed: 0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\"\n"},
+      {{"run", "x", "--seed=-1"},
+       "error: --seed: \"-1\" is not a seed\n"
+       "hint: allowed: 0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\"\n"},
+      {{"run", "x", "--seed", "18446744073709551616"},
+       "error: --seed: \"18446744073709551616\" is too large for a seed\n"
+       "hint: allowed: 0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\"\n"},
+      {{"run", "x", "--until", "5"},
+       "error: --until: \"5\" is not a duration\n"
+       "hint: allowed: a number and ns, us, ms, s, m or h, as in \"250ms\" or \"1.5s\"; at most "
+       "1000h\n"},
+      {{"run", "x", "--trace", "ful"},
+       "error: --trace: \"ful\" is not allowed\n"
+       "hint: did you mean \"full\"? allowed: none, marks, full\n"},
+      {{"--color", "red", "version"},
+       "error: --color: \"red\" is not allowed\nhint: allowed: auto, always, never\n"},
+      {{"run"}, "error: SCENARIO is required\nhint: qksim help run\n"},
+      {{"help", "exit-code"},
+       "error: there is no topic \"exit-code\"\n"
+       "hint: did you mean \"exit-codes\"? topics: run, image, families, scenarios, conformance, "
+       "contract, version, help, "
+       "exit-codes\n"},
+  };
+  for (const auto& [words, expected] : kCases) {
+    CHECK(refused(words) == expected);
+  }
+  // Whatever else CLI11 says, it is an error and not an exception or a run.
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"run", "x", "y"},
+                                             {"run", "x", "--seed"},
+                                             {"image"},
+                                             {"image", "verify"},
+                                             {"run", "x", "--set"},
+                                             {"version", "x"},
+                                             {"run", "x", "--seed", "1", "--seed", "2"}}) {
+    CHECK(refused(words).starts_with("error: "));
+  }
+}
+
+TEST_CASE("colour: the option, NO_COLOR, CLICOLOR_FORCE, the terminal, in this order") {
+  CHECK(use_colour(Colour::kAlways, {"1", "", "", false}));
+  CHECK_FALSE(use_colour(Colour::kNever, {"", "1", "xterm", true}));
+  CHECK_FALSE(use_colour(Colour::kAuto, {"1", "1", "xterm", true}));
+  CHECK(use_colour(Colour::kAuto, {"", "1", "dumb", false}));
+  CHECK(use_colour(Colour::kAuto, {"", "", "xterm", true}));
+  CHECK_FALSE(use_colour(Colour::kAuto, {"", "", "dumb", true}));
+  CHECK_FALSE(use_colour(Colour::kAuto, {"", "", "xterm", false}));
+}
+
+TEST_CASE("the worst exit code wins, in the order 70, 3, 1, 2, 0") {
+  CHECK(worst(ExitCode::kDiverged, ExitCode::kInternal) == ExitCode::kInternal);
+  CHECK(worst(ExitCode::kDiverged, ExitCode::kViolated) == ExitCode::kDiverged);
+  CHECK(worst(ExitCode::kViolated, ExitCode::kCannotWrite) == ExitCode::kViolated);
+  CHECK(worst(ExitCode::kInconclusive, ExitCode::kData) == ExitCode::kData);
+  CHECK(worst(ExitCode::kInconclusive, ExitCode::kOk) == ExitCode::kInconclusive);
+  CHECK(worst(ExitCode::kOk, ExitCode::kOk) == ExitCode::kOk);
+}
+
+TEST_CASE("paths are normalised, and resolved as the kernel does") {
+  families::TempDirectory temporary;
+  families::PosixFileSystem fs;
+  const std::string top = temporary.path();
+  REQUIRE(families::make_directories(fs, top + "/a/b").ok());
+  REQUIRE(families::make_directories(fs, top + "/far/away").ok());
+  REQUIRE(::symlink("../../far/away", (top + "/a/b/link").c_str()) == 0);
+  Environment environment;
+  environment.fs = &fs;
+  environment.directory = top + "/a/b";
+  CHECK(absolute_path(environment, "c") == top + "/a/b/c");
+  CHECK(absolute_path(environment, "./../c//d/") == top + "/a/c/d");
+  CHECK(absolute_path(environment, "/x/./y") == "/x/y");
+  CHECK(absolute_path(environment, "/../..") == "/");
+  CHECK(absolute_path(environment, ".") == top + "/a/b");
+  CHECK(absolute_path(environment, "..x/...") == top + "/a/b/..x/...");
+  // The parent of what the link leads to, not of the link.
+  CHECK(absolute_path(environment, "link/../db") == top + "/far/db");
+  CHECK(absolute_path(environment, "link/db") == top + "/a/b/link/db");
+  // The kernel finds nothing there either.
+  CHECK_FALSE(fs.stat(absolute_path(environment, "missing/../link")).ok());
+}
+
+struct Fixture {
+  Fixture() {
+    families::FamilyDescriptor local;
+    local.name = "local";
+    local.format_version = "1";
+    local.options = {{"segment_size", "8MiB", "1..1GiB"}};
+    local.root_names = {"log", "raft_meta", "snapshot"};
+    local.partials = [](families::Operation) { return families::Partial::kNone; };
+    local.open = [](const families::OpenRequest&) {
+      return absl::UnimplementedError("no such thing in this test");
+    };
+    registry.add(local);
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = &fs;
+    environment.registry = &registry;
+    environment.directory = QK_SOURCE_DIR;
+  }
+
+  families::PosixFileSystem fs;
+  families::Registry registry;
+  std::ostringstream out;
+  std::ostringstream err;
+  Environment environment;
+};
+
+TEST_CASE_METHOD(Fixture, "families list and show") {
+  CHECK(families_command({""}, environment) == ExitCode::kOk);
+  CHECK(out.str() == "local      format 1        durable\n");
+  out.str("");
+  CHECK(families_command({"local"}, environment) == ExitCode::kOk);
+  CHECK(out.str() ==
+        "family   local\nformat   1\nstorage  durable\nroot     log, raft_meta, snapshot\n"
+        "option   segment_size         default 8MiB, allowed: 1..1GiB\n");
+}
+
+TEST_CASE_METHOD(Fixture, "a family that is unknown, and one that is not in this build") {
+  CHECK(families_command({"lokal"}, environment) == ExitCode::kUsage);
+  CHECK(err.str() ==
+        "error: unknown storage family \"lokal\" (families show)\n"
+        "  built in: local     known but not in this build: leveldb, memory, rocksdb, sqlite\n"
+        "hint: did you mean \"local\"?\n");
+  err.str("");
+  CHECK(families_command({"rocksdb"}, environment) == ExitCode::kUnavailable);
+  CHECK(err.str() ==
+        "error: storage family \"rocksdb\" (families show) is not in this build\n"
+        "  built in: local     known but not in this build: leveldb, memory, rocksdb, sqlite\n");
+}
+
+TEST_CASE_METHOD(Fixture, "scenarios list, show, validate") {
+  CHECK(scenarios_list({""}, environment) == ExitCode::kOk);
+  CHECK(out.str().find("rolling-local-to-sqlite  Rolling migration") != std::string::npos);
+  out.str("");
+  CHECK(scenarios_list({"no such tag"}, environment) == ExitCode::kOk);
+  CHECK(out.str().empty());
+  CHECK(scenarios_show({"rolling-local-to-sqlite"}, environment) == ExitCode::kOk);
+  CHECK(out.str().find("name: \"rolling-local-to-sqlite\"") != std::string::npos);
+  CHECK(scenarios_show({"nothing"}, environment) == ExitCode::kNoInput);
+
+  err.str("");
+  const std::string bad = "scenarios/testdata/unknown-field.bad.qks.txtpb";
+  CHECK(scenarios_validate({{bad}}, environment) == ExitCode::kData);
+  CHECK(err.str().starts_with(
+      cat(bad, ":4:24: error: sqlite store has no field \"synchronus\"\n    4 | ")));
+  // A path with ".." reaches the same file, and messages name what was given.
+  err.str("");
+  CHECK(scenarios_validate({{"image/../" + bad}}, environment) == ExitCode::kData);
+  CHECK(err.str().starts_with(cat("image/../", bad, ":4:24: error: ")));
+  CHECK(scenarios_validate({{bad, "nothing"}}, environment) == ExitCode::kNoInput);
+  // sqlite is not in this registry.
+  CHECK(scenarios_validate({{"rolling-local-to-sqlite"}}, environment) == ExitCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace qk::cli

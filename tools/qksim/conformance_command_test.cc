@@ -1,0 +1,266 @@
+// conformance and contract as a user meets them: output, exit codes, and the evidence between them.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "conformance/groups.h"
+#include "families/base/failure_scope.h"
+#include "families/base/strings.h"
+#include "families/builtin.h"
+#include "families/fs/file_util.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
+#include "tools/qksim/conformance_evidence.h"
+#include "tools/qksim/conformance_verbs.h"
+#include "tools/qksim/junit.h"
+#include "tools/qksim/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+using Catch::Contains;
+using sim::conformance::CaseEvidence;
+using sim::conformance::Evidence;
+using sim::conformance::Verdict;
+
+struct Fixture {
+  Fixture() {
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = &fs;
+    environment.registry = &registry;
+    environment.directory = directory.path();
+    environment.build = "b1";
+    environment.suite = {conformance_command, contract_command};
+    environment.lose_memory = [this] { memory.lose(); };
+  }
+
+  // The whole output of the verb, which must end with `code`.
+  std::string run(const std::vector<std::string>& words, ExitCode code) {
+    out.str("");
+    err.str("");
+    const ExitCode found = dispatch(words, environment);
+    INFO(out.str() << err.str());
+    CHECK(to_int(found) == to_int(code));
+    return out.str();
+  }
+  void leave(const Evidence& evidence) { REQUIRE(save_evidence(evidence, environment).ok()); }
+
+  // Every requirement shown by one passing case in every family.
+  Evidence complete() const {
+    Evidence evidence;
+    evidence.build = environment.build;
+    auto& check = evidence.checks["G/all"];
+    for (const auto& requirement : sim::conformance::requirements()) {
+      check.requirements.push_back(requirement.id);
+    }
+    for (const families::FamilyDescriptor& family : registry.all()) {
+      check.cases[cat("G/all/", family.name)] = {Verdict::kPassed, 1, 0, "", {family.name}};
+    }
+    return evidence;
+  }
+
+  families::TempDirectory directory;
+  families::PosixFileSystem fs;
+  families::VolatileMemory memory{1};
+  families::Registry registry = families::builtin_families(&memory);
+  std::string first = registry.all().front().name;
+  std::ostringstream out;
+  std::ostringstream err;
+  Environment environment;
+};
+
+TEST_CASE_METHOD(Fixture, "conformance runs what the filter finds and leaves evidence") {
+  const std::string text = run({"conformance", first, "--filter", "META/save_vote/.*/sim$",
+                                "--seeds", "2", "--junit", "report.xml"},
+                               ExitCode::kOk);
+  CHECK_THAT(text, Contains("META      4/4\n"));
+  CHECK_THAT(text, Contains("PASS  4 cases passed, 0 failed, 0 do not apply; seeds 1..2"));
+  const auto evidence = load_evidence(environment);
+  REQUIRE(evidence.ok());
+  REQUIRE(evidence->has_value());
+  CHECK((*evidence)->build == "b1");
+  CHECK((*evidence)->checks.at("META/save_vote").cases.size() == 4);
+  const auto junit = families::read_file(fs, directory.path() + "/report.xml", 1 << 20);
+  REQUIRE(junit.ok());
+  CHECK_THAT(*junit, Contains(cat("<testsuite name=\"conformance ", first,
+                                  "\" tests=\"4\" failures=\"0\" errors=\"0\" skipped=\"0\">")));
+  CHECK_THAT(*junit, Contains("<property name=\"requirement\" value=\"SB-18\"/>"));
+  // Another check adds to it; another build replaces it.
+  run({"conformance", first, "--filter", "META/term_up/.*/plain/sim$"}, ExitCode::kOk);
+  CHECK((*load_evidence(environment))->checks.size() == 2);
+  environment.build = "b2";
+  run({"conformance", first, "--filter", "META/term_up/.*/plain/sim$"}, ExitCode::kOk);
+  CHECK((*load_evidence(environment))->checks.size() == 1);
+}
+
+TEST_CASE_METHOD(Fixture, "conformance overwrites no file that it was not asked to write") {
+  const std::string evidence = families::join_path(directory.path(), kEvidenceFile);
+  REQUIRE(families::make_directories(fs, families::parent_path(evidence)).ok());
+  const std::vector<std::string> mine = {cat(directory.path(), "/r.xml.tmp"),
+                                         cat(evidence, ".tmp")};
+  for (const std::string& path : mine) REQUIRE(families::write_file(fs, path, "mine").ok());
+  REQUIRE(families::write_file(fs, directory.path() + "/r.xml", "an older report").ok());
+  run({"conformance", first, "--filter", "META/save_vote/.*/plain/sim$", "--junit", "r.xml"},
+      ExitCode::kOk);
+  for (const std::string& path : mine) CHECK(families::read_file(fs, path, 100).value() == "mine");
+  CHECK_THAT(families::read_file(fs, directory.path() + "/r.xml", 1 << 20).value(),
+             Contains("<testsuite"));
+  CHECK(fs.list(directory.path()).value() ==
+        std::vector<std::string>{".qksim", "r.xml", "r.xml.tmp"});
+}
+
+TEST_CASE_METHOD(Fixture, "conformance: real disks on demand, and in the repro line") {
+  const std::vector<std::string> words = {"conformance", first, "--filter",
+                                          "META/save_vote/.*/plain/"};
+  const auto with = [&](const std::string& disk) {
+    std::vector<std::string> all = words;
+    all.insert(all.end(), {"--disk", disk});
+    return run(all, ExitCode::kOk);
+  };
+  CHECK_THAT(run(words, ExitCode::kOk), Contains("PASS  1 cases passed") && Contains("disk sim"));
+  CHECK((*load_evidence(environment))->checks.at("META/save_vote").cases.size() == 1);
+  CHECK_THAT(with("real"), Contains("PASS  1 cases passed") && Contains("disk real"));
+  CHECK_THAT(with("both"), Contains("PASS  2 cases passed") && Contains("disk both"));
+  run({"conformance", first, "--disk", "reel"}, ExitCode::kUsage);
+  CHECK(sim::conformance::repro_command("A/b/c/plain/real", {"c"}, 1) ==
+        "qksim conformance c --filter '^A/b/c/plain/real$' --disk real");
+}
+
+TEST_CASE_METHOD(Fixture, "conformance says how far it has come") {
+  int64_t now_ms = 0;
+  environment.wall_ms = [&] { return now_ms += 2000; };
+  run({"conformance", first, "--filter", "META/save_vote/"}, ExitCode::kOk);
+  CHECK_THAT(err.str(), Contains(cat(" of 4: META/save_vote/", first, "/")));
+}
+
+TEST_CASE_METHOD(Fixture, "conformance: a bug of our own names its case and ends with 70") {
+  std::vector<ExitCode> exits;
+  environment.exit_now = [&](ExitCode code) { exits.push_back(code); };
+  families::Registry broken;
+  families::FamilyDescriptor family = registry.all().front();
+  family.open =
+      [](const families::OpenRequest&) -> absl::StatusOr<std::unique_ptr<families::Family>> {
+    FailureScope::failed("x.cc:1: check failed: planted");
+    return absl::DataLossError("after it");
+  };
+  broken.add(family);
+  environment.registry = &broken;
+  run({"conformance", first, "--filter", "META/save_vote/.*/plain/"}, ExitCode::kViolated);
+  CHECK(exits == std::vector<ExitCode>{ExitCode::kInternal});
+  CHECK_THAT(out.str(), Contains(cat("ERROR META/save_vote/", first,
+                                     "/plain/sim  seed 1\n"
+                                     "  x.cc:1: check failed: planted\n"
+                                     "  repro         qksim conformance ",
+                                     first)));
+}
+
+TEST_CASE_METHOD(Fixture, "conformance: what is refused, and what proves nothing") {
+  run({"conformance", "lokal"}, ExitCode::kUsage);
+  run({"conformance", first, "--filter", "("}, ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("\"(\" is not a regular expression"));
+  run({"conformance", first, "--seeds", "0"}, ExitCode::kUsage);
+  CHECK_THAT(run({"conformance", first, "--filter", "no such check"}, ExitCode::kInconclusive),
+             Contains("?  0 cases passed"));
+  CHECK_THAT(err.str(), Contains("no case matches --filter"));
+  CHECK_THAT(run({"conformance", "all", "--list", "--filter", "META/"}, ExitCode::kOk),
+             Contains("META/save_vote") && Contains("SB-18, SB-32") && !Contains("BASIC/"));
+}
+
+TEST_CASE_METHOD(Fixture, "conformance: a failure is printed with its repro line") {
+  // A family that forgets its vote.
+  families::Registry broken;
+  families::FamilyDescriptor family = registry.all().front();
+  family.open = [](const families::OpenRequest&) {
+    return absl::StatusOr<std::unique_ptr<families::Family>>(absl::DataLossError("gone & lost"));
+  };
+  broken.add(family);
+  environment.registry = &broken;
+  const std::string text =
+      run({"conformance", first, "--filter", "META/save_vote/.*/plain/sim", "--junit", "j.xml"},
+          ExitCode::kViolated);
+  CHECK_THAT(text, Contains(cat("FAIL  META/save_vote/", first, "/plain/sim  seed 1\n")));
+  CHECK_THAT(text, Contains("create: found DATA_LOSS: gone & lost, expected OK\n"));
+  CHECK_THAT(text, Contains("requirements  SB-18, SB-32\n"));
+  CHECK_THAT(text, Contains(cat("repro         qksim conformance ", first,
+                                " --filter '^META/save_vote/", first, "/plain/sim$'\n")));
+  CHECK_THAT(text, Contains("META      0/1 !\n"));
+  CHECK_THAT(*families::read_file(fs, directory.path() + "/j.xml", 1 << 20),
+             Contains("<failure type=\"conformance\" message=\"create: found DATA_LOSS: gone &amp; "
+                      "lost, expected OK\">"));
+  // The contract says so too.
+  CHECK_THAT(run({"contract", "show", "SB-18"}, ExitCode::kViolated),
+             Contains("FAIL META/save_vote/") && Contains("repro  qksim conformance "));
+  CHECK_THAT(run({"contract"}, ExitCode::kViolated), Contains("0/1 !"));
+}
+
+TEST_CASE_METHOD(Fixture, "contract: every id is printed, with evidence or without") {
+  const std::string none = run({"contract", "list"}, ExitCode::kInconclusive);
+  CHECK_THAT(err.str(), Contains("no evidence yet"));
+  for (const char* id : {"SB-1 ", "SB-43", "CI-30", "CI-X1", "EV-30", "RM-34", "WC-23", "BC-11"}) {
+    CHECK_THAT(none, Contains(cat("\n", id)));
+  }
+  // Nothing was run; that is told from what nothing tests.
+  CHECK_THAT(none, Contains("\nSB-18   M      not run     ") && Contains(" without a test\n"));
+
+  leave(complete());
+  const std::string all = run({"contract"}, ExitCode::kOk);
+  CHECK_THAT(all, Contains("1/1") && !Contains("not run "));
+  CHECK_THAT(all, Contains(" M rows of SB, CI, EV and BC hold for every judged family; 0 failed, 0 "
+                           "not run, 0 without a test"));
+  CHECK_THAT(run({"contract", "--missing"}, ExitCode::kOk), !Contains("SB-1"));
+
+  // The same evidence from another build proves nothing about this one.
+  environment.build = "b2";
+  run({"contract"}, ExitCode::kInconclusive);
+  CHECK_THAT(err.str(), Contains("the evidence is of build b1, this is b2"));
+}
+
+TEST_CASE_METHOD(Fixture, "contract: one M row without evidence is enough for exit 2") {
+  Evidence evidence = complete();
+  std::erase(evidence.checks["G/all"].requirements, "SB-18");
+  leave(evidence);
+  const std::string text = run({"contract", "--missing"}, ExitCode::kInconclusive);
+  CHECK_THAT(text, Contains("\nSB-18 ") && !Contains("\nSB-17 "));
+  CHECK_THAT(text, Contains("0 failed, 1 not run, 0 without a test"));
+  CHECK_THAT(run({"contract", "show", "SB-18"}, ExitCode::kInconclusive),
+             Contains("no evidence: not run: ") && Contains("META/save_vote"));
+  run({"contract", "show", "SB-17"}, ExitCode::kOk);
+}
+
+TEST_CASE_METHOD(Fixture, "contract: a family that was not run does not hold") {
+  Evidence evidence = complete();
+  evidence.checks["G/all"].cases.erase(cat("G/all/", registry.all().back().name));
+  leave(evidence);
+  run({"contract"}, ExitCode::kInconclusive);
+  run({"contract", "--family", first}, ExitCode::kOk);
+  run({"contract", "--family", registry.all().back().name}, ExitCode::kInconclusive);
+  run({"contract", "--family", "lokal"}, ExitCode::kUsage);
+}
+
+TEST_CASE_METHOD(Fixture, "contract: json, markdown, unknown ids, damaged evidence") {
+  leave(complete());
+  const auto json = nlohmann::json::parse(run({"contract", "--format", "json"}, ExitCode::kOk));
+  CHECK(json["schema"] == "qksim.contract/1");
+  CHECK(json["requirements"].size() == sim::conformance::requirements().size());
+  CHECK(json["requirements"][0]["id"] == "SB-1");
+  CHECK(json["requirements"][0]["families"][first] == "1/1");
+  CHECK_THAT(run({"contract", "--format", "markdown"}, ExitCode::kOk),
+             Contains("| SB-3 | M | 1/1"));
+  run({"contract", "show", "SB-99"}, ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("there is no requirement \"SB-99\""));
+  const std::string path = absolute_path(environment, std::string(kEvidenceFile));
+  REQUIRE(families::write_file(fs, path, "{").ok());
+  run({"contract"}, ExitCode::kNoInput);
+  CHECK_THAT(err.str(), Contains(".qksim/conformance.json: "));
+  // A new run replaces it and says so.
+  run({"conformance", first, "--filter", "META/save_vote/.*/plain/sim"}, ExitCode::kOk);
+  CHECK_THAT(err.str(), Contains("note: earlier evidence is not used: "));
+}
+
+TEST_CASE("XML has no place for some characters") {
+  CHECK(xml_escaped("a<b>&\"c\"\n\x01") == "a&lt;b&gt;&amp;&quot;c&quot;\n?");
+}
+
+}  // namespace
+}  // namespace qk::cli

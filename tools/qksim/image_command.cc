@@ -1,0 +1,718 @@
+#include "tools/qksim/image_command.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <set>
+
+#include "families/base/bytes.h"
+#include "families/base/printable.h"
+#include "families/base/suggest.h"
+#include "families/contract/lost_vote.h"
+#include "families/fs/confined_file_system.h"
+#include "families/fs/file_system_wrapper.h"
+#include "families/fs/file_util.h"
+#include "families/fs/overlay_file_system.h"
+#include "image/exporter.h"
+#include "image/identity.h"
+#include "image/importer.h"
+#include "tools/qksim/source_guard.h"
+#include "tools/qksim/storage_argument.h"
+
+namespace qk::cli {
+namespace {
+
+using image::ImageTotals;
+using image::VerifiedImage;
+
+// "where: error: what"; a `what` that begins with where does not say it twice.
+ExitCode fail(const Environment& environment, ExitCode code, const std::string& where,
+              const absl::Status& status, const std::string& hint = "") {
+  std::string_view what = to_std(status.message());
+  if (what.starts_with(where + ": ")) what.remove_prefix(where.size() + 2);
+  *environment.err << printable(where) << ": "
+                   << (environment.colour_err ? "\x1b[31merror:\x1b[0m " : "error: ")
+                   << printable(what) << "\n";
+  if (!hint.empty()) *environment.err << "hint: " << printable(hint) << "\n";
+  return code;
+}
+
+void note(const Environment& environment, const std::string& text) {
+  *environment.err << "note: " << printable(text) << "\n";
+}
+
+// An image or an instance that is damaged, or that may not be read as asked, is bad data; one that
+// is missing, in use or not readable counts as missing input. An errno says nothing about bytes.
+ExitCode code_of_input(const absl::Status& status) {
+  const bool data = status_errno(status) == 0 &&
+                    (absl::IsDataLoss(status) || absl::IsInvalidArgument(status) ||
+                     absl::IsFailedPrecondition(status) || absl::IsUnimplemented(status));
+  return data ? ExitCode::kData : ExitCode::kNoInput;
+}
+
+// All steps of an export or an import, unless a signal comes between two of them.
+template <typename Job>
+absl::Status run_steps(Job& job, const Environment& environment) {
+  constexpr int64_t kStep = 1024;  // entries or file chunks
+  environment.catch_signals();
+  while (true) {
+    if (environment.interrupted()) return absl::CancelledError("interrupted by a signal");
+    QK_ASSIGN_OR_RETURN(const bool finished, job.step(kStep));
+    if (finished) return absl::OkStatus();
+  }
+}
+
+// "entries 8636..12068, term 3, vote nobody, snapshot 8635/3 with 1 file"
+std::string describe_state(int64_t first, int64_t last, const families::HardState& hard_state,
+                           const image::SnapshotHead& snapshot) {
+  const std::string log =
+      last < first ? cat("no entries, next index ", first) : cat("entries ", first, "..", last);
+  const std::string vote = hard_state.voted_for.empty() ? "nobody" : hard_state.voted_for;
+  std::string tree = "no snapshot";
+  if (snapshot.meta) {
+    tree =
+        cat("snapshot ", snapshot.meta->last_included_index, "/", snapshot.meta->last_included_term,
+            " with ", snapshot.files, snapshot.files == 1 ? " file" : " files");
+  }
+  return cat(log, ", term ", hard_state.term, ", vote ", vote, ", ", tree);
+}
+
+void print_totals(const Environment& environment, const ImageTotals& totals) {
+  *environment.out << "  content   " << totals.entries << " entries, " << totals.files
+                   << (totals.files == 1 ? " file of " : " files of ") << totals.file_bytes
+                   << " bytes, " << totals.content_bytes << " bytes in all\n"
+                   << "  content sha256  " << image::to_hex(totals.content_sha256) << "\n"
+                   << "  state digest    " << image::to_hex(totals.state) << "\n";
+}
+
+void print_identity(const Environment& environment, const image::ImageHeader& header) {
+  *environment.out << "  identity  " << printable(image::to_string(header.identity)) << ", cut "
+                   << header.cut_seq << "\n"
+                   << "  source    family " << printable(header.source_family) << ", format "
+                   << printable(header.source_format_version) << "\n";
+}
+
+void print_lost_vote(const Environment& environment) {
+  *environment.out
+      << "  warning   lost vote: the term is below the log's or the snapshot's; this was "
+         "accepted at export, and a node may vote twice\n";
+}
+
+void print_image(const Environment& environment, const VerifiedImage& verified) {
+  const image::ImageHeader& header = verified.header;
+  *environment.out << "  format    " << header.format_major << "." << header.format_minor << "\n";
+  print_identity(environment, header);
+  *environment.out << "  state     "
+                   << printable(describe_state(header.first_index, header.last_index,
+                                               verified.hard_state, verified.snapshot))
+                   << "\n";
+  if (header.features.lost_vote) print_lost_vote(environment);
+  print_totals(environment, verified.totals);
+}
+
+// Writes an image only if the source was left alone until its end, and remembers whether an error
+// was its own or the file's.
+class GuardedSink final : public image::Sink {
+ public:
+  GuardedSink(families::FileSystem* fs, const std::string& path, std::string unique,
+              const std::vector<SourceGuard>* guards)
+      : file_(fs, path, std::move(unique)), guards_(guards) {}
+  absl::Status append(std::string_view bytes) override { return note(file_.append(bytes)); }
+  absl::Status finish() override {
+    for (const SourceGuard& guard : *guards_) QK_RETURN_IF_ERROR(guard.check());
+    return note(file_.finish());
+  }
+  absl::Status discard() { return file_.discard(); }
+  bool write_failed() const { return write_failed_; }
+
+ private:
+  absl::Status note(absl::Status status) {
+    write_failed_ = write_failed_ || !status.ok();
+    return status;
+  }
+
+  image::FileSink file_;
+  const std::vector<SourceGuard>* guards_;
+  bool write_failed_ = false;
+};
+
+// Out of memory unwinds past every error path; what was half made is then removed here. discard()
+// does nothing after an end that was told.
+template <typename Made>
+class Discarding {
+ public:
+  explicit Discarding(Made* made) : made_(made) {}
+  Discarding(const Discarding&) = delete;
+  Discarding& operator=(const Discarding&) = delete;
+  ~Discarding() {
+    try {
+      made_->discard().IgnoreError();
+    } catch (const std::bad_alloc&) {
+      // Then it stays, under a name that says what it is.
+    }
+  }
+
+ private:
+  Made* made_;
+};
+
+// The directories that hold the source: its root, or each part if they do not lie in one. All
+// paths become what the kernel makes of them, once: a symbolic link that is turned meanwhile
+// changes nothing.
+absl::StatusOr<std::vector<std::string>> resolve_source(families::FileSystem& fs,
+                                                        StorageArgument* from) {
+  QK_ASSIGN_OR_RETURN(from->root, fs.real_path(from->root));
+  // Two names of one directory would show one part as another that is missing.
+  std::vector<std::string> real_parts;
+  if (from->family->part_paths) {
+    for (const std::string& part : {from->parts.log, from->parts.raft_meta, from->parts.snapshot}) {
+      const std::string path = part.starts_with('/') ? part : families::join_path(from->root, part);
+      const auto real = fs.real_path(path);
+      if (absl::IsNotFound(real.status())) continue;
+      QK_RETURN_IF_ERROR(real.status());
+      for (const std::string& other : real_parts) {
+        if ((*real + "/").starts_with(other + "/") || (other + "/").starts_with(*real + "/")) {
+          return absl::InvalidArgumentError(cat("two of log, raft_meta and snapshot lead to ",
+                                                *real, ", expected three directories"));
+        }
+      }
+      real_parts.push_back(*real);
+    }
+  }
+  if (!from->parts.split()) return std::vector<std::string>{from->root};
+  std::vector<std::string> directories;
+  for (std::string* part : {&from->parts.log, &from->parts.raft_meta, &from->parts.snapshot}) {
+    QK_ASSIGN_OR_RETURN(
+        std::string real,
+        fs.real_path(part->starts_with('/') ? *part : families::join_path(from->root, *part)));
+    directories.push_back(real);
+    *part = std::move(real);
+  }
+  return directories;
+}
+
+// For what resolve_source() answers: three names for fewer directories are the caller's mistake.
+ExitCode code_of_place(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) ? ExitCode::kUsage : ExitCode::kNoInput;
+}
+
+ExitCode watch(const Environment& environment, const std::vector<std::string>& directories,
+               std::vector<SourceGuard>* guards) {
+  for (const std::string& directory : directories) {
+    auto guard = SourceGuard::watch(*environment.fs, directory);
+    if (!guard.ok()) return fail(environment, ExitCode::kNoInput, directory, guard.status());
+    if (!guard->unseen().empty()) {
+      note(environment, cat("whether ", directory, " is in use by ", guard->unseen(),
+                            ", could not be looked at"));
+    }
+    guards->push_back(*std::move(guard));
+  }
+  return ExitCode::kOk;
+}
+
+// The directory whose sidecar says whose the source is: the root, or one that some part was moved
+// out of.
+std::string marked_root(families::FileSystem& fs, const StorageArgument& from) {
+  for (const std::string& part : {from.parts.log, from.parts.raft_meta, from.parts.snapshot}) {
+    if (!part.starts_with('/')) continue;
+    const std::string directory(families::parent_path(part));
+    // What cannot be looked at fails the open.
+    const auto marked = families::exists(fs, families::join_path(directory, image::kSidecarName));
+    if (marked.ok() && *marked) return directory;
+  }
+  return from.root;
+}
+
+// Whose state lies at `root`: what the sidecar says, and for a bare directory what the caller says.
+absl::StatusOr<image::Identity> identity_at(families::FileSystem& fs, const std::string& root,
+                                            const std::string& group, const std::string& peer) {
+  image::Identity identity{group, peer, "", 0};
+  QK_ASSIGN_OR_RETURN(const std::optional<image::Sidecar> sidecar, image::read_sidecar(fs, root));
+  if (sidecar) {
+    identity.lineage = sidecar->identity.lineage;
+    identity.generation = sidecar->identity.generation;
+    QK_RETURN_IF_ERROR(image::check_identity(root, sidecar->identity, identity));
+  }
+  return identity;
+}
+
+// Whether an image may be written at `output`; asked before any work.
+absl::Status check_output(families::FileSystem& fs, const std::string& output,
+                          const std::string& root) {
+  QK_ASSIGN_OR_RETURN(const bool link, fs.is_symlink(output));
+  if (link) return absl::AlreadyExistsError("is a symbolic link; it is not followed");
+  QK_ASSIGN_OR_RETURN(const bool there, families::exists(fs, output));
+  if (there) return absl::AlreadyExistsError("exists; an image is never overwritten");
+  QK_ASSIGN_OR_RETURN(const std::string parent, fs.real_path(families::parent_path(output)));
+  if (parent == root || parent.starts_with(root + "/")) {
+    return absl::FailedPreconditionError(cat("lies in the source ", root, ", which is only read"));
+  }
+  return fs.check_writable(parent);
+}
+
+// Temporary files that exports to `output` left when they were killed: nobody holds their lock.
+void say_leftovers(const Environment& environment, const std::string& output) {
+  families::FileSystem& fs = *environment.fs;
+  const std::string directory(families::parent_path(output));
+  const std::string prefix = cat(families::base_name(output), ".");
+  const auto names = fs.list(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    constexpr std::string_view kSuffix = ".tmp";
+    if (!name.starts_with(prefix) || !name.ends_with(kSuffix) ||
+        name.size() != prefix.size() + 16 + kSuffix.size() ||
+        name.find_first_not_of("0123456789abcdef", prefix.size()) != prefix.size() + 16) {
+      continue;
+    }
+    const std::string path = families::join_path(directory, name);
+    const auto link = fs.is_symlink(path);
+    const auto before = fs.stat(path);
+    if (!link.ok() || *link || !before.ok()) continue;
+    const auto lock = fs.lock(path);
+    if (!lock.ok()) continue;
+    // An export may have given its file the final name just now; then the lock made a new one.
+    if (const auto now = fs.stat(path); now.ok() && now->inode != before->inode) {
+      fs.unlink(path).IgnoreError();
+      continue;
+    }
+    note(environment, cat(path, " is what a stopped export left; it may be removed"));
+  }
+}
+
+// Remembers which files were opened.
+class ReadNames final : public families::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
+                                                       families::OpenFlags flags) override {
+    names_.emplace(path);
+    return inner().open(path, flags);
+  }
+  bool contains(const std::string& path) const { return names_.contains(path); }
+
+ private:
+  std::set<std::string> names_;
+};
+
+// Says what lies in the root and did not go into the image: what nobody has read, and what recovery
+// cut off in the overlay. Files without a byte are left out of this as well.
+absl::Status say_left_out(const Environment& environment, const families::FamilyDescriptor& family,
+                          const std::string& root, const ReadNames& read,
+                          families::FileSystem& opened) {
+  families::FileSystem& fs = *environment.fs;
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, source_files(fs, root));
+  std::vector<std::string> lines;
+  for (const std::string& name : names) {
+    if (name == image::kSidecarName) continue;
+    const std::string path = families::join_path(root, name);
+    QK_ASSIGN_OR_RETURN(const families::FileStat before, fs.stat(path));
+    if (before.kind != families::FileKind::kFile) {
+      lines.push_back(cat(path, ": no regular file, and not in the image"));
+    } else if (before.size > 0 && !read.contains(path)) {
+      lines.push_back(cat(path, ": ", before.size, " bytes that family ", family.name,
+                          " does not read, and not in the image"));
+    } else if (const auto after = opened.stat(path); after.ok() && after->size < before.size) {
+      lines.push_back(cat(path, ": the last ", before.size - after->size, " of ", before.size,
+                          " bytes are a torn write and not in the image"));
+    } else if (!after.ok() && !absl::IsNotFound(after.status())) {
+      return after.status();
+    }
+  }
+  constexpr size_t kMostLines = 20;
+  for (size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) note(environment, lines[i]);
+  if (lines.size() > kMostLines) {
+    note(environment, cat(lines.size() - kMostLines, " more files are not in the image"));
+  }
+  return absl::OkStatus();
+}
+
+// Names the peers in the configurations of the log and the snapshot.
+absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
+                                                  const image::ExportCut& cut) {
+  std::set<std::string> found;
+  const auto add = [&found](const std::vector<std::string>& peers) {
+    for (const std::string& peer : peers) {
+      const auto canonical = families::canonical_peer(peer);
+      if (canonical.ok() && !canonical->empty()) found.insert(*canonical);
+    }
+  };
+  if (cut.snapshot != nullptr) {
+    add(cut.snapshot->meta().peers);
+    add(cut.snapshot->meta().old_peers);
+  }
+  if (cut.last < cut.first) return found;
+  QK_RETURN_IF_ERROR(
+      family.log().scan(cut.first, cut.last, [&](const families::LogEntry& entry) -> absl::Status {
+        if (entry.type != families::EntryType::kConfiguration) return absl::OkStatus();
+        // One that cannot be read names nobody; it is carried as it is.
+        if (const auto read = families::decode_configuration(entry.payload); read.ok()) {
+          add(read->peers);
+          add(read->old_peers);
+        }
+        return absl::OkStatus();
+      }));
+  return found;
+}
+
+// A bare directory does not say whose it is, but what it says of others can contradict the caller.
+absl::Status check_peer(families::Family& family, const image::ExportCut& cut,
+                        const std::string& peer) {
+  QK_ASSIGN_OR_RETURN(const std::set<std::string> named, peers_named(family, cut));
+  // A vote for somebody else contradicts nothing.
+  if (named.empty() || named.contains(peer) || cut.hard_state.voted_for == peer) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      cat("--peer ", peer, " is neither in a configuration nor in the vote that lie there; they ",
+          "name ", join({named.begin(), named.end()})));
+}
+
+ExitCode parse_peer(const Environment& environment, const std::string& text, std::string* peer) {
+  auto canonical = families::canonical_peer(text);
+  if (!canonical.ok() || canonical->empty()) {
+    print_error(environment, cat("--peer \"", text,
+                                 "\": expected ip:port, ip:port:index or "
+                                 "ip:port:index:role"));
+    return ExitCode::kUsage;
+  }
+  *peer = *std::move(canonical);
+  return ExitCode::kOk;
+}
+
+// What an import that failed, and that could not be taken back, has left.
+std::string what_is_left(families::FileSystem& fs, const std::string& root,
+                         const absl::Status& discarded) {
+  const std::string why = cat(" (", to_std(discarded.message()), ")");
+  const auto sidecar = image::read_sidecar(fs, root);
+  if (!sidecar.ok()) return cat("what is left in ", root, " cannot be looked at", why);
+  if (!*sidecar) return cat("nothing was imported, but ", root, " could not be cleaned up", why);
+  if ((*sidecar)->state == image::InstanceState::kImporting) {
+    return cat("what is left in ", root, " is marked as importing and does not open", why);
+  }
+  return cat(root, " holds an instance in state ", image::to_string((*sidecar)->state),
+             " that was not confirmed and could not be taken back; remove it", why);
+}
+
+// A-11: no directory holds an instance of a volatile family, and none can be left in one.
+ExitCode refuse_volatile(const Environment& environment, const families::FamilyDescriptor& family,
+                         const std::string& root) {
+  if (family.volatility == families::Volatility::kDurable) return ExitCode::kOk;
+  return fail(
+      environment, ExitCode::kUsage, root,
+      absl::FailedPreconditionError(cat(
+          "family ", family.name, " is volatile: an instance ends with the process that made it")),
+      "volatile families are for scenarios");
+}
+
+// Reads what the image holds once more, for the sum that an exporter makes of an instance.
+absl::StatusOr<Xxh3Stream::Value> content_of(const image::Source& source) {
+  image::ImageReader reader(&source, image::Hashing::kXxh3);
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const auto item, reader.next());
+    if (item == image::ImageReader::Item::kEnd) return reader.content_xxh3();
+  }
+}
+
+// Whether the instance `at` holds exactly what the image does.
+ExitCode compare_instance(const Environment& environment, StorageArgument at,
+                          const image::Source& source, const VerifiedImage& verified) {
+  families::FileSystem& fs = *environment.fs;
+  if (ExitCode code = refuse_volatile(environment, *at.family, at.root); code != ExitCode::kOk) {
+    return code;
+  }
+  const auto directories = resolve_source(fs, &at);
+  if (!directories.ok()) {
+    return fail(environment, code_of_place(directories.status()), at.root, directories.status());
+  }
+  std::vector<SourceGuard> guards;
+  if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
+  families::ConfinedFileSystem confined(&fs, *directories);
+  families::OverlayFileSystem overlay(&confined);
+  families::OpenRequest request;
+  request.fs = &overlay;
+  request.root = at.root;
+  request.parts = at.parts;
+  const image::ImageHeader& header = verified.header;
+  const auto failed = [&](const absl::Status& status) {
+    return fail(environment,
+                absl::IsCancelled(status) ? ExitCode::kInterrupted : code_of_input(status), at.root,
+                status);
+  };
+  const auto family =
+      image::open_instance(*environment.registry, request, at.family->name, header.identity);
+  if (!family.ok()) return failed(family.status());
+  auto cut = image::ExportCut::capture(**family, 0);
+  if (!cut.ok()) return failed(cut.status());
+  cut->accept_lost_vote = true;  // what is asked is whether the two are equal
+  const std::string found = describe_state(
+      cut->first, cut->last, cut->hard_state,
+      cut->snapshot == nullptr
+          ? image::SnapshotHead{}
+          : image::SnapshotHead{cut->snapshot->meta(), cut->snapshot->files().size()});
+  image::NullSink sink;
+  image::Exporter exporter(family->get(), *std::move(cut), header.identity, header.source_family,
+                           header.source_format_version, &sink, image::Hashing::kXxh3);
+  if (const absl::Status status = run_steps(exporter, environment); !status.ok()) {
+    return failed(status);
+  }
+  for (const SourceGuard& guard : guards) {
+    if (const absl::Status status = guard.check(); !status.ok()) return failed(status);
+  }
+  const auto expected = content_of(source);
+  if (!expected.ok()) return failed(expected.status());
+  if (exporter.content_xxh3() != *expected ||
+      exporter.totals().content_bytes != verified.totals.content_bytes) {
+    return fail(
+        environment, ExitCode::kViolated, at.root,
+        absl::FailedPreconditionError(cat(
+            "found ", found, " with ", exporter.totals().content_bytes,
+            " bytes of content, expected what the image holds: ",
+            describe_state(header.first_index, header.last_index, verified.hard_state,
+                           verified.snapshot),
+            " with ", verified.totals.content_bytes,
+            exporter.totals().content_bytes == verified.totals.content_bytes ? ", but other ones"
+                                                                             : "")));
+  }
+  *environment.out << "PASS  " << at.family->name << " " << printable(at.root)
+                   << " holds the same\n";
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+ExitCode image_export(const ImageExportArguments& arguments, const Environment& environment) {
+  StorageArgument from;
+  if (ExitCode code = find_storage(environment, arguments.family, arguments.from, "--from",
+                                   arguments.uris, &from);
+      code != ExitCode::kOk) {
+    return code;
+  }
+  const families::FamilyDescriptor* const family = from.family;
+  std::string peer;
+  if (ExitCode code = parse_peer(environment, arguments.peer, &peer); code != ExitCode::kOk) {
+    return code;
+  }
+  families::FileSystem& fs = *environment.fs;
+  if (ExitCode code = refuse_volatile(environment, *family, from.root); code != ExitCode::kOk) {
+    return code;
+  }
+  const auto directories = resolve_source(fs, &from);
+  if (!directories.ok()) {
+    return fail(environment, code_of_place(directories.status()), from.root, directories.status());
+  }
+  const std::string& root = from.root;
+  const std::string output = absolute_path(environment, arguments.output);
+  for (const std::string& directory : *directories) {
+    if (const absl::Status place = check_output(fs, output, directory); !place.ok()) {
+      return fail(environment, ExitCode::kCannotWrite, output, place);
+    }
+  }
+  const auto identity = identity_at(fs, marked_root(fs, from), arguments.group, peer);
+  if (!identity.ok()) return fail(environment, ExitCode::kData, root, identity.status());
+  std::vector<SourceGuard> guards;
+  if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
+  for (const SourceGuard& guard : guards) environment.narrow_modes(guard.closed_modes());
+  say_leftovers(environment, output);
+
+  families::ConfinedFileSystem confined(&fs, *directories);
+  ReadNames read(&confined);
+  families::OverlayFileSystem overlay(&read);
+  families::OpenRequest request;
+  request.fs = &overlay;
+  request.root = root;
+  request.parts = from.parts;
+  auto source = image::open_instance(*environment.registry, request, family->name, *identity);
+  if (!source.ok()) {
+    return fail(environment, code_of_input(source.status()), root, source.status());
+  }
+  auto cut = image::ExportCut::capture(**source, 0);
+  if (!cut.ok()) return fail(environment, code_of_input(cut.status()), root, cut.status());
+  if (identity->lineage.empty()) {
+    if (const absl::Status known = check_peer(**source, *cut, peer); !known.ok()) {
+      return fail(environment, code_of_input(known), root, known);
+    }
+  }
+
+  const absl::Status vote = families::check_vote_not_lost(
+      cut->hard_state, cut->last_term,
+      cut->snapshot == nullptr ? std::nullopt : std::optional(cut->snapshot->meta()));
+  if (!vote.ok() && !arguments.accept_lost_vote) {
+    return fail(environment, ExitCode::kData, root, vote,
+                "a node may vote twice on this state; --accept-lost-vote exports it all the same, "
+                "and the image says so");
+  }
+  cut->accept_lost_vote = arguments.accept_lost_vote;
+
+  const image::SnapshotHead snapshot =
+      cut->snapshot == nullptr
+          ? image::SnapshotHead{}
+          : image::SnapshotHead{cut->snapshot->meta(), cut->snapshot->files().size()};
+  const std::string state = describe_state(cut->first, cut->last, cut->hard_state, snapshot);
+  GuardedSink sink(&fs, output, cat(hex16(environment.random_seed())), &guards);
+  const Discarding<GuardedSink> discarding(&sink);
+  image::Exporter exporter(source->get(), *std::move(cut), *identity, family->name,
+                           family->format_version, &sink);
+  if (const absl::Status status = run_steps(exporter, environment); !status.ok()) {
+    const absl::Status discarded = sink.discard();
+    const std::string hint = discarded.ok()
+                                 ? "no image was written"
+                                 : cat("no image was written, but its temporary file is left: ",
+                                       to_std(discarded.message()));
+    if (absl::IsCancelled(status)) {
+      return fail(environment, ExitCode::kInterrupted, root, status, hint);
+    }
+    if (sink.write_failed()) {
+      return fail(environment, ExitCode::kCannotWrite, output, status, hint);
+    }
+    return fail(environment, code_of_input(status), root, status, hint);
+  }
+  for (const std::string& directory : *directories) {
+    if (const absl::Status said = say_left_out(environment, *family, directory, read, overlay);
+        !said.ok()) {
+      note(environment, cat("what of ", directory, " is not in the image could not be looked at: ",
+                            to_std(said.message())));
+    }
+  }
+  *environment.out << "export    " << family->name << " " << printable(root) << " -> "
+                   << printable(output) << "\n"
+                   << "  identity  " << printable(image::to_string(*identity)) << "\n"
+                   << "  state     " << printable(state) << "\n";
+  if (!vote.ok()) print_lost_vote(environment);
+  print_totals(environment, exporter.totals());
+  return ExitCode::kOk;
+}
+
+ExitCode image_import(const ImageImportArguments& arguments, const Environment& environment) {
+  StorageArgument to;
+  if (ExitCode code = find_storage(environment, arguments.family, arguments.directory,
+                                   "--directory", arguments.uris, &to);
+      code != ExitCode::kOk) {
+    return code;
+  }
+  const families::FamilyDescriptor* const family = to.family;
+  std::string peer;
+  if (!arguments.peer.empty()) {
+    if (ExitCode code = parse_peer(environment, arguments.peer, &peer); code != ExitCode::kOk) {
+      return code;
+    }
+  }
+  families::FileSystem& fs = *environment.fs;
+  const std::string path = absolute_path(environment, arguments.image);
+  const std::string& root = to.root;
+  if (to.parts.split()) {
+    return fail(environment, ExitCode::kUsage, root,
+                absl::InvalidArgumentError(
+                    cat("the parts of the new instance do not lie in one directory: found ",
+                        to.parts.log, ", ", to.parts.raft_meta, ", ", to.parts.snapshot,
+                        "; an import appears by one rename, so it needs one")),
+                "import into one directory, then move its parts");
+  }
+  if (ExitCode code = refuse_volatile(environment, *family, root); code != ExitCode::kOk) {
+    return code;
+  }
+  const auto source = image::FileSource::open(fs, path);
+  if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
+  // The instance must not be open to more than the image was.
+  if (const auto stat = fs.stat(path); stat.ok()) {
+    environment.narrow_modes(closed_modes(*stat));
+  }
+  image::ImageReader reader(source->get());
+  const std::string nothing = "nothing was imported";
+  if (const absl::Status status = reader.open(); !status.ok()) {
+    return fail(environment, code_of_input(status), path, status, nothing);
+  }
+  // Lineage and generation come with the image: the command line names a node, not an attempt.
+  image::Identity expected = reader.header().identity;
+  if (!arguments.group.empty()) expected.group_id = arguments.group;
+  if (!peer.empty()) expected.peer_id = peer;
+  if (const absl::Status status =
+          image::check_identity("image", reader.header().identity, expected);
+      !status.ok()) {
+    return fail(environment, ExitCode::kData, path, status, nothing);
+  }
+  if (const absl::Status status =
+          image::check_empty_destination(fs, root, families::with_parts(*family, to.parts));
+      !status.ok()) {
+    return fail(environment, ExitCode::kCannotWrite, root, status, nothing);
+  }
+
+  image::ImportRequest request;
+  request.registry = environment.registry;
+  request.fs = &fs;
+  request.root = root;
+  request.family = family->name;
+  request.parts = to.parts;
+  request.identity = expected;
+  // Of its own, however often the same image goes into the same directory: intents and manifests
+  // name instances, and must not mean an earlier one.
+  request.instance = image::fresh_id(environment.random_seed);
+  image::Importer importer(std::move(request), source->get());
+  const Discarding<image::Importer> discarding(&importer);
+  if (const absl::Status status = run_steps(importer, environment); !status.ok()) {
+    const absl::Status discarded = importer.discard();
+    const std::string left = discarded.ok() ? nothing : what_is_left(fs, root, discarded);
+    if (absl::IsCancelled(status)) {
+      return fail(environment, ExitCode::kInterrupted, root, status, left);
+    }
+    // The destination is looked at once more before the image, and may have been taken meanwhile.
+    if (!importer.verified() && !absl::IsAlreadyExists(status)) {
+      return fail(environment, code_of_input(status), path, status, left);
+    }
+    return fail(environment, ExitCode::kCannotWrite, root, status, left);
+  }
+  if (importer.replaced_leftover()) {
+    note(environment, cat(root, " held what a stopped import had left; it was replaced"));
+  }
+  *environment.out << "import    " << printable(path) << " -> " << family->name << " "
+                   << printable(root) << "\n";
+  print_identity(environment, importer.header());
+  if (importer.header().features.lost_vote) print_lost_vote(environment);
+  print_totals(environment, importer.totals());
+  *environment.out << "PASS  read back from " << family->name << ": content equal, "
+                   << importer.totals().entries << " entries and " << importer.totals().files
+                   << (importer.totals().files == 1 ? " file" : " files") << " compared\n";
+  return ExitCode::kOk;
+}
+
+ExitCode image_inspect(const ImageInspectArguments& arguments, const Environment& environment) {
+  const std::string path = absolute_path(environment, arguments.image);
+  const auto source = image::FileSource::open(*environment.fs, path);
+  if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
+  const auto verified = image::verify_image(**source);
+  if (!verified.ok()) {
+    return fail(environment, code_of_input(verified.status()), path, verified.status());
+  }
+  *environment.out << "image     " << printable(path) << "\n";
+  print_image(environment, *verified);
+  return ExitCode::kOk;
+}
+
+ExitCode image_verify(const ImageVerifyArguments& arguments, const Environment& environment) {
+  const std::string path = absolute_path(environment, arguments.image);
+  const auto source = image::FileSource::open(*environment.fs, path);
+  if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
+  const auto verified = image::verify_image(**source);
+  if (!verified.ok()) {
+    const ExitCode code = code_of_input(verified.status());
+    return fail(environment, code == ExitCode::kData ? ExitCode::kViolated : code, path,
+                verified.status());
+  }
+  const ImageTotals& totals = verified->totals;
+  *environment.out << "PASS  " << printable(path) << ": " << totals.entries << " entries, "
+                   << totals.files << (totals.files == 1 ? " file, " : " files, ")
+                   << totals.content_bytes << " bytes of content, sha256 "
+                   << image::to_hex(totals.content_sha256) << "\n";
+  if (verified->header.features.lost_vote) print_lost_vote(environment);
+  if (arguments.from.empty() && arguments.family.empty() && arguments.uris.empty()) {
+    return ExitCode::kOk;
+  }
+  StorageArgument at;
+  if (ExitCode code = find_storage(environment, arguments.family, arguments.from, "--from",
+                                   arguments.uris, &at);
+      code != ExitCode::kOk) {
+    return code;
+  }
+  return compare_instance(environment, std::move(at), **source, *verified);
+}
+
+}  // namespace qk::cli

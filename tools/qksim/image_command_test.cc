@@ -1,0 +1,853 @@
+// `qksim image` on a directory that real braft wrote: there and back through sqlite, and each
+// refusal with its exit code, its message and nothing changed.
+#include "tools/qksim/image_command.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <new>
+#include <set>
+#include <sstream>
+
+#include "families/builtin.h"
+#include "families/fs/fault_file_system.h"
+#include "families/fs/file_system_wrapper.h"
+#include "families/fs/file_util.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
+#include "families/fs/unsynced_file_system.h"
+#include "families/testing/golden_support.h"
+#include "image/identity.h"
+
+namespace qk::cli {
+namespace {
+
+constexpr char kCase[] = "cluster-b-node0-all-killed";
+constexpr char kPeer[] = "127.0.0.1:8300:0";
+
+struct Result {
+  ExitCode code;
+  std::string out;
+  std::string err;
+};
+
+struct Shell {
+  families::PosixFileSystem posix;
+  families::UnsyncedFileSystem fs{&posix};
+  families::FileSystem* used = &fs;  // by the verbs
+  families::TempDirectory temporary;
+  families::VolatileMemory memory{1};
+  families::Registry registry = families::builtin_families(&memory);
+  uint64_t draws = 0;
+  int steps_left = 1 << 30;  // until a signal comes
+  uint32_t closed = 0;       // permission bits that nothing new may have
+
+  Shell() { REQUIRE(families::golden_archive().unpack(kCase, fs, path("node0")).ok()); }
+  std::string path(const std::string& name) const {
+    return families::join_path(temporary.path(), name);
+  }
+  template <typename Arguments>
+  Result run(ExitCode (*verb)(const Arguments&, const Environment&), const Arguments& arguments) {
+    std::ostringstream out, err;
+    Environment environment;
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = used;
+    environment.registry = &registry;
+    environment.directory = temporary.path();
+    environment.random_seed = [this] { return ++draws; };
+    environment.interrupted = [this] { return steps_left-- <= 0; };
+    environment.narrow_modes = [this](uint32_t missing) { closed |= missing; };
+    const ExitCode code = verb(arguments, environment);
+    return {code, out.str(), err.str()};
+  }
+  Result export_from(const std::string& directory, const std::string& family,
+                     const std::string& output) {
+    return run(image_export, ImageExportArguments{directory, family, "g", kPeer, output});
+  }
+  Result import_to(const std::string& image, const std::string& family,
+                   const std::string& directory, const std::string& group = "g",
+                   const std::string& peer = kPeer) {
+    return run(image_import, ImageImportArguments{image, family, directory, group, peer});
+  }
+  std::string bytes(const std::string& name) {
+    return families::read_file(fs, path(name), 64 << 20).value();
+  }
+  void write(const std::string& name, const std::string& content) {
+    REQUIRE(families::write_file(fs, path(name), content).ok());
+  }
+  // Every name with its bytes.
+  std::vector<std::string> tree() {
+    std::vector<std::string> all = families::list_tree(fs, temporary.path()).value();
+    for (std::string& name : all) name += "\n" + bytes(name);
+    return all;
+  }
+};
+
+std::string line_with(const std::string& text, const std::string& what) {
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    if (line.find(what) != std::string::npos) return line;
+  }
+  return "no line with " + what;
+}
+
+bool contains(const std::string& text, const std::string& what) {
+  UNSCOPED_INFO(text);
+  return text.find(what) != std::string::npos;
+}
+
+TEST_CASE("image: a real directory goes into sqlite and comes back equal") {
+  Shell shell;
+  const std::vector<std::string> before = shell.tree();
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  INFO(exported.err);
+  REQUIRE(exported.code == ExitCode::kOk);
+  REQUIRE(contains(exported.out,
+                   "entries 8636..12068, term 3, vote nobody, snapshot 8635/3 with 1 file\n"));
+  // The source is untouched.
+  std::vector<std::string> after = shell.tree();
+  std::erase_if(after, [](const std::string& file) { return file.starts_with("a.qki\n"); });
+  REQUIRE(after == before);
+
+  const Result imported = shell.import_to("a.qki", "sqlite", "b");
+  INFO(imported.err);
+  REQUIRE(imported.code == ExitCode::kOk);
+  REQUIRE(contains(imported.out, "PASS"));
+  const Result again = shell.export_from("b", "sqlite", "b.qki");
+  INFO(again.err);
+  REQUIRE(again.code == ExitCode::kOk);
+  for (const std::string what : {"content sha256", "state digest", "  state "}) {
+    REQUIRE(line_with(again.out, what) == line_with(exported.out, what));
+  }
+
+  const Result inspected = shell.run(image_inspect, ImageInspectArguments{"b.qki"});
+  REQUIRE(inspected.code == ExitCode::kOk);
+  REQUIRE(line_with(inspected.out, "  state ") == line_with(exported.out, "  state "));
+  REQUIRE(contains(inspected.out, "group g, peer 127.0.0.1:8300:0:0, lineage none, generation 0"));
+  REQUIRE(contains(inspected.out, "family sqlite"));
+  const Result verified = shell.run(image_verify, ImageVerifyArguments{"b.qki"});
+  REQUIRE(verified.code == ExitCode::kOk);
+  REQUIRE(verified.out.starts_with("PASS"));
+}
+
+TEST_CASE("image: the same image into the same directory again is another instance") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  std::set<std::string> instances;
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(shell.import_to("a.qki", "sqlite", "b").code == ExitCode::kOk);
+    const auto sidecar = image::read_sidecar(shell.fs, shell.path("b")).value();
+    REQUIRE(sidecar.has_value());
+    CHECK(sidecar->instance.size() == 32);
+    instances.insert(sidecar->instance);
+    REQUIRE(families::remove_tree(shell.fs, shell.path("b")).ok());
+  }
+  CHECK(instances.size() == 2);
+}
+
+TEST_CASE("image: damage is refused, and nothing is imported") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  std::string bytes = shell.bytes("a.qki");
+  SECTION("flipped bit") {
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);
+  }
+  SECTION("truncated") { bytes.resize(bytes.size() - 100); }
+  SECTION("trailing byte") { bytes += '\0'; }
+  SECTION("empty") { bytes.clear(); }
+  shell.write("a.qki", bytes);
+  const std::vector<std::string> before = shell.tree();
+  const Result imported = shell.import_to("a.qki", "sqlite", "b");
+  REQUIRE(imported.code == ExitCode::kData);
+  REQUIRE(imported.err.starts_with(shell.path("a.qki") + ": error: image damaged at offset"));
+  REQUIRE(contains(imported.err, "hint: nothing was imported"));
+  REQUIRE(shell.run(image_inspect, ImageInspectArguments{"a.qki"}).code == ExitCode::kData);
+  const Result verified = shell.run(image_verify, ImageVerifyArguments{"a.qki"});
+  REQUIRE(verified.code == ExitCode::kViolated);
+  REQUIRE(verified.out.empty());
+  REQUIRE(shell.tree() == before);
+}
+
+TEST_CASE("image: another node's image is refused") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const std::vector<std::string> before = shell.tree();
+  const Result peer = shell.import_to("a.qki", "sqlite", "b", "g", "127.0.0.1:8301:0");
+  REQUIRE(peer.code == ExitCode::kData);
+  REQUIRE(contains(peer.err, "found group g, peer 127.0.0.1:8300:0:0"));
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b", "other").code == ExitCode::kData);
+  REQUIRE(shell.tree() == before);
+  // And so is the export of an instance under another name.
+  // Who names nobody takes the image as it is.
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b", "", "").code == ExitCode::kOk);
+  REQUIRE(shell
+              .run(image_export,
+                   ImageExportArguments{"b", "sqlite", "g", "127.0.0.1:8301:0:0", "b.qki"})
+              .code == ExitCode::kData);
+}
+
+// A node that lost its term and vote may vote twice in the term that its log shows.
+TEST_CASE("image: a lost vote is exported only if that is accepted, and said ever after") {
+  Shell shell;
+  REQUIRE(shell.fs.unlink(shell.path("node0/raft_meta/raft_meta")).ok());
+  const std::vector<std::string> before = shell.tree();
+  const Result refused = shell.export_from("node0", "local", "a.qki");
+  REQUIRE(refused.code == ExitCode::kData);
+  REQUIRE(contains(refused.err,
+                   "lost vote: the hard state is (term 1, vote nobody), but the last "
+                   "log entry has term 3"));
+  REQUIRE(contains(refused.err, "--accept-lost-vote"));
+  REQUIRE(shell.tree() == before);
+
+  ImageExportArguments arguments{"node0", "local", "g", kPeer, "a.qki"};
+  arguments.accept_lost_vote = true;
+  const Result exported = shell.run(image_export, arguments);
+  INFO(exported.err);
+  REQUIRE(exported.code == ExitCode::kOk);
+  REQUIRE(contains(exported.out, "warning   lost vote"));
+  const Result verified = shell.run(image_verify, ImageVerifyArguments{"a.qki"});
+  REQUIRE(verified.code == ExitCode::kOk);
+  REQUIRE(contains(verified.out, "warning   lost vote"));
+  const Result inspected = shell.run(image_inspect, ImageInspectArguments{"a.qki"});
+  REQUIRE(contains(inspected.out, "warning   lost vote"));
+  const Result imported = shell.import_to("a.qki", "sqlite", "b");
+  INFO(imported.err);
+  REQUIRE(imported.code == ExitCode::kOk);
+  REQUIRE(contains(imported.out, "warning   lost vote"));
+  // The loss does not heal by a copy.
+  REQUIRE(shell.export_from("b", "sqlite", "b.qki").code == ExitCode::kData);
+}
+
+TEST_CASE("image: outputs that exist are refused and unchanged") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  REQUIRE(shell.fs.mkdir(shell.path("full")).ok());
+  shell.write("full/notes", "x");
+  const std::vector<std::string> before = shell.tree();
+  const Result imported = shell.import_to("a.qki", "sqlite", "full");
+  REQUIRE(imported.code == ExitCode::kCannotWrite);
+  REQUIRE(contains(imported.err, "not empty: holds \"notes\""));
+  REQUIRE(shell.import_to("a.qki", "local", "node0").code == ExitCode::kCannotWrite);
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kCannotWrite);
+  REQUIRE(shell.export_from("node0", "local", "missing/a.qki").code == ExitCode::kCannotWrite);
+  REQUIRE(shell.tree() == before);
+}
+
+TEST_CASE("image: inputs that are missing, in use or wrong") {
+  Shell shell;
+  const std::vector<std::string> before = shell.tree();
+  REQUIRE(shell.export_from("missing", "local", "a.qki").code == ExitCode::kNoInput);
+  REQUIRE(shell.import_to("missing.qki", "sqlite", "b").code == ExitCode::kNoInput);
+  REQUIRE(shell.run(image_inspect, ImageInspectArguments{"missing.qki"}).code ==
+          ExitCode::kNoInput);
+  REQUIRE(shell.run(image_verify, ImageVerifyArguments{"missing.qki"}).code == ExitCode::kNoInput);
+  REQUIRE(shell.fs.mkdir(shell.path("empty")).ok());
+  REQUIRE(shell.export_from("empty", "sqlite", "a.qki").code == ExitCode::kNoInput);
+  // A snapshot beside no database is what damage leaves.
+  REQUIRE(shell.export_from("node0", "sqlite", "a.qki").code == ExitCode::kData);
+  REQUIRE(shell.export_from("node0", "slqite", "a.qki").code == ExitCode::kUsage);
+  REQUIRE(
+      shell.run(image_export, ImageExportArguments{"node0", "local", "g", "n1", "a.qki"}).code ==
+      ExitCode::kUsage);
+  {
+    const auto held =
+        shell.fs.open(shell.path("node0/raft_meta/raft_meta"), {.read_only = true}).value();
+    const Result result = shell.export_from("node0", "local", "a.qki");
+    REQUIRE(result.code == ExitCode::kNoInput);
+    REQUIRE(contains(result.err, "in use: process "));
+  }
+  REQUIRE(shell.tree() == before);
+}
+
+// A file system whose source changes while it is read.
+class ChangingFileSystem final : public families::FileSystemWrapper {
+ public:
+  ChangingFileSystem(families::FileSystem* base, std::string when, std::string what)
+      : FileSystemWrapper(base), when_(std::move(when)), what_(std::move(what)) {}
+  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
+                                                       families::OpenFlags flags) override {
+    if (path == when_) {
+      const auto old = families::read_file(inner(), what_, 1 << 20);
+      const auto file = inner().open(what_, {.create = true}).value();
+      // Not a byte differs afterwards if there was a file: that it was written is what counts.
+      REQUIRE(file->write_at(0, old.ok() ? *old : "new").ok());
+    }
+    return inner().open(path, flags);
+  }
+
+ private:
+  std::string when_;
+  std::string what_;
+};
+
+// What a hostile or careless hand put into the snapshot of a stopped node.
+TEST_CASE("image: a snapshot file is a regular file inside the source, or the export is refused") {
+  Shell shell;
+  const std::string secret = shell.path("secret");
+  shell.write("secret", "not the node's");
+  const std::string file = shell.path("node0/snapshot/snapshot_00000000000000008635/data");
+  const std::string bytes = shell.bytes("node0/snapshot/snapshot_00000000000000008635/data");
+  REQUIRE(shell.fs.unlink(file).ok());
+  bool inside = false;
+  SECTION("a link inside") {
+    shell.write("node0/elsewhere", bytes);
+    REQUIRE(::symlink("../../elsewhere", file.c_str()) == 0);
+    inside = true;
+  }
+  SECTION("a link out of it") { REQUIRE(::symlink(secret.c_str(), file.c_str()) == 0); }
+  SECTION("a link out of it by \"..\"") {
+    REQUIRE(::symlink("../../../secret", file.c_str()) == 0);
+  }
+  SECTION("a FIFO") { REQUIRE(::mkfifo(file.c_str(), 0644) == 0); }
+  SECTION("a device") { REQUIRE(::symlink("/dev/zero", file.c_str()) == 0); }
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  INFO(exported.err);
+  REQUIRE((exported.code == ExitCode::kOk) == inside);
+  if (inside) return;
+  REQUIRE(contains(exported.err, file));
+  REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki")).value());
+}
+
+TEST_CASE("image: a source that changes while it is exported gives no image") {
+  Shell shell;
+  std::ostringstream out, err;
+  const std::string temporary = shell.path("a.qki.0000000000000007.tmp");
+  std::string changed = "node0/log/new", found = "found \"log/new\" of 3 bytes";
+  SECTION("a new file") {}
+  SECTION("a write in place that keeps the size") {
+    changed = "node0/raft_meta/raft_meta";
+    found = "found \"raft_meta/raft_meta\"";
+  }
+  ChangingFileSystem changing(&shell.fs, temporary, shell.path(changed));
+  Environment environment;
+  environment.out = &out;
+  environment.err = &err;
+  environment.fs = &changing;
+  environment.registry = &shell.registry;
+  environment.directory = shell.temporary.path();
+  environment.random_seed = [] { return uint64_t{7}; };
+  REQUIRE(image_export({"node0", "local", "g", kPeer, "a.qki"}, environment) == ExitCode::kNoInput);
+  REQUIRE(contains(err.str(), cat("changed meanwhile: ", found)));
+  REQUIRE(out.str().empty());
+  REQUIRE_FALSE(families::exists(shell.fs, shell.path("a.qki")).value());
+  REQUIRE_FALSE(families::exists(shell.fs, temporary).value());
+}
+
+TEST_CASE("image: a source in use is noticed by any of its names, and by locks") {
+  Shell shell;
+  REQUIRE(::symlink("node0", shell.path("link").c_str()) == 0);
+  {
+    const auto held =
+        shell.fs.open(shell.path("node0/raft_meta/raft_meta"), {.read_only = true}).value();
+    const Result result = shell.export_from("link", "local", "a.qki");
+    CHECK(result.code == ExitCode::kNoInput);
+    CHECK(contains(result.err, "in use: process "));
+  }
+  {
+    // A hard link elsewhere, which no name below the root leads to.
+    REQUIRE(shell.fs.link(shell.path("node0/raft_meta/raft_meta"), shell.path("hard")).ok());
+    const auto held = shell.fs.open(shell.path("hard"), {.read_only = true}).value();
+    CHECK(shell.export_from("node0", "local", "a.qki").code == ExitCode::kNoInput);
+  }
+  {
+    const auto lock = shell.fs.lock_directory(shell.path("node0")).value();
+    const Result result = shell.export_from("node0", "local", "a.qki");
+    CHECK(result.code == ExitCode::kNoInput);
+    CHECK(contains(result.err, "has a lock on file"));
+  }
+  REQUIRE(shell.fs.mkdir(shell.path("x")).ok());
+  CHECK(shell.export_from("x/../link", "local", "a.qki").code == ExitCode::kOk);
+}
+
+// The clock of a file system stands still between the first look and the write: ctime says nothing.
+class StandingClock final : public families::FileSystemWrapper {
+ public:
+  StandingClock(families::FileSystem* base, std::string when, std::string what)
+      : FileSystemWrapper(base), when_(std::move(when)), what_(std::move(what)) {}
+  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
+    auto found = inner().stat(path);
+    if (found.ok() && path == what_) {
+      found->changed_ns = times_.emplace(path, found->changed_ns).first->second;
+    }
+    return found;
+  }
+  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
+                                                       families::OpenFlags flags) override {
+    if (path == when_) {
+      const auto file = inner().open(what_, {}).value();
+      REQUIRE(file->write_at(file->size().value() - 1, "?").ok());
+    }
+    return inner().open(path, flags);
+  }
+
+ private:
+  const std::string when_, what_;
+  std::map<std::string, int64_t> times_;
+};
+
+TEST_CASE("image: a write in the same tick of the disk's clock is noticed by what it wrote") {
+  Shell shell;
+  StandingClock standing(&shell.fs, shell.path("a.qki.0000000000000001.tmp"),
+                         shell.path("node0/raft_meta/raft_meta"));
+  shell.used = &standing;
+  const Result result = shell.export_from("node0", "local", "a.qki");
+  CHECK(result.code == ExitCode::kNoInput);
+  CHECK(contains(result.err, "changed meanwhile: found \"raft_meta/raft_meta\" of "));
+  CHECK_FALSE(families::exists(shell.fs, shell.path("a.qki")).value());
+}
+
+TEST_CASE("image: a mapped file and an engine's lock are uses") {
+  Shell shell;
+  const std::string file = shell.path("node0/raft_meta/raft_meta");
+  {
+    const int fd = ::open(file.c_str(), O_RDWR);
+    void* mapped = ::mmap(nullptr, 1, PROT_READ, MAP_SHARED, fd, 0);
+    ::close(fd);
+    REQUIRE(mapped != MAP_FAILED);
+    const Result result = shell.export_from("node0", "local", "a.qki");
+    ::munmap(mapped, 1);
+    CHECK(result.code == ExitCode::kNoInput);
+    CHECK(contains(result.err, "of it mapped"));
+  }
+  {
+    // As SQLite, LevelDB and RocksDB lock.
+    const int fd = ::open(file.c_str(), O_RDWR);
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    REQUIRE(::fcntl(fd, F_OFD_SETLK, &lock) == 0);
+    const Result result = shell.export_from("node0", "local", "a.qki");
+    ::close(fd);
+    CHECK(result.code == ExitCode::kNoInput);
+    CHECK(contains(result.err, "lock"));
+  }
+  CHECK(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+}
+
+// A disk on which some directories are another user's.
+class ForeignDirectories final : public families::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
+    if (path.ends_with("/lost+found")) return errno_status(EACCES, cat("list ", path));
+    return inner().list(path);
+  }
+  absl::Status check_writable(std::string_view path) override {
+    if (path.ends_with("/foreign")) return errno_status(EACCES, cat("write into ", path));
+    return inner().check_writable(path);
+  }
+};
+
+TEST_CASE("image: a place that cannot be written is refused before any work") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  REQUIRE(shell.fs.mkdir(shell.path("foreign")).ok());
+  const std::vector<std::string> before = shell.tree();
+  ForeignDirectories foreign(&shell.fs);
+  shell.used = &foreign;
+  const Result imported = shell.import_to("a.qki", "sqlite", "foreign/b/c");
+  CHECK(imported.code == ExitCode::kCannotWrite);
+  CHECK(contains(imported.err, "Permission denied"));
+  CHECK(shell.import_to("a.qki", "sqlite", "foreign").code == ExitCode::kCannotWrite);
+  CHECK(shell.export_from("node0", "local", "foreign/b.qki").code == ExitCode::kCannotWrite);
+  CHECK(shell.export_from("node0", "local", "missing/b.qki").code == ExitCode::kCannotWrite);
+  const Result inside = shell.export_from("node0", "local", "node0/log/b.qki");
+  CHECK(inside.code == ExitCode::kCannotWrite);
+  CHECK(contains(inside.err, "lies in the source"));
+  CHECK(shell.tree() == before);
+}
+
+TEST_CASE("image: the root of a volume is a destination and a source") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  REQUIRE(families::make_directories(shell.fs, shell.path("volume/lost+found")).ok());
+  REQUIRE(::chmod(shell.path("volume").c_str(), 0700) == 0);
+  ForeignDirectories foreign(&shell.fs);
+  shell.used = &foreign;
+  REQUIRE(shell.import_to("a.qki", "sqlite", "volume").code == ExitCode::kOk);
+  CHECK(shell.fs.stat(shell.path("volume")).value().mode == 0700);
+  const Result exported = shell.export_from("volume", "sqlite", "b.qki");
+  CHECK(exported.code == ExitCode::kOk);
+  CHECK(exported.err.empty());
+}
+
+TEST_CASE("image: what failed at its last calls is what the hint says") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const auto calls_of = [&](const auto& verb) {
+    families::FaultFileSystem counting(&shell.fs);
+    shell.used = &counting;
+    verb();
+    return counting.take_calls().size();
+  };
+  const auto opens = [&](const std::string& root) {
+    shell.used = &shell.fs;
+    return shell.export_from(root, "sqlite", cat(root, ".qki")).code == ExitCode::kOk;
+  };
+  const auto import = [&](const std::string& root) {
+    return [&shell, root] { return shell.import_to("a.qki", "sqlite", root); };
+  };
+  const uint64_t calls = calls_of(import("counted"));
+  int unconfirmed = 0;
+  for (uint64_t n = calls - 12; n <= calls; ++n) {
+    for (const bool lasts : {false, true}) {
+      families::FaultFileSystem faults(&shell.fs);
+      faults.fail_at(n, {EIO, families::Fault::Effect::kAll, lasts});
+      shell.used = &faults;
+      const std::string root = cat("b", n, lasts ? "-lasts" : "");
+      const Result failed = import(root)();
+      INFO(root << " of " << calls << ": " << faults.failed_call() << "\n" << failed.err);
+      // The last three remove a directory without state, which is in nobody's way.
+      if (n > calls - 3) {
+        CHECK(failed.code == ExitCode::kOk);
+        CHECK(opens(root));
+        continue;
+      }
+      REQUIRE(failed.code == ExitCode::kCannotWrite);
+      const bool names_instance = failed.err.find("was not confirmed") != std::string::npos;
+      unconfirmed += names_instance ? 1 : 0;
+      // Only a disk that fails for good may leave one, and then it is said.
+      CHECK((lasts || !names_instance));
+      CHECK(opens(root) == names_instance);
+      if (contains(failed.err, "hint: nothing was imported\n")) {
+        CHECK_FALSE(families::exists(shell.fs, shell.path(root)).value());
+      }
+    }
+  }
+  CHECK(unconfirmed > 0);
+  const auto exporting = [&](const std::string& output) {
+    return [&shell, output] { return shell.export_from("node0", "local", output); };
+  };
+  const uint64_t writes = calls_of(exporting("counted.qki"));
+  for (uint64_t n = 1; n <= writes; ++n) {
+    families::FaultFileSystem faults(&shell.fs);
+    faults.fail_at(n, {ENOSPC, families::Fault::Effect::kAll, false});
+    shell.used = &faults;
+    const std::vector<std::string> before = shell.fs.list(shell.temporary.path()).value();
+    const Result failed = exporting(cat("e", n, ".qki"))();
+    INFO(faults.failed_call() << "\n" << failed.err);
+    CHECK(failed.code == ExitCode::kCannotWrite);
+    CHECK(shell.fs.list(shell.temporary.path()).value() == before);
+  }
+}
+
+TEST_CASE("image: a peer that the directory's own configuration does not know is refused") {
+  Shell shell;
+  const std::vector<std::string> before = shell.tree();
+  const Result result = shell.run(
+      image_export, ImageExportArguments{"node0", "local", "g", "127.0.0.1:9999:0", "a.qki"});
+  CHECK(result.code == ExitCode::kData);
+  CHECK(contains(result.err,
+                 "--peer 127.0.0.1:9999:0:0 is neither in a configuration nor in the vote"));
+  CHECK(shell.tree() == before);
+}
+
+TEST_CASE("image: names that are the user's stay as they are") {
+  Shell shell;
+  shell.write("a.qki.tmp", "mine");
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  CHECK(shell.bytes("a.qki.tmp") == "mine");
+  // A finished instance that happens to be called so.
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b.importing").code == ExitCode::kOk);
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b").code == ExitCode::kOk);
+  CHECK(shell.export_from("b.importing", "sqlite", "b.qki").code == ExitCode::kOk);
+  // A link as output is a name that exists, wherever it leads.
+  REQUIRE(::symlink("nowhere", shell.path("c.qki").c_str()) == 0);
+  CHECK(shell.export_from("node0", "local", "c.qki").code == ExitCode::kCannotWrite);
+  CHECK_FALSE(families::exists(shell.fs, shell.path("nowhere")).value());
+  REQUIRE(::symlink("nowhere", shell.path("d").c_str()) == 0);
+  const Result imported = shell.import_to("a.qki", "sqlite", "d");
+  CHECK(imported.code == ExitCode::kCannotWrite);
+  CHECK(contains(imported.err, "is a symbolic link"));
+  CHECK_FALSE(families::exists(shell.fs, shell.path("nowhere")).value());
+}
+
+TEST_CASE("image: what a killed process left is said, and replaced only if it is ours") {
+  Shell shell;
+  shell.write("a.qki.0123456789abcdef.tmp", "half");
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  REQUIRE(exported.code == ExitCode::kOk);
+  CHECK(contains(exported.err, "a.qki.0123456789abcdef.tmp is what a stopped export left"));
+  const auto held = shell.fs.lock(shell.path("c.qki.0123456789abcdef.tmp")).value();
+  CHECK(shell.export_from("node0", "local", "c.qki").err.find("stopped export") ==
+        std::string::npos);
+
+  REQUIRE(shell.import_to("a.qki", "sqlite", "b").code == ExitCode::kOk);
+  image::Sidecar sidecar = image::read_sidecar(shell.fs, shell.path("b")).value().value();
+  sidecar.state = image::InstanceState::kImporting;
+  REQUIRE(image::write_sidecar(shell.fs, shell.path("b"), sidecar).ok());
+  // Killed after it moved all names there.
+  const std::string publishing = families::join_path(shell.path("b"), image::kPublishingName);
+  REQUIRE(shell.fs.mkdir(publishing).ok());
+  REQUIRE(families::write_file(shell.fs, families::join_path(publishing, image::kPublishedNames),
+                               "db\nsnapshot\ndb.mark\n")
+              .ok());
+  {
+    const auto lock = shell.fs.lock_directory(shell.path("b")).value();
+    const Result locked = shell.import_to("a.qki", "sqlite", "b");
+    CHECK(locked.code == ExitCode::kCannotWrite);
+    CHECK(contains(locked.err, "is locked by another import"));
+  }
+  const Result imported = shell.import_to("a.qki", "sqlite", "b");
+  CHECK(imported.code == ExitCode::kOk);
+  CHECK(contains(imported.err, "held what a stopped import had left; it was replaced"));
+}
+
+TEST_CASE("image: an interruption leaves nothing, and says so") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const std::vector<std::string> before = shell.tree();
+  for (int steps = 0; steps < 6; ++steps) {
+    INFO("interrupted after " << steps << " steps");
+    shell.steps_left = steps;
+    const Result imported = shell.import_to("a.qki", "sqlite", "b");
+    if (imported.code == ExitCode::kOk) FAIL("the import has fewer steps than expected");
+    CHECK(imported.code == ExitCode::kInterrupted);
+    CHECK(contains(imported.err, "hint: nothing was imported"));
+    CHECK_FALSE(families::exists(shell.fs, shell.path("b")).value());
+    CHECK(shell.tree() == before);
+  }
+  for (int steps = 0; steps < 2; ++steps) {
+    shell.steps_left = steps;
+    const Result exported = shell.export_from("node0", "local", "b.qki");
+    CHECK(exported.code == ExitCode::kInterrupted);
+    CHECK(contains(exported.err, "hint: no image was written"));
+    CHECK(shell.tree() == before);
+  }
+}
+
+// Memory ends at one of the writes.
+class ShortOfMemory final : public families::FileSystemWrapper {
+ public:
+  ShortOfMemory(families::FileSystem* base, int writes)
+      : FileSystemWrapper(base), writes_left_(writes) {}
+
+ private:
+  class ShortFile final : public families::FileWrapper {
+   public:
+    ShortFile(std::unique_ptr<families::File> inner, int* writes_left)
+        : FileWrapper(std::move(inner)), writes_left_(writes_left) {}
+    absl::Status write_at(uint64_t offset, std::string_view bytes) override {
+      if ((*writes_left_)-- == 0) throw std::bad_alloc();
+      return inner().write_at(offset, bytes);
+    }
+
+   private:
+    int* writes_left_;
+  };
+  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view,
+                                       families::OpenFlags) override {
+    return std::make_unique<ShortFile>(std::move(file), &writes_left_);
+  }
+
+  int writes_left_;
+};
+
+TEST_CASE("image: out of memory leaves nothing half made") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const std::vector<std::string> before = shell.tree();
+  for (int writes = 0; writes < 8; ++writes) {
+    INFO("at write " << writes);
+    ShortOfMemory for_import(&shell.fs, writes);
+    shell.used = &for_import;
+    CHECK_THROWS_AS(shell.import_to("a.qki", "local", "b"), std::bad_alloc);
+    CHECK_FALSE(families::exists(shell.fs, shell.path("b")).value());
+    if (writes > 2) continue;  // an export has fewer
+    ShortOfMemory for_export(&shell.fs, writes);
+    shell.used = &for_export;
+    CHECK_THROWS_AS(shell.export_from("node0", "local", "b.qki"), std::bad_alloc);
+    CHECK(shell.tree() == before);
+  }
+}
+
+TEST_CASE("image: what is written is open to nobody that the source was not open to") {
+  Shell shell;
+  REQUIRE(::chmod(shell.path("node0/raft_meta/raft_meta").c_str(), 0600) == 0);
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  CHECK(shell.closed == 0077);
+  shell.closed = 0;
+  REQUIRE(::chmod(shell.path("a.qki").c_str(), 0640) == 0);
+  REQUIRE(shell.import_to("a.qki", "local", "b").code == ExitCode::kOk);
+  CHECK(shell.closed == 0007);
+  shell.closed = 0;
+  REQUIRE(::chmod(shell.path("b").c_str(), 0750) == 0);
+  REQUIRE(shell.export_from("b", "local", "b.qki").code == ExitCode::kOk);
+  CHECK(shell.closed == 0007);
+}
+
+TEST_CASE("image: a torn tail is left out, and it is said") {
+  Shell shell;
+  std::string segment;
+  const auto names = families::list_tree(shell.fs, shell.path("node0")).value();
+  for (const std::string& name : names) {
+    if (name.find("log_inprogress_") != std::string::npos) segment = "node0/" + name;
+  }
+  REQUIRE_FALSE(segment.empty());
+  const Result whole = shell.export_from("node0", "local", "a.qki");
+  CHECK_FALSE(contains(whole.err, "torn write"));
+  // The head of an entry whose rest was never written.
+  const std::string bytes = shell.bytes(segment);
+  shell.write(segment, bytes + bytes.substr(0, 20));
+  const Result torn = shell.export_from("node0", "local", "b.qki");
+  REQUIRE(torn.code == ExitCode::kOk);
+  CHECK(contains(torn.err, cat(": the last 20 of ", bytes.size() + 20, " bytes are a torn write")));
+  CHECK(line_with(torn.out, "state digest") == line_with(whole.out, "state digest"));
+  // An engine that replays its log on open loses nothing by it.
+  REQUIRE(shell.import_to("a.qki", "sqlite", "c").code == ExitCode::kOk);
+  CHECK_FALSE(contains(shell.export_from("c", "sqlite", "c.qki").err, "torn write"));
+}
+
+TEST_CASE("image: everything that an export leaves out is said, and cannot command a terminal") {
+  Shell shell;
+  const Result clean = shell.export_from("node0", "local", "a.qki");
+  CHECK(clean.err.empty());
+  shell.write("node0/\x1b[2Jnotes", "x");
+  shell.write("node0/log/notes", "xy");
+  shell.write("node0/raft_meta/raft_meta.tmp", "xyz");
+  REQUIRE(::mkfifo(shell.path("node0/log/fifo").c_str(), 0600) == 0);
+  const Result exported = shell.export_from("node0", "local", "b.qki");
+  CHECK(exported.code == ExitCode::kOk);
+  CHECK(contains(exported.err, "node0/\\x1b[2Jnotes: 1 bytes that family local does not read"));
+  CHECK(contains(exported.err, "node0/log/notes: 2 bytes that family local does not read"));
+  CHECK(contains(exported.err, "node0/raft_meta/raft_meta.tmp: 3 bytes"));
+  CHECK(contains(exported.err, "node0/log/fifo: no regular file"));
+  CHECK(exported.err.find('\x1b') == std::string::npos);
+  // An engine's own files are all read.
+  for (const char* family : {"sqlite", "leveldb", "rocksdb"}) {
+    REQUIRE(shell.import_to("b.qki", family, family).code == ExitCode::kOk);
+    CHECK(shell.export_from(family, family, cat(family, ".qki")).err.empty());
+  }
+}
+
+TEST_CASE("image: a FIFO or a device is named as such") {
+  Shell shell;
+  REQUIRE(::mkfifo(shell.path("fifo").c_str(), 0600) == 0);
+  const Result fifo = shell.run(image_verify, ImageVerifyArguments{"fifo"});
+  CHECK(fifo.code == ExitCode::kNoInput);
+  CHECK(contains(fifo.err, "is a FIFO, expected a file"));
+  CHECK(contains(shell.run(image_inspect, ImageInspectArguments{"/dev/null"}).err, "is a device"));
+}
+
+TEST_CASE("image: damage of a source is bad data, and a source that is not there is no input") {
+  Shell shell;
+  shell.write("node0/raft_meta/raft_meta", "damaged");
+  CHECK(shell.export_from("node0", "local", "a.qki").code == ExitCode::kData);
+  CHECK(shell.export_from("node1", "local", "a.qki").code == ExitCode::kNoInput);
+}
+
+TEST_CASE("a volatile family is refused in both directions, with nothing changed") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const Result imported = shell.import_to("a.qki", "memory", "b");
+  CHECK(imported.code == ExitCode::kUsage);
+  CHECK(imported.err.find("family memory is volatile") != std::string::npos);
+  CHECK_FALSE(families::exists(shell.fs, shell.path("b")).value());
+  const Result exported = shell.export_from("node0", "memory", "b.qki");
+  CHECK(exported.code == ExitCode::kUsage);
+  CHECK(exported.err.find("family memory is volatile") != std::string::npos);
+  CHECK_FALSE(families::exists(shell.fs, shell.path("b.qki")).value());
+}
+
+// As braft's NodeOptions give them; the directories' names are free.
+TEST_CASE("image: three URIs say where an instance lies") {
+  Shell shell;
+  const std::string disks = shell.path("disks");
+  for (const auto& [part, to] : {std::pair("log", "fast/wal"), std::pair("raft_meta", "safe/votes"),
+                                 std::pair("snapshot", "big/images")}) {
+    const std::string path = families::join_path(disks, to);
+    REQUIRE(families::make_directories(shell.fs, families::parent_path(path)).ok());
+    REQUIRE(shell.fs.rename(shell.path(cat("node0/", part)), path).ok());
+  }
+  const std::vector<std::string> before = shell.tree();
+  ImageExportArguments from;
+  from.group = "g";
+  from.peer = kPeer;
+  from.output = "a.qki";
+  from.uris = {cat("local://", disks, "/fast/wal"), " local ://disks/safe//votes/",
+               cat("local://", disks, "/big/ images")};
+  const Result exported = shell.run(image_export, from);
+  INFO(exported.err);
+  REQUIRE(exported.code == ExitCode::kOk);
+  REQUIRE(contains(exported.out, "entries 8636..12068, term 3, vote nobody, snapshot 8635/3"));
+
+  // A link or a ".." must not show one part as another that is missing.
+  REQUIRE(::symlink("wal", shell.path("disks/fast/link").c_str()) == 0);
+  for (const std::string other : {"/fast/link", "/fast/../fast/wal"}) {
+    ImageExportArguments twice = from;
+    twice.output = "twice.qki";
+    twice.uris.raft_meta_uri = cat("local://", disks, other);
+    const Result refused_twice = shell.run(image_export, twice);
+    REQUIRE(refused_twice.code == ExitCode::kUsage);
+    REQUIRE(contains(refused_twice.err, "lead to"));
+  }
+  REQUIRE(shell.fs.unlink(shell.path("disks/fast/link")).ok());
+
+  // Into three directories that have one in common; three others cannot appear at once.
+  ImageImportArguments to;
+  to.image = "a.qki";
+  to.uris = {"local://new/wal", "local://new/votes", "local://other/images"};
+  const Result split = shell.run(image_import, to);
+  REQUIRE(split.code == ExitCode::kUsage);
+  REQUIRE(contains(split.err, "do not lie in one directory"));
+  to.uris.snapshot_uri = "local://new/images";
+  const Result imported = shell.run(image_import, to);
+  INFO(imported.err);
+  REQUIRE(imported.code == ExitCode::kOk);
+  for (const std::string part : {"wal", "votes", "images"}) {
+    REQUIRE(families::exists(shell.fs, shell.path(cat("new/", part))).value());
+  }
+
+  to.uris = {"local://reserved/qk_importing", "local://reserved/a", "local://reserved/b"};
+  REQUIRE(contains(shell.run(image_import, to).err, "a part cannot be called qk_importing"));
+  to.uris = {"local://new/wal", "local://new/votes", "local://new/images"};
+
+  // Both hold what the image does, until one of them changes.
+  ImageVerifyArguments verify{"a.qki"};
+  for (const families::UriTriple& uris : {from.uris, to.uris}) {
+    verify.uris = uris;
+    const Result verified = shell.run(image_verify, verify);
+    INFO(verified.err);
+    REQUIRE(verified.code == ExitCode::kOk);
+    REQUIRE(contains(verified.out, "holds the same\n"));
+  }
+  REQUIRE(shell.fs.unlink(shell.path("new/votes/raft_meta")).ok());
+  const Result differs = shell.run(image_verify, verify);
+  REQUIRE(differs.code == ExitCode::kViolated);
+  REQUIRE(contains(differs.err, "term 1, vote nobody"));
+
+  // Mistakes change nothing.
+  REQUIRE(shell.fs.unlink(shell.path("a.qki")).ok());
+  REQUIRE(families::remove_tree(shell.fs, shell.path("new")).ok());
+  const auto refused = [&](ImageExportArguments arguments, const std::string& message) {
+    const Result result = shell.run(image_export, arguments);
+    REQUIRE(result.code == ExitCode::kUsage);
+    REQUIRE(contains(result.err, message));
+  };
+  ImageExportArguments wrong = from;
+  wrong.from = "node0";
+  refused(wrong, "--from and URIs are both given");
+  wrong = from;
+  wrong.family = "sqlite";
+  refused(wrong, "--family is sqlite, but the URIs name local");
+  wrong = from;
+  wrong.uris.snapshot_uri = "";
+  refused(wrong, "snapshot_uri");
+  wrong.uris = {};
+  refused(wrong, "--log-uri");
+  wrong = from;
+  wrong.uris.log_uri = wrong.uris.raft_meta_uri = wrong.uris.snapshot_uri = "lokal:///x/y";
+  wrong.uris.raft_meta_uri += "1";
+  wrong.uris.snapshot_uri += "2";
+  refused(wrong, "lokal");
+  REQUIRE(shell.tree() == before);
+}
+
+}  // namespace
+}  // namespace qk::cli

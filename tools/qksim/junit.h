@@ -1,0 +1,18 @@
+// JUnit reports: what continuous integration reads. No host name and no time, so that equal results
+// give equal files.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "conformance/runner.h"
+
+namespace qk::cli {
+
+// One suite per family, one case per conformance case; a requirement is a property of its case.
+std::string junit_text(const sim::conformance::Report& report);
+
+// For attributes and text; control characters, which XML has no way to say, become '?'.
+std::string xml_escaped(std::string_view text);
+
+}  // namespace qk::cli

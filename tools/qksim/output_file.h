@@ -1,0 +1,19 @@
+// Files that a verb writes beside its output, and may replace: reports, evidence.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "families/base/status.h"
+#include "tools/qksim/environment.h"
+
+namespace qk::cli {
+
+// Replaces the file `path` by one that holds `bytes`, durably. It is written under a name of its
+// own beside it, PATH.<16 digits>.tmp, so that no file of the user's is overwritten and any number
+// of processes may do so at once; a symbolic link at `path` is replaced and not followed. Signals
+// are held back meanwhile.
+absl::Status replace_output(const Environment& environment, const std::string& path,
+                            std::string_view bytes);
+
+}  // namespace qk::cli

@@ -1,0 +1,131 @@
+#include "tools/qksim/process.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "families/base/failure_scope.h"
+#include "families/builtin.h"
+#include "families/fs/posix_file_system.h"
+#include "sim/cluster/run.h"
+#include "tools/qksim/build_id.h"
+#include "tools/qksim/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+Terminal terminal(int descriptor) {
+  return {variable("NO_COLOR"), variable("CLICOLOR_FORCE"), variable("TERM"),
+          ::isatty(descriptor) == 1};
+}
+
+std::string working_directory() {
+  char* path = ::getcwd(nullptr, 0);
+  const std::string out = path == nullptr ? "/" : path;
+  std::free(path);
+  return out;
+}
+
+uint64_t random_u64() {
+  std::random_device device;
+  return (uint64_t{device()} << 32) | device();
+}
+
+// No verb throws by design, but the standard library may: out of memory above all. Unwinding lets
+// staging places be removed, which a terminate would leave.
+ExitCode run_verb(const std::vector<std::string>& words, const Environment& environment) {
+  try {
+    return dispatch(words, environment);
+  } catch (const std::bad_alloc&) {
+    std::cerr << "error: out of memory\n";
+  } catch (const std::exception& e) {
+    std::cerr << "error: internal: " << e.what() << "\n";
+  }
+  return ExitCode::kInternal;
+}
+
+// The one variable that outlives a call: a signal handler can reach nothing else.
+volatile std::sig_atomic_t signalled = 0;
+
+void catch_signals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { signalled = 1; };
+  action.sa_flags = SA_RESETHAND | SA_RESTART;  // the second one ends the process
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    // A signal that the caller had ignored (nohup) stays ignored.
+    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
+      ::sigaction(signal, &action, nullptr);
+    }
+  }
+}
+
+void narrow_modes(uint32_t missing) {
+  const mode_t before = ::umask(0777);
+  ::umask(before | (missing & 0777));
+}
+
+}  // namespace
+
+int run_process(int argc, char** argv, const Suite& suite) {
+  // A file that would grow over its limit is an error (EFBIG), not the end.
+  ::signal(SIGXFSZ, SIG_IGN);
+  families::PosixFileSystem fs;
+  families::VolatileMemory memory(random_u64());
+  const families::Registry registry = families::builtin_families(&memory);
+  Environment environment;
+  environment.out = &std::cout;
+  environment.err = &std::cerr;
+  environment.terminal_out = terminal(STDOUT_FILENO);
+  environment.terminal_err = terminal(STDERR_FILENO);
+  environment.fs = &fs;
+  environment.registry = &registry;
+  environment.directory = working_directory();
+  environment.version = QKSIM_VERSION;
+  environment.build = QKSIM_BUILD_ID;
+  environment.suite = suite;
+  environment.run = sim::run;
+  environment.check_initial = sim::check_initial;
+  environment.exit_now = [](ExitCode code) {
+    std::cout.flush();
+    std::_Exit(to_int(code));
+  };
+  // Whatever verb it happens in, a bug of our own is exit code 70 and not a signal; base has
+  // already said what it was. A run writes down more than that before it gets here.
+  const FailureScope last_words(
+      [&](const std::string&) { environment.exit_now(ExitCode::kInternal); });
+  environment.lose_memory = [&memory] { memory.lose(); };
+  // Chance and wall time end here: a run gets a seed, and never sees a clock.
+  environment.random_seed = random_u64;
+  environment.wall_ms = [] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  };
+  environment.catch_signals = catch_signals;
+  environment.interrupted = [] { return signalled != 0; };
+  environment.narrow_modes = narrow_modes;
+  const ExitCode code = run_verb({argv + 1, argv + argc}, environment);
+  std::cout.flush();
+  if (!std::cout.good()) {
+    std::cerr << "error: standard output cannot be written\n";
+    return to_int(worst(code, ExitCode::kCannotWrite));
+  }
+  return to_int(code);
+}
+
+}  // namespace qk::cli

@@ -1,0 +1,130 @@
+#include "families/base/printable.h"
+#include "families/base/strings.h"
+#include "families/fs/file_util.h"
+#include "sim/kernel/trace_text.h"
+#include "tools/qksim/run_directory.h"
+#include "tools/qksim/run_report.h"
+#include "tools/qksim/scenario_argument.h"
+#include "tools/qksim/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+ExitCode exit_code(const RunReport& report) {
+  const std::string_view word = verdict_word(report);
+  if (word == "ERROR") return ExitCode::kInternal;
+  if (word == "FAIL") return ExitCode::kViolated;
+  return is_good(report) ? ExitCode::kOk : ExitCode::kInconclusive;
+}
+
+bool leaves_directory(const RunReport& report) {
+  switch (report.arguments.artifacts) {
+    case Artifacts::kAlways:
+      return true;
+    case Artifacts::kNone:
+      return false;
+    case Artifacts::kFail:
+      return !is_good(report);
+  }
+  QK_CHECK(false);
+}
+
+// The same plan again; false and a message if it went another way.
+bool repeats(const sim::Plan& plan, const sim::RunOptions& options, const sim::RunResult& first,
+             const Environment& environment) {
+  const sim::RunResult second = environment.run(plan, options);
+  if (second.chain == first.chain && second.events == first.events &&
+      second.digest == first.digest) {
+    return true;
+  }
+  print_error(environment,
+              cat("the same seed gave two different runs: chain ", chain_text(first.chain),
+                  " with ", first.events, " events, then chain ", chain_text(second.chain),
+                  " with ", second.events, " events"));
+  return false;
+}
+
+// Writes the directory and names its files; kOk or kCannotWrite.
+ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
+                         const std::string& effective, const Environment& environment,
+                         RunDirectory directory) {
+  const absl::Status status = write_run_directory(report, plan, effective, environment, &directory);
+  if (!status.ok()) {
+    print_error(environment,
+                cat("run directory ", directory.shown, ": ", to_std(status.message())));
+    return ExitCode::kCannotWrite;
+  }
+  std::string line = cat("  artifacts ", printable(directory.shown));
+  for (const std::string& file : directory.files) line += cat("  ", file);
+  *environment.out << line << "\n";
+  return ExitCode::kOk;
+}
+
+void print(const RunReport& report, const Environment& environment) {
+  if (report.arguments.log == ShortLog::kShort && report.result.trace != nullptr) {
+    sim::write_short_log(*report.result.trace,
+                         [&](std::string_view line) { *environment.out << printable(line, "\n"); });
+  }
+  *environment.out << report_text(report, environment.colour_out, /*timing=*/true);
+}
+
+}  // namespace
+
+ExitCode run_command(const RunArguments& arguments, const Environment& environment) {
+  scenarios::ScenarioSource source;
+  ExitCode code = find_scenario(environment, arguments.scenario, &source);
+  if (code != ExitCode::kOk) return code;
+  RunReport report;
+  report.arguments = arguments;
+  report.version = environment.version;
+  report.build = environment.build;
+  report.seed = arguments.seed.has_value() ? *arguments.seed : environment.random_seed();
+  scenarios::LoadResult loaded;
+  code = load_scenario(environment, source, arguments.sets, report.seed, &loaded);
+  if (code != ExitCode::kOk) return code;
+  sim::Plan& plan = *loaded.plan;
+  plan.planted = arguments.planted;
+  report.name = plan.name;
+  absl::StatusOr<RunDirectory> directory =
+      plan_run_directory(report, plan.scenario_hash, environment);
+  if (!directory.ok()) {
+    print_error(environment, std::string(to_std(directory.status().message())));
+    return ExitCode::kCannotWrite;
+  }
+
+  *environment.err << "run " << printable(plan.name) << " seed " << seed_text(report.seed) << "\n";
+  sim::RunOptions options;
+  options.keep_going = arguments.keep_going;
+  options.until = arguments.until;
+  options.trace = arguments.trace;
+  const int64_t start_ms = environment.wall_ms();
+  const auto tell = [&](const sim::RunResult& result) {
+    report.result = result;
+    report.wall_ms = environment.wall_ms() - start_ms;
+    print(report, environment);
+  };
+  const auto leave = [&] {
+    // Unless this run's directory takes its place, the link would show an earlier run's picture.
+    ExitCode left = ExitCode::kOk;
+    if (absl::Status status = forget_latest(environment); !status.ok()) {
+      print_error(environment, std::string(to_std(status.message())));
+      left = ExitCode::kCannotWrite;
+    }
+    if (!leaves_directory(report)) return left;
+    return worst(left, leave_directory(report, plan, loaded.effective, environment, *directory));
+  };
+  options.internal_error = [&](const sim::RunResult& result) {
+    tell(result);
+    leave();
+    environment.exit_now(ExitCode::kInternal);
+  };
+  tell(environment.run(plan, options));
+  code = exit_code(report);
+  if (arguments.check_determinism && !repeats(plan, options, report.result, environment)) {
+    code = worst(code, ExitCode::kDiverged);
+  }
+  code = worst(code, leave());
+  return environment.interrupted() ? ExitCode::kInterrupted : code;
+}
+
+}  // namespace qk::cli

@@ -1,0 +1,399 @@
+// `qksim run` around a simulator of the test's own: what is printed, returned and left behind.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "families/base/strings.h"
+#include "families/fs/posix_file_system.h"
+#include "tools/qksim/run_directory.h"
+#include "tools/qksim/run_report.h"
+#include "tools/qksim/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* const kScenario = R"(name: "small"
+cluster { nodes: 3 default_store: "old" }
+store { id: "old" local {} }
+)";
+
+struct Fixture {
+  Fixture() : directory(fs::temp_directory_path() / cat("qksim-run-test-", getpid())) {
+    fs::remove_all(directory);
+    fs::create_directories(directory);
+    std::ofstream(directory / "small.qks.txtpb") << kScenario;
+    families::FamilyDescriptor local;
+    local.name = "local";
+    local.format_version = "1";
+    local.root_names = {"log"};
+    local.partials = [](families::Operation) { return families::Partial::kNone; };
+    local.open = [](const families::OpenRequest&) {
+      return absl::UnimplementedError("no such thing in this test");
+    };
+    registry.add(local);
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = &file_system;
+    environment.registry = &registry;
+    environment.directory = directory.string();
+    environment.version = "0.1.0";
+    environment.build = "c0ffee12";
+    environment.random_seed = [] { return uint64_t{77}; };
+    environment.wall_ms = [this] { return wall += 1400; };
+    environment.run = [this](const sim::Plan& plan, const sim::RunOptions& options) {
+      plans.push_back(plan);
+      seen = options;
+      sim::RunResult result = next;
+      result.chain += drift * (plans.size() - 1);
+      return result;
+    };
+    arguments.scenario = "small.qks.txtpb";
+    arguments.seed = 0x5eed;
+    next.simulated = 60 * sim::kSecond;
+    next.events = 1498;
+    next.chain = 0x5d02c1be77a40123;
+    next.digest = "digest";
+  }
+  ~Fixture() { fs::remove_all(directory); }
+
+  void violate() {
+    next.verdict = sim::Verdict::kViolation;
+    sim::Violation violation;
+    violation.oracle = "ora.L1";
+    violation.name = "acked-entries-durable";
+    violation.node = "n3";
+    violation.index = 1303;
+    violation.t = 53'800'000'000;
+    violation.seq = 1372;
+    violation.expected = "(1303, term 4, crc 0b77e1d2)";
+    violation.actual = "last index 1302";
+    violation.phase = "n3 B";
+    violation.last_fault = "crash n3 t=52.000s (#1345, torn tail)";
+    violation.chain = 0x6db01e1d78d04567;
+    next.violations.push_back(violation);
+  }
+
+  std::string file(const fs::path& path) const {
+    std::ifstream in(directory / path, std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+  }
+
+  fs::path directory;
+  families::PosixFileSystem file_system;
+  families::Registry registry;
+  std::ostringstream out;
+  std::ostringstream err;
+  int64_t wall = 0;
+  uint64_t drift = 0;
+  std::vector<sim::Plan> plans;
+  sim::RunOptions seen;
+  sim::RunResult next;
+  RunArguments arguments;
+  Environment environment;
+};
+
+TEST_CASE_METHOD(Fixture, "a pass is one line and leaves nothing") {
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(out.str() ==
+        "PASS  small  seed 0x5EED  60.0s sim in 1.4s  1498 events  chain 5d02c1be77a4\n");
+  CHECK(err.str() == "run small seed 0x5EED\n");
+  CHECK_FALSE(fs::exists(directory / ".qksim"));
+  REQUIRE(plans.size() == 1);
+  CHECK(plans[0].seed == 0x5eed);
+}
+
+TEST_CASE_METHOD(Fixture, "a failure prints the whole block and leaves a directory") {
+  violate();
+  arguments.sets = {"cluster.link.loss=0.01", "summary=it's odd"};
+  arguments.until = 30 * sim::kSecond;
+  CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+  const std::string id = fs::read_symlink(directory / ".qksim/runs/latest").string();
+  CHECK(id.size() == 8);
+  const std::string block =
+      "FAIL  small  seed 0x5EED  ora.L1 acked-entries-durable  n3 index 1303  t=53.800s  event "
+      "#1372\n"
+      "  expected  (1303, term 4, crc 0b77e1d2)\n"
+      "  actual    last index 1302\n"
+      "  phase     n3 B    last fault: crash n3 t=52.000s (#1345, torn tail)\n"
+      "  repro     qksim run small.qks.txtpb --seed 0x5EED --set cluster.link.loss=0.01 --set "
+      "'summary=it'\\''s odd' --until 30s    # chain 6db01e1d78d0 at #1372, build c0ffee12\n";
+  CHECK(out.str() == cat(block, "  artifacts .qksim/runs/", id, "/  scenario.txtpb  report.txt\n"));
+  CHECK(file(".qksim/runs/latest/report.txt") == block);
+  CHECK(file(".qksim/runs/last-failed/scenario.txtpb").find("loss: 0.01") != std::string::npos);
+
+  // The same run again takes the same directory; another seed another one.
+  run_command(arguments, environment);
+  CHECK(fs::read_symlink(directory / ".qksim/runs/latest").string() == id);
+  arguments.seed = 2;
+  run_command(arguments, environment);
+  CHECK(fs::read_symlink(directory / ".qksim/runs/latest").string() != id);
+}
+
+TEST_CASE_METHOD(Fixture, "a pass does not move last-failed") {
+  violate();
+  run_command(arguments, environment);
+  const std::string failed = fs::read_symlink(directory / ".qksim/runs/last-failed").string();
+  next.verdict = sim::Verdict::kPass;
+  next.violations.clear();
+  arguments.artifacts = Artifacts::kAlways;
+  arguments.seed = 3;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(fs::read_symlink(directory / ".qksim/runs/last-failed").string() == failed);
+  CHECK(fs::read_symlink(directory / ".qksim/runs/latest").string() != failed);
+  CHECK(file(".qksim/runs/latest/report.txt") ==
+        "PASS  small  seed 0x3  60.0s sim  1498 events  chain 5d02c1be77a4\n");
+}
+
+TEST_CASE_METHOD(Fixture, "after a pass without a directory, latest shows no earlier run") {
+  violate();
+  run_command(arguments, environment);
+  const std::string failed = fs::read_symlink(directory / ".qksim/runs/latest").string();
+  next.verdict = sim::Verdict::kPass;
+  next.violations.clear();
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK_FALSE(fs::exists(fs::symlink_status(directory / ".qksim/runs/latest")));
+  CHECK(fs::read_symlink(directory / ".qksim/runs/last-failed").string() == failed);
+  CHECK(fs::exists(directory / ".qksim/runs" / failed / "report.txt"));
+
+  // Nor after a run whose directory lies elsewhere, or that leaves none although it failed.
+  for (const bool elsewhere : {true, false}) {
+    violate();
+    arguments.out.clear();
+    arguments.artifacts = Artifacts::kFail;
+    run_command(arguments, environment);
+    REQUIRE(fs::exists(fs::symlink_status(directory / ".qksim/runs/latest")));
+    if (elsewhere) {
+      arguments.out = "elsewhere";
+    } else {
+      arguments.artifacts = Artifacts::kNone;
+    }
+    CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+    CHECK_FALSE(fs::exists(fs::symlink_status(directory / ".qksim/runs/latest")));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "the short log is a result, and comes before the verdict") {
+  sim::Scheduler scheduler;
+  auto trace = std::make_shared<sim::Trace>(&scheduler, sim::TraceStart{1, 2, {"n1"}},
+                                            sim::TraceLevel::kMarks);
+  sim::Event stop{.node = 1, .kind = sim::EventKind::kNodeStop};
+  trace->record(stop, "planned");
+  next.trace = trace;
+  arguments.log = ShortLog::kShort;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  const size_t verdict = out.str().find("PASS  small");
+  REQUIRE(verdict != std::string::npos);
+  CHECK(out.str().find("phase role term") < verdict);
+  CHECK(err.str() == "run small seed 0x5EED\n");
+}
+
+TEST_CASE_METHOD(Fixture, "--artifacts none leaves nothing even after a failure") {
+  violate();
+  arguments.artifacts = Artifacts::kNone;
+  CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+  CHECK_FALSE(fs::exists(directory / ".qksim"));
+}
+
+TEST_CASE_METHOD(Fixture, "trace and timeline are written from the result") {
+  sim::Scheduler scheduler;
+  auto trace = std::make_shared<sim::Trace>(&scheduler, sim::TraceStart{1, 2, {"n1", "n2", "n3"}},
+                                            sim::TraceLevel::kMarks);
+  next.trace = trace;
+  arguments.artifacts = Artifacts::kAlways;
+  arguments.out = "elsewhere";
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(out.str().find("  artifacts elsewhere/  scenario.txtpb  report.txt  trace.txt  "
+                       "timeline.dot  timeline.svg\n") != std::string::npos);
+  CHECK(fs::exists(directory / "elsewhere/trace.txt"));
+  CHECK(file("elsewhere/timeline.svg").find("<svg") != std::string::npos);
+  CHECK_FALSE(fs::exists(directory / ".qksim"));
+
+  // --out is never written over.
+  out.str("");
+  err.str("");
+  plans.clear();
+  CHECK(run_command(arguments, environment) == ExitCode::kCannotWrite);
+  CHECK(err.str().starts_with("error: directory elsewhere (--out) is not empty: it holds "));
+  CHECK(plans.empty());
+}
+
+TEST_CASE_METHOD(Fixture, "an unwritable place is found out and said") {
+  violate();
+  std::ofstream(directory / ".qksim") << "a file in the way";
+  CHECK(run_command(arguments, environment) == ExitCode::kViolated);  // the worse of 1 and 73
+  CHECK(err.str().find("error: run directory .qksim/runs/") != std::string::npos);
+  next.violations.clear();
+  next.verdict = sim::Verdict::kPass;
+  arguments.artifacts = Artifacts::kAlways;
+  CHECK(run_command(arguments, environment) == ExitCode::kCannotWrite);
+}
+
+TEST_CASE_METHOD(Fixture, "inconclusive says why, and how to see it again") {
+  next.verdict = sim::Verdict::kInconclusive;
+  next.inconclusive = {"small.qks.txtpb:7: n1:DUAL never fired"};
+  arguments.artifacts = Artifacts::kNone;
+  CHECK(run_command(arguments, environment) == ExitCode::kInconclusive);
+  CHECK(out.str() ==
+        "?     small  seed 0x5EED  60.0s sim in 1.4s  1498 events  chain 5d02c1be77a4\n"
+        "  because   small.qks.txtpb:7: n1:DUAL never fired\n"
+        "  repro     qksim run small.qks.txtpb --seed 0x5EED    # chain 5d02c1be77a4 at #1498, "
+        "build c0ffee12\n");
+}
+
+TEST_CASE_METHOD(Fixture, "a planted run says so everywhere and never passes") {
+  arguments.planted = sim::PlantedBug::kVoteNotSynced;
+  arguments.artifacts = Artifacts::kNone;
+  CHECK(run_command(arguments, environment) == ExitCode::kInconclusive);
+  CHECK(plans[0].planted == sim::PlantedBug::kVoteNotSynced);
+  CHECK(out.str().starts_with("?     small  seed 0x5EED  planted vote-not-synced  "));
+  CHECK(out.str().find("PASS") == std::string::npos);
+  CHECK(out.str().find("--planted vote-not-synced    #") != std::string::npos);
+
+  out.str("");
+  violate();
+  CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+  CHECK(out.str().starts_with("FAIL  small  seed 0x5EED  planted vote-not-synced  ora.L1 "));
+  CHECK(out.str().find("--seed 0x5EED --planted vote-not-synced    #") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "a violation that was expected is shown and is no failure") {
+  violate();
+  next.verdict = sim::Verdict::kExpected;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(out.str().starts_with(
+      "EXPECTED ora.L1  small  seed 0x5EED  60.0s sim in 1.4s  1498 events  chain 5d02c1be77a4\n"
+      "  found     ora.L1 acked-entries-durable  n3 index 1303  t=53.800s  event #1372\n"
+      "  expected  (1303, term 4, crc 0b77e1d2)\n"));
+  CHECK_FALSE(fs::exists(directory / ".qksim"));
+
+  // A planted run may show what it was expected to show.
+  out.str("");
+  arguments.planted = sim::PlantedBug::kVoteNotSynced;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(out.str().starts_with(
+      "EXPECTED ora.L1  small  seed 0x5EED  planted vote-not-synced  60.0s sim"));
+}
+
+TEST_CASE_METHOD(Fixture, "a violation that is expected and absent is a failure") {
+  next.verdict = sim::Verdict::kViolation;
+  next.unmet = {"expected a violation of ora.D1, found none"};
+  arguments.artifacts = Artifacts::kNone;
+  CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+  CHECK(out.str() ==
+        "FAIL  small  seed 0x5EED  60.0s sim in 1.4s  1498 events  chain 5d02c1be77a4\n"
+        "  because   expected a violation of ora.D1, found none\n"
+        "  repro     qksim run small.qks.txtpb --seed 0x5EED    # chain 5d02c1be77a4 at #1498, "
+        "build c0ffee12\n");
+}
+
+TEST_CASE_METHOD(Fixture, "--check-determinism runs twice and compares") {
+  arguments.check_determinism = true;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(plans.size() == 2);
+  drift = 1;
+  plans.clear();
+  CHECK(run_command(arguments, environment) == ExitCode::kDiverged);
+  CHECK(err.str().find("error: the same seed gave two different runs") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "a random seed is drawn, printed and in the repro line") {
+  arguments.seed.reset();
+  violate();
+  arguments.artifacts = Artifacts::kNone;
+  CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+  CHECK(err.str() == "run small seed 0x4D\n");
+  CHECK(out.str().find("qksim run small.qks.txtpb --seed 0x4D ") != std::string::npos);
+}
+
+TEST_CASE_METHOD(Fixture, "options reach the simulator") {
+  arguments.keep_going = true;
+  arguments.until = 5;
+  arguments.trace = sim::TraceLevel::kFull;
+  run_command(arguments, environment);
+  CHECK(seen.keep_going);
+  CHECK(seen.until == 5);
+  CHECK(seen.trace == sim::TraceLevel::kFull);
+}
+
+TEST_CASE_METHOD(Fixture, "bad input never reaches the simulator") {
+  const auto code = [&] {
+    err.str("");
+    return run_command(arguments, environment);
+  };
+  arguments.scenario = "nowhere.qks.txtpb";
+  CHECK(code() == ExitCode::kNoInput);
+  CHECK(err.str().starts_with("error: there is no scenario \"nowhere.qks.txtpb\"\nhint: "));
+  arguments.scenario = "\x1b[2J\x9b.qks.txtpb";
+  CHECK(code() == ExitCode::kNoInput);
+  CHECK(err.str().starts_with("error: there is no scenario \"\\x1b[2J\\x9b.qks.txtpb\"\nhint: "));
+  arguments.scenario = "small.qks.txtpb";
+  arguments.sets = {"cluster.lnk.loss=1"};
+  CHECK(code() == ExitCode::kUsage);
+  arguments.sets = {"run_for=soon"};
+  CHECK(code() == ExitCode::kUsage);
+  arguments.sets.clear();
+  std::ofstream(directory / "small.qks.txtpb", std::ios::app) << "nonsense: 1\n";
+  CHECK(code() == ExitCode::kData);
+  CHECK(err.str().starts_with("small.qks.txtpb:4:1: error: scenario has no field \"nonsense\"\n"));
+  std::ofstream(directory / "small.qks.txtpb") << "\tname: \"\x1b]0;x\x07\" \xc2\x9b"
+                                                  "2J: 1\n";
+  CHECK(code() == ExitCode::kData);
+  CHECK(err.str().find_first_of("\x1b\x07\x9b") == std::string::npos);
+  CHECK(err.str().find(" | \tname: \"\\x1b]0;x\\x07\" \\xc2\\x9b2J: 1\n") != std::string::npos);
+  CHECK(plans.empty());
+  CHECK(out.str().empty());
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "a directory that a node cannot begin with is bad input, with its place") {
+  std::ofstream(directory / "small.qks.txtpb")
+      << "name: \"small\"\n"
+         "cluster {\n"
+         "  node { id: \"n1\" store: \"old\" initial_dir: \"braft:cluster-b-node0-all-killed\" }\n"
+         "}\n"
+         "store { id: \"old\" local {} }\n";
+  environment.check_initial = [](const sim::Plan&) {
+    return std::vector<sim::BadStart>{{0, "log_meta: damaged"}};
+  };
+  CHECK(run_command(arguments, environment) == ExitCode::kData);
+  CHECK(
+      err.str().starts_with("small.qks.txtpb:3:45: error: node \"n1\" cannot begin with "
+                            "\"braft:cluster-b-node0-all-killed\": log_meta: damaged\n"));
+  CHECK(plans.empty());
+  CHECK(out.str().empty());
+}
+
+TEST_CASE_METHOD(Fixture, "an internal error leaves everything, and ends the process with 70") {
+  std::vector<ExitCode> exits;
+  environment.exit_now = [&](ExitCode code) { exits.push_back(code); };
+  environment.run = [&](const sim::Plan&, const sim::RunOptions& options) {
+    violate();
+    next.verdict = sim::Verdict::kInternalError;
+    next.violations[0].oracle = "internal";
+    options.internal_error(next);
+    return next;
+  };
+  CHECK(run_command(arguments, environment) == ExitCode::kInternal);
+  CHECK(exits == std::vector<ExitCode>{ExitCode::kInternal});
+  CHECK(out.str().starts_with("ERROR small  seed 0x5EED  internal acked-entries-durable  n3"));
+  CHECK(out.str().find("  repro     qksim run small.qks.txtpb --seed 0x5EED ") !=
+        std::string::npos);
+  CHECK(fs::exists(directory / ".qksim/runs/latest/report.txt"));
+  CHECK(fs::exists(directory / ".qksim/runs/last-failed/scenario.txtpb"));
+}
+
+TEST_CASE_METHOD(Fixture, "colour paints the verdict alone") {
+  environment.colour_out = true;
+  run_command(arguments, environment);
+  CHECK(out.str().starts_with("\x1b[32mPASS\x1b[0m  small  seed "));
+}
+
+}  // namespace
+}  // namespace qk::cli

@@ -1,0 +1,322 @@
+#include "tools/qksim/run_directory.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "families/base/bytes.h"
+#include "families/base/hash.h"
+#include "families/base/printable.h"
+#include "families/base/strings.h"
+#include "families/fs/file_util.h"
+#include "sim/kernel/trace_text.h"
+#include "viz/render.h"
+#include "viz/timeline_dot.h"
+#include "viz/timeline_model.h"
+
+namespace qk::cli {
+namespace {
+
+constexpr std::string_view kRuns = ".qksim/runs";
+
+// Collects lines and writes them in large pieces; a full trace has millions.
+class TextFile {
+ public:
+  TextFile(families::FileSystem& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+
+  void add(std::string_view line) {
+    buffer_ += line;
+    if (buffer_.size() >= kPiece) flush();
+  }
+  absl::Status finish() {
+    flush();
+    return status_;
+  }
+
+ private:
+  static constexpr size_t kPiece = 1 << 20;
+
+  void flush() {
+    if (!status_.ok()) return;
+    if (file_ == nullptr) {
+      auto opened = fs_.open(path_, {.create = true, .truncate = true});
+      if (!opened.ok()) {
+        status_ = opened.status();
+        return;
+      }
+      file_ = *std::move(opened);
+    }
+    status_ = file_->write_at(offset_, buffer_);
+    offset_ += buffer_.size();
+    buffer_.clear();
+  }
+
+  families::FileSystem& fs_;
+  std::string path_;
+  std::unique_ptr<families::File> file_;
+  std::string buffer_;
+  uint64_t offset_ = 0;
+  absl::Status status_;
+};
+
+const sim::StorePlan& store_of(const sim::Plan& plan, const std::string& id) {
+  for (const sim::StorePlan& store : plan.stores) {
+    if (store.id == id) return store;
+  }
+  QK_CHECK(false);
+}
+
+// The family each node starts with, and the one that its last migration leads to.
+std::vector<viz::RunSummary::Families> families_of(const sim::Plan& plan) {
+  std::vector<viz::RunSummary::Families> out;
+  for (const sim::NodePlan& node : plan.cluster.nodes) {
+    std::string store = node.store;
+    for (const sim::MigrationPlan& migration : plan.migrations) {
+      const bool listed = migration.nodes.empty() ||
+                          std::find(migration.nodes.begin(), migration.nodes.end(), node.id) !=
+                              migration.nodes.end();
+      if (listed && migration.from == store) store = migration.to;
+    }
+    out.push_back({store_of(plan, node.store).family,
+                   store == node.store ? std::string() : store_of(plan, store).family});
+  }
+  return out;
+}
+
+viz::RunSummary summary_of(const RunReport& report, const sim::Plan& plan, std::string id) {
+  viz::RunSummary summary;
+  summary.scenario = report.name;
+  summary.seed = report.seed;
+  summary.version = cat("qksim ", report.version, " (", report.build, ")");
+  summary.verdict = report.result.verdict;
+  // The report's first line says it all, without its trailing newline.
+  const std::string text = report_text(report, /*colour=*/false, /*timing=*/false);
+  summary.verdict_text = text.substr(0, text.find('\n'));
+  summary.run_id = std::move(id);
+  summary.events = report.result.events;
+  summary.chain = chain_text(report.result.chain);
+  summary.repro = repro_command(report);
+  summary.families = families_of(plan);
+  return summary;
+}
+
+// Replaces a symbolic link in one step, so that it always leads somewhere. Links are a convenience
+// for people and carry no bytes; FileSystem, which is for durable state, has none.
+absl::Status point_link(const std::string& link, const std::string& target,
+                        const Environment& environment) {
+  const std::string temporary = cat(link, ".", getpid(), ".", hex16(environment.random_seed()));
+  if (::symlink(target.c_str(), temporary.c_str()) != 0) {
+    return errno_status(errno, cat("link ", link));
+  }
+  if (::rename(temporary.c_str(), link.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(temporary.c_str());
+    return errno_status(error, cat("link ", link));
+  }
+  return absl::OkStatus();
+}
+
+std::string latest_link(const Environment& environment) {
+  return families::join_path(absolute_path(environment, std::string(kRuns)), "latest");
+}
+
+// A directory below `runs` that is this process's own, and the lock which says so.
+struct Staging {
+  std::string path;
+  std::unique_ptr<families::FileLock> lock;
+};
+
+constexpr std::string_view kStagingPrefix = ".staging-";
+
+// Removes what runs left that were killed while they wrote: nobody holds its lock.
+void remove_stale(families::FileSystem& fs, const std::string& runs) {
+  const auto names = fs.list(runs);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!name.starts_with(kStagingPrefix)) continue;
+    const std::string path = families::join_path(runs, name);
+    const auto lock = fs.lock_directory(path);
+    if (lock.ok()) families::remove_tree(fs, path).IgnoreError();
+  }
+}
+
+absl::StatusOr<Staging> make_staging(const std::string& runs, const Environment& environment) {
+  families::FileSystem& fs = *environment.fs;
+  constexpr int kAttempts = 100;
+  absl::Status status;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    Staging staging;
+    staging.path = families::join_path(
+        runs, cat(kStagingPrefix, hex16(environment.random_seed()), "-", attempt));
+    status = fs.mkdir(staging.path);
+    if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
+    if (!status.ok()) continue;
+    auto lock = fs.lock_directory(staging.path);
+    status = lock.status();
+    // Another run may have taken it for a stale one before it was locked.
+    if (!status.ok()) continue;
+    staging.lock = *std::move(lock);
+    return staging;
+  }
+  return status;
+}
+
+absl::StatusOr<bool> equal_files(families::FileSystem& fs, const std::string& a,
+                                 const std::string& b) {
+  QK_ASSIGN_OR_RETURN(const auto one, fs.open(a, {.read_only = true}));
+  QK_ASSIGN_OR_RETURN(const auto other, fs.open(b, {.read_only = true}));
+  constexpr size_t kChunk = 1 << 20;
+  std::string left(kChunk, '\0'), right(kChunk, '\0');
+  for (uint64_t offset = 0;; offset += kChunk) {
+    QK_ASSIGN_OR_RETURN(const size_t got, one->read_at(offset, left));
+    QK_ASSIGN_OR_RETURN(const size_t same, other->read_at(offset, right));
+    if (got != same || left.compare(0, got, right, 0, same) != 0) return false;
+    if (got < kChunk) return true;
+  }
+}
+
+absl::StatusOr<bool> equal_trees(families::FileSystem& fs, const std::string& a,
+                                 const std::string& b) {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, families::list_tree(fs, a));
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> others, families::list_tree(fs, b));
+  if (names != others) return false;
+  for (const std::string& name : names) {
+    QK_ASSIGN_OR_RETURN(const bool same, equal_files(fs, families::join_path(a, name),
+                                                     families::join_path(b, name)));
+    if (!same) return false;
+  }
+  return true;
+}
+
+// Gives the finished directory its name. Any number of runs of one id may do so at once: what is
+// there already stays if it says the same, and is otherwise moved aside whole before it is removed.
+absl::Status install(families::FileSystem& fs, const std::string& staging,
+                     const std::string& path) {
+  constexpr int kAttempts = 1000;
+  absl::Status status;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    status = fs.rename_new(staging, path);
+    if (!absl::IsAlreadyExists(status)) return status;
+    const auto same = equal_trees(fs, staging, path);
+    if (same.ok() && *same) return families::remove_tree(fs, staging);
+    const std::string aside = cat(staging, "-old-", attempt);
+    const absl::Status moved = fs.rename(path, aside);
+    if (absl::IsNotFound(moved)) continue;
+    QK_RETURN_IF_ERROR(moved);
+    families::remove_tree(fs, aside).IgnoreError();
+  }
+  return status;
+}
+
+absl::Status write_files(const RunReport& report, const sim::Plan& plan,
+                         const std::string& effective, const Environment& environment,
+                         const std::string& id, const std::string& path,
+                         std::vector<std::string>* files) {
+  families::FileSystem& fs = *environment.fs;
+  const auto write = [&](const std::string& name, std::string_view text) {
+    files->push_back(name);
+    return families::write_file(fs, families::join_path(path, name), text);
+  };
+  QK_RETURN_IF_ERROR(write("scenario.txtpb", effective));
+  QK_RETURN_IF_ERROR(write("report.txt", report_text(report, /*colour=*/false, /*timing=*/false)));
+  const sim::Trace* trace = report.result.trace.get();
+  if (trace == nullptr || report.arguments.trace == sim::TraceLevel::kNone) {
+    return absl::OkStatus();
+  }
+  TextFile file(fs, families::join_path(path, "trace.txt"));
+  files->emplace_back("trace.txt");
+  sim::write_text(*trace, [&](std::string_view line) { file.add(line); });
+  QK_RETURN_IF_ERROR(file.finish());
+  const std::string dot =
+      viz::timeline_dot(viz::build_timeline(*trace, summary_of(report, plan, id)));
+  QK_RETURN_IF_ERROR(write("timeline.dot", dot));
+  const absl::StatusOr<std::string> svg = viz::render(dot, "svg");
+  if (svg.ok()) return write("timeline.svg", *svg);
+  // The picture can be drawn later from the DOT text; the run itself is not in doubt.
+  *environment.err << "note: no timeline.svg: " << printable(to_std(svg.status().message()))
+                   << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status check_empty(families::FileSystem& fs, const std::string& path,
+                         const std::string& shown) {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(path));
+  if (names.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      cat("directory ", shown, " (--out) is not empty: it holds ", names[0]));
+}
+
+}  // namespace
+
+absl::Status forget_latest(const Environment& environment) {
+  const std::string link = latest_link(environment);
+  if (::unlink(link.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
+  return errno_status(errno, cat("remove link ", link));
+}
+
+std::string run_id(const RunReport& report, uint64_t scenario_hash) {
+  const RunArguments& arguments = report.arguments;
+  std::string bytes;
+  put_le64(&bytes, scenario_hash);
+  put_bytes(&bytes, report.name);
+  put_le64(&bytes, report.seed);
+  put_bytes(&bytes, report.build);
+  put_le64(&bytes, static_cast<uint64_t>(arguments.until.value_or(-1)));
+  put_u8(&bytes, arguments.keep_going ? 1 : 0);
+  put_u8(&bytes, static_cast<uint8_t>(arguments.planted));
+  return cat(hex8(static_cast<uint32_t>(xxh3_64(bytes) >> 32)));
+}
+
+absl::StatusOr<RunDirectory> plan_run_directory(const RunReport& report, uint64_t scenario_hash,
+                                                const Environment& environment) {
+  RunDirectory directory;
+  if (report.arguments.out.empty()) {
+    const std::string relative = cat(kRuns, "/", run_id(report, scenario_hash));
+    directory.path = absolute_path(environment, relative);
+    directory.shown = cat(relative, "/");
+    return directory;
+  }
+  directory.path = absolute_path(environment, report.arguments.out);
+  directory.shown = report.arguments.out;
+  if (!directory.shown.ends_with('/')) directory.shown += '/';
+  QK_ASSIGN_OR_RETURN(const bool there, families::exists(*environment.fs, directory.path));
+  if (there) {
+    QK_RETURN_IF_ERROR(check_empty(*environment.fs, directory.path, report.arguments.out));
+  }
+  return directory;
+}
+
+absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
+                                 const std::string& effective, const Environment& environment,
+                                 RunDirectory* directory) {
+  families::FileSystem& fs = *environment.fs;
+  environment.catch_signals();
+  const std::string id(families::base_name(directory->path));
+  const auto write_into = [&](const std::string& path) {
+    return write_files(report, plan, effective, environment, id, path, &directory->files);
+  };
+  if (!report.arguments.out.empty()) {
+    QK_RETURN_IF_ERROR(families::make_directories(fs, directory->path));
+    QK_ASSIGN_OR_RETURN(const std::string real, fs.real_path(directory->path));
+    QK_ASSIGN_OR_RETURN(const auto lock, fs.lock_directory(real));
+    QK_RETURN_IF_ERROR(check_empty(fs, real, report.arguments.out));
+    return write_into(directory->path);
+  }
+  const std::string runs(families::parent_path(directory->path));
+  QK_RETURN_IF_ERROR(families::make_directories(fs, runs));
+  remove_stale(fs, runs);
+  QK_ASSIGN_OR_RETURN(const Staging staging, make_staging(runs, environment));
+  absl::Status status = write_into(staging.path);
+  if (status.ok()) status = install(fs, staging.path, directory->path);
+  if (!status.ok()) {
+    families::remove_tree(fs, staging.path).IgnoreError();
+    return status;
+  }
+  QK_RETURN_IF_ERROR(point_link(latest_link(environment), id, environment));
+  if (is_good(report)) return absl::OkStatus();
+  return point_link(families::join_path(runs, "last-failed"), id, environment);
+}
+
+}  // namespace qk::cli

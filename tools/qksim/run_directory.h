@@ -1,0 +1,46 @@
+// The directory that a run leaves: what a person needs to look at it again.
+//
+//   scenario.txtpb  the effective scenario      report.txt   what the run printed
+//   trace.txt       the trace as text           timeline.dot, timeline.svg   the picture
+//
+// .qksim/runs/<id>/ is named by a hash over effective scenario, seed, options and build, so
+// repeating a run reuses its directory; `latest` and `last-failed` beside it are symbolic links. A
+// directory is written under a name of its own, .staging-*, locked, and renamed when it is whole,
+// so that any number of processes may run at once; what a killed one left is removed by the next.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "families/base/status.h"
+#include "sim/cluster/plan.h"
+#include "tools/qksim/environment.h"
+#include "tools/qksim/run_report.h"
+
+namespace qk::cli {
+
+// Eight hex digits.
+std::string run_id(const RunReport& report, uint64_t scenario_hash);
+
+struct RunDirectory {
+  std::string path;                // absolute
+  std::string shown;               // as messages name it, with a '/' at its end
+  std::vector<std::string> files;  // in the order they were written
+};
+
+// Where the run's directory goes: --out, which must not exist or be empty (FailedPrecondition
+// otherwise), or .qksim/runs/<id>. Writes nothing.
+absl::StatusOr<RunDirectory> plan_run_directory(const RunReport& report, uint64_t scenario_hash,
+                                                const Environment& environment);
+
+// Writes all files, in .qksim/runs in the place of an earlier directory that says something else,
+// and then moves the links. Signals are held back meanwhile.
+absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
+                                 const std::string& effective, const Environment& environment,
+                                 RunDirectory* directory);
+
+// Removes the link `latest`: after a run that left nothing beside it, it would show an earlier
+// run's picture as this one's. What it leads to stays.
+absl::Status forget_latest(const Environment& environment);
+
+}  // namespace qk::cli

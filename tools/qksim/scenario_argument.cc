@@ -1,0 +1,47 @@
+#include "tools/qksim/scenario_argument.h"
+
+#include "families/base/strings.h"
+#include "tools/qksim/family_argument.h"
+
+namespace qk::cli {
+
+ExitCode find_scenario(const Environment& environment, const std::string& argument,
+                       scenarios::ScenarioSource* source) {
+  absl::StatusOr<scenarios::ScenarioSource> found =
+      scenarios::find_scenario(*environment.fs, environment.directory, argument);
+  if (!found.ok() && found.status().code() == absl::StatusCode::kNotFound && !argument.empty()) {
+    // "../x" and "./x" are fine on a command line; FileSystem takes normalised paths alone.
+    absl::StatusOr<scenarios::ScenarioSource> normalised = scenarios::find_scenario(
+        *environment.fs, environment.directory, absolute_path(environment, argument));
+    if (normalised.ok()) {
+      found = std::move(normalised);
+      found->file = argument;
+    }
+  }
+  if (!found.ok()) {
+    print_error(environment, std::string(to_std(found.status().message())));
+    return ExitCode::kNoInput;
+  }
+  *source = *std::move(found);
+  return ExitCode::kOk;
+}
+
+ExitCode load_scenario(const Environment& environment, const scenarios::ScenarioSource& source,
+                       const std::vector<std::string>& sets, uint64_t seed,
+                       scenarios::LoadResult* result) {
+  *result = scenarios::load(source, sets, seed,
+                            scenarios::make_tree_resolver(*environment.fs, source.directory),
+                            environment.check_initial);
+  if (!result->plan.has_value()) {
+    *environment.err << to_string(result->diagnostics, environment.colour_err);
+    return result->bad_override ? ExitCode::kUsage : ExitCode::kData;
+  }
+  for (const sim::StorePlan& store : result->plan->stores) {
+    const families::FamilyDescriptor* family = nullptr;
+    const ExitCode code = find_family(environment, store.family, cat("store ", store.id), &family);
+    if (code != ExitCode::kOk) return code;
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace qk::cli

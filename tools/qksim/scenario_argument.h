@@ -1,0 +1,23 @@
+// A scenario named on the command line: found, loaded, complained about.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "scenarios/loader.h"
+#include "tools/qksim/environment.h"
+#include "tools/qksim/exit_codes.h"
+
+namespace qk::cli {
+
+// Sets `source`, or prints why not and returns kNoInput.
+ExitCode find_scenario(const Environment& environment, const std::string& argument,
+                       scenarios::ScenarioSource* source);
+
+// Sets `result`, whose plan is then present; or prints the diagnostics and returns kData, kUsage if
+// a --set argument is to blame, or kUnavailable if a store's family is not in this build.
+ExitCode load_scenario(const Environment& environment, const scenarios::ScenarioSource& source,
+                       const std::vector<std::string>& sets, uint64_t seed,
+                       scenarios::LoadResult* result);
+
+}  // namespace qk::cli

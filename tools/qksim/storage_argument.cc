@@ -1,0 +1,40 @@
+#include "tools/qksim/storage_argument.h"
+
+#include "tools/qksim/family_argument.h"
+
+namespace qk::cli {
+
+ExitCode find_storage(const Environment& environment, const std::string& family,
+                      const std::string& directory, std::string_view option,
+                      const families::UriTriple& uris, StorageArgument* out) {
+  if (uris.empty()) {
+    if (family.empty() || directory.empty()) {
+      print_error(environment, cat("where the instance lies: expected --family and ", option,
+                                   ", or --log-uri, --raft-meta-uri and --snapshot-uri"));
+      return ExitCode::kUsage;
+    }
+    out->root = absolute_path(environment, directory);
+    return find_family(environment, family, "--family", &out->family);
+  }
+  if (!directory.empty()) {
+    print_error(environment, cat(option, " and URIs are both given; expected one of them"));
+    return ExitCode::kUsage;
+  }
+  const auto location = families::parse_triple(uris, absolute_path(environment, "."));
+  if (!location.ok()) {
+    print_error(environment, std::string(to_std(location.status().message())));
+    return ExitCode::kUsage;
+  }
+  if (!family.empty() && family != location->family) {
+    print_error(environment, cat("--family is ", family, ", but the URIs name ", location->family));
+    return ExitCode::kUsage;
+  }
+  out->root = absolute_path(environment, location->root);
+  out->parts = location->parts;
+  for (std::string* part : {&out->parts.log, &out->parts.raft_meta, &out->parts.snapshot}) {
+    if (part->starts_with('/')) *part = absolute_path(environment, *part);
+  }
+  return find_family(environment, location->family, "--log-uri", &out->family);
+}
+
+}  // namespace qk::cli
