@@ -213,8 +213,8 @@ absl::Status check_parts(const families::OpenRequest& request, const Identity& e
     QK_RETURN_IF_ERROR(check_identity(directory, sidecar->identity, expected));
     if (may_open(sidecar->state)) continue;
     return absl::FailedPreconditionError(cat(directory, ": instance is ", to_string(sidecar->state),
-                                             ", so ", part,
-                                             " is no part of one that may be opened"));
+                                             ", and ", part,
+                                             " belongs to an instance that must not be opened"));
   }
   return absl::OkStatus();
 }

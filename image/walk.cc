@@ -34,7 +34,7 @@ absl::StatusOr<std::shared_ptr<families::SnapshotReader>> open_snapshot(families
   if (!absl::IsNotFound(reader.status())) return annotate(reader.status(), "snapshot");
   if (const auto current = family.snapshot().current()) {
     return absl::DataLossError(cat("snapshot at index ", current->last_included_index,
-                                   " is announced, but there is none to open"));
+                                   " is announced, but no snapshot can be opened"));
   }
   return std::shared_ptr<families::SnapshotReader>();
 }

@@ -1,5 +1,5 @@
 // The loader against texts that are right, wrong, and overridden. Every bad file in testdata has
-// its messages beside it, places included; write them anew with QKSIM_UPDATE_EXPECTED=1 and read
+// its messages beside it, places included; `./qk update-golden messages` writes them; then read
 // the difference.
 #include "scenarios/loader.h"
 
@@ -81,7 +81,7 @@ TEST_CASE("every bad file gets the messages written down for it") {
     CHECK(result.effective.empty());
     std::filesystem::path expected = file;
     expected.replace_extension().replace_extension(".expected");
-    if (std::getenv("QKSIM_UPDATE_EXPECTED") != nullptr) {
+    if (std::getenv("QKSIM_UPDATE_GOLDEN") != nullptr) {
       std::ofstream(expected, std::ios::binary) << messages_of_any_build(result);
     }
     CHECK(messages_of_any_build(result) == slurp(expected));

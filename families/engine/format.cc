@@ -38,7 +38,7 @@ absl::Status check_format(FileSystem& fs, std::string_view directory, std::strin
   QK_RETURN_IF_ERROR(read.status());
   const auto damaged = [&] {
     return absl::DataLossError(cat(path, ": found ", read->size(),
-                                   " bytes that are no line \"qksim FAMILY VERSION CHECKSUM\""));
+                                   " bytes, expected the line \"qksim FAMILY VERSION CHECKSUM\""));
   };
   if (read->size() <= kMagic.size() + kChecksumBytes) return damaged();
   const std::string text = read->substr(0, read->size() - kChecksumBytes);

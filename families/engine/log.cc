@@ -18,7 +18,7 @@ absl::StatusOr<int64_t> row_index(const KvStore& store, std::string_view key) {
   const std::optional<int64_t> index = log_key_index(key);
   if (index) return *index;
   return absl::DataLossError(
-      cat(store.db_path(), ": found key ", to_hex(key), ", which is none of a log row"));
+      cat(store.db_path(), ": found key ", to_hex(key), ", expected the key of a log row"));
 }
 
 }  // namespace

@@ -253,7 +253,7 @@ class Recovery {
     const uint64_t stray = file_size - segment.size();
     if (stray >= kEntryHeaderSize) {
       return absl::DataLossError(cat(path, ", offset ", segment.size(), ": found ", stray,
-                                     " bytes behind index ", name.last, ", expected none"));
+                                     " bytes after index ", name.last, ", expected none"));
     }
     QK_RETURN_IF_ERROR(sync_found(*file));
     log_.segments.push_back(std::move(segment));

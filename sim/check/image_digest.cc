@@ -209,7 +209,7 @@ class Decoder {
   absl::Status header() {
     QK_RETURN_IF_ERROR(frame('H'));
     Message message;
-    if (!parse_message(payload_, &message)) return bad("the header is no message");
+    if (!parse_message(payload_, &message)) return bad("the header does not parse as ImageHeader");
     if (message.numbers[kFormatMajor] != 1) return bad("another major version");
     // What this oracle recomputes below; a run writes images of the current version only.
     const std::vector<std::string>& features = message.lists[kFeatures];
@@ -249,7 +249,7 @@ class Decoder {
     const int64_t last = static_cast<int64_t>(reader.le64());
     if (!reader.done() || first != out_.state.first || last != out_.state.last || first < 1 ||
         last < first - 1) {
-      return bad("a range that is none, or not the header's");
+      return bad("an invalid index range, or not the header's");
     }
     digester_.range(first, last);
     return absl::OkStatus();
@@ -277,7 +277,7 @@ class Decoder {
         const uint8_t type = reader.u8();
         entry.payload = reader.bytes();
         entry.type = static_cast<families::EntryType>(type);
-        if (!reader.ok() || type < 1 || type > 3) return bad("an entry that is none");
+        if (!reader.ok() || type < 1 || type > 3) return bad("an invalid entry");
         if (entry.index != next || entry.index > out_.state.last) return bad("a gap in the log");
         if (entry.index / kBlock != block) return bad("an entries frame across blocks");
         if (entry.term < term) return bad("terms that go down");
@@ -306,7 +306,7 @@ class Decoder {
     ByteReader reader(payload_);
     out_.state.hard_state.term = static_cast<int64_t>(reader.le64());
     out_.state.hard_state.voted_for = reader.bytes();
-    if (!reader.done() || out_.state.hard_state.term < 1) return bad("a hard state that is none");
+    if (!reader.done() || out_.state.hard_state.term < 1) return bad("an invalid hard state");
     digester_.meta(payload_);
     return absl::OkStatus();
   }
@@ -333,7 +333,7 @@ class Decoder {
     files_ = reader.le64();
     if (present != 1 || !peers || !reader.done() || meta.last_included_index < 1 ||
         meta.last_included_term < 1) {
-      return bad("a snapshot that is none");
+      return bad("an invalid snapshot");
     }
     QK_RETURN_IF_ERROR(term(meta.last_included_term));
     QK_RETURN_IF_ERROR(gap(meta.last_included_index));
@@ -444,7 +444,7 @@ class Decoder {
     std::string heads = heads_;
     QK_RETURN_IF_ERROR(frame('T'));
     Message message;
-    if (!parse_message(payload_, &message)) return bad("the trailer is no message");
+    if (!parse_message(payload_, &message)) return bad("the trailer does not parse as ImageTrailer");
     out_.content = sha256(content);
     out_.digest = digester_.finish();
     heads += as_bytes(out_.digest.state);

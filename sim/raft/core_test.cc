@@ -1,5 +1,5 @@
 // Narratives of the pure core: small clusters driven by scripts in testdata/, each with the story
-// that it must tell. QK_REWRITE=1 writes the stories anew, for a person to read and judge.
+// that it must tell. `./qk update-golden stories` writes them, for a person to read.
 //
 // Commands: cluster PEER...; timeout P; heartbeat P; propose P DATA; deliver [A>B]; drop [A>B];
 // drop_one A>B; persist P [log|meta] (everything issued is durable); run (until nothing is left to
@@ -360,7 +360,7 @@ void check_story(const std::string& name) {
   const std::string path = cat(QK_SOURCE_DIR, "/sim/raft/testdata/", name, ".txt");
   std::ifstream file(path);
   REQUIRE(file.good());
-  const bool rewrite = std::getenv("QK_REWRITE") != nullptr;
+  const bool rewrite = std::getenv("QKSIM_UPDATE_GOLDEN") != nullptr;
   Story story;
   std::string rewritten, line, told, expected;
   bool in_story = false;
@@ -393,14 +393,14 @@ void check_story(const std::string& name) {
   if (rewrite) std::ofstream(path) << rewritten;
 }
 
-TEST_CASE("election") { check_story("election"); }
-TEST_CASE("replication") { check_story("replication"); }
-TEST_CASE("durability before messages") { check_story("durability"); }
-TEST_CASE("figure 8") { check_story("figure8"); }
-TEST_CASE("conflicting logs") { check_story("conflict"); }
-TEST_CASE("check quorum") { check_story("check_quorum"); }
-TEST_CASE("leadership transfer") { check_story("transfer"); }
-TEST_CASE("snapshot and compaction") { check_story("snapshot"); }
+TEST_CASE("election", "[story]") { check_story("election"); }
+TEST_CASE("replication", "[story]") { check_story("replication"); }
+TEST_CASE("durability before messages", "[story]") { check_story("durability"); }
+TEST_CASE("figure 8", "[story]") { check_story("figure8"); }
+TEST_CASE("conflicting logs", "[story]") { check_story("conflict"); }
+TEST_CASE("check quorum", "[story]") { check_story("check_quorum"); }
+TEST_CASE("leadership transfer", "[story]") { check_story("transfer"); }
+TEST_CASE("snapshot and compaction", "[story]") { check_story("snapshot"); }
 
 }  // namespace
 }  // namespace qk::raft

@@ -1,6 +1,6 @@
 // What nearly every source includes, parsed once for the whole build: libraries only, nothing of
 // ours, so that no change of a header of ours rebuilds the world. Each file still includes what it
-// uses; the fuzz build has no precompiled header and so finds an include that is missing.
+// uses; the debug build has no precompiled header and so finds an include that is missing.
 #pragma once
 
 #include <algorithm>

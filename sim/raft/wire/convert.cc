@@ -27,7 +27,7 @@ absl::StatusOr<Proto> parse(const Packet& packet) {
   // Partial, then checked: the full parser would print its complaint.
   if (packet.body.size() > kMaxPacketBytes || !proto.ParsePartialFromString(packet.body) ||
       !proto.IsInitialized()) {
-    return bad(packet.method, cat("body of ", packet.body.size(), " bytes is no ",
+    return bad(packet.method, cat("body of ", packet.body.size(), " bytes does not parse as a ",
                                   packet.response ? "response" : "request"));
   }
   return proto;
@@ -411,7 +411,7 @@ absl::StatusOr<SnapshotTable> decode_table(std::string_view bytes) {
       !proto.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())) ||
       !proto.IsInitialized() || !proto.has_meta()) {
     return absl::InvalidArgumentError(
-        cat("snapshot table of ", bytes.size(), " bytes is no LocalSnapshotPbMeta"));
+        cat("snapshot table of ", bytes.size(), " bytes does not parse as LocalSnapshotPbMeta"));
   }
   SnapshotTable table;
   QK_ASSIGN_OR_RETURN(table.meta, snapshot_meta(proto.meta()));
