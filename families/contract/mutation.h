@@ -1,6 +1,6 @@
 // Mutation: one durable change of a node's Raft state, as data, and StorageDriver, the one way by
 // which a node makes such changes. A plain node drives one family; a migrating node drives two
-// (migration/dual_driver.h). Nothing else writes to a family that serves.
+// (migration/node_driver.h). Nothing else writes to a family that serves.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // RocksEngine: KvEngine on stock librocksdb, one thread, every byte through FileSystem.
 //
-// Durability. A commit is one write batch, synced to the WAL. After a crash kv/recovery.h cuts what
-// the crash tore and refuses what rotted, and RocksDB replays the rest in its strictest mode.
+// Durability. A commit is one write batch, synced to the WAL. After a crash
+// families/engine/recovery.h cuts what the crash tore and refuses what rotted, and RocksDB replays
+// the rest in its strictest mode.
 //
 // Background work. When flush_bytes have been committed since the last flush, the next run_one()
 // calls switch the WAL, write the memtable to a table file and compact, one step each. An owner

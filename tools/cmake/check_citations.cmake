@@ -12,6 +12,7 @@
 #   migration.md 3, braft-local-format.md 2.2    a page of the tree, and a numbered section of it
 #   FORMAT.md, "Digests"                         a section by its heading
 #   [text](page.md)                              a link of a page: the file is there
+#   sim/raft/lanes.h, contract/family.h          a source file, from the top or from where it is cited
 #
 # An oracle or invariant in brackets without its prefix, as in "(R13", is an error, too: nobody can
 # tell which list it means. The number 99 is never defined: tests need ids that do not exist.
@@ -41,7 +42,7 @@ foreach(top ${tops})
 endforeach()
 list(FILTER files INCLUDE REGEX
   "\\.(h|cc|proto|cmake|txt|txtpb|expected|sh|md)$|^qk$")
-list(FILTER files EXCLUDE REGEX "check_citations(_test)?\\.cmake$")
+list(FILTER files EXCLUDE REGEX "check_citations\\.cmake$|check_[a-z]*_test\\.cmake$")
 set(pages ${files})
 list(FILTER pages INCLUDE REGEX "\\.md$")
 list(LENGTH files count)
@@ -169,7 +170,7 @@ function(check_page file page text)
 endfunction()
 
 # A cheap look first: what cannot hold any of the forms above is most of the tree.
-set(any "[A-Z]-?X?[0-9]|\\.md|[A-Z]/[A-Za-z]|[a-z]-[a-z]+ [0-9]")
+set(any "[A-Z]-?X?[0-9]|\\.md|[A-Z]/[A-Za-z]|[a-z]-[a-z]+ [0-9]|[a-z]\\.(h|cc|sh|proto|cmake)")
 foreach(file ${files})
   matching(${file} "${any}" text)
   if(NOT text STREQUAL "")
@@ -227,14 +228,26 @@ foreach(file ${files})
     endforeach()
   endif()
 
-  # Short ids mean something in words only.
-  if(NOT file MATCHES "\\.md$")
-    string(REGEX MATCHALL "(//|#)[^\n]*" text "${text}")
+  # Short ids and paths mean something in words only.
+  if(file MATCHES "\\.(h|cc|proto)$")
+    string(REGEX MATCHALL "//[^\n]*" text "${text}")
+  elseif(NOT file MATCHES "\\.md$")
+    string(REGEX MATCHALL "#[^\n]*" text "${text}")
   endif()
   string(REGEX MATCHALL "(^|[^A-Za-z0-9_])(${bare_regex})([^A-Za-z0-9_]|$)" hits "${text}")
   foreach(hit ${hits})
     string(REGEX MATCH "${bare_regex}" id "${hit}")
     check_id(${file} ${id})
+  endforeach()
+
+  # Files by their path, from the top or from where the file lies.
+  string(REGEX MATCHALL "[A-Za-z0-9_./-]*[a-z_]+/[A-Za-z0-9_]+\\.(h|cc|proto|cmake|sh)" hits "${text}")
+  cmake_path(GET file PARENT_PATH directory)
+  foreach(hit ${hits})
+    if(NOT EXISTS ${root}/${hit} AND NOT EXISTS ${root}/${directory}/${hit}
+       AND NOT hit MATCHES "NAME")
+      error_at(${file} "cites ${hit}, and there is no such file")
+    endif()
   endforeach()
 
   if(file MATCHES "\\.md$")

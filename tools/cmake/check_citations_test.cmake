@@ -80,6 +80,8 @@ file(WRITE ${WORK}/families/good.h
 "// SB-1, (A-6), SB-1..2, CI-X1 and KB-77; SC-01. ora.L1 and L2; mig.I7 [T1; (RB1), P0, P2x.
 // migration.md 3, migration.md section 3.4, disk-model.md 1; BASIC/append_one/local
 // families/FORMAT.md, \"Canonical form\"; FORMAT.md, \"Names\"; SHA-256, CRC-32C, C1, ora.X, SB-n
+// sim/basic_checks.cc from the top, or good.h and ../sim/basic_checks.cc from here; NAME/NAME.h
+#include <absl/none.h>
 const int T7 = 1;
 Contains(\"there is no SB-99\", \"ora.D99\");
 ")
@@ -111,6 +113,8 @@ run_bad(raft/a.h "// migration.md 3 and 10" "cites migration.md 10")
 run_bad(raft/a.h "// migration.md 3.5" "cites migration.md 3.5")
 run_bad(raft/a.h "// FORMAT.md, \"Trailer\"" "FORMAT.md, \"Trailer\"")
 run_bad(raft/a.h "// disk-model 1" "cites disk-model 1, expected disk-model.md 1")
+run_bad(raft/a.h "// as sim/other_checks.cc does" "cites sim/other_checks.cc, and there is no such file")
+run_bad(docs/more.md "`families/bad.h`" "cites families/bad.h")
 run_bad(README.md "see [it](docs/none.md)" "links to docs/none.md")
 run_bad(CONTRIBUTING.md "as A-99 is free, so A-9" "cites A-9")
 run_bad(docs/more.md "| id | what |\n|---|---|\n| SB-1 | again |" "SB-1 is defined here and in docs/contract.md")

@@ -2,7 +2,7 @@
 //
 // body is the protobuf message of the method (raft.proto, file_service.proto), attachment the
 // bytes that braft keeps outside of it: entry payloads (WC-11), file chunks (WC-12). call_id pairs
-// a response with its request. Nothing here is trusted: decode() and wire/convert.h check it all.
+// a response with its request. Nothing here is trusted: decode() and convert.h check it all.
 #pragma once
 
 #include <cstdint>
