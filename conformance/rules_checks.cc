@@ -115,6 +115,58 @@ void hard_states_at_the_edge(InstanceContext& c) {
   }
 }
 
+std::string snapshot_payload(const families::SnapshotMeta& meta, size_t files) {
+  std::string payload;
+  put_u8(&payload, 1);
+  put_le64(&payload, static_cast<uint64_t>(meta.last_included_index));
+  put_le64(&payload, static_cast<uint64_t>(meta.last_included_term));
+  for (const auto* peers : {&meta.peers, &meta.old_peers}) {
+    put_le32(&payload, static_cast<uint32_t>(peers->size()));
+    for (const std::string& peer : *peers) put_bytes(&payload, peer);
+  }
+  put_le64(&payload, files);
+  return payload;
+}
+
+// Log and snapshot are of one history. Storage takes an installed snapshot before the log that it
+// contradicts is dropped, so such a state exists for a moment; it is not exported.
+void histories_at_the_edge(InstanceContext& c) {
+  c.begin({save_meta({9, ""}), append(entries(1, 3, 1)), append(entries(4, 6, 2)),
+           append(entries(7, 9, 3)), publish(snapshot(5, 2))});
+  const auto expect_snapshot_refused = [&](const std::string& image, int64_t index, int64_t term) {
+    SnapshotState tree = *c.model().state().snapshot;
+    tree.meta.last_included_index = index;
+    tree.meta.last_included_term = term;
+    expect_refused(c, cat("snapshot ", index, "/", term),
+                   with_payload(image, 'S', snapshot_payload(tree.meta, tree.files.size())));
+  };
+  const std::string whole = exported(c);
+  for (const auto& [index, term] : {std::pair(5, 1), {5, 3}, {3, 2}, {6, 1}, {9, 2}, {12, 2}}) {
+    expect_snapshot_refused(whole, index, term);
+  }
+  expect_refused(c, "a term that falls",
+                 with_entries(whole, [](std::vector<LogEntry>* all) { all->back().term = 2; }));
+  c.apply(truncate_prefix(6));
+  expect_snapshot_refused(exported(c), 5, 3);
+  expect_exports(c, "a log that goes on in the snapshot's term");
+  c.apply(publish(snapshot(12, 3)));
+  expect_exports(c, "a log that ends before a snapshot of its last term");
+  for (const auto& [what, installed] :
+       {std::pair("at the snapshot", snapshot(15, 7)), {"before the snapshot", snapshot(30, 4)}}) {
+    const int64_t from = c.model().state().last() + 1;
+    c.apply(append(entries(from, from + 9, 5)));
+    c.apply(publish(installed));
+    c.expect_code(cat("export with another term ", what),
+                  export_image(c.subject(), c.family(), 1).status(), absl::StatusCode::kAborted);
+    c.apply(reset(installed.meta.last_included_index + 1));
+    expect_exports(c, cat("a log that was dropped for its term ", what));
+  }
+  // The terms of a log are its writer's business; no image is made of any that fall.
+  c.apply(append({entry(31, 6), entry(32, 5)}));
+  c.expect_code("export of a log whose terms fall",
+                export_image(c.subject(), c.family(), 1).status(), kInvalid);
+}
+
 // A term below what was written of it: only as an image that says so.
 void lost_votes_at_the_edge(InstanceContext& c) {
   c.begin({append(entries(1, 5, 3)), save_meta({3, ""})});
@@ -192,15 +244,7 @@ void snapshot_metas_at_the_edge(InstanceContext& c) {
     c.expect_ok("save_meta", writer->save_meta(meta));
     c.expect_failed_clean(cat("publish at ", meta.last_included_index),
                           c.driver().apply(Mutation::publish(std::move(writer))), kInvalid);
-    std::string payload;
-    put_u8(&payload, 1);
-    put_le64(&payload, static_cast<uint64_t>(meta.last_included_index));
-    put_le64(&payload, static_cast<uint64_t>(meta.last_included_term));
-    for (const auto* peers : {&meta.peers, &meta.old_peers}) {
-      put_le32(&payload, static_cast<uint32_t>(peers->size()));
-      for (const std::string& peer : *peers) put_bytes(&payload, peer);
-    }
-    put_le64(&payload, c.model().state().snapshot->files.size());
+    const std::string payload = snapshot_payload(meta, c.model().state().snapshot->files.size());
     expect_refused(c, cat("a snapshot at ", meta.last_included_index),
                    with_payload(image, 'S', payload));
   }
@@ -281,6 +325,7 @@ std::vector<Check> rules_checks() {
   };
   add("entries_at_the_edge", {"SB-17", "CI-14"}, entries_at_the_edge);
   add("hard_states_at_the_edge", {"SB-18", "CI-15"}, hard_states_at_the_edge);
+  add("histories_at_the_edge", {"CI-3", "CI-21", "SB-25"}, histories_at_the_edge);
   add("lost_votes_at_the_edge", {"SB-18", "CI-15"}, lost_votes_at_the_edge);
   add("files_at_the_edge", {"SB-20", "CI-17"}, files_at_the_edge);
   add("snapshot_metas_at_the_edge", {"SB-19", "CI-16"}, snapshot_metas_at_the_edge);

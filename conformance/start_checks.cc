@@ -257,6 +257,20 @@ void reset_without_snapshot_refused(InstanceContext& c) {
   expect_refused(c);
 }
 
+// No write of a node leaves these, and no start of braft mends them.
+void falling_terms_refused(InstanceContext& c) {
+  c.begin({save_meta({9, ""}), append(entries(1, 4, 3))});
+  c.apply(append({entry(5, 2)}));
+  expect_refused(c);
+}
+
+void terms_below_snapshot_refused(InstanceContext& c) {
+  c.begin({save_meta({9, ""}), append(entries(1, 9, 3)), publish(snapshot(5, 3)),
+           truncate_prefix(6), publish(snapshot(9, 3)), truncate_prefix(10)});
+  c.apply(append(entries(10, 12, 2)));
+  expect_refused(c);
+}
+
 // Whatever a crash of an installing follower leaves, the node starts, and storage is one history.
 void crash_while_installing(InstanceContext& c) {
   if (c.is_volatile()) c.not_applicable("volatile: nothing survives a crash (A-11)");
@@ -359,6 +373,8 @@ std::vector<Check> start_checks() {
   add("snapshot_log_gap_refused", {"SB-25", "CI-3"}, snapshot_log_gap_refused);
   add("log_without_snapshot_refused", {"SB-25", "CI-3"}, log_without_snapshot_refused);
   add("reset_without_snapshot_refused", {"SB-25", "CI-3"}, reset_without_snapshot_refused);
+  add("falling_terms_refused", {"SB-25", "CI-3"}, falling_terms_refused);
+  add("terms_below_snapshot_refused", {"SB-25", "CI-3"}, terms_below_snapshot_refused);
   add("crash_while_installing", {"SB-25", "SB-33"}, crash_while_installing).disks = kSimulatedOnly;
   add("crash_between_term_and_entries", {"SB-18", "SB-25"}, crash_between_term_and_entries).disks =
       kSimulatedOnly;

@@ -40,10 +40,7 @@ absl::Status ContentChecker::entry(const families::LogEntry& entry) {
     return wrong(cat("entry ", entry.index, " beyond the range ", first_, "..", last_));
   }
   QK_RETURN_IF_ERROR(families::check_entry(entry, next_index_));
-  if (entry.term < last_term_) {
-    return wrong(
-        cat("entry ", entry.index, ": term ", entry.term, ", expected at least ", last_term_));
-  }
+  QK_RETURN_IF_ERROR(terms_.add(entry.index, entry.term));
   last_term_ = entry.term;
   ++next_index_;
   ++totals_.entries;
@@ -70,6 +67,7 @@ absl::Status ContentChecker::snapshot(const SnapshotHead& head) {
   if (stage_ != Stage::kEntries || !hard_state_) return wrong("snapshot record out of place");
   if (head.meta) QK_RETURN_IF_ERROR(families::check_snapshot_meta(*head.meta));
   QK_RETURN_IF_ERROR(check_no_gap(first_, head.meta));
+  if (head.meta) QK_RETURN_IF_ERROR(terms_.check_snapshot(*head.meta));
   const absl::Status vote = families::check_vote_not_lost(*hard_state_, last_term_, head.meta);
   if (!vote.ok() && !features_.lost_vote) {
     return wrong(

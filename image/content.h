@@ -6,8 +6,9 @@
 // type, an empty payload in a no-op and a decodable one in a configuration; one meta record with
 // term >= 1; at most one snapshot; its files with names that families/contract/rules.h allows, in
 // strictly ascending byte order, each with exactly its bytes, which are the same for all names of
-// one place; no gap between snapshot and log (mig.I5: first <= snapshot index + 1). A name that is
-// not in normal form must be announced by the header's feature kListedNames, a file that is not in
+// one place; no gap between snapshot and log (mig.I5: first <= snapshot index + 1), and no term of
+// the log that contradicts the snapshot's (families/contract/log_terms.h). A name that is not in
+// normal form must be announced by the header's feature kListedNames, a file that is not in
 // the table by kUnlistedFiles; no name of the table leads to the latter. A term below the last
 // entry's or the snapshot's must be announced by kLostVote.
 #pragma once
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "families/contract/log_terms.h"
 #include "families/contract/rules.h"
 #include "image/format.h"
 
@@ -57,6 +59,8 @@ class ContentChecker {
   int64_t next_index() const { return next_index_; }
   int64_t first_index() const { return first_; }
   int64_t last_index() const { return last_; }
+  // Of the entries that have passed.
+  const families::LogTerms& terms() const { return terms_; }
   // Bytes of the current file that have not passed yet.
   uint64_t file_remaining() const { return file_remaining_; }
   // After finish(); entries, files, file_bytes and state are filled.
@@ -74,6 +78,7 @@ class ContentChecker {
   int64_t last_ = 0;
   int64_t next_index_ = 1;
   int64_t last_term_ = 0;
+  families::LogTerms terms_;
   std::optional<LogHasher> log_;
   std::optional<families::HardState> hard_state_;
   SnapshotHead head_;

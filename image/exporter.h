@@ -5,7 +5,8 @@
 // entries up to the cut do not change, meta was copied at the cut, and the snapshot reader is held.
 // Only losing entries not yet copied breaks the cut: a suffix truncation or reset below its last
 // index, or a prefix truncation beyond what was copied. The next step then fails with Aborted, and
-// the export has to start again with a new cut.
+// the export has to start again with a new cut. So it does if the cut is between the publication of
+// an installed snapshot and the drop of the log that it contradicts.
 //
 // The exporter makes nothing durable itself; its sink does.
 #pragma once

@@ -98,7 +98,7 @@ void fill(Family& family, int64_t first, int64_t count, bool snapshot) {
       QK_CHECK(file.ok() && (*file)->write_at(0, name).ok());
       QK_CHECK((*writer)->add_file(name, {"user", 0, std::nullopt}).ok());
     }
-    QK_CHECK((*writer)->save_meta({first + 1, 2, {kPeer, kOther}, {kPeer}}).ok());
+    QK_CHECK((*writer)->save_meta({first + 1, 1 + (first + 1) / 4, {kPeer, kOther}, {kPeer}}).ok());
     QK_CHECK(family.snapshot().publish(*std::move(writer)).ok());
     QK_CHECK(family.log().reset(first).ok());
   }

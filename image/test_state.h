@@ -69,7 +69,7 @@ inline std::vector<TestFile> test_files() {
 }
 
 inline const families::SnapshotMeta kTestSnapshot{
-    8635, 3, {"127.0.0.1:8100:0:0", "127.0.0.1:8101:0:0"}, {"127.0.0.1:8102:0:0"}};
+    8635, 13, {"127.0.0.1:8100:0:0", "127.0.0.1:8101:0:0"}, {"127.0.0.1:8102:0:0"}};
 
 // A full state: snapshot 8635, log 8600..10300 in three blocks, term and vote.
 inline void fill(Family& family) {

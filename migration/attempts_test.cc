@@ -130,6 +130,27 @@ TEST_CASE("restarts before the dual write count, wherever they come") {
   }
 }
 
+// An installed snapshot is published before the log that it contradicts is dropped, and a barrier
+// may come in between.
+TEST_CASE("a cut between an install's snapshot and its reset is taken again") {
+  Node node;
+  auto writer = node.controller->driver().create_snapshot();
+  REQUIRE(writer.ok());
+  REQUIRE((*writer)->save_meta({1, 4, {}, {}}).ok());
+  REQUIRE(node.controller->driver().apply(Mutation::save_meta({4, ""})).ok());
+  REQUIRE(node.controller->driver().apply(Mutation::publish(std::move(*writer))).ok());
+  node.start("sqlite");
+  while (node.controller->manifest().attempts == 0) {
+    REQUIRE(node.controller->phase() == Phase::kExporting);
+    REQUIRE(node.controller->step().ok());
+  }
+  CHECK(node.controller->phase() == Phase::kExporting);
+  REQUIRE(node.controller->driver().apply(Mutation::reset(2)).ok());
+  REQUIRE(node.run().ok());
+  CHECK(node.controller->phase() == Phase::kDualWrite);
+  CHECK(node.controller->manifest().attempts == 1);
+}
+
 TEST_CASE("the last attempt may still succeed") {
   Node node;
   node.start("sqlite");

@@ -337,6 +337,7 @@ class Decoder {
     }
     QK_RETURN_IF_ERROR(term(meta.last_included_term));
     QK_RETURN_IF_ERROR(gap(meta.last_included_index));
+    QK_RETURN_IF_ERROR(history(meta.last_included_index, meta.last_included_term));
     TreeHasher tree;
     for (uint64_t i = 0; i < files_; ++i) QK_RETURN_IF_ERROR(file(&tree));
     out_.state.snapshot = SnapshotDigest{std::move(meta), tree.finish()};
@@ -348,6 +349,18 @@ class Decoder {
     return lost_vote_ || out_.state.hard_state.term >= std::max(log_term, snapshot_term)
                ? absl::OkStatus()
                : bad("a term below the log's or the snapshot's, without its feature");
+  }
+
+  // Log and snapshot are of one history.
+  absl::Status history(int64_t index, int64_t term) const {
+    for (const EntryDigest& entry : out_.state.entries) {
+      if (entry.index == index ? entry.term == term
+                               : (entry.index < index ? entry.term <= term : entry.term >= term)) {
+        continue;
+      }
+      return bad("an entry whose term contradicts the snapshot's");
+    }
+    return absl::OkStatus();
   }
 
   absl::Status gap(int64_t snapshot_index) const {
@@ -444,7 +457,8 @@ class Decoder {
     std::string heads = heads_;
     QK_RETURN_IF_ERROR(frame('T'));
     Message message;
-    if (!parse_message(payload_, &message)) return bad("the trailer does not parse as ImageTrailer");
+    if (!parse_message(payload_, &message))
+      return bad("the trailer does not parse as ImageTrailer");
     out_.content = sha256(content);
     out_.digest = digester_.finish();
     heads += as_bytes(out_.digest.state);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "families/base/check.h"
+#include "families/contract/log_terms.h"
 #include "families/contract/lost_vote.h"
 #include "sim/raft/node_impl.h"
 #include "sim/raft/wire/convert.h"
@@ -84,7 +85,11 @@ absl::Status Node::Impl::start() {
     return annotate(snapshot.status(), "node start");
   }
   families::LogStorage& log = family.log();
+  families::LogTerms terms;
   const auto collect = [&](const LogEntry& entry) -> absl::Status {
+    if (const absl::Status status = terms.add(entry.index, entry.term); !status.ok()) {
+      return absl::FailedPreconditionError(cat("node start: ", to_std(status.message())));
+    }
     if (entry.type != families::EntryType::kConfiguration) return absl::OkStatus();
     auto configuration = families::decode_configuration(entry.payload);
     if (!configuration.ok()) {
@@ -99,6 +104,12 @@ absl::Status Node::Impl::start() {
   int64_t last_log_term = 0;
   if (log.first_index() <= log.last_index()) {
     QK_ASSIGN_OR_RETURN(last_log_term, log.term(log.last_index()));
+  }
+  // A log that an installed snapshot contradicts is dropped below, unless no start drops it.
+  if (state.snapshot && !terms.dropped_at_start(*state.snapshot)) {
+    if (const absl::Status fits = terms.check_snapshot(*state.snapshot); !fits.ok()) {
+      return absl::FailedPreconditionError(cat("node start: ", to_std(fits.message())));
+    }
   }
   const absl::Status vote =
       families::check_vote_not_lost(state.hard_state, last_log_term, state.snapshot);
