@@ -14,11 +14,9 @@ namespace {
 constexpr size_t kMaxNameBytes = 4096;
 constexpr size_t kMaxComponentBytes = 255;
 
-// A name as the kernel walks it.
-struct Walk {
-  std::vector<std::string_view> place;   // components of the normal form
-  std::vector<std::string> directories;  // that must exist on the way, from the top
-};
+// Components that the kernel walks for a name, without those that change nothing: directories and
+// "..", then the file.
+using Steps = std::vector<std::string_view>;
 
 std::string join_components(const std::vector<std::string_view>& components) {
   std::string path;
@@ -29,7 +27,20 @@ std::string join_components(const std::vector<std::string_view>& components) {
   return path;
 }
 
-absl::StatusOr<Walk> walk_name(std::string_view name) {
+// Where the steps lead, from the top of the tree.
+std::string place_of(std::span<const std::string_view> steps) {
+  std::vector<std::string_view> components;
+  for (const std::string_view step : steps) {
+    if (step == "..") {
+      components.pop_back();
+    } else {
+      components.push_back(step);
+    }
+  }
+  return join_components(components);
+}
+
+absl::StatusOr<Steps> walk_name(std::string_view name) {
   const auto refused = [&](const std::string& why) {
     return absl::InvalidArgumentError(
         cat("snapshot file \"", name.substr(0, kMaxNameBytes), "\": ", why));
@@ -38,7 +49,8 @@ absl::StatusOr<Walk> walk_name(std::string_view name) {
     return refused(
         cat("a name of ", name.size(), " bytes, expected 1..", kMaxNameBytes, " without NUL"));
   }
-  Walk walk;
+  Steps steps;
+  size_t depth = 0;
   bool names_file = false;
   for (std::string_view rest = name;;) {
     const size_t slash = rest.find('/');
@@ -49,24 +61,21 @@ absl::StatusOr<Walk> walk_name(std::string_view name) {
     }
     names_file = !component.empty() && component != "." && component != "..";
     if (component == "..") {
-      if (walk.place.empty()) {
-        return refused("the name leaves the snapshot, expected a file inside it");
-      }
-      walk.place.pop_back();
+      if (depth == 0) return refused("the name leaves the snapshot, expected a file inside it");
+      --depth;
+      steps.push_back(component);
     } else if (names_file) {
-      walk.place.push_back(component);
-      if (walk.place.size() == 1 && component == kSnapshotTableName) {
+      if (depth == 0 && component == kSnapshotTableName) {
         return refused("the name is reserved for the snapshot's table, expected another one");
       }
-      if (slash != std::string_view::npos) {
-        walk.directories.push_back(join_components(walk.place));
-      }
+      ++depth;
+      steps.push_back(component);
     }
     if (slash == std::string_view::npos) break;
     rest.remove_prefix(slash + 1);
   }
   if (!names_file) return refused("the name is a directory's, expected a file's");
-  return walk;
+  return steps;
 }
 
 std::string describe(const HardState& state) {
@@ -168,13 +177,28 @@ absl::Status check_identity_text(std::string_view group, std::string_view peer,
 }
 
 absl::StatusOr<std::string> snapshot_file_place(std::string_view name) {
-  QK_ASSIGN_OR_RETURN(const Walk walk, walk_name(name));
-  return join_components(walk.place);
+  QK_ASSIGN_OR_RETURN(const Steps steps, walk_name(name));
+  return place_of(steps);
+}
+
+std::pair<size_t, bool> SnapshotPlaces::step_into(size_t parent, std::string_view component,
+                                                  bool directory) {
+  const auto& below = places_[parent].below;
+  if (const auto found = below.find(component); found != below.end()) {
+    return {found->second, false};
+  }
+  const size_t made = places_.size();
+  places_[parent].below.emplace(component, made);
+  Place& place = places_.emplace_back();
+  place.parent = parent;
+  place.name = names_.size();
+  place.directory = directory;
+  return {made, true};
 }
 
 absl::StatusOr<SnapshotPlaces::Added> SnapshotPlaces::add(const SnapshotFile& file) {
   const std::string_view name = file.path;
-  QK_ASSIGN_OR_RETURN(const Walk walk, walk_name(name));
+  QK_ASSIGN_OR_RETURN(const Steps steps, walk_name(name));
   if (file.meta.source && *file.meta.source != 0 && *file.meta.source != 1) {
     return absl::InvalidArgumentError(
         cat("snapshot file \"", name, "\": file source ", *file.meta.source, ", expected 0 or 1"));
@@ -187,28 +211,35 @@ absl::StatusOr<SnapshotPlaces::Added> SnapshotPlaces::add(const SnapshotFile& fi
                                           table_bytes_, " bytes up to it, expected at most ",
                                           kMaxFileTableBytes));
   }
-  const auto collides = [&](std::string_view place, std::string_view other) {
-    return absl::InvalidArgumentError(cat("snapshot files \"", name, "\" and \"", other, "\": \"",
-                                          place,
+  const auto collides = [&](size_t count, size_t place) {
+    const size_t other = places_[place].name;
+    return absl::InvalidArgumentError(cat("snapshot files \"", name, "\" and \"",
+                                          other < names_.size() ? names_[other] : name, "\": \"",
+                                          place_of(std::span(steps).first(count)),
                                           "\" is a file in one and a directory in the other"));
   };
-  const std::string place = join_components(walk.place);
-  if (const auto found = places_.find(place); found != places_.end() && found->second.directory) {
-    return collides(place, found->second.name);
+  size_t at = 0;
+  for (size_t i = 0; i + 1 < steps.size(); ++i) {
+    at = steps[i] == ".." ? places_[at].parent : step_into(at, steps[i], true).first;
+    if (!places_[at].directory) return collides(i + 1, at);
   }
-  for (const std::string& directory : walk.directories) {
-    if (directory == place) return collides(place, name);
-    const auto [at, inserted] = places_.try_emplace(directory, Place{true, 0, std::string(name)});
-    if (!inserted && !at->second.directory) return collides(directory, at->second.name);
-  }
-  const auto [at, inserted] = places_.try_emplace(place, Place{false, files_, std::string(name)});
-  if (inserted) ++files_;
-  return Added{place, at->second.file, !inserted};
+  const auto [place, made] = step_into(at, steps.back(), false);
+  if (places_[place].directory) return collides(steps.size(), place);
+  if (made) places_[place].file = files_++;
+  names_.emplace_back(name);
+  return Added{place_of(steps), places_[place].file, !made};
 }
 
 bool SnapshotPlaces::holds(std::string_view place) const {
-  const auto found = places_.find(place);
-  return found != places_.end() && !found->second.directory;
+  size_t at = 0;
+  while (true) {
+    const size_t slash = place.find('/');
+    const auto found = places_[at].below.find(place.substr(0, slash));
+    if (found == places_[at].below.end()) return false;
+    at = found->second;
+    if (slash == std::string_view::npos) return !places_[at].directory;
+    place.remove_prefix(slash + 1);
+  }
 }
 
 absl::StatusOr<SnapshotPlaces> check_snapshot_files(const std::vector<SnapshotFile>& files) {
@@ -219,12 +250,18 @@ absl::StatusOr<SnapshotPlaces> check_snapshot_files(const std::vector<SnapshotFi
 
 absl::StatusOr<std::unique_ptr<File>> create_snapshot_file(FileSystem& fs, std::string_view tree,
                                                            std::string_view name) {
-  QK_ASSIGN_OR_RETURN(const Walk walk, walk_name(name));
-  for (const std::string& directory : walk.directories) {
-    const absl::Status made = fs.mkdir(join_path(tree, directory));
+  QK_ASSIGN_OR_RETURN(const Steps steps, walk_name(name));
+  std::string path(tree);
+  for (size_t i = 0; i + 1 < steps.size(); ++i) {
+    if (steps[i] == "..") {
+      path.resize(path.rfind('/'));
+      continue;
+    }
+    path += cat("/", steps[i]);
+    const absl::Status made = fs.mkdir(path);
     if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   }
-  return fs.open(join_path(tree, join_components(walk.place)), {.create = true, .truncate = true});
+  return fs.open(cat(path, "/", steps.back()), {.create = true, .truncate = true});
 }
 
 absl::StatusOr<std::vector<std::string>> unlisted_snapshot_files(

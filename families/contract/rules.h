@@ -65,12 +65,20 @@ class SnapshotPlaces {
   bool holds(std::string_view place) const;
 
  private:
+  // A node of a tree, so that a name costs what it is long, however deep it leads. Names the first
+  // name that led here.
   struct Place {
-    bool directory = false;
+    std::map<std::string, size_t, std::less<>> below;
+    size_t parent = 0;
+    size_t name = 0;
+    bool directory = true;
     size_t file = 0;
-    std::string name;  // that led here first
   };
-  std::map<std::string, Place, std::less<>> places_;
+  // The place below `parent`, made if it is not there; its number, and whether it was made.
+  std::pair<size_t, bool> step_into(size_t parent, std::string_view component, bool directory);
+
+  std::vector<Place> places_ = std::vector<Place>(1);  // the first is the tree itself
+  std::vector<std::string> names_;
   size_t files_ = 0;
   size_t table_bytes_ = 0;
 };

@@ -52,22 +52,14 @@ absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::create_file(std::strin
 absl::Status TreeSnapshotWriter::add_file(std::string_view path, const FileMeta& meta) {
   QK_RETURN_IF_ERROR(check_unsealed("add_file"));
   QK_RETURN_IF_ERROR(check_snapshot_files({{std::string(path), meta}}).status());
-  const auto at = find_file(record_.files, path);
-  if (at != record_.files.end() && at->path == path) {
-    return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" is in the table already"));
-  }
-  record_.files.insert(at, SnapshotFile{std::string(path), meta});
-  return absl::OkStatus();
+  if (files_.insert(path, meta)) return absl::OkStatus();
+  return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" is in the table already"));
 }
 
 absl::Status TreeSnapshotWriter::remove_file(std::string_view path) {
   QK_RETURN_IF_ERROR(check_unsealed("remove_file"));
-  const auto at = find_file(record_.files, path);
-  if (at == record_.files.end() || at->path != path) {
-    return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
-  }
-  record_.files.erase(at);
-  return absl::OkStatus();
+  if (files_.erase(path)) return absl::OkStatus();
+  return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
 }
 
 absl::Status TreeSnapshotWriter::save_meta(const SnapshotMeta& meta) {
@@ -77,8 +69,7 @@ absl::Status TreeSnapshotWriter::save_meta(const SnapshotMeta& meta) {
 }
 
 absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_file(std::string_view path) const {
-  const auto at = find_file(record_.files, path);
-  if (at == record_.files.end() || at->path != path) {
+  if (!files_.contains(path)) {
     return absl::NotFoundError(cat(path_, ": file \"", path, "\" is not in the table"));
   }
   QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
@@ -86,7 +77,7 @@ absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_file(std::string_
 }
 
 absl::StatusOr<std::vector<std::string>> TreeSnapshotWriter::unlisted() const {
-  return unlisted_snapshot_files(*fs_, path_, record_.files);
+  return unlisted_snapshot_files(*fs_, path_, files_.list());
 }
 
 absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_unlisted(
@@ -96,6 +87,7 @@ absl::StatusOr<std::unique_ptr<File>> TreeSnapshotWriter::open_unlisted(
 
 absl::Status TreeSnapshotWriter::seal() {
   if (sealed_) return absl::OkStatus();
+  record_.files = files_.list();
   QK_RETURN_IF_ERROR(check_snapshot_files(record_.files).status());
   // The name is `local`'s; here it would be a file that no other family has.
   const absl::Status removed = fs_->unlink(join_path(path_, kSnapshotTableName));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "families/contract/snapshot_files.h"
 #include "families/engine/snapshot.h"
 
 namespace qk::families {
@@ -25,7 +26,7 @@ class TreeSnapshotWriter final : public SnapshotWriter {
   absl::Status remove_file(std::string_view path) override;
   absl::Status save_meta(const SnapshotMeta& meta) override;
   const SnapshotMeta& meta() const override { return record_.meta; }
-  const std::vector<SnapshotFile>& files() const override { return record_.files; }
+  const std::vector<SnapshotFile>& files() const override { return files_.list(); }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override;
   absl::StatusOr<std::vector<std::string>> unlisted() const override;
   absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override;
@@ -44,6 +45,7 @@ class TreeSnapshotWriter final : public SnapshotWriter {
   TreeSnapshotStorage* storage_;
   FileSystem* const fs_;
   const std::string path_;
+  SnapshotFiles files_;
   SnapshotRecord record_;
   bool sealed_ = false;
   bool released_ = false;

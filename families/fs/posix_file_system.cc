@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -322,8 +323,26 @@ absl::StatusOr<bool> PosixFileSystem::is_symlink(std::string_view path) {
 
 absl::StatusOr<std::string> PosixFileSystem::real_path(std::string_view path) {
   QK_RETURN_IF_ERROR(check_path(path, "resolve"));
-  const std::unique_ptr<char, void (*)(void*)> resolved(
-      ::realpath(std::string(path).c_str(), nullptr), std::free);
+  // One look-up by the kernel. realpath() looks at every component, from the top each time, and a
+  // source's path is resolved for every call on it.
+  const std::string name(path);
+  const Descriptor fd(retry([&] { return ::open(name.c_str(), O_PATH | O_CLOEXEC); }));
+  if (fd.get() == -1) return errno_status(errno, cat("resolve ", path));
+  char target[PATH_MAX];
+  const std::string link = cat("/proc/self/fd/", fd.get());
+  const ssize_t length = ::readlink(link.c_str(), target, sizeof target);
+  struct stat opened, named;
+  if (length > 0 && static_cast<size_t>(length) < sizeof target && target[0] == '/') {
+    std::string resolved(target, static_cast<size_t>(length));
+    // Not the path any more if the file was removed or moved meanwhile.
+    if (::fstat(fd.get(), &opened) == 0 && ::lstat(resolved.c_str(), &named) == 0 &&
+        opened.st_dev == named.st_dev && opened.st_ino == named.st_ino) {
+      return resolved;
+    }
+  }
+  // Without /proc.
+  const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(name.c_str(), nullptr),
+                                                        std::free);
   if (resolved == nullptr) return errno_status(errno, cat("resolve ", path));
   return std::string(resolved.get());
 }

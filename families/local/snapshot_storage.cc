@@ -4,6 +4,7 @@
 #include <charconv>
 #include <vector>
 
+#include "families/contract/snapshot_files.h"
 #include "families/fs/file_util.h"
 #include "families/local/snapshot_table.h"
 
@@ -47,9 +48,8 @@ absl::StatusOr<std::vector<int64_t>> list_snapshots(FileSystem& fs, const std::s
 }
 
 absl::StatusOr<std::unique_ptr<File>> open_listed(FileSystem& fs, const std::string& tree,
-                                                  const SnapshotTable& table,
-                                                  std::string_view path) {
-  if (table.find(path) == nullptr) {
+                                                  bool listed, std::string_view path) {
+  if (!listed) {
     return absl::NotFoundError(cat(tree, ": no file \"", path, "\" in the snapshot's table"));
   }
   QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
@@ -97,7 +97,7 @@ class DirectorySnapshotReader final : public SnapshotReader {
   const std::vector<SnapshotFile>& files() const override { return snapshot_->table().files; }
   std::string get_path() const override { return snapshot_->path(); }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
-    return open_listed(snapshot_->fs(), snapshot_->path(), snapshot_->table(), path);
+    return open_listed(snapshot_->fs(), snapshot_->path(), snapshot_->table().contains(path), path);
   }
   absl::StatusOr<std::vector<std::string>> unlisted() const override {
     return unlisted_snapshot_files(snapshot_->fs(), snapshot_->path(), snapshot_->table().files);
@@ -135,13 +135,13 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
   absl::Status add_file(std::string_view path, const FileMeta& meta) override {
     QK_RETURN_IF_ERROR(check_unsealed());
     QK_RETURN_IF_ERROR(check_snapshot_files({{std::string(path), meta}}).status());
-    if (table_.insert({std::string(path), meta})) return absl::OkStatus();
+    if (files_.insert(path, meta)) return absl::OkStatus();
     return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" was added already"));
   }
 
   absl::Status remove_file(std::string_view path) override {
     QK_RETURN_IF_ERROR(check_unsealed());
-    if (table_.erase(path)) return absl::OkStatus();
+    if (files_.erase(path)) return absl::OkStatus();
     return absl::NotFoundError(cat(path_, ": no file \"", path, "\" in the snapshot's table"));
   }
 
@@ -152,12 +152,12 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
   }
 
   const SnapshotMeta& meta() const override { return table_.meta; }
-  const std::vector<SnapshotFile>& files() const override { return table_.files; }
+  const std::vector<SnapshotFile>& files() const override { return files_.list(); }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
-    return open_listed(fs_, path_, table_, path);
+    return open_listed(fs_, path_, files_.contains(path), path);
   }
   absl::StatusOr<std::vector<std::string>> unlisted() const override {
-    return unlisted_snapshot_files(fs_, path_, table_.files);
+    return unlisted_snapshot_files(fs_, path_, files_.list());
   }
   absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
     return fs_.open(join_path(path_, place), {.read_only = true});
@@ -165,6 +165,7 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
 
   absl::Status seal() override {
     if (sealed_) return absl::OkStatus();
+    table_.files = files_.list();
     QK_RETURN_IF_ERROR(check_snapshot_files(table_.files).status());
     for (const SnapshotFile& file : table_.files) {
       if (file.meta.source == kSourceReference) continue;  // it may live elsewhere
@@ -181,6 +182,7 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
     return absl::OkStatus();
   }
 
+  // Complete after seal().
   const SnapshotTable& table() const { return table_; }
   void set_published() { published_ = true; }
 
@@ -194,6 +196,7 @@ class DirectorySnapshotWriter final : public SnapshotWriter {
   const std::string path_;
   const Durability durability_;
   const std::shared_ptr<DirectorySnapshotWriter*> slot_;
+  SnapshotFiles files_;
   SnapshotTable table_;
   bool sealed_ = false;
   bool published_ = false;

@@ -7,32 +7,12 @@
 #include "families/local/protobuf_file.h"
 
 namespace qk::families::local {
-namespace {
 
-auto position(std::vector<SnapshotFile>& files, std::string_view path) {
-  return std::lower_bound(files.begin(), files.end(), path,
-                          [](const SnapshotFile& f, std::string_view p) { return f.path < p; });
-}
-
-}  // namespace
-
-const SnapshotFile* SnapshotTable::find(std::string_view path) const {
-  const auto it = position(const_cast<SnapshotTable*>(this)->files, path);
-  return it != files.end() && it->path == path ? &*it : nullptr;
-}
-
-bool SnapshotTable::insert(SnapshotFile file) {
-  const auto it = position(files, file.path);
-  if (it != files.end() && it->path == file.path) return false;
-  files.insert(it, std::move(file));
-  return true;
-}
-
-bool SnapshotTable::erase(std::string_view path) {
-  const auto it = position(files, path);
-  if (it == files.end() || it->path != path) return false;
-  files.erase(it);
-  return true;
+bool SnapshotTable::contains(std::string_view path) const {
+  const auto at =
+      std::lower_bound(files.begin(), files.end(), path,
+                       [](const SnapshotFile& f, std::string_view p) { return f.path < p; });
+  return at != files.end() && at->path == path;
 }
 
 absl::StatusOr<SnapshotTable> load_snapshot_table(FileSystem& fs, std::string_view tree) {

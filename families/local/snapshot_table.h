@@ -15,10 +15,7 @@ struct SnapshotTable {
   SnapshotMeta meta;
   std::vector<SnapshotFile> files;  // in byte order of path, each path once
 
-  const SnapshotFile* find(std::string_view path) const;
-  // False if the path is there already (not there).
-  bool insert(SnapshotFile file);
-  bool erase(std::string_view path);
+  bool contains(std::string_view path) const;
 };
 
 // Names are kept as they are listed. DataLoss for anything but a whole table with distinct names;

@@ -127,15 +127,25 @@ std::string open_by(const std::string& root, const FileIds& ids, std::string* un
   return "";
 }
 
-// Hash of the whole file, as hexadecimal digits.
+// Hash of what in the file is not zero, with where it is, as hexadecimal digits. So it does not
+// depend on which zeros are holes, and holes need not be read.
 absl::StatusOr<std::string> content_of(families::FileSystem& fs, const std::string& path) {
   QK_ASSIGN_OR_RETURN(const auto file, fs.open(path, {.read_only = true}));
-  std::string piece(1 << 20, '\0');
+  constexpr uint64_t kPiece = 1 << 20;
+  std::string buffer(kPiece, '\0');
   Xxh3Stream hash;
-  for (uint64_t offset = 0;; offset += piece.size()) {
-    QK_ASSIGN_OR_RETURN(const size_t got, file->read_at(offset, piece));
-    hash.update(std::string_view(piece).substr(0, got));
-    if (got < piece.size()) break;
+  for (uint64_t offset = 0;; offset += kPiece) {
+    QK_ASSIGN_OR_RETURN(const uint64_t data, file->skip_hole(offset));
+    offset = std::max(offset, data / kPiece * kPiece);
+    QK_ASSIGN_OR_RETURN(const size_t got, file->read_at(offset, buffer));
+    const std::string_view piece = std::string_view(buffer).substr(0, got);
+    if (piece.find_first_not_of('\0') != std::string_view::npos) {
+      std::string place;
+      put_le64(&place, offset);
+      hash.update(place);
+      hash.update(piece);
+    }
+    if (got < kPiece) break;
   }
   return cat(hex16(hash.value()[1]), hex16(hash.value()[0]));
 }
