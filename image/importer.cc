@@ -298,6 +298,7 @@ absl::Status Importer::move_into_root() {
     if (name == kSidecarName) continue;
     QK_RETURN_IF_ERROR(fs.rename_new(families::join_path(publishing, name),
                                      families::join_path(request_.root, name)));
+    moved_.push_back(name);
   }
   where_ = request_.root;
   QK_RETURN_IF_ERROR(fs.sync_dir(publishing, families::SyncKind::kFull));
@@ -318,6 +319,16 @@ absl::Status Importer::discard() {
     QK_RETURN_IF_ERROR(lock->check());
     if (request_.marker_first) {
       for (const std::string& name : descriptor_->root_names) {
+        QK_RETURN_IF_ERROR(families::remove_tree(fs, families::join_path(request_.root, name)));
+      }
+    }
+    // Without the list of the names that were moved, nothing in the root says whose they are; left
+    // there, they would open as a bare instance once the sidecar is gone.
+    const std::string list =
+        families::join_path(families::join_path(request_.root, kPublishingName), kPublishedNames);
+    QK_ASSIGN_OR_RETURN(const bool listed, families::exists(fs, list));
+    if (!listed) {
+      for (const std::string& name : moved_) {
         QK_RETURN_IF_ERROR(families::remove_tree(fs, families::join_path(request_.root, name)));
       }
     }

@@ -27,6 +27,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "image/exporter.h"
 #include "image/identity.h"
@@ -105,6 +106,7 @@ class Importer {
   bool created_ = false;                      // the root was absent
   bool staged_ = false;                       // the root's content is ours
   bool replaced_leftover_ = false;
+  std::vector<std::string> moved_;   // names in the root that are ours
   std::optional<Sidecar> reserved_;  // the sidecar of an empty instance that was there
   std::string where_;                // the directory that holds the instance now
   ImageHeader header_;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <utility>
 
+#include "families/contract/family_wrapper.h"
 #include "families/fs/file_system_wrapper.h"
 #include "image/report.h"
 #include "image/test_state.h"
@@ -96,6 +97,40 @@ TEST_CASE("import: edges of the state survive") {
   REQUIRE(content_of(export_image(*copy)) == content_of(image));
   REQUIRE(copy->log().first_index() == source->log().first_index());
   REQUIRE(copy->meta().hard_state() == source->meta().hard_state());
+}
+
+// Each has a frame to itself, which is written, and read, without a copy of the payload.
+TEST_CASE("import: large entries between small ones survive") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  std::vector<LogEntry> entries;
+  for (const size_t bytes :
+       {size_t{10}, kEntriesPayloadTarget, kEntriesPayloadTarget + 1, 3 * kEntriesPayloadTarget,
+        2 * kEntriesPayloadTarget, size_t{0}, kEntriesPayloadTarget - kEntryOverhead, size_t{7}}) {
+    const int64_t index = static_cast<int64_t>(entries.size()) + 1;
+    entries.push_back(
+        {index, 1, families::EntryType::kData, std::string(bytes, static_cast<char>('a' + index))});
+  }
+  REQUIRE(source->log().append(entries).ok());
+  const Exported image = export_image(*source);
+  REQUIRE(compute_digest(*source).value() == image.totals.state);
+  const MemorySource bytes("test.qki", image.bytes);
+  ImageReader reader(&bytes, Hashing::kBoth);
+  std::vector<LogEntry> read;
+  size_t frames = 0;
+  while (true) {
+    const auto item = reader.next();
+    REQUIRE(item.ok());
+    if (*item == ImageReader::Item::kEnd) break;
+    if (*item != ImageReader::Item::kEntries) continue;
+    ++frames;
+    read.insert(read.end(), reader.entries().begin(), reader.entries().end());
+  }
+  REQUIRE((read == entries));
+  REQUIRE(frames == 8);
+  REQUIRE(reader.totals().content_sha256 == image.totals.content_sha256);
+  REQUIRE(import_image(disk.import_request("b"), image.bytes).ok());
+  REQUIRE(content_of(export_image(*disk.open("toy", "b", false))) == content_of(image));
 }
 
 TEST_CASE("export: a log that no snapshot reaches is refused") {
@@ -458,6 +493,43 @@ TEST_CASE("import: state that another program made in the root is not taken for 
   REQUIRE_FALSE(exists(disk.fs, publishing).value());
 }
 
+// Removes the import's directory once the first name has been moved out of it.
+class PublishingRemoved final : public families::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  absl::Status rename_new(std::string_view from, std::string_view to) override {
+    const absl::Status renamed = inner().rename_new(from, to);
+    if (families::base_name(families::parent_path(from)) == kPublishingName) {
+      ++moved;
+      REQUIRE(families::remove_tree(inner(), families::parent_path(from)).ok());
+    }
+    return renamed;
+  }
+  int moved = 0;
+};
+
+// The names there are not marked any more; without the sidecar they would be a bare instance.
+TEST_CASE("import: what was moved is taken back though the list of it is gone") {
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  const MemorySource bytes("test.qki", image.bytes);
+  for (const bool prepared : {false, true}) {
+    INFO("prepared " << prepared);
+    if (prepared) REQUIRE(disk.fs.mkdir(disk.path("b")).ok());
+    PublishingRemoved removed(&disk.fs);
+    ImportRequest request = disk.import_request("b");
+    request.fs = &removed;
+    Importer importer(request, &bytes);
+    REQUIRE_FALSE(importer.run().ok());
+    REQUIRE(removed.moved > 0);
+    REQUIRE(importer.discard().ok());
+    REQUIRE(exists(disk.fs, disk.path("b")).value() == prepared);
+    if (prepared) REQUIRE(disk.fs.list(disk.path("b")).value().empty());
+  }
+}
+
 TEST_CASE("import: a symbolic link as destination is refused before the image is read") {
   TestDisk disk;
   REQUIRE(disk.fs.mkdir(disk.path("target")).ok());
@@ -482,6 +554,48 @@ TEST_CASE("import: a family that stores something else is caught before it becom
   request.fs = &disk.fs;
   request.root = disk.path("b");
   REQUIRE_FALSE(open_instance(disk.registry, request, "faulty-toy", kTestIdentity).ok());
+}
+
+// Of a file that could not be closed nobody knows what it holds.
+TEST_CASE("import: a family whose close fails is not called imported") {
+  class FailingClose final : public families::FamilyWrapper {
+   public:
+    FailingClose(std::unique_ptr<Family> inner, int* left)
+        : FamilyWrapper(std::move(inner)), left_(*left) {}
+    absl::Status close() override {
+      QK_RETURN_IF_ERROR(inner().close());
+      return left_-- == 0 ? absl::UnavailableError("close failed") : absl::OkStatus();
+    }
+
+   private:
+    int& left_;
+  };
+  TestDisk disk;
+  auto source = disk.create("a");
+  fill_small(*source);
+  const Exported image = export_image(*source);
+  int left = 0;
+  families::FamilyDescriptor family = toy_family();
+  family.name = "closing";
+  family.open =
+      [&left, open = family.open](
+          const families::OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
+    QK_ASSIGN_OR_RETURN(std::unique_ptr<Family> opened, open(request));
+    return std::make_unique<FailingClose>(std::move(opened), &left);
+  };
+  disk.registry.add(family);
+  // It is closed after it was written, and after it was read back.
+  for (int close = 0; close < 2; ++close) {
+    INFO("close " << close);
+    left = close;
+    const std::string name = cat("b", close);
+    const absl::Status status = import_image(disk.import_request(name, "closing"), image.bytes);
+    CHECK(absl::IsUnavailable(status));
+    CHECK(read_sidecar(disk.fs, disk.path(name)).value()->state == InstanceState::kImporting);
+  }
+  left = 2;
+  CHECK(import_image(disk.import_request("b", "closing"), image.bytes).ok());
+  CHECK(left == 0);
 }
 
 TEST_CASE("import: with the planted defect an incomplete instance looks current") {

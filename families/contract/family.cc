@@ -4,6 +4,7 @@
 
 #include "families/base/check.h"
 #include "families/base/suggest.h"
+#include "families/contract/uri.h"
 
 namespace qk::families {
 
@@ -63,13 +64,7 @@ absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, st
     return absl::InvalidArgumentError(
         cat("family ", name, " has no option \"", option, "\"; allowed: ", join(names)));
   }
-  // Were the names free, those of two nodes in one directory would mean one instance.
-  if (!descriptor->part_paths && request.parts != PartPaths()) {
-    return absl::InvalidArgumentError(
-        cat("family ", name, " keeps log, metadata and snapshot together; found them at ",
-            request.parts.log, ", ", request.parts.raft_meta, " and ", request.parts.snapshot,
-            " of ", request.root, ", expected log, raft_meta and snapshot of one directory"));
-  }
+  QK_RETURN_IF_ERROR(check_part_paths(*descriptor, request.root, request.parts));
   return descriptor->open(request);
 }
 

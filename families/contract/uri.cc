@@ -103,6 +103,16 @@ absl::StatusOr<StorageLocation> parse_triple(const UriTriple& triple, std::strin
   return result;
 }
 
+absl::Status check_part_paths(const FamilyDescriptor& family, std::string_view root,
+                              const PartPaths& parts) {
+  // Were the names free, those of two nodes in one directory would mean one instance.
+  if (family.part_paths || parts == PartPaths()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      cat("family ", family.name, " keeps log, metadata and snapshot together; found them at ",
+          parts.log, ", ", parts.raft_meta, " and ", parts.snapshot, " of ", root,
+          ", expected log, raft_meta and snapshot of one directory"));
+}
+
 FamilyDescriptor with_parts(FamilyDescriptor family, const PartPaths& parts) {
   if (family.part_paths) family.root_names = {parts.log, parts.raft_meta, parts.snapshot};
   return family;

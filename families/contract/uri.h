@@ -41,6 +41,11 @@ struct StorageLocation {
 // parts in several directories, open_family() says.
 absl::StatusOr<StorageLocation> parse_triple(const UriTriple& triple, std::string_view directory);
 
+// InvalidArgument unless the family can have its parts there: most keep all in one directory, under
+// names of their own.
+absl::Status check_part_paths(const FamilyDescriptor& family, std::string_view root,
+                              const PartPaths& parts);
+
 // The family with the names in its root that an instance with these parts has, which must not be
 // split.
 FamilyDescriptor with_parts(FamilyDescriptor family, const PartPaths& parts);

@@ -3,18 +3,17 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "families/fs/tree_walk.h"
+
 namespace qk::families {
 namespace {
 
 constexpr size_t kCopyChunk = 64 * 1024;
 constexpr size_t kMaxRelativePath = 4096;
 
-// Walks a tree and gathers relative paths. A directory that contains itself (a symbolic link on a
-// real disk) is an error and not an endless walk.
 struct TreeWalk {
   FileSystem& fs;
-  std::vector<std::string> files;
-  std::vector<std::string> directories;  // children before their parents; without the root
+  TreeNames found;
   // From the root to the directory being walked: device and inode.
   std::vector<std::pair<uint64_t, uint64_t>> open_directories;
 
@@ -29,14 +28,22 @@ struct TreeWalk {
     for (const std::string& name : names) {
       const std::string child = join_path(path, name);
       const std::string child_relative = relative.empty() ? name : cat(relative, "/", name);
-      QK_ASSIGN_OR_RETURN(const FileStat stat, fs.stat(child));
-      if (stat.kind != FileKind::kDirectory) {
-        files.push_back(child_relative);
+      const absl::StatusOr<FileStat> stat = fs.stat(child);
+      if (absl::IsNotFound(stat.status())) {
+        QK_ASSIGN_OR_RETURN(const bool link, fs.is_symlink(child));
+        if (!link) return stat.status();
+        found.dangling.push_back(child_relative);
+        continue;
+      }
+      QK_RETURN_IF_ERROR(stat.status());
+      if (stat->kind != FileKind::kDirectory) {
+        found.files.push_back(child_relative);
       } else {
         QK_RETURN_IF_ERROR(visit(child, child_relative));
-        directories.push_back(child_relative);
+        found.directories.push_back(child_relative);
       }
     }
+    if (names.empty() && !relative.empty()) found.empty_directories.push_back(relative);
     open_directories.pop_back();
     return absl::OkStatus();
   }
@@ -153,25 +160,40 @@ absl::Status remove_tree(FileSystem& fs, std::string_view path) {
   return fs.rmdir(path);
 }
 
-absl::Status sync_tree(FileSystem& fs, std::string_view root) {
-  TreeWalk walk{fs, {}, {}, {}};
+absl::StatusOr<TreeNames> walk_tree(FileSystem& fs, std::string_view root) {
+  TreeWalk walk{fs, {}, {}};
   QK_RETURN_IF_ERROR(walk.visit(std::string(root), ""));
-  for (const std::string& name : walk.files) {
+  return std::move(walk.found);
+}
+
+namespace {
+
+absl::StatusOr<TreeNames> walk_whole_tree(FileSystem& fs, std::string_view root) {
+  QK_ASSIGN_OR_RETURN(TreeNames names, walk_tree(fs, root));
+  if (names.dangling.empty()) return names;
+  const std::string path = join_path(root, names.dangling.front());
+  return errno_status(ENOENT, cat(path, ": a symbolic link that leads nowhere"));
+}
+
+}  // namespace
+
+absl::Status sync_tree(FileSystem& fs, std::string_view root) {
+  QK_ASSIGN_OR_RETURN(const TreeNames names, walk_whole_tree(fs, root));
+  for (const std::string& name : names.files) {
     const std::string path = join_path(root, name);
     QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs.open(path, {.read_only = true}));
     QK_RETURN_IF_ERROR(file->sync(SyncKind::kFull));
   }
-  for (const std::string& name : walk.directories) {
+  for (const std::string& name : names.directories) {
     QK_RETURN_IF_ERROR(fs.sync_dir(join_path(root, name), SyncKind::kFull));
   }
   return fs.sync_dir(root, SyncKind::kFull);
 }
 
 absl::StatusOr<std::vector<std::string>> list_tree(FileSystem& fs, std::string_view root) {
-  TreeWalk walk{fs, {}, {}, {}};
-  QK_RETURN_IF_ERROR(walk.visit(std::string(root), ""));
-  std::sort(walk.files.begin(), walk.files.end());
-  return std::move(walk.files);
+  QK_ASSIGN_OR_RETURN(TreeNames names, walk_whole_tree(fs, root));
+  std::sort(names.files.begin(), names.files.end());
+  return std::move(names.files);
 }
 
 absl::Status copy_file(FileSystem& from_fs, std::string_view from, FileSystem& to_fs,

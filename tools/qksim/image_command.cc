@@ -9,13 +9,12 @@
 #include "families/base/printable.h"
 #include "families/base/suggest.h"
 #include "families/contract/lost_vote.h"
-#include "families/fs/confined_file_system.h"
-#include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
-#include "families/fs/overlay_file_system.h"
 #include "image/exporter.h"
 #include "image/identity.h"
 #include "image/importer.h"
+#include "tools/qksim/image_messages.h"
+#include "tools/qksim/image_source.h"
 #include "tools/qksim/source_guard.h"
 #include "tools/qksim/storage_argument.h"
 
@@ -24,31 +23,6 @@ namespace {
 
 using image::ImageTotals;
 using image::VerifiedImage;
-
-// "where: error: what"; a `what` that begins with where does not say it twice.
-ExitCode fail(const Environment& environment, ExitCode code, const std::string& where,
-              const absl::Status& status, const std::string& hint = "") {
-  std::string_view what = to_std(status.message());
-  if (what.starts_with(where + ": ")) what.remove_prefix(where.size() + 2);
-  *environment.err << printable(where) << ": "
-                   << (environment.colour_err ? "\x1b[31merror:\x1b[0m " : "error: ")
-                   << printable(what) << "\n";
-  if (!hint.empty()) *environment.err << "hint: " << printable(hint) << "\n";
-  return code;
-}
-
-void note(const Environment& environment, const std::string& text) {
-  *environment.err << "note: " << printable(text) << "\n";
-}
-
-// An image or an instance that is damaged, or that may not be read as asked, is bad data; one that
-// is missing, in use or not readable counts as missing input. An errno says nothing about bytes.
-ExitCode code_of_input(const absl::Status& status) {
-  const bool data = status_errno(status) == 0 &&
-                    (absl::IsDataLoss(status) || absl::IsInvalidArgument(status) ||
-                     absl::IsFailedPrecondition(status) || absl::IsUnimplemented(status));
-  return data ? ExitCode::kData : ExitCode::kNoInput;
-}
 
 // All steps of an export or an import, unless a signal comes between two of them.
 template <typename Job>
@@ -62,52 +36,12 @@ absl::Status run_steps(Job& job, const Environment& environment) {
   }
 }
 
-// "entries 8636..12068, term 3, vote nobody, snapshot 8635/3 with 1 file"
-std::string describe_state(int64_t first, int64_t last, const families::HardState& hard_state,
-                           const image::SnapshotHead& snapshot) {
-  const std::string log =
-      last < first ? cat("no entries, next index ", first) : cat("entries ", first, "..", last);
-  const std::string vote = hard_state.voted_for.empty() ? "nobody" : hard_state.voted_for;
-  std::string tree = "no snapshot";
-  if (snapshot.meta) {
-    tree =
-        cat("snapshot ", snapshot.meta->last_included_index, "/", snapshot.meta->last_included_term,
-            " with ", snapshot.files, snapshot.files == 1 ? " file" : " files");
-  }
-  return cat(log, ", term ", hard_state.term, ", vote ", vote, ", ", tree);
-}
-
-void print_totals(const Environment& environment, const ImageTotals& totals) {
-  *environment.out << "  content   " << totals.entries << " entries, " << totals.files
-                   << (totals.files == 1 ? " file of " : " files of ") << totals.file_bytes
-                   << " bytes, " << totals.content_bytes << " bytes in all\n"
-                   << "  content sha256  " << image::to_hex(totals.content_sha256) << "\n"
-                   << "  state digest    " << image::to_hex(totals.state) << "\n";
-}
-
-void print_identity(const Environment& environment, const image::ImageHeader& header) {
-  *environment.out << "  identity  " << printable(image::to_string(header.identity)) << ", cut "
-                   << header.cut_seq << "\n"
-                   << "  source    family " << printable(header.source_family) << ", format "
-                   << printable(header.source_format_version) << "\n";
-}
-
-void print_lost_vote(const Environment& environment) {
-  *environment.out
-      << "  warning   lost vote: the term is below the log's or the snapshot's; this was "
-         "accepted at export, and a node may vote twice\n";
-}
-
-void print_image(const Environment& environment, const VerifiedImage& verified) {
-  const image::ImageHeader& header = verified.header;
-  *environment.out << "  format    " << header.format_major << "." << header.format_minor << "\n";
-  print_identity(environment, header);
-  *environment.out << "  state     "
-                   << printable(describe_state(header.first_index, header.last_index,
-                                               verified.hard_state, verified.snapshot))
-                   << "\n";
-  if (header.features.lost_vote) print_lost_vote(environment);
-  print_totals(environment, verified.totals);
+// Of what was exported: files that are not in the table included.
+std::string describe_export(const image::Exporter& exporter) {
+  const image::ExportCut& cut = exporter.cut();
+  image::SnapshotHead snapshot;
+  if (cut.snapshot != nullptr) snapshot = {cut.snapshot->meta(), exporter.totals().files};
+  return describe_state(cut.first, cut.last, cut.hard_state, snapshot);
 }
 
 // Writes an image only if the source was left alone until its end, and remembers whether an error
@@ -115,11 +49,11 @@ void print_image(const Environment& environment, const VerifiedImage& verified) 
 class GuardedSink final : public image::Sink {
  public:
   GuardedSink(families::FileSystem* fs, const std::string& path, std::string unique,
-              const std::vector<SourceGuard>* guards)
-      : file_(fs, path, std::move(unique)), guards_(guards) {}
+              const ImageSource* source)
+      : file_(fs, path, std::move(unique)), source_(source) {}
   absl::Status append(std::string_view bytes) override { return note(file_.append(bytes)); }
   absl::Status finish() override {
-    for (const SourceGuard& guard : *guards_) QK_RETURN_IF_ERROR(guard.check());
+    QK_RETURN_IF_ERROR(source_->check());
     return note(file_.finish());
   }
   absl::Status discard() { return file_.discard(); }
@@ -132,7 +66,7 @@ class GuardedSink final : public image::Sink {
   }
 
   image::FileSink file_;
-  const std::vector<SourceGuard>* guards_;
+  const ImageSource* source_;
   bool write_failed_ = false;
 };
 
@@ -155,86 +89,6 @@ class Discarding {
  private:
   Made* made_;
 };
-
-// The directories that hold the source: its root, or each part if they do not lie in one. All
-// paths become what the kernel makes of them, once: a symbolic link that is turned meanwhile
-// changes nothing.
-absl::StatusOr<std::vector<std::string>> resolve_source(families::FileSystem& fs,
-                                                        StorageArgument* from) {
-  QK_ASSIGN_OR_RETURN(from->root, fs.real_path(from->root));
-  // Two names of one directory would show one part as another that is missing.
-  std::vector<std::string> real_parts;
-  if (from->family->part_paths) {
-    for (const std::string& part : {from->parts.log, from->parts.raft_meta, from->parts.snapshot}) {
-      const std::string path = part.starts_with('/') ? part : families::join_path(from->root, part);
-      const auto real = fs.real_path(path);
-      if (absl::IsNotFound(real.status())) continue;
-      QK_RETURN_IF_ERROR(real.status());
-      for (const std::string& other : real_parts) {
-        if ((*real + "/").starts_with(other + "/") || (other + "/").starts_with(*real + "/")) {
-          return absl::InvalidArgumentError(cat("two of log, raft_meta and snapshot lead to ",
-                                                *real, ", expected three directories"));
-        }
-      }
-      real_parts.push_back(*real);
-    }
-  }
-  if (!from->parts.split()) return std::vector<std::string>{from->root};
-  std::vector<std::string> directories;
-  for (std::string* part : {&from->parts.log, &from->parts.raft_meta, &from->parts.snapshot}) {
-    QK_ASSIGN_OR_RETURN(
-        std::string real,
-        fs.real_path(part->starts_with('/') ? *part : families::join_path(from->root, *part)));
-    directories.push_back(real);
-    *part = std::move(real);
-  }
-  return directories;
-}
-
-// For what resolve_source() answers: three names for fewer directories are the caller's mistake.
-ExitCode code_of_place(const absl::Status& status) {
-  return absl::IsInvalidArgument(status) ? ExitCode::kUsage : ExitCode::kNoInput;
-}
-
-ExitCode watch(const Environment& environment, const std::vector<std::string>& directories,
-               std::vector<SourceGuard>* guards) {
-  for (const std::string& directory : directories) {
-    auto guard = SourceGuard::watch(*environment.fs, directory);
-    if (!guard.ok()) return fail(environment, ExitCode::kNoInput, directory, guard.status());
-    if (!guard->unseen().empty()) {
-      note(environment, cat("whether ", directory, " is in use by ", guard->unseen(),
-                            ", could not be looked at"));
-    }
-    guards->push_back(*std::move(guard));
-  }
-  return ExitCode::kOk;
-}
-
-// The directory whose sidecar says whose the source is: the root, or one that some part was moved
-// out of.
-std::string marked_root(families::FileSystem& fs, const StorageArgument& from) {
-  for (const std::string& part : {from.parts.log, from.parts.raft_meta, from.parts.snapshot}) {
-    if (!part.starts_with('/')) continue;
-    const std::string directory(families::parent_path(part));
-    // What cannot be looked at fails the open.
-    const auto marked = families::exists(fs, families::join_path(directory, image::kSidecarName));
-    if (marked.ok() && *marked) return directory;
-  }
-  return from.root;
-}
-
-// Whose state lies at `root`: what the sidecar says, and for a bare directory what the caller says.
-absl::StatusOr<image::Identity> identity_at(families::FileSystem& fs, const std::string& root,
-                                            const std::string& group, const std::string& peer) {
-  image::Identity identity{group, peer, "", 0};
-  QK_ASSIGN_OR_RETURN(const std::optional<image::Sidecar> sidecar, image::read_sidecar(fs, root));
-  if (sidecar) {
-    identity.lineage = sidecar->identity.lineage;
-    identity.generation = sidecar->identity.generation;
-    QK_RETURN_IF_ERROR(image::check_identity(root, sidecar->identity, identity));
-  }
-  return identity;
-}
 
 // Whether an image may be written at `output`; asked before any work.
 absl::Status check_output(families::FileSystem& fs, const std::string& output,
@@ -267,7 +121,9 @@ void say_leftovers(const Environment& environment, const std::string& output) {
     const std::string path = families::join_path(directory, name);
     const auto link = fs.is_symlink(path);
     const auto before = fs.stat(path);
-    if (!link.ok() || *link || !before.ok()) continue;
+    // Another export has just made it, and may not have locked it yet, or is about to give it its
+    // final name: a look at the lock would be in its way.
+    if (!link.ok() || *link || !before.ok() || changed_lately(*before)) continue;
     const auto lock = fs.lock(path);
     if (!lock.ok()) continue;
     // An export may have given its file the final name just now; then the lock made a new one.
@@ -277,53 +133,6 @@ void say_leftovers(const Environment& environment, const std::string& output) {
     }
     note(environment, cat(path, " is what a stopped export left; it may be removed"));
   }
-}
-
-// Remembers which files were opened.
-class ReadNames final : public families::FileSystemWrapper {
- public:
-  using FileSystemWrapper::FileSystemWrapper;
-  absl::StatusOr<std::unique_ptr<families::File>> open(std::string_view path,
-                                                       families::OpenFlags flags) override {
-    names_.emplace(path);
-    return inner().open(path, flags);
-  }
-  bool contains(const std::string& path) const { return names_.contains(path); }
-
- private:
-  std::set<std::string> names_;
-};
-
-// Says what lies in the root and did not go into the image: what nobody has read, and what recovery
-// cut off in the overlay. Files without a byte are left out of this as well.
-absl::Status say_left_out(const Environment& environment, const families::FamilyDescriptor& family,
-                          const std::string& root, const ReadNames& read,
-                          families::FileSystem& opened) {
-  families::FileSystem& fs = *environment.fs;
-  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, source_files(fs, root));
-  std::vector<std::string> lines;
-  for (const std::string& name : names) {
-    if (name == image::kSidecarName) continue;
-    const std::string path = families::join_path(root, name);
-    QK_ASSIGN_OR_RETURN(const families::FileStat before, fs.stat(path));
-    if (before.kind != families::FileKind::kFile) {
-      lines.push_back(cat(path, ": no regular file, and not in the image"));
-    } else if (before.size > 0 && !read.contains(path)) {
-      lines.push_back(cat(path, ": ", before.size, " bytes that family ", family.name,
-                          " does not read, and not in the image"));
-    } else if (const auto after = opened.stat(path); after.ok() && after->size < before.size) {
-      lines.push_back(cat(path, ": the last ", before.size - after->size, " of ", before.size,
-                          " bytes are a torn write and not in the image"));
-    } else if (!after.ok() && !absl::IsNotFound(after.status())) {
-      return after.status();
-    }
-  }
-  constexpr size_t kMostLines = 20;
-  for (size_t i = 0; i < std::min(lines.size(), kMostLines); ++i) note(environment, lines[i]);
-  if (lines.size() > kMostLines) {
-    note(environment, cat(lines.size() - kMostLines, " more files are not in the image"));
-  }
-  return absl::OkStatus();
 }
 
 // Names the peers in the configurations of the log and the snapshot.
@@ -393,17 +202,6 @@ std::string what_is_left(families::FileSystem& fs, const std::string& root,
              " that was not confirmed and could not be taken back; remove it", why);
 }
 
-// no directory holds an instance of a volatile family, and none can be left in one.
-ExitCode refuse_volatile(const Environment& environment, const families::FamilyDescriptor& family,
-                         const std::string& root) {
-  if (family.volatility == families::Volatility::kDurable) return ExitCode::kOk;
-  return fail(
-      environment, ExitCode::kUsage, root,
-      absl::FailedPreconditionError(cat(
-          "family ", family.name, " is volatile: an instance ends with the process that made it")),
-      "volatile families are for scenarios");
-}
-
 // Reads what the image holds once more, for the sum that an exporter makes of an instance.
 absl::StatusOr<Xxh3Stream::Value> content_of(const image::Source& source) {
   image::ImageReader reader(&source, image::Hashing::kXxh3);
@@ -415,65 +213,48 @@ absl::StatusOr<Xxh3Stream::Value> content_of(const image::Source& source) {
 
 // Whether the instance `at` holds exactly what the image does.
 ExitCode compare_instance(const Environment& environment, StorageArgument at,
-                          const image::Source& source, const VerifiedImage& verified) {
-  families::FileSystem& fs = *environment.fs;
-  if (ExitCode code = refuse_volatile(environment, *at.family, at.root); code != ExitCode::kOk) {
+                          const image::Source& image, const VerifiedImage& verified) {
+  std::unique_ptr<ImageSource> source;
+  if (ExitCode code = ImageSource::find(environment, std::move(at), &source);
+      code != ExitCode::kOk) {
     return code;
   }
-  const auto directories = resolve_source(fs, &at);
-  if (!directories.ok()) {
-    return fail(environment, code_of_place(directories.status()), at.root, directories.status());
-  }
-  std::vector<SourceGuard> guards;
-  if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
-  families::ConfinedFileSystem confined(&fs, *directories);
-  families::OverlayFileSystem overlay(&confined);
-  families::OpenRequest request;
-  request.fs = &overlay;
-  request.root = at.root;
-  request.parts = at.parts;
+  if (ExitCode code = source->watch(); code != ExitCode::kOk) return code;
+  const std::string& root = source->root();
   const image::ImageHeader& header = verified.header;
   const auto failed = [&](const absl::Status& status) {
     return fail(environment,
-                absl::IsCancelled(status) ? ExitCode::kInterrupted : code_of_input(status), at.root,
+                absl::IsCancelled(status) ? ExitCode::kInterrupted : code_of_input(status), root,
                 status);
   };
-  const auto family =
-      image::open_instance(*environment.registry, request, at.family->name, header.identity);
+  const auto family = source->open(header.identity);
   if (!family.ok()) return failed(family.status());
   auto cut = image::ExportCut::capture(**family, 0);
   if (!cut.ok()) return failed(cut.status());
   cut->accept_lost_vote = true;  // what is asked is whether the two are equal
-  const std::string found = describe_state(
-      cut->first, cut->last, cut->hard_state,
-      cut->snapshot == nullptr
-          ? image::SnapshotHead{}
-          : image::SnapshotHead{cut->snapshot->meta(), cut->snapshot->files().size()});
   image::NullSink sink;
   image::Exporter exporter(family->get(), *std::move(cut), header.identity, header.source_family,
                            header.source_format_version, &sink, image::Hashing::kXxh3);
   if (const absl::Status status = run_steps(exporter, environment); !status.ok()) {
     return failed(status);
   }
-  for (const SourceGuard& guard : guards) {
-    if (const absl::Status status = guard.check(); !status.ok()) return failed(status);
-  }
-  const auto expected = content_of(source);
+  if (const absl::Status status = source->check(); !status.ok()) return failed(status);
+  const auto expected = content_of(image);
   if (!expected.ok()) return failed(expected.status());
+  const ImageTotals& found = exporter.totals();
   if (exporter.content_xxh3() != *expected ||
-      exporter.totals().content_bytes != verified.totals.content_bytes) {
+      found.content_bytes != verified.totals.content_bytes) {
     return fail(
-        environment, ExitCode::kViolated, at.root,
-        absl::FailedPreconditionError(cat(
-            "found ", found, " with ", exporter.totals().content_bytes,
-            " bytes of content, expected what the image holds: ",
-            describe_state(header.first_index, header.last_index, verified.hard_state,
-                           verified.snapshot),
-            " with ", verified.totals.content_bytes,
-            exporter.totals().content_bytes == verified.totals.content_bytes ? ", but other ones"
-                                                                             : "")));
+        environment, ExitCode::kViolated, root,
+        absl::FailedPreconditionError(
+            cat("found ", describe_export(exporter), " with ", found.content_bytes,
+                " bytes of content, expected what the image holds: ",
+                describe_state(header.first_index, header.last_index, verified.hard_state,
+                               verified.snapshot),
+                " with ", verified.totals.content_bytes,
+                found.content_bytes == verified.totals.content_bytes ? ", but other ones" : "")));
   }
-  *environment.out << "PASS  " << at.family->name << " " << printable(at.root)
+  *environment.out << "PASS  " << source->family().name << " " << printable(root)
                    << " holds the same\n";
   return ExitCode::kOk;
 }
@@ -487,48 +268,37 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
       code != ExitCode::kOk) {
     return code;
   }
-  const families::FamilyDescriptor* const family = from.family;
   std::string peer;
   if (ExitCode code = parse_peer(environment, arguments.peer, &peer); code != ExitCode::kOk) {
     return code;
   }
   families::FileSystem& fs = *environment.fs;
-  if (ExitCode code = refuse_volatile(environment, *family, from.root); code != ExitCode::kOk) {
+  std::unique_ptr<ImageSource> source;
+  if (ExitCode code = ImageSource::find(environment, std::move(from), &source);
+      code != ExitCode::kOk) {
     return code;
   }
-  const auto directories = resolve_source(fs, &from);
-  if (!directories.ok()) {
-    return fail(environment, code_of_place(directories.status()), from.root, directories.status());
-  }
-  const std::string& root = from.root;
+  const std::string& root = source->root();
   const std::string output = absolute_path(environment, arguments.output);
-  for (const std::string& directory : *directories) {
+  for (const std::string& directory : source->directories()) {
     if (const absl::Status place = check_output(fs, output, directory); !place.ok()) {
       return fail(environment, ExitCode::kCannotWrite, output, place);
     }
   }
-  const auto identity = identity_at(fs, marked_root(fs, from), arguments.group, peer);
+  const auto identity = source->identity(arguments.group, peer);
   if (!identity.ok()) return fail(environment, ExitCode::kData, root, identity.status());
-  std::vector<SourceGuard> guards;
-  if (ExitCode code = watch(environment, *directories, &guards); code != ExitCode::kOk) return code;
-  for (const SourceGuard& guard : guards) environment.narrow_modes(guard.closed_modes());
+  if (ExitCode code = source->watch(); code != ExitCode::kOk) return code;
+  environment.narrow_modes(source->closed_modes());
   say_leftovers(environment, output);
 
-  families::ConfinedFileSystem confined(&fs, *directories);
-  ReadNames read(&confined);
-  families::OverlayFileSystem overlay(&read);
-  families::OpenRequest request;
-  request.fs = &overlay;
-  request.root = root;
-  request.parts = from.parts;
-  auto source = image::open_instance(*environment.registry, request, family->name, *identity);
-  if (!source.ok()) {
-    return fail(environment, code_of_input(source.status()), root, source.status());
+  const auto family = source->open(*identity);
+  if (!family.ok()) {
+    return fail(environment, code_of_input(family.status()), root, family.status());
   }
-  auto cut = image::ExportCut::capture(**source, 0);
+  auto cut = image::ExportCut::capture(**family, 0);
   if (!cut.ok()) return fail(environment, code_of_input(cut.status()), root, cut.status());
   if (identity->lineage.empty()) {
-    if (const absl::Status known = check_peer(**source, *cut, peer); !known.ok()) {
+    if (const absl::Status known = check_peer(**family, *cut, peer); !known.ok()) {
       return fail(environment, code_of_input(known), root, known);
     }
   }
@@ -543,15 +313,10 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
   }
   cut->accept_lost_vote = arguments.accept_lost_vote;
 
-  const image::SnapshotHead snapshot =
-      cut->snapshot == nullptr
-          ? image::SnapshotHead{}
-          : image::SnapshotHead{cut->snapshot->meta(), cut->snapshot->files().size()};
-  const std::string state = describe_state(cut->first, cut->last, cut->hard_state, snapshot);
-  GuardedSink sink(&fs, output, cat(hex16(environment.random_seed())), &guards);
+  GuardedSink sink(&fs, output, cat(hex16(environment.random_seed())), source.get());
   const Discarding<GuardedSink> discarding(&sink);
-  image::Exporter exporter(source->get(), *std::move(cut), *identity, family->name,
-                           family->format_version, &sink);
+  image::Exporter exporter(family->get(), *std::move(cut), *identity, source->family().name,
+                           source->family().format_version, &sink);
   if (const absl::Status status = run_steps(exporter, environment); !status.ok()) {
     const absl::Status discarded = sink.discard();
     const std::string hint = discarded.ok()
@@ -566,17 +331,12 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
     }
     return fail(environment, code_of_input(status), root, status, hint);
   }
-  for (const std::string& directory : *directories) {
-    if (const absl::Status said = say_left_out(environment, *family, directory, read, overlay);
-        !said.ok()) {
-      note(environment, cat("what of ", directory, " is not in the image could not be looked at: ",
-                            to_std(said.message())));
-    }
-  }
-  *environment.out << "export    " << family->name << " " << printable(root) << " -> "
+  const auto& snapshot = exporter.cut().snapshot;
+  source->say_left_out(snapshot == nullptr ? std::string() : snapshot->get_path());
+  *environment.out << "export    " << source->family().name << " " << printable(root) << " -> "
                    << printable(output) << "\n"
                    << "  identity  " << printable(image::to_string(*identity)) << "\n"
-                   << "  state     " << printable(state) << "\n";
+                   << "  state     " << printable(describe_export(exporter)) << "\n";
   if (!vote.ok()) print_lost_vote(environment);
   print_totals(environment, exporter.totals());
   return ExitCode::kOk;

@@ -3,10 +3,14 @@
 #include "tools/qksim/image_command.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <new>
@@ -88,6 +92,18 @@ struct Shell {
   }
 };
 
+// A snapshot of `meta` beside the log that lies there, as an install that is cut short leaves it.
+void publish_beside(Shell& shell, const std::string& directory,
+                    const families::SnapshotMeta& meta) {
+  families::OpenRequest request;
+  request.fs = &shell.fs;
+  request.root = shell.path(directory);
+  const auto family = families::open_family(shell.registry, "local", request).value();
+  auto writer = family->snapshot().create().value();
+  REQUIRE(writer->save_meta(meta).ok());
+  REQUIRE(family->snapshot().publish(std::move(writer)).ok());
+}
+
 std::string line_with(const std::string& text, const std::string& what) {
   std::istringstream lines(text);
   std::string line;
@@ -100,6 +116,22 @@ std::string line_with(const std::string& text, const std::string& what) {
 bool contains(const std::string& text, const std::string& what) {
   UNSCOPED_INFO(text);
   return text.find(what) != std::string::npos;
+}
+
+TEST_CASE("image: a log and a snapshot of two histories are refused with both named") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  publish_beside(shell, "node0", {10000, 2, {}, {}});
+  const std::vector<std::string> before = shell.tree();
+  const Result exported = shell.export_from("node0", "local", "b.qki");
+  CHECK(exported.code == ExitCode::kData);
+  CHECK(contains(exported.err, "snapshot at index 10000 has term 2"));
+  CHECK(contains(exported.err, "log entry 10000 has term 3"));
+  CHECK(contains(exported.err, "start it once"));
+  const Result verified = shell.run(image_verify, ImageVerifyArguments{"a.qki", "node0", "local"});
+  CHECK(verified.code == ExitCode::kData);
+  CHECK(contains(verified.err, "snapshot at index 10000 has term 2"));
+  CHECK(shell.tree() == before);
 }
 
 TEST_CASE("image: a real directory goes into sqlite and comes back equal") {
@@ -568,8 +600,49 @@ TEST_CASE("image: names that are the user's stay as they are") {
   CHECK_FALSE(families::exists(shell.fs, shell.path("nowhere")).value());
 }
 
+// All files were changed long ago; says which were locked.
+class LongAgo final : public families::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
+    auto found = inner().stat(path);
+    if (found.ok()) found->changed_ns -= int64_t{3600} * 1'000'000'000;
+    return found;
+  }
+  absl::StatusOr<std::unique_ptr<families::FileLock>> lock(std::string_view path) override {
+    locked.emplace_back(path);
+    return inner().lock(path);
+  }
+
+  std::vector<std::string> locked;
+};
+
+// Between its first call and its lock, another export's temporary file is there without one: to try
+// the lock would take it away.
+TEST_CASE("image: an export leaves the fresh temporary file of another one alone") {
+  Shell shell;
+  const std::string theirs = "a.qki.0123456789abcdef.tmp";
+  shell.write(theirs, "");
+  class : public families::FileSystemWrapper {
+   public:
+    using FileSystemWrapper::FileSystemWrapper;
+    absl::StatusOr<std::unique_ptr<families::FileLock>> lock(std::string_view path) override {
+      locked.emplace_back(path);
+      return inner().lock(path);
+    }
+    std::vector<std::string> locked;
+  } locks(&shell.fs);
+  shell.used = &locks;
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  REQUIRE(exported.code == ExitCode::kOk);
+  CHECK(exported.err.find("stopped export") == std::string::npos);
+  CHECK(locks.locked == std::vector<std::string>{shell.path("a.qki.0000000000000001.tmp")});
+}
+
 TEST_CASE("image: what a killed process left is said, and replaced only if it is ours") {
   Shell shell;
+  LongAgo long_ago(&shell.fs);
+  shell.used = &long_ago;
   shell.write("a.qki.0123456789abcdef.tmp", "half");
   const Result exported = shell.export_from("node0", "local", "a.qki");
   REQUIRE(exported.code == ExitCode::kOk);
@@ -577,6 +650,9 @@ TEST_CASE("image: what a killed process left is said, and replaced only if it is
   const auto held = shell.fs.lock(shell.path("c.qki.0123456789abcdef.tmp")).value();
   CHECK(shell.export_from("node0", "local", "c.qki").err.find("stopped export") ==
         std::string::npos);
+  CHECK(std::find(long_ago.locked.begin(), long_ago.locked.end(),
+                  shell.path("c.qki.0123456789abcdef.tmp")) != long_ago.locked.end());
+  shell.used = &shell.fs;
 
   REQUIRE(shell.import_to("a.qki", "sqlite", "b").code == ExitCode::kOk);
   image::Sidecar sidecar = image::read_sidecar(shell.fs, shell.path("b")).value().value();
@@ -724,6 +800,153 @@ TEST_CASE("image: everything that an export leaves out is said, and cannot comma
     REQUIRE(shell.import_to("b.qki", family, family).code == ExitCode::kOk);
     CHECK(shell.export_from(family, family, cat(family, ".qki")).err.empty());
   }
+}
+
+TEST_CASE("image: a link that leads nowhere is left out, unless it takes the place of state") {
+  Shell shell;
+  REQUIRE(::symlink("nowhere", shell.path("node0/old").c_str()) == 0);
+  REQUIRE(shell.fs.mkdir(shell.path("node0/more")).ok());
+  REQUIRE(::symlink("nowhere", shell.path("node0/more/old").c_str()) == 0);
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  CHECK(exported.code == ExitCode::kOk);
+  CHECK(contains(exported.err, "node0/old: a symbolic link that leads nowhere, and not in"));
+  CHECK(contains(exported.err, "node0/more/old: a symbolic link that leads nowhere, and not in"));
+  std::string name;
+  SECTION("raft_meta's file") { name = "node0/raft_meta/raft_meta"; }
+  SECTION("the log's range") { name = "node0/log/log_meta"; }
+  SECTION("a whole part") { name = "node0/raft_meta"; }
+  SECTION("a file of the snapshot's tree") {
+    name = "node0/snapshot/snapshot_00000000000000008635/more";
+  }
+  INFO(name);
+  if (families::exists(shell.fs, shell.path(name)).value()) {
+    REQUIRE(families::remove_tree(shell.fs, shell.path(name)).ok());
+  }
+  REQUIRE(::symlink("nowhere", shell.path(name).c_str()) == 0);
+  const Result refused = shell.export_from("node0", "local", "b.qki");
+  CHECK(refused.code == ExitCode::kData);
+  CHECK(contains(refused.err, name + ": a symbolic link that leads nowhere, expected a file"));
+}
+
+TEST_CASE("image: the state counts files that are not listed, and an empty directory is named") {
+  Shell shell;
+  const std::string tree = "node0/snapshot/snapshot_00000000000000008635/";
+  REQUIRE(contains(shell.export_from("node0", "local", "a.qki").out, "8635/3 with 1 file\n"));
+  shell.write(tree + "notes", "mine");
+  REQUIRE(families::make_directories(shell.fs, shell.path(tree + "empty/inner")).ok());
+  const Result exported = shell.export_from("node0", "local", "b.qki");
+  REQUIRE(exported.code == ExitCode::kOk);
+  CHECK(contains(exported.out, "8635/3 with 2 files\n"));
+  CHECK(contains(exported.err, tree + "empty/inner: an empty directory of the snapshot, and not"));
+  CHECK(exported.err.find("empty: ") == std::string::npos);
+  CHECK(contains(shell.run(image_inspect, ImageInspectArguments{"b.qki"}).out, "with 2 files\n"));
+  // One that differs is said to have as many.
+  const Result differs = shell.run(image_verify, ImageVerifyArguments{"a.qki", "node0", "local"});
+  CHECK(differs.code == ExitCode::kViolated);
+  CHECK(contains(differs.err, "8635/3 with 2 files with "));
+}
+
+TEST_CASE("image: other last names for a family that has none are a usage error at once") {
+  Shell shell;
+  REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  const std::vector<std::string> before = shell.tree();
+  for (const std::string family : {"sqlite", "leveldb", "rocksdb"}) {
+    const families::UriTriple uris{cat(family, "://new/wal"), cat(family, "://new/raft_meta"),
+                                   cat(family, "://new/snapshot")};
+    ImageImportArguments to;
+    to.image = "a.qki";
+    to.uris = uris;
+    ImageExportArguments from;
+    from.group = "g";
+    from.peer = kPeer;
+    from.output = "b.qki";
+    from.uris = uris;
+    ImageVerifyArguments verify{"a.qki"};
+    verify.uris = uris;
+    for (const Result& result : {shell.run(image_import, to), shell.run(image_export, from),
+                                 shell.run(image_verify, verify)}) {
+      CHECK(result.code == ExitCode::kUsage);
+      CHECK(contains(result.err, "keeps log, metadata and snapshot together"));
+    }
+  }
+  CHECK(shell.tree() == before);
+}
+
+// Counts the bytes that were read of one file.
+class CountedReads final : public families::FileSystemWrapper {
+ public:
+  CountedReads(families::FileSystem* base, std::string path)
+      : FileSystemWrapper(base), path_(std::move(path)) {}
+  uint64_t bytes = 0;
+
+ private:
+  class CountedFile final : public families::FileWrapper {
+   public:
+    CountedFile(std::unique_ptr<families::File> inner, uint64_t* bytes)
+        : FileWrapper(std::move(inner)), bytes_(bytes) {}
+    absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+      *bytes_ += buffer.size();
+      // Instead of hours.
+      if (*bytes_ > (uint64_t{1} << 30)) return absl::InternalError("read more than a gibibyte");
+      return inner().read_at(offset, buffer);
+    }
+
+   private:
+    uint64_t* bytes_;
+  };
+  std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view path,
+                                       families::OpenFlags) override {
+    if (path != path_) return file;
+    return std::make_unique<CountedFile>(std::move(file), &bytes);
+  }
+
+  const std::string path_;
+};
+
+TEST_CASE("image: the check for use does not read the holes of a fresh file") {
+  Shell shell;
+  shell.write("node0/sparse", "x");
+  {
+    const auto file = shell.fs.open(shell.path("node0/sparse"), {}).value();
+    if (!file->truncate(uint64_t{1} << 40).ok()) return;  // larger than this disk's files can be
+    if (*file->skip_hole(1 << 20) == 1 << 20) return;     // this disk does not tell
+    REQUIRE(file->write_at((uint64_t{1} << 39) + 5, "y").ok());
+  }
+  CountedReads counted(&shell.fs, shell.path("node0/sparse"));
+  shell.used = &counted;
+  CHECK(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
+  CHECK(counted.bytes > 0);
+  CHECK(counted.bytes < (16 << 20));
+}
+
+// Whoever waits for a reader of a FIFO must not take the check for one.
+TEST_CASE("image: the check for use does not open a FIFO") {
+  Shell shell;
+  const std::string fifo = shell.path("node0/log/fifo");
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  int told[2];
+  REQUIRE(::pipe(told) == 0);
+  const pid_t writer = ::fork();
+  if (writer == 0) {
+    char byte = 1;
+    if (::write(told[1], &byte, 1) != 1) ::_exit(1);  // about to wait
+    if (::open(fifo.c_str(), O_WRONLY) == -1) ::_exit(1);
+    if (::write(told[1], &byte, 1) != 1) ::_exit(1);  // somebody opened it
+    ::_exit(0);
+  }
+  REQUIRE(writer > 0);
+  char byte = 0;
+  REQUIRE(::read(told[0], &byte, 1) == 1);
+  ::usleep(20'000);  // until it waits; too short, and a mistake goes unseen once
+  const Result exported = shell.export_from("node0", "local", "a.qki");
+  pollfd noticed{told[0], POLLIN, 0};
+  const int opened = ::poll(&noticed, 1, 50);
+  ::kill(writer, SIGKILL);
+  ::waitpid(writer, nullptr, 0);
+  ::close(told[0]);
+  ::close(told[1]);
+  CHECK(opened == 0);
+  CHECK(exported.code == ExitCode::kOk);
 }
 
 TEST_CASE("image: a FIFO or a device is named as such") {

@@ -16,6 +16,7 @@
 #include "families/base/bytes.h"
 #include "families/base/hash.h"
 #include "families/fs/file_util.h"
+#include "families/fs/tree_walk.h"
 
 namespace qk::cli {
 namespace {
@@ -130,8 +131,8 @@ std::string open_by(const std::string& root, const FileIds& ids, std::string* un
 // Hash of what in the file is not zero, with where it is, as hexadecimal digits. So it does not
 // depend on which zeros are holes, and holes need not be read.
 absl::StatusOr<std::string> content_of(families::FileSystem& fs, const std::string& path) {
-  QK_ASSIGN_OR_RETURN(const auto file, fs.open(path, {.read_only = true}));
   constexpr uint64_t kPiece = 1 << 20;
+  QK_ASSIGN_OR_RETURN(const auto file, fs.open(path, {.read_only = true}));
   std::string buffer(kPiece, '\0');
   Xxh3Stream hash;
   for (uint64_t offset = 0;; offset += kPiece) {
@@ -158,23 +159,35 @@ int64_t now_ns() {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> source_files(families::FileSystem& fs,
-                                                      const std::string& root) {
+absl::StatusOr<std::vector<SourceFile>> source_files(families::FileSystem& fs,
+                                                     const std::string& root) {
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(root));
-  std::vector<std::string> files;
+  std::vector<SourceFile> files;
   for (const std::string& name : names) {
     const std::string path = families::join_path(root, name);
-    QK_ASSIGN_OR_RETURN(const families::FileStat stat, fs.stat(path));
-    if (stat.kind != families::FileKind::kDirectory) {
-      files.push_back(name);
+    const absl::StatusOr<families::FileStat> stat = fs.stat(path);
+    if (absl::IsNotFound(stat.status())) {
+      QK_ASSIGN_OR_RETURN(const bool link, fs.is_symlink(path));
+      if (!link) return stat.status();
+      files.push_back({name, true});
+      continue;
+    }
+    QK_RETURN_IF_ERROR(stat.status());
+    if (stat->kind != families::FileKind::kDirectory) {
+      files.push_back({name, false});
       continue;
     }
     if (name == kLostAndFound) continue;
-    QK_ASSIGN_OR_RETURN(const std::vector<std::string> below, families::list_tree(fs, path));
-    for (const std::string& file : below) files.push_back(cat(name, "/", file));
+    QK_ASSIGN_OR_RETURN(const families::TreeNames below, families::walk_tree(fs, path));
+    for (const std::string& file : below.files) files.push_back({cat(name, "/", file), false});
+    for (const std::string& file : below.dangling) files.push_back({cat(name, "/", file), true});
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+bool changed_lately(const families::FileStat& stat) {
+  return stat.changed_ns >= now_ns() - kCoarsestTick;
 }
 
 uint32_t closed_modes(const families::FileStat& stat) {
@@ -204,12 +217,17 @@ absl::StatusOr<SourceGuard::Look> SourceGuard::look(families::FileSystem& fs,
   const int64_t now = now_ns();
   QK_ASSIGN_OR_RETURN(const families::FileStat self, fs.stat(root));
   add(self);
-  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, source_files(fs, root));
-  for (const std::string& name : names) {
+  QK_ASSIGN_OR_RETURN(const std::vector<SourceFile> files, source_files(fs, root));
+  for (const auto& [name, dangling] : files) {
+    Seen seen;
+    if (dangling) {
+      seen.text = "no bytes, a symbolic link that leads nowhere";
+      found.fingerprint.emplace(name, std::move(seen));
+      continue;
+    }
     const std::string path = families::join_path(root, name);
     QK_ASSIGN_OR_RETURN(const families::FileStat stat, fs.stat(path));
     add(stat);
-    Seen seen;
     seen.text = cat(stat.size, " bytes, inode ", stat.inode, " of device ", stat.device,
                     ", changed at ", stat.changed_ns);
     if (before == nullptr) {

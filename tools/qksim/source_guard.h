@@ -24,10 +24,19 @@
 
 namespace qk::cli {
 
-// Relative paths of all files below `root`, in byte order; without the lost+found of a volume,
-// which its owner alone may read.
-absl::StatusOr<std::vector<std::string>> source_files(families::FileSystem& fs,
-                                                      const std::string& root);
+struct SourceFile {
+  std::string name;       // relative path
+  bool dangling = false;  // a symbolic link that leads nowhere
+  friend auto operator<=>(const SourceFile&, const SourceFile&) = default;
+};
+// All files below `root`, in byte order; without the lost+found of a volume, which its owner alone
+// may read.
+absl::StatusOr<std::vector<SourceFile>> source_files(families::FileSystem& fs,
+                                                     const std::string& root);
+
+// Whether a file was changed so lately that the clock of its file system may not tell the next
+// change from the last one.
+bool changed_lately(const families::FileStat& stat);
 
 class SourceGuard {
  public:

@@ -34,7 +34,16 @@ ExitCode find_storage(const Environment& environment, const std::string& family,
   for (std::string* part : {&out->parts.log, &out->parts.raft_meta, &out->parts.snapshot}) {
     if (part->starts_with('/')) *part = absolute_path(environment, *part);
   }
-  return find_family(environment, location->family, "--log-uri", &out->family);
+  if (ExitCode code = find_family(environment, location->family, "--log-uri", &out->family);
+      code != ExitCode::kOk) {
+    return code;
+  }
+  if (const absl::Status there = families::check_part_paths(*out->family, out->root, out->parts);
+      !there.ok()) {
+    print_error(environment, std::string(to_std(there.message())));
+    return ExitCode::kUsage;
+  }
+  return ExitCode::kOk;
 }
 
 }  // namespace qk::cli
