@@ -105,9 +105,33 @@ absl::StatusOr<Evidence> parse_evidence(std::string_view text) {
   }
 }
 
-Support support_of(const Evidence& evidence, std::string_view requirement,
-                   std::string_view family) {
+ExpectedCases expected_cases(const std::vector<Check>& checks, const families::Registry& registry) {
+  ExpectedCases expected;
+  for (const Case& one : select_cases(checks, registry, RunOptions{})) {
+    const std::vector<DiskKind>& disks = one.check->disks;
+    const bool simulated =
+        std::find(disks.begin(), disks.end(), DiskKind::kSimulated) != disks.end();
+    if (simulated && one.disk != DiskKind::kSimulated) continue;
+    for (const std::string& requirement : one.check->requirements) {
+      auto& by_family = expected[requirement];
+      by_family[one.family->name].insert(one.id());
+      if (one.is_pair()) by_family[one.partner->name].insert(one.id());
+    }
+  }
+  return expected;
+}
+
+Support support_of(const Evidence& evidence, std::string_view requirement, std::string_view family,
+                   const ExpectedCases& expected) {
   Support support;
+  std::set<std::string> awaited;
+  if (const auto by_family = expected.find(requirement); by_family != expected.end()) {
+    if (const auto ids = by_family->second.find(std::string(family));
+        ids != by_family->second.end()) {
+      awaited = ids->second;
+    }
+  }
+  support.expected = awaited.size();
   for (const auto& [name, check] : evidence.checks) {
     const std::vector<std::string>& ids = check.requirements;
     if (std::find(ids.begin(), ids.end(), requirement) == ids.end()) continue;
@@ -115,6 +139,7 @@ Support support_of(const Evidence& evidence, std::string_view requirement,
       if (std::find(one.families.begin(), one.families.end(), family) == one.families.end()) {
         continue;
       }
+      support.ran += awaited.erase(id);
       if (one.verdict == Verdict::kPassed) ++support.passed;
       if (one.verdict == Verdict::kFailed) ++support.failed;
       if (one.verdict == Verdict::kNotApplicable) ++support.not_applicable;
@@ -124,16 +149,19 @@ Support support_of(const Evidence& evidence, std::string_view requirement,
 }
 
 Standing standing_of(const Evidence& evidence, std::string_view requirement,
-                     const std::vector<std::string>& families) {
+                     const std::vector<std::string>& families, const ExpectedCases& expected) {
   bool missing = false;
   bool passed = false;
+  bool whole = true;
   for (const std::string& family : families) {
-    const Support support = support_of(evidence, requirement, family);
+    const Support support = support_of(evidence, requirement, family, expected);
     if (support.failed > 0) return Standing::kFailed;
     missing = missing || support.none();
     passed = passed || support.passed > 0;
+    whole = whole && support.ran == support.expected;
   }
-  return passed && !missing ? Standing::kHolds : Standing::kMissing;
+  if (!passed || missing) return Standing::kMissing;
+  return whole ? Standing::kHolds : Standing::kPartly;
 }
 
 std::string repro_command(std::string_view case_id, const std::vector<std::string>& families,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,25 +46,36 @@ std::string to_json(const Evidence& evidence);
 // DataLoss: not such a document.
 absl::StatusOr<Evidence> parse_evidence(std::string_view json);
 
+// Ids of the cases that a run of every check on simulated disks gives (on a real one for a check
+// that has no other), by requirement and family.
+using ExpectedCases =
+    std::map<std::string, std::map<std::string, std::set<std::string>>, std::less<>>;
+ExpectedCases expected_cases(const std::vector<Check>& checks, const families::Registry& registry);
+
 // What stands behind one requirement in one family: cases of the checks that cite it. A pair's case
 // counts for both of its families.
 struct Support {
   uint64_t passed = 0;
   uint64_t failed = 0;
   uint64_t not_applicable = 0;
+  uint64_t expected = 0;  // of the expected cases
+  uint64_t ran = 0;       // of these, whatever came of them
 
   bool none() const { return passed + failed + not_applicable == 0; }
-  bool holds() const { return passed > 0 && failed == 0; }
+  bool holds() const { return passed > 0 && failed == 0 && ran == expected; }
 };
-Support support_of(const Evidence& evidence, std::string_view requirement, std::string_view family);
+Support support_of(const Evidence& evidence, std::string_view requirement, std::string_view family,
+                   const ExpectedCases& expected);
 
 enum class Standing : uint8_t {
-  kHolds,    // each family has cases, passed or with a reason why they do not apply; some passed
+  kHolds,    // each family ran all its cases, passed or with a reason why they do not apply; some
+             // passed
   kFailed,   // a case of one of them failed
+  kPartly,   // some cases passed and none failed, but not all were run
   kMissing,  // otherwise
 };
 Standing standing_of(const Evidence& evidence, std::string_view requirement,
-                     const std::vector<std::string>& families);
+                     const std::vector<std::string>& families, const ExpectedCases& expected);
 
 // The command line that runs one case again, up to the seed that failed.
 std::string repro_command(std::string_view case_id, const std::vector<std::string>& families,

@@ -410,19 +410,19 @@ TEST_CASE("evidence of one build adds up; another build starts anew") {
 
 TEST_CASE("a requirement holds only if every family shows it") {
   Evidence evidence = sample();
-  CHECK(support_of(evidence, "SB-3", "x").passed == 2);
-  CHECK(support_of(evidence, "SB-3", "y").passed == 1);
-  CHECK(support_of(evidence, "SB-3", "y").not_applicable == 1);
-  CHECK(support_of(evidence, "SB-3", "z").none());
-  CHECK(standing_of(evidence, "SB-3", {"x", "y"}) == Standing::kHolds);
-  CHECK(standing_of(evidence, "SB-3", {"x", "z"}) == Standing::kMissing);
-  CHECK(standing_of(evidence, "SB-3", {}) == Standing::kMissing);
-  CHECK(standing_of(evidence, "SB-4", {"x"}) == Standing::kMissing);
+  CHECK(support_of(evidence, "SB-3", "x", {}).passed == 2);
+  CHECK(support_of(evidence, "SB-3", "y", {}).passed == 1);
+  CHECK(support_of(evidence, "SB-3", "y", {}).not_applicable == 1);
+  CHECK(support_of(evidence, "SB-3", "z", {}).none());
+  CHECK(standing_of(evidence, "SB-3", {"x", "y"}, {}) == Standing::kHolds);
+  CHECK(standing_of(evidence, "SB-3", {"x", "z"}, {}) == Standing::kMissing);
+  CHECK(standing_of(evidence, "SB-3", {}, {}) == Standing::kMissing);
+  CHECK(standing_of(evidence, "SB-4", {"x"}, {}) == Standing::kMissing);
   evidence.checks["G/one"].cases.erase("G/one/x-y/sim");
-  CHECK(standing_of(evidence, "SB-3", {"y"}) == Standing::kMissing);  // nothing but n/a
-  CHECK(standing_of(evidence, "SB-3", {"x", "y"}) == Standing::kHolds);
+  CHECK(standing_of(evidence, "SB-3", {"y"}, {}) == Standing::kMissing);  // nothing but n/a
+  CHECK(standing_of(evidence, "SB-3", {"x", "y"}, {}) == Standing::kHolds);
   evidence.checks["G/one"].cases["G/one/x/plain/sim"].verdict = Verdict::kFailed;
-  CHECK(standing_of(evidence, "SB-3", {"x", "z"}) == Standing::kFailed);
+  CHECK(standing_of(evidence, "SB-3", {"x", "z"}, {}) == Standing::kFailed);
 }
 
 }  // namespace

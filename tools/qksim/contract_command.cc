@@ -18,6 +18,7 @@ namespace {
 
 using sim::conformance::CheckEvidence;
 using sim::conformance::Evidence;
+using sim::conformance::ExpectedCases;
 using sim::conformance::Level;
 using sim::conformance::Requirement;
 using sim::conformance::Standing;
@@ -28,6 +29,8 @@ struct Row {
   const Requirement* requirement = nullptr;
   bool tested = false;  // some check cites it; whether one ran is another matter
   Standing standing = Standing::kMissing;
+  uint64_t expected = 0;  // cases, of all judged families; a pair's count for both
+  uint64_t ran = 0;
   std::vector<std::string> cells;  // one per column
 };
 
@@ -36,14 +39,17 @@ constexpr std::string_view kNotRun = "not run";
 
 std::string cell_text(const Support& support, bool tested) {
   if (support.none()) return std::string(tested ? kNotRun : kNoTest);
-  if (support.passed + support.failed == 0) return "n/a";
-  return cat(support.passed, "/", support.passed + support.failed, support.failed > 0 ? " !" : "");
+  if (support.failed > 0) return cat(support.passed, "/", support.passed + support.failed, " !");
+  if (support.ran < support.expected) return cat(support.ran, " of ", support.expected);
+  if (support.passed == 0) return "n/a";
+  return cat(support.passed, "/", support.passed);
 }
 
 // What is judged, and how it is shown.
 class Table {
  public:
-  Table(const Evidence& evidence, std::vector<std::string> judged, std::vector<std::string> others)
+  Table(const Evidence& evidence, const ExpectedCases& expected, std::vector<std::string> judged,
+        std::vector<std::string> others)
       : judged_(std::move(judged)), columns_(judged_) {
     columns_.insert(columns_.end(), others.begin(), others.end());
     std::set<std::string> tested;
@@ -54,10 +60,13 @@ class Table {
       Row row;
       row.requirement = &requirement;
       row.tested = tested.count(requirement.id) > 0;
-      row.standing = sim::conformance::standing_of(evidence, requirement.id, judged_);
+      row.standing = sim::conformance::standing_of(evidence, requirement.id, judged_, expected);
       for (const std::string& family : judged_) {
-        row.cells.push_back(
-            cell_text(sim::conformance::support_of(evidence, requirement.id, family), row.tested));
+        const Support support =
+            sim::conformance::support_of(evidence, requirement.id, family, expected);
+        row.expected += support.expected;
+        row.ran += support.ran;
+        row.cells.push_back(cell_text(support, row.tested));
       }
       row.cells.resize(columns_.size(), "not built");
       rows_.push_back(std::move(row));
@@ -80,6 +89,7 @@ struct Counts {
   uint64_t all = 0;
   uint64_t hold = 0;
   uint64_t failed = 0;
+  uint64_t partly = 0;
   uint64_t not_run = 0;
   uint64_t no_test = 0;
 };
@@ -96,6 +106,7 @@ Counts count_musts(const std::vector<Row>& rows, const std::vector<std::string_v
     ++counts.all;
     counts.hold += row.standing == Standing::kHolds ? 1 : 0;
     counts.failed += row.standing == Standing::kFailed ? 1 : 0;
+    counts.partly += row.standing == Standing::kPartly ? 1 : 0;
     const bool missing = row.standing == Standing::kMissing;
     counts.not_run += missing && row.tested ? 1 : 0;
     counts.no_test += missing && !row.tested ? 1 : 0;
@@ -109,6 +120,8 @@ std::string standing_text(const Row& row) {
       return "holds";
     case Standing::kFailed:
       return "failed";
+    case Standing::kPartly:
+      return cat("partly: ", row.ran, " of ", row.expected, " cases ran, none failed");
     case Standing::kMissing:
       return std::string(row.tested ? kNotRun : kNoTest);
   }
@@ -116,8 +129,8 @@ std::string standing_text(const Row& row) {
 }
 
 std::string missing_text(const Counts& counts) {
-  return cat(counts.failed, " failed, ", counts.not_run, " not run, ", counts.no_test,
-             " without a test");
+  return cat(counts.failed, " failed, ", counts.partly, " partly run, ", counts.not_run,
+             " not run, ", counts.no_test, " without a test");
 }
 
 void print_table(const Table& table, std::ostream& out) {
@@ -195,7 +208,8 @@ std::string citing_checks(std::string_view requirement) {
 }
 
 ExitCode show(const ContractArguments& arguments, const Evidence& evidence,
-              const std::vector<std::string>& families, const Environment& environment) {
+              const ExpectedCases& expected, const std::vector<std::string>& families,
+              const Environment& environment) {
   const Requirement* requirement = sim::conformance::find_requirement(arguments.show);
   if (requirement == nullptr) {
     std::vector<std::string> ids;
@@ -222,11 +236,20 @@ ExitCode show(const ContractArguments& arguments, const Evidence& evidence,
     out << "  no evidence: " << (citing.empty() ? "no check cites it" : cat("not run: ", citing))
         << "\n";
   }
-  switch (sim::conformance::standing_of(evidence, requirement->id, families)) {
+  for (const std::string& family : families) {
+    const Support support =
+        sim::conformance::support_of(evidence, requirement->id, family, expected);
+    if (support.none() || support.ran == support.expected) continue;
+    out << "  " << family << ": partly: " << support.ran << " of " << support.expected
+        << " cases ran, " << (support.failed == 0 ? std::string("none") : cat(support.failed))
+        << " failed\n";
+  }
+  switch (sim::conformance::standing_of(evidence, requirement->id, families, expected)) {
     case Standing::kHolds:
       return ExitCode::kOk;
     case Standing::kFailed:
       return ExitCode::kViolated;
+    case Standing::kPartly:
     case Standing::kMissing:
       return requirement->level == Level::kMust ? ExitCode::kInconclusive : ExitCode::kOk;
   }
@@ -264,12 +287,14 @@ ExitCode contract_command(const ContractArguments& arguments, const Environment&
     *environment.err << "note: the evidence is of build " << printable(evidence.build)
                      << ", this is " << environment.build << "; qksim conformance all\n";
   }
+  const ExpectedCases expected =
+      sim::conformance::expected_cases(sim::conformance::all_checks(), *environment.registry);
   const ExitCode stale = same_build ? ExitCode::kOk : ExitCode::kInconclusive;
   if (!arguments.show.empty()) {
-    return worst(show(arguments, evidence, judged, environment), stale);
+    return worst(show(arguments, evidence, expected, judged, environment), stale);
   }
 
-  Table table(evidence, judged, others);
+  Table table(evidence, expected, judged, others);
   const Counts storage = count_musts(table.rows(), {"SB", "CI", "EV", "BC"});
   const Counts cluster = count_musts(table.rows(), {"RM", "WC"});
   const bool any_failed = std::any_of(table.rows().begin(), table.rows().end(), [](const Row& row) {
@@ -290,7 +315,10 @@ ExitCode contract_command(const ContractArguments& arguments, const Environment&
         << " M rows of RM and WC, which whole clusters show, hold; " << missing_text(cluster)
         << "\n";
   }
-  const uint64_t missing = storage.not_run + storage.no_test + cluster.not_run + cluster.no_test;
+  uint64_t missing = 0;
+  for (const Counts& counts : {storage, cluster}) {
+    missing += counts.partly + counts.not_run + counts.no_test;
+  }
   const ExitCode verdict = any_failed    ? ExitCode::kViolated
                            : missing > 0 ? ExitCode::kInconclusive
                                          : ExitCode::kOk;
