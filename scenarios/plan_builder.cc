@@ -753,6 +753,7 @@ class Builder {
              cat("moved: ", migrated_.empty() ? std::string("none") : join(migrated_)));
     }
     out.min_committed = expect.min_committed();
+    out.unavailable_at_end = expect.unavailable_at_end();
     if (!expect.has_max_ack_gap()) return;
     sim::Nanos longest = 0;
     positive_duration(expect, "max_ack_gap", expect.max_ack_gap(), &longest);

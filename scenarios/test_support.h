@@ -39,6 +39,16 @@ inline sim::Plan plan_of(const std::string& name, uint64_t seed,
   return {};
 }
 
+// A scenario of the test's own: `text` without its name.
+inline sim::Plan plan_of_text(const std::string& text, uint64_t seed = 1) {
+  families::PosixFileSystem fs;
+  LoadResult loaded = load({"mine.qks.txtpb", cat("name: \"mine\" ", text), "/"}, {}, seed,
+                           make_tree_resolver(fs, "/"));
+  for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
+  REQUIRE(loaded.plan.has_value());
+  return std::move(*loaded.plan);
+}
+
 inline std::string describe(const sim::RunResult& result) {
   std::string text = cat("committed ", result.committed, ", events ", result.events, "\n");
   for (const sim::Violation& v : result.violations) {

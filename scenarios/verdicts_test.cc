@@ -13,6 +13,12 @@ namespace {
 
 using sim::Verdict;
 
+std::string all(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
 // The canary, expecting these violations instead of its own.
 sim::Plan canary(const std::vector<std::string>& violates) {
   sim::Plan plan = plan_of("canary-as-shipped", 1);
@@ -177,6 +183,63 @@ TEST_CASE("a run that never evaluated an oracle whose subject it has does not pa
   CHECK(without.verdict == Verdict::kPass);
   CHECK(std::count(without.unjudged.begin(), without.unjudged.end(), "ora.D1") == 1);
   CHECK(std::count(without.unjudged.begin(), without.unjudged.end(), "ora.C1") == 0);
+}
+
+// Ten seconds of a cluster on this family, whose nodes crash at `at` and come back a minute later.
+sim::Plan crashed(const std::string& family, const std::vector<std::string>& nodes,
+                  const std::string& at, const std::string& expect = "") {
+  std::string faults;
+  for (const std::string& node : nodes) {
+    faults += cat("at { t: \"", at, "\" crash { node: \"", node, "\" restart_after: \"60s\" } } ");
+  }
+  return plan_of_text(cat("run_for: \"10s\" cluster { nodes: 3 default_store: \"s\" } store { id: ",
+                          "\"s\" ", family, " {} } workload { clients: 2 rate: 10 } ", faults,
+                          "expect { min_committed: 20 ", expect, " }"));
+}
+
+TEST_CASE("a run that ends with a dead cluster does not pass, unless that is expected") {
+  // While clients are quiet as well: nothing that they see tells of the last two seconds.
+  for (const char* at : {"5s", "9500ms"}) {
+    const sim::RunResult dead = sim::run(crashed("local", {"n1", "n3"}, at), {});
+    INFO(at << "\n" << describe(dead));
+    CHECK(dead.verdict == Verdict::kInconclusive);
+    CHECK_THAT(all(dead.inconclusive), Catch::StartsWith("the run ends ") &&
+                                           Catch::Contains("n1 is down, n2 is up, n3 is down"));
+    CHECK(sim::run(crashed("local", {"n1", "n3"}, at, "unavailable_at_end: true"), {}).verdict ==
+          Verdict::kPass);
+  }
+  CHECK(sim::run(crashed("local", {"n1"}, "5s"), {}).verdict == Verdict::kPass);
+}
+
+TEST_CASE("a run that expects a dead cluster and ends with a live one does not pass") {
+  const sim::RunResult alive =
+      sim::run(crashed("local", {"n1"}, "5s", "unavailable_at_end: true"), {});
+  INFO(describe(alive));
+  CHECK(alive.verdict == Verdict::kInconclusive);
+  CHECK_THAT(all(alive.inconclusive), Catch::Contains("expected unavailable_at_end"));
+}
+
+TEST_CASE("what volatile nodes took with them is told, and they never vote again") {
+  sim::Plan plan = crashed("memory", {"n1", "n2", "n3"}, "5s");
+  // They try to come back, and must not.
+  for (sim::FaultPlan& fault : plan.faults) {
+    std::get<sim::CrashFault>(fault.what).restart_after = sim::kSecond;
+  }
+  const sim::RunResult lost = sim::run(plan, {});
+  INFO(describe(lost));
+  CHECK(lost.violations.empty());
+  CHECK(lost.verdict == Verdict::kInconclusive);
+  CHECK_THAT(all(lost.inconclusive),
+             Catch::Contains("is held by 0 of 3 voters, a majority is 2") &&
+                 Catch::Contains("without a leader: n1 is down, n2 is down, n3 is down"));
+  plan.expect.unavailable_at_end = true;
+  CHECK(sim::run(plan, {}).verdict == Verdict::kPass);
+
+  // One of three is lost for good; the others go on, and hold everything.
+  plan = crashed("memory", {"n2"}, "5s");
+  const sim::RunResult one = sim::run(plan, {});
+  INFO(describe(one));
+  CHECK(one.verdict == Verdict::kPass);
 }
 
 TEST_CASE("an answer that is none is a finding about the clients' history") {

@@ -179,6 +179,8 @@ class Checker {
   const std::array<uint64_t, kOracleCount>& evaluations() const { return evaluations_; }
 
   const GhostState& ghost(int node) const { return ghosts_[static_cast<size_t>(node)]; }
+  // The configuration in force, as the node's acked log has it.
+  families::Configuration configuration(int node) const { return log_.in_force(ghost(node)); }
 
  private:
   struct Node {

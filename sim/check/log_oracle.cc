@@ -19,7 +19,6 @@ void LogOracle::configuration_seen(int64_t index, int64_t term,
   configurations_[{index, term}] = configuration;
 }
 
-// The last one that the node's log holds, or its snapshot's; all nodes while neither has one.
 families::Configuration LogOracle::in_force(const GhostState& ghost) const {
   const auto& snapshot = ghost.acked().snapshot;
   const int64_t covered = snapshot ? snapshot->meta.last_included_index : 0;

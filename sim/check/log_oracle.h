@@ -48,6 +48,10 @@ class LogOracle {
   // Of the nodes, in their order: how configurations name them.
   void set_peers(std::vector<std::string> peers) { peers_ = std::move(peers); }
 
+  // The last configuration that the node's log holds, or its snapshot's; all nodes while neither
+  // has one.
+  families::Configuration in_force(const GhostState& ghost) const;
+
   int64_t commit_index() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
 
  private:
@@ -61,8 +65,6 @@ class LogOracle {
     int64_t commit_term = 0;
     int node = 0;
   };
-
-  families::Configuration in_force(const GhostState& ghost) const;
 
   const FindingSink* sink_;
   std::vector<std::string> peers_;

@@ -83,6 +83,9 @@ class SimNode final : private migration::ControllerObserver {
   // Whether the authority counts for a majority that holds this entry (ora.R7). A crash of the node
   // takes nothing back of what a volatile one answered before.
   bool holds_durably(int64_t index, int64_t term) const;
+  // Whether the machine has it at all: unlike the above, not what a crash took from a volatile
+  // family.
+  bool still_holds(int64_t index, int64_t term) const;
   migration::Side authority() const { return authority_; }
 
  private:

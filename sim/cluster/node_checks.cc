@@ -43,6 +43,11 @@ bool SimNode::holds_durably(int64_t index, int64_t term) const {
   return false;
 }
 
+bool SimNode::still_holds(int64_t index, int64_t term) const {
+  if (memory_lost_ && is_volatile(manifest_.side(authority_))) return false;
+  return holds_durably(index, term);
+}
+
 void SimNode::probe_ack(families::Operation operation) {
   const bool first_in_phase = probed_entry_ != phase_entries_;
   if (operation == families::Operation::kAppend && probe_random_.below(kProbeEvery) != 0 &&

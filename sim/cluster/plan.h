@@ -174,9 +174,11 @@ struct ExpectPlan {
   enum class Verdict : uint8_t { kPass, kViolation };
   Verdict verdict = Verdict::kPass;
   std::vector<std::string> violates;  // kViolation: exactly these oracles
-  std::vector<std::string> migrated;  // node ids that must end accepted
-  uint64_t min_committed = 0;         // entries committed during the run
-  std::optional<Nanos> max_ack_gap;   // the longest time without an answer to any client
+  // Node ids; each must have accepted the last migration that moves it.
+  std::vector<std::string> migrated;
+  uint64_t min_committed = 0;        // entries committed during the run
+  std::optional<Nanos> max_ack_gap;  // the longest time without an answer to any client
+  bool unavailable_at_end = false;   // otherwise a leader that a majority follows, nothing lost
 };
 
 struct Plan {

@@ -10,6 +10,7 @@
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
 #include "families/builtin.h"
+#include "sim/cluster/end_state.h"
 #include "sim/cluster/faults.h"
 #include "sim/cluster/node.h"
 #include "sim/cluster/operator.h"
@@ -132,7 +133,29 @@ class Cluster final : private ClusterEvents {
     scheduler_.at(end, [&stopped] { stopped = true; });
     while (!stopped && !halted_ && scheduler_.run_next()) {
     }
+    if (!halted_) judge_end();
     if (!halted_) checker_.finish();
+  }
+
+  // In what state the run leaves the cluster. What no quorum holds any more is a violation
+  // (ora.R7), unless a crash took it from a volatile family: then nothing is broken, and
+  // nothing works.
+  void judge_end() {
+    if (last_commit_.node != nullptr) {
+      const auto& [node, index, term] = last_commit_;
+      checker_.commit_probe(node->id() - 1, index, term, durable_holders(index, term));
+      if (halted_) return;
+      lost_ = lost_commit(node_pointers_, checker_.configuration(node->id() - 1), index, term);
+    }
+    leaderless_ = leaderless(node_pointers_);
+  }
+
+  std::vector<int> durable_holders(int64_t index, int64_t term) const {
+    std::vector<int> holders;
+    for (const auto& node : nodes_) {
+      if (node->holds_durably(index, term)) holders.push_back(node->id() - 1);
+    }
+    return holders;
   }
 
   // The run cannot go on, and is told as far as it went.
@@ -209,13 +232,10 @@ class Cluster final : private ClusterEvents {
   void commit_advanced(SimNode& node, int64_t index, int64_t term) override {
     const bool news = index > commit_;
     commit_ = std::max(commit_, index);
+    if (news) last_commit_ = {&node, index, term};
     faults_->commit_advanced(index);
     if (!news || probe_random_.below(kCommitProbeEvery) != 0) return;
-    std::vector<int> holders;
-    for (const auto& other : nodes_) {
-      if (other->holds_durably(index, term)) holders.push_back(other->id() - 1);
-    }
-    checker_.commit_probe(node.id() - 1, index, term, holders);
+    checker_.commit_probe(node.id() - 1, index, term, durable_holders(index, term));
   }
 
   // A run ends at its first violation; one that expects some, when it has shown them all or at the
@@ -369,8 +389,17 @@ class Cluster final : private ClusterEvents {
                     seconds_text(*plan_.expect.max_ack_gap, 2), "s")
               : std::string("max_ack_gap is expected of a run without clients"));
     }
-    if (const auto reason = elections_.failure(plan_.cluster, result->committed)) {
-      result->inconclusive.push_back(*reason);
+    const auto failure = elections_.failure(plan_.cluster, result->committed);
+    if (failure) result->inconclusive.push_back(*failure);
+    if (plan_.expect.unavailable_at_end) {
+      if (!lost_ && !leaderless_) {
+        result->inconclusive.push_back(
+            "the run ends with a leader that a majority follows, and nothing committed is lost; "
+            "expected unavailable_at_end");
+      }
+    } else {
+      if (lost_) result->inconclusive.push_back(*lost_);
+      if (leaderless_ && !failure) result->inconclusive.push_back(*leaderless_);
     }
     for (std::string& line : faults_->unfired()) result->inconclusive.push_back(std::move(line));
     for (const std::string& id : result->unjudged) {
@@ -410,6 +439,14 @@ class Cluster final : private ClusterEvents {
   std::vector<Violation> violations_;
   bool halted_ = false;
   FailureScope failure_scope_;
+  struct LastCommit {
+    SimNode* node = nullptr;  // that declared it
+    int64_t index = 0;
+    int64_t term = 0;
+  };
+  LastCommit last_commit_;
+  std::optional<std::string> lost_;        // at the end: see lost_commit()
+  std::optional<std::string> leaderless_;  // at the end
   int64_t commit_ = 0;
   int64_t start_index_ = 0;
 };
