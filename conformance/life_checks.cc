@@ -136,7 +136,8 @@ void memory_as_source_declared_volatile(PairContext& c) {
   node.restart();
 }
 
-// Acceptance leaves the old family fenced; without it the new one goes on alone.
+// Acceptance leaves the old family fenced, retirement deletes it and leaves the fence; the new one
+// goes on alone, and migrates back.
 void retire_and_gc(PairContext& c) {
   MigratingNode node(&c);
   node.begin(full_history());
@@ -157,10 +158,17 @@ void retire_and_gc(PairContext& c) {
     c.expect(name == "manifest-0" || name == "manifest-1",
              cat("after the acceptance: found migration/", name));
   }
-  c.expect_ok("remove the old family", families::remove_tree(c.fs(), fenced));
-  c.expect_ok("sync", c.fs().sync_dir(node.directory(), families::SyncKind::kFull));
-  c.settle();
+  node.advance_to(Phase::kRetired);
+  const auto expect_retired = [&] {
+    c.expect(!c.expect_value("look for the old family", families::exists(c.fs(), fenced)),
+             cat("after the retirement: found ", fenced));
+    c.expect(c.expect_value("look at the old root", c.fs().stat(node.initial_root())).kind ==
+                 families::FileKind::kFile,
+             "the old root after the retirement: found no fence");
+  };
+  expect_retired();
   node.restart();
+  expect_retired();
   for (const Change& change : one_of_each(node.model().state())) node.apply(change);
   node.restart();
   if (c.disk() == nullptr || c.descriptor(kB).volatility == families::Volatility::kVolatile) {
@@ -170,6 +178,38 @@ void retire_and_gc(PairContext& c) {
   node.crash(CrashLevel::kP2, nothing);
   c.expect_ok("open after a power cut", node.open());
   node.expect_state();
+  expect_retired();
+}
+
+// A node that has retired its old family migrates again, back to where it came from: the instance
+// that it has accepted is the source, and is fenced in its turn.
+void migrate_back(PairContext& c) {
+  MigratingNode node(&c);
+  node.begin(full_history());
+  node.advance_to(Phase::kRetired);
+  const std::string first_target = node.target_root();
+  node.restart();
+  migration::MigrationRequest back = node.request();
+  back.family = c.descriptor(kA).name;
+  c.expect_ok("ask for the way back", node.controller().request_start(back));
+  c.settle();
+  c.expect(node.controller().manifest().generation == 2, "the way back: found another generation");
+  c.expect(node.controller().manifest().a.root == first_target,
+           cat("the source of the way back: found ", node.controller().manifest().a.root,
+               ", expected ", first_target));
+  node.append_some(2);
+  node.advance_to(Phase::kDualWrite);
+  node.append_some(2);
+  node.restart();
+  node.advance_to(Phase::kAccepted);
+  node.append_some(1);
+  c.expect(node.controller().manifest().b.family == c.descriptor(kA).name,
+           "after the way back: found another family than the first");
+  c.expect(c.expect_value("look at the source", c.fs().stat(first_target)).kind ==
+               families::FileKind::kFile,
+           "the source of the way back: found a directory, expected the fence");
+  node.advance_to(Phase::kRetired);
+  node.restart();
 }
 
 }  // namespace
@@ -186,6 +226,7 @@ std::vector<Check> life_checks() {
   add("a_to_b_to_a_to_b", {"SB-5", "SB-6", "SB-29", "SB-43"}, a_to_b_to_a_to_b);
   add("memory_as_source_declared_volatile", {"SB-35"}, memory_as_source_declared_volatile);
   add("retire_and_gc", {"EV-21"}, retire_and_gc);
+  add("migrate_back", {"SB-29", "SB-43"}, migrate_back);
   return checks;
 }
 

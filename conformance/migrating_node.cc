@@ -180,6 +180,7 @@ void MigratingNode::request_next() {
   switch (phase()) {
     case Phase::kIdle:
     case Phase::kRolledBack:
+    case Phase::kRetired:
       start_migration();
       return;
     case Phase::kDualWrite:
@@ -190,6 +191,9 @@ void MigratingNode::request_next() {
       return;
     case Phase::kCutOver:
       c_.expect_ok("ask for acceptance", controller_->request_accept());
+      return;
+    case Phase::kAccepted:
+      c_.expect_ok("ask for the retirement", controller_->request_retire());
       return;
     default:
       c_.fail(cat("phase ", to_string(phase()), " needs nothing, expected a way on"));

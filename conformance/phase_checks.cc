@@ -49,13 +49,14 @@ void expect_others_refused(PairContext& c, MigratingNode& node) {
                  phase == Phase::kCutOver,
              cat(what, ": found \"", to_std(status.message()), "\", expected the phase's name"));
   };
-  refuse("start", phase == Phase::kIdle || phase == Phase::kRolledBack,
+  refuse("start", phase == Phase::kIdle || phase == Phase::kRolledBack || phase == Phase::kRetired,
          [&] { return controller.request_start(node.request()); });
   refuse("validation", phase == Phase::kDualWrite, [&] { return controller.request_validation(); });
   refuse("cut-over", phase == Phase::kCutoverValidated,
          [&] { return controller.request_cutover(); });
   refuse("acceptance", phase == Phase::kCutOver && controller.manifest().probe_restart_ok,
          [&] { return controller.request_accept(); });
+  refuse("retirement", phase == Phase::kAccepted, [&] { return controller.request_retire(); });
   // Whether it can go back from CUT is the build's own decision; RM-28, which demands it, is shown
   // by no check.
   refuse("rollback", phase >= Phase::kExporting && phase <= Phase::kCutOver,
@@ -104,6 +105,8 @@ void illegal_edge_refused(PairContext& c) {
                                                    {Phase::kCutOver, Phase::kAccepted},
                                                    {Phase::kAccepted, Phase::kRetired},
                                                    {Phase::kRolledBack, Phase::kExporting},
+                                                   // The next migration.
+                                                   {Phase::kRetired, Phase::kExporting},
                                                    // The export begins again.
                                                    {Phase::kExporting, Phase::kExporting},
                                                    {Phase::kBootstrapping, Phase::kExporting},

@@ -90,8 +90,10 @@ absl::Status Controller::start() {
     case Phase::kCutOver:
       return start_dual();
     case Phase::kAccepted:
-    case Phase::kRetired:
       QK_RETURN_IF_ERROR(finish_accept());
+      return start_plain(Side::kB);
+    case Phase::kRetired:
+      QK_RETURN_IF_ERROR(finish_retire());
       return start_plain(Side::kB);
   }
   return absl::InternalError("unknown phase");
@@ -166,8 +168,12 @@ absl::StatusOr<std::unique_ptr<Family>> Controller::open_side(Side side) {
   request.fs = options_.fs;
   request.root = instance.root;
   request.options = instance.options;
-  if (side == Side::kA) request.parts = options_.initial.parts;
+  if (side == Side::kA) request.parts = parts_of(instance);
   return image::open_instance(*options_.registry, request, instance.family, manifest_.identity());
+}
+
+families::PartPaths Controller::parts_of(const Instance& instance) const {
+  return instance.root == options_.initial.root ? options_.initial.parts : families::PartPaths();
 }
 
 absl::Status Controller::start_plain(Side side) {
@@ -298,20 +304,20 @@ DualPair Controller::dual_pair(Side mirror) {
   return pair;
 }
 
-// The fence takes A's root from an older program as a whole. Only a root that URIs name can hold
-// more than the instance: files of the node, or of other nodes.
-absl::Status Controller::check_fence_takes_no_more() const {
-  const std::string& root = manifest_.a.root;
+// The fence takes the source's root from an older program as a whole. Only a root that URIs name
+// can hold more than the instance: files of the node, or of other nodes.
+absl::Status Controller::check_fence_takes_no_more(const Instance& source) const {
+  const std::string& root = source.root;
   const std::string own_files = families::join_path(options_.node_dir, "migration");
   if ((own_files + "/").starts_with(root + "/") || (root + "/").starts_with(own_files + "/")) {
     return absl::FailedPreconditionError(
         cat("a fence of ", root, " would take the node's own directory ", own_files,
             "; expected a directory for log, raft_meta and snapshot alone"));
   }
-  if (options_.initial.parts == families::PartPaths()) return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(const auto* family, options_.registry->get(manifest_.a.family));
-  const std::vector<std::string> own =
-      families::with_parts(*family, options_.initial.parts).root_names;
+  const families::PartPaths parts = parts_of(source);
+  if (parts == families::PartPaths()) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const auto* family, options_.registry->get(source.family));
+  const std::vector<std::string> own = families::with_parts(*family, parts).root_names;
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, options_.fs->list(root));
   for (const std::string& name : names) {
     if (image::is_reserved_name(name) || std::find(own.begin(), own.end(), name) != own.end()) {
@@ -326,25 +332,27 @@ absl::Status Controller::check_fence_takes_no_more() const {
 absl::Status Controller::request_start(const MigrationRequest& request) {
   if (!failure_.ok()) return failure_;
   const Phase phase = manifest_.phase;
-  if (phase != Phase::kIdle && phase != Phase::kRolledBack) {
-    return not_allowed("starting a migration", phase, "idle, rolled-back");
+  if (phase != Phase::kIdle && phase != Phase::kRolledBack && phase != Phase::kRetired) {
+    return not_allowed("starting a migration", phase, "idle, rolled-back, retired");
   }
   if (request.fresh_mutations < 1 || request.fresh_time_ns < 1) {
     return absl::InvalidArgumentError(cat(
         "a migration needs both freshness bounds (A-6): fresh_mutations ", request.fresh_mutations,
         ", fresh_time ", request.fresh_time_ns, " ns; each must be at least 1"));
   }
-  if (const families::PartPaths& parts = options_.initial.parts; parts.split()) {
+  // What a migration has accepted as B is A for the next one.
+  const Instance source = manifest_.side(manifest_.authoritative);
+  if (const families::PartPaths parts = parts_of(source); parts.split()) {
     return absl::FailedPreconditionError(
         cat("log, raft_meta and snapshot do not lie in one directory: found ", parts.log, ", ",
-            parts.raft_meta, " and ", parts.snapshot, " at ", manifest_.a.root,
+            parts.raft_meta, " and ", parts.snapshot, " at ", source.root,
             "; one fence must take all three from an older program (migration.md 3)"));
   }
-  QK_RETURN_IF_ERROR(check_fence_takes_no_more());
+  QK_RETURN_IF_ERROR(check_fence_takes_no_more(source));
   QK_ASSIGN_OR_RETURN(const auto* target, options_.registry->get(request.family));
   if (!request.accept_weak_durability) {
-    QK_ASSIGN_OR_RETURN(const auto* source, options_.registry->get(manifest_.a.family));
-    QK_RETURN_IF_ERROR(families::check_synchronous(*source, manifest_.a.options));
+    QK_ASSIGN_OR_RETURN(const auto* from, options_.registry->get(source.family));
+    QK_RETURN_IF_ERROR(families::check_synchronous(*from, source.options));
     QK_RETURN_IF_ERROR(families::check_synchronous(*target, request.options));
   }
   Manifest next = manifest_;
@@ -352,6 +360,7 @@ absl::Status Controller::request_start(const MigrationRequest& request) {
   next.generation = manifest_.generation + 1;
   next.phase = Phase::kExporting;
   next.authoritative = Side::kA;
+  next.a = source;
   next.a.instance = image::fresh_id(options_.random);
   next.a.state = InstanceState::kCurrent;
   next.b = {};
@@ -372,6 +381,7 @@ absl::Status Controller::request_start(const MigrationRequest& request) {
   next.started_at_ns = options_.now();
   QK_RETURN_IF_ERROR(image::check_empty_destination(*options_.fs, next.b.root, *target));
   if (absl::Status marked = mark(std::move(next)); !marked.ok()) return fail(marked);
+  if (phase == Phase::kRetired) a_ = std::move(b_);
   if (absl::Status status = ensure_sidecar(Side::kA); !status.ok()) return fail(status);
   return absl::OkStatus();
 }
@@ -402,6 +412,14 @@ absl::Status Controller::request_accept() {
         "the cut-over");
   }
   request_ = Request::kAccept;
+  return absl::OkStatus();
+}
+
+absl::Status Controller::request_retire() {
+  if (manifest_.phase != Phase::kAccepted) {
+    return not_allowed("retiring the old family", manifest_.phase, "accepted");
+  }
+  request_ = Request::kRetire;
   return absl::OkStatus();
 }
 
@@ -440,6 +458,8 @@ absl::Status Controller::step() {
         return cut_over();
       case Request::kAccept:
         return accept();
+      case Request::kRetire:
+        return retire();
       case Request::kRollback:
         return roll_back(rollback_reason_, false);
       case Request::kNone:

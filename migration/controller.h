@@ -10,6 +10,9 @@
 //   dual-write, cutover-validated        reconcile, then A is primary and B mirror
 //   cut-over                             reconcile, then B is primary and A mirror
 //   accepted                             A is fenced, B serves alone
+//   retired                              A is deleted, its fence stays; B serves alone, and is the
+//   A
+//                                        of the next migration
 //   rolled-back                          B is deleted or fenced, A serves alone
 //
 // A volatile family that a crash took is a lost primary or a lost mirror. Without its
@@ -132,6 +135,7 @@ class Controller {
   absl::Status request_validation();                            // T5, from dual-write
   absl::Status request_cutover();                               // T6, from cutover-validated
   absl::Status request_accept();                                // T7, from cut-over
+  absl::Status request_retire();                                // T8, from accepted
   absl::Status request_rollback(std::string reason);            // RB1
 
   Need need() const;
@@ -143,12 +147,12 @@ class Controller {
   int64_t progress_ppm() const;
 
  private:
-  enum class Request : uint8_t { kNone, kValidate, kCutover, kAccept, kRollback };
+  enum class Request : uint8_t { kNone, kValidate, kCutover, kAccept, kRetire, kRollback };
 
   explicit Controller(ControllerOptions options);
 
   absl::Status start();
-  absl::Status check_fence_takes_no_more() const;
+  absl::Status check_fence_takes_no_more(const Instance& source) const;
   absl::Status start_without_manifest();
   absl::Status start_plain(Side side);
   absl::Status start_over();
@@ -157,6 +161,8 @@ class Controller {
   absl::Status start_rolled_back(std::string reason);
   absl::Status ensure_sidecar(Side side);
   absl::StatusOr<std::unique_ptr<families::Family>> open_side(Side side);
+  // Where the parts of an instance lie: of the one that the node began with, as it is configured.
+  families::PartPaths parts_of(const Instance& instance) const;
 
   // Writes `next`, durably, with this reason; the phase must be the present one or a legal
   // successor.
@@ -188,6 +194,8 @@ class Controller {
   absl::Status roll_back(std::string reason, bool keep_evidence);
   absl::Status finish_rollback();
   absl::Status finish_accept();
+  absl::Status retire();
+  absl::Status finish_retire();
   absl::Status remove_target();
 
   ControllerOptions options_;

@@ -1,4 +1,5 @@
-// T5 to T7 and RB1: validation at the cutover cut, cut-over, acceptance, rollback (migration.md 3).
+// T5 to T8 and RB1: validation at the cutover cut, cut-over, acceptance, retirement, rollback
+// (migration.md 3).
 #include "families/fs/file_util.h"
 #include "migration/controller.h"
 #include "migration/fence.h"
@@ -89,6 +90,24 @@ absl::Status Controller::accept() {
 absl::Status Controller::finish_accept() {
   QK_RETURN_IF_ERROR(fence_root(*options_.fs, manifest_.a.root, manifest_.generation));
   return IntentJournal::remove(options_.fs, families::join_path(options_.node_dir, "migration"));
+}
+
+// T8: nothing leads back to A any more.
+absl::Status Controller::retire() {
+  Manifest next = manifest_;
+  next.phase = Phase::kRetired;
+  next.a.state = image::InstanceState::kRetired;
+  QK_RETURN_IF_ERROR(mark(std::move(next)));
+  return finish_retire();
+}
+
+// The fence stays where A was: an older program that is started there must not find an empty place,
+// where it would begin without its vote.
+absl::Status Controller::finish_retire() {
+  QK_RETURN_IF_ERROR(finish_accept());
+  QK_RETURN_IF_ERROR(
+      families::remove_tree(*options_.fs, fenced_path(manifest_.a.root, manifest_.generation)));
+  return options_.fs->sync_dir(families::parent_path(manifest_.a.root), families::SyncKind::kFull);
 }
 
 absl::Status Controller::roll_back(std::string reason, bool keep_evidence) {

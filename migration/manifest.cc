@@ -198,9 +198,11 @@ bool is_legal_transition(Phase from, Phase to) {
     case Phase::kIdle:
       return false;
     case Phase::kExporting:
-      // T1 and RS; re-entry when a crash lost the pinned export view, the image or the queue.
-      return from == Phase::kIdle || from == Phase::kRolledBack || from == Phase::kExporting ||
-             from == Phase::kBootstrapping || from == Phase::kValidated;
+      // T1, RS and the next migration of a node that has retired its old family; re-entry when a
+      // crash lost the pinned export view, the image or the queue.
+      return from == Phase::kIdle || from == Phase::kRolledBack || from == Phase::kRetired ||
+             from == Phase::kExporting || from == Phase::kBootstrapping ||
+             from == Phase::kValidated;
     case Phase::kBootstrapping:
       return from == Phase::kExporting;
     case Phase::kValidated:

@@ -48,6 +48,8 @@ SimNode::SimNode(const World& world, NodeId id, const NodePlan& plan)
   manifest_.a.family = store.family;
   manifest_.a.root = plan.place ? plan.place->root : families::join_path(kNodeDir, store.family);
   manifest_.a.options = store.options;
+  initial_ = {manifest_.a.family, manifest_.a.root, manifest_.a.options,
+              plan.place ? plan.place->parts : families::PartPaths()};
   install_initial_tree();
 }
 
@@ -59,7 +61,7 @@ families::OpenRequest SimNode::open_request(migration::Side side, families::File
   request.fs = fs;
   request.root = instance.root;
   request.options = instance.options;
-  if (side == migration::Side::kA && plan_->place) request.parts = plan_->place->parts;
+  if (request.root == initial_.root) request.parts = initial_.parts;
   return request;
 }
 
@@ -180,8 +182,7 @@ void SimNode::open_families() {
   options.node_dir = kNodeDir;
   options.group_id = world_.plan->cluster.group;
   options.peer_id = plan_->peer;
-  options.initial = {manifest_.a.family, manifest_.a.root, manifest_.a.options,
-                     open_request(migration::Side::kA, fs_.get()).parts};
+  options.initial = initial_;
   options.create = !created_ && !plan_->initial;
   options.now = [this] { return world_.scheduler->now(); };
   // Storage calls end when the disk says.
@@ -196,14 +197,22 @@ void SimNode::open_families() {
 
   process_ = std::make_unique<Process>(*this, world_);
   process_->controller = std::move(*opened);
-  const Manifest& manifest = process_->controller->manifest();
-  authority_ = manifest.authoritative;
-  manifest_ = manifest;
-  phase_ = manifest.phase;
+  adopt(process_->controller->manifest());
 
   // What the start wrote must be on the disk before the node speaks; until then it owes nothing
   // new.
   after_storage([this] { go_live(); });
+}
+
+void SimNode::adopt(const Manifest& manifest) {
+  manifest_ = manifest;
+  phase_ = manifest.phase;
+  authority_ = manifest.authoritative;
+  if (phase_ == Phase::kAccepted) accepted_migration_ = begun_migration_;
+}
+
+const std::string& SimNode::store() const {
+  return accepted_migration_ ? world_.plan->migrations[*accepted_migration_].to : plan_->store;
 }
 
 // The oracles see what the start has made of the disk; false if it cannot be read.

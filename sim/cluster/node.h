@@ -44,7 +44,12 @@ class SimNode final : private migration::ControllerObserver {
   NodeId id() const { return id_; }
   const std::string& name() const { return plan_->id; }
   const std::string& peer() const { return plan_->peer; }
-  const std::string& configured_store() const { return plan_->store; }
+  // Of the plan's migrations, by position: the last that this node was asked to begin and that said
+  // yes, and the last that it has accepted.
+  std::optional<size_t> begun_migration() const { return begun_migration_; }
+  std::optional<size_t> accepted_migration() const { return accepted_migration_; }
+  // The store that it is on: where the last accepted migration led.
+  const std::string& store() const;
 
   // The first start; the ghost is seeded from what the disk holds.
   void boot_first();
@@ -72,10 +77,12 @@ class SimNode final : private migration::ControllerObserver {
   void propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done);
   void deliver(const std::string& from_peer, const NetMessage& message);
 
-  absl::Status request_migration(const migration::MigrationRequest& request);
+  // `migration`: which of the plan's it is.
+  absl::Status request_migration(const migration::MigrationRequest& request, size_t migration);
   absl::Status request_validation();
   absl::Status request_cutover();
   absl::Status request_accept();
+  absl::Status request_retire();
 
   // What side A or B would recover to if the power failed now and nothing unsynced survived; of a
   // volatile family, what it holds.
@@ -100,6 +107,8 @@ class SimNode final : private migration::ControllerObserver {
     migration::Manifest to;
   };
 
+  // What the node goes by from now on.
+  void adopt(const migration::Manifest& manifest);
   void install_initial_tree();
   // Of one side, on this file system.
   std::string place_of(const std::string& path) const;
@@ -157,7 +166,10 @@ class SimNode final : private migration::ControllerObserver {
   bool created_ = false;
 
   migration::Phase phase_ = migration::Phase::kIdle;
-  migration::Manifest manifest_;  // as last announced
+  migration::Manifest manifest_;     // as last announced
+  migration::FamilyConfig initial_;  // what the node began with
+  std::optional<size_t> begun_migration_;
+  std::optional<size_t> accepted_migration_;
   migration::Side authority_ = migration::Side::kA;
   uint64_t phase_entries_ = 0;
   std::vector<PhaseMark> marks_;

@@ -19,7 +19,10 @@ constexpr uint64_t kProbeEvery = 96;
 
 Probe SimNode::durable_state(migration::Side side) const {
   if (is_volatile(manifest_.side(side))) {
-    families::Family* family = controller() == nullptr ? nullptr : controller()->family(side);
+    if (controller() == nullptr) return absl::NotFoundError("the volatile instance is not open");
+    // The controller's sides are those of its next mark, which may change their names.
+    if (side == authority_) return read_state(controller()->driver().authority());
+    families::Family* family = controller()->family(side);
     if (family == nullptr) return absl::NotFoundError("the volatile instance is not open");
     return read_state(*family);
   }

@@ -50,10 +50,12 @@ PhaseRecord record_of(const Manifest& manifest) {
   return record;
 }
 
-absl::Status SimNode::request_migration(const migration::MigrationRequest& request) {
+absl::Status SimNode::request_migration(const migration::MigrationRequest& request,
+                                        size_t migration) {
   if (!up() || blocked_) return absl::UnavailableError("the node is busy");
   disk_.set_now(world_.scheduler->now());
   const absl::Status status = controller()->request_start(request);
+  if (status.ok()) begun_migration_ = migration;
   after_storage([this] { announce_marks(); });
   pump_migration();
   return status;
@@ -76,6 +78,13 @@ absl::Status SimNode::request_cutover() {
 absl::Status SimNode::request_accept() {
   if (!up() || blocked_) return absl::UnavailableError("the node is busy");
   const absl::Status status = controller()->request_accept();
+  pump_migration();
+  return status;
+}
+
+absl::Status SimNode::request_retire() {
+  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
+  const absl::Status status = controller()->request_retire();
   pump_migration();
   return status;
 }
@@ -172,9 +181,7 @@ void SimNode::announce_phase(const PhaseMark& mark) {
     return manifest ? record_of(*manifest) : PhaseRecord{};
   }();
 
-  manifest_ = mark.to;
-  phase_ = mark.to.phase;
-  authority_ = mark.to.authoritative;
+  adopt(mark.to);
   if (mark.from == mark.to.phase && mark.to.phase != Phase::kExporting) return;
   if (mark.to.phase == Phase::kCutOver) {
     world_.checker->fenced(id_ - 1, mark.to.generation, durable_state(migration::Side::kA),
@@ -182,6 +189,8 @@ void SimNode::announce_phase(const PhaseMark& mark) {
   }
   if (mark.to.phase == Phase::kBootstrapping && cut_state_) judge_image();
   world_.checker->phase_changed(id_ - 1, record_of(mark.to), durable);
+  // Retirement changes nothing of what the node does.
+  if (mark.to.phase == Phase::kRetired) return record_phase(phase_code(), mark.to, "retired");
   if (mark.to.phase == Phase::kRolledBack) {
     record_phase(PhaseCode::kRollback, mark.to, mark.to.reason);
     ++phase_entries_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "families/base/suggest.h"
 #include "migration/cluster_guard.h"
 #include "sim/cluster/node.h"
 #include "sim/kernel/trace_text.h"
@@ -140,7 +141,8 @@ bool RollingOperator::guard_allows() {
       node_->name(), world_.plan->migrations[migration_].allow_unavailability);
   if (allowed.ok()) return true;
   if (absl::IsPermissionDenied(allowed) && stage_ == Stage::kStart) {
-    leave(cat("not started: ", to_std(allowed.message())));
+    not_started(*node_, to_std(allowed.message()));
+    leave("");
   } else {
     wait(RollWait::kGuard, std::string(to_std(allowed.message())));
   }
@@ -173,18 +175,24 @@ void RollingOperator::choose() {
     for (const std::string& name : plan.nodes) {
       const auto it = std::find_if(nodes_.begin(), nodes_.end(),
                                    [&](const SimNode* node) { return node->name() == name; });
-      if (it != nodes_.end() && !is_done(*it)) {
+      if (it != nodes_.end() && !is_done(*it) && (*it)->store() == plan.from) {
         next = *it;
         break;
       }
     }
   } else {
     for (SimNode* node : nodes_) {
-      if (is_done(node) || node->configured_store() != plan.from) continue;
+      if (is_done(node) || node->store() != plan.from) continue;
       if (next == nullptr || (next->leads() && !node->leads())) next = node;
     }
   }
   if (next == nullptr) {
+    const auto moves = planned_moves(*world_.plan);
+    for (const size_t i : moves[migration_]) {
+      if (is_done(nodes_[i])) continue;
+      not_started(*nodes_[i], cat("it is on store ", in_quotes(nodes_[i]->store()), ", not on ",
+                                  in_quotes(plan.from)));
+    }
     ++migration_;
     done_.clear();
     if (!done()) idle_until_ = world_.plan->migrations[migration_].start;
@@ -201,6 +209,36 @@ void RollingOperator::leave(std::string note) {
   node_ = nullptr;
   idle_until_ = world_.scheduler->now() + world_.plan->migrations[migration_].soak;
   next_stage(Stage::kChoose);
+}
+
+void RollingOperator::not_started(const SimNode& node, std::string_view reason) {
+  not_started_.push_back({migration_, node.id(), std::string(reason)});
+}
+
+std::vector<std::string> RollingOperator::not_started() const {
+  std::vector<std::string> lines;
+  const auto moves = planned_moves(*world_.plan);
+  for (size_t i = 0; i < moves.size(); ++i) {
+    const MigrationPlan& plan = world_.plan->migrations[i];
+    for (const size_t n : moves[i]) {
+      const SimNode& node = *nodes_[n];
+      if (node.begun_migration() && *node.begun_migration() >= i) continue;
+      const auto known = std::find_if(
+          not_started_.begin(), not_started_.end(),
+          [&](const NotStarted& other) { return other.migration == i && other.node == node.id(); });
+      std::string reason = "its turn never came";
+      if (known != not_started_.end()) {
+        reason = known->reason;
+      } else if (!done() && waiting_.why != RollWait::kNone) {
+        reason += cat("; the roll waits",
+                      waiting_.node.empty() ? std::string() : cat(" with ", waiting_.node), ": ",
+                      waiting_.reason);
+      }
+      lines.push_back(
+          cat(node.name(), ": not started: ", plan.from, " to ", plan.to, ": ", reason));
+    }
+  }
+  return lines;
 }
 
 void RollingOperator::after_rollback() {
@@ -251,11 +289,19 @@ void RollingOperator::take_step() {
   switch (stage_) {
     case Stage::kChoose:
       return;
+    case Stage::kRetire:
+      if (phase != Phase::kAccepted) return next_stage(Stage::kStart);
+      return asked(node_->request_retire(), Stage::kRetired);
+    case Stage::kRetired:
+      // Only a durable mark counts: the next migration must not begin on one that a crash takes.
+      if (node_->last_phase() == Phase::kRetired) return next_stage(Stage::kStart);
+      if (phase == Phase::kAccepted && waited > kSecond) return next_stage(Stage::kRetire);
+      return work("the deletion of the family before the last one");
     case Stage::kStart:
       return start_node();
     case Stage::kCopy:
       // A crash took the mark of the start away before it was durable; ask again.
-      if (phase == Phase::kIdle) return next_stage(Stage::kStart);
+      if (phase == Phase::kIdle || phase == Phase::kRetired) return next_stage(Stage::kStart);
       if (phase == Phase::kDualWrite) return next_stage(Stage::kDual);
       return work("export, import and catch-up");
     case Stage::kDual:
@@ -292,6 +338,8 @@ void RollingOperator::take_step() {
 }
 
 void RollingOperator::start_node() {
+  // T8 comes before another migration: nothing leads back any more to where the last one came from.
+  if (node_->last_phase() == Phase::kAccepted) return next_stage(Stage::kRetire);
   if (hands_over() || !guard_allows()) return;
   const MigrationPlan& plan = world_.plan->migrations[migration_];
   const auto store = std::find_if(world_.plan->stores.begin(), world_.plan->stores.end(),
@@ -303,11 +351,14 @@ void RollingOperator::start_node() {
   request.fresh_mutations = plan.fresh_mutations;
   request.fresh_time_ns = plan.fresh_time;
   request.accept_weak_durability = plan.accept_weak_durability;
-  const absl::Status status = node_->request_migration(request);
+  const absl::Status status = node_->request_migration(request, migration_);
   if (absl::IsUnavailable(status)) {
     return wait(RollWait::kRequest, std::string(to_std(status.message())));
   }
-  if (!status.ok()) return leave(cat("not started: ", to_std(status.message())));
+  if (!status.ok()) {
+    not_started(*node_, to_std(status.message()));
+    return leave("");
+  }
   next_stage(Stage::kCopy);
 }
 

@@ -25,13 +25,26 @@ class RollingOperator {
   bool done() const { return migration_ >= world_.plan->migrations.size(); }
   // Why a migration was given up, one line each.
   const std::vector<std::string>& notes() const { return notes_; }
+  // Which moves of the plan no node was ever asked to make, or refused, and why.
+  std::vector<std::string> not_started() const;
 
   // What hindered the roll, each reason once, the longest first; and, if it is not done, what it
   // waits for now, first. For people: "n2 for 1.84s: n2 is down".
   std::vector<std::string> waits() const;
 
  private:
-  enum class Stage : uint8_t { kChoose, kStart, kCopy, kDual, kValidate, kCut, kProbe, kAccept };
+  enum class Stage : uint8_t {
+    kChoose,
+    kRetire,
+    kRetired,
+    kStart,
+    kCopy,
+    kDual,
+    kValidate,
+    kCut,
+    kProbe,
+    kAccept
+  };
 
   struct Wait {
     std::string node;  // empty: between two nodes
@@ -53,6 +66,7 @@ class RollingOperator {
   void next_stage(Stage stage);
   void choose();
   void leave(std::string note);
+  void not_started(const SimNode& node, std::string_view reason);
   void start_node();
   // Whether the guard lets the node take a step now. Waits, or gives the node up, if not.
   bool guard_allows();
@@ -75,6 +89,12 @@ class RollingOperator {
   Nanos idle_until_ = 0;
   uint32_t retries_ = 0;
   std::vector<std::string> notes_;
+  struct NotStarted {
+    size_t migration = 0;
+    NodeId node = 0;
+    std::string reason;
+  };
+  std::vector<NotStarted> not_started_;
   Wait waiting_;  // as of the last look
   Nanos waiting_since_ = 0;
   bool went_on_ = true;      // the step of this look

@@ -197,6 +197,9 @@ struct Plan {
   uint64_t scenario_hash = 0;
 };
 
+// Which nodes each migration moves, by position in ClusterPlan::nodes, if all before it succeed.
+std::vector<std::vector<size_t>> planned_moves(const Plan& plan);
+
 // A node that cannot begin with the directory that the plan gives it.
 struct BadStart {
   size_t node = 0;  // position in ClusterPlan::nodes

@@ -371,11 +371,11 @@ class Cluster final : private ClusterEvents {
   void judge_expectations(RunResult* result) const {
     for (const std::string& id : plan_.expect.migrated) {
       for (const auto& node : nodes_) {
-        if (node->name() != id || node->last_phase() == migration::Phase::kAccepted) continue;
-        result->inconclusive.push_back(cat(id, " ended in phase ",
-                                           migration::to_string(node->last_phase()),
-                                           ", expected accepted"));
+        if (node->name() == id) judge_migrated(*node, result);
       }
+    }
+    for (std::string& line : operator_->not_started()) {
+      result->inconclusive.push_back(std::move(line));
     }
     if (result->committed < plan_.expect.min_committed) {
       result->inconclusive.push_back(cat(result->committed, " entries were committed, expected ",
@@ -405,6 +405,24 @@ class Cluster final : private ClusterEvents {
     for (const std::string& id : result->unjudged) {
       if (must_judge(id)) result->inconclusive.push_back(cat(id, " was never evaluated"));
     }
+  }
+
+  // The node must end on the store that the last migration of it leads to.
+  void judge_migrated(const SimNode& node, RunResult* result) const {
+    const auto moves = planned_moves(plan_);
+    std::optional<size_t> last;
+    for (size_t i = 0; i < moves.size(); ++i) {
+      const auto index = static_cast<size_t>(node.id() - 1);
+      if (std::find(moves[i].begin(), moves[i].end(), index) != moves[i].end()) last = i;
+    }
+    if (last && node.accepted_migration() == last &&
+        node.last_phase() == migration::Phase::kAccepted) {
+      return;
+    }
+    result->inconclusive.push_back(
+        cat(node.name(), " ended in phase ", migration::to_string(node.last_phase()), " on store ",
+            in_quotes(node.store()), ", expected accepted on store ",
+            in_quotes(last ? plan_.migrations[*last].to : std::string("none"))));
   }
 
   // Oracles whose subject each run has, or each run with this plan. The others need a crash at the

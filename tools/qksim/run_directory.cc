@@ -72,15 +72,13 @@ const sim::StorePlan& store_of(const sim::Plan& plan, const std::string& id) {
 std::vector<viz::RunSummary::Families> families_of(const sim::Plan& plan) {
   std::vector<viz::RunSummary::Families> out;
   for (const sim::NodePlan& node : plan.cluster.nodes) {
-    std::string store = node.store;
-    for (const sim::MigrationPlan& migration : plan.migrations) {
-      const bool listed = migration.nodes.empty() ||
-                          std::find(migration.nodes.begin(), migration.nodes.end(), node.id) !=
-                              migration.nodes.end();
-      if (listed && migration.from == store) store = migration.to;
+    out.push_back({store_of(plan, node.store).family, ""});
+  }
+  const auto moves = sim::planned_moves(plan);
+  for (size_t i = 0; i < moves.size(); ++i) {
+    for (const size_t node : moves[i]) {
+      out[node].to = store_of(plan, plan.migrations[i].to).family;
     }
-    out.push_back({store_of(plan, node.store).family,
-                   store == node.store ? std::string() : store_of(plan, store).family});
   }
   return out;
 }
