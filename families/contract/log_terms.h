@@ -4,8 +4,8 @@
 //
 // Storage does not hold this rule, as braft's does not: the snapshot of an install is published
 // before the log is dropped, so a crash in between leaves a log of another history beside it. The
-// start of a node then drops that log (sim/raft/log.h). The rule is held where a state is taken as a
-// whole: by ContentChecker, so by every export, verification and import of an image, and by the
+// start of a node then drops that log (sim/raft/log.h). The rule is held where a state is taken as
+// a whole: by ContentChecker, so by every export, verification and import of an image, and by the
 // start of a node for what it does not drop.
 #pragma once
 
