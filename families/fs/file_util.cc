@@ -103,6 +103,12 @@ absl::Status read_exact(File& file, std::string_view path, uint64_t offset,
                         std::span<char> buffer) {
   QK_ASSIGN_OR_RETURN(const size_t got, file.read_at(offset, buffer));
   if (got == buffer.size()) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const uint64_t size, file.size());
+  if (size >= offset && size - offset >= buffer.size()) {
+    // The bytes are there: a call that failed says nothing about them.
+    return errno_status(EIO, cat(path, ": read ", got, " of ", buffer.size(), " bytes at offset ",
+                                 offset, " of ", size));
+  }
   return absl::DataLossError(
       cat(path, ": ", got, " bytes at offset ", offset, ", expected ", buffer.size()));
 }

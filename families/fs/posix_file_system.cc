@@ -104,14 +104,27 @@ class PosixFile final : public File {
   absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
     if (offset > kMaxOffset - buffer.size()) return errno_status(EINVAL, cat("read ", path_));
     size_t done = 0;
+    bool again = true;
     while (done < buffer.size()) {
       const ssize_t got = retry([&] {
         return ::pread(fd_.get(), buffer.data() + done, buffer.size() - done,
                        static_cast<off_t>(offset + done));
       });
       if (got == -1) return errno_status(errno, cat("read ", path_));
-      if (got == 0) break;
-      done += static_cast<size_t>(got);
+      if (got > 0) {
+        done += static_cast<size_t>(got);
+        again = true;
+        continue;
+      }
+      struct stat st;
+      if (::fstat(fd_.get(), &st) == -1) return errno_status(errno, cat("read ", path_));
+      const uint64_t size = static_cast<uint64_t>(st.st_size);
+      if (offset + done >= size) break;
+      // Not the end, unless the file has just grown: no reader may take it for one.
+      if (!again) {
+        return errno_status(EIO, cat("read ", path_, ": nothing at ", offset + done, " of ", size));
+      }
+      again = false;
     }
     return done;
   }

@@ -228,9 +228,9 @@ absl::StatusOr<std::unique_ptr<KvLoader>> LeveldbEngine::load() {
 absl::Status LeveldbEngine::run_one() {
   QK_RETURN_IF_ERROR(failure_);
   if (env_.queued_jobs() == 0) return absl::OkStatus();
-  const bool before = env_.error().ok();
+  const uint64_t before = env_.errors();
   env_.run_job();
-  if (before && !env_.error().ok()) {
+  if (env_.errors() != before) {
     return fail(annotate(env_.error(), cat(path_, ": background job")));
   }
   return absl::OkStatus();

@@ -145,7 +145,10 @@ leveldb::Status LeveldbEnv::convert(const absl::Status& status) {
   if (status.ok()) return leveldb::Status::OK();
   const std::string message(to_std(status.message()));
   if (absl::IsNotFound(status)) return leveldb::Status::NotFound(message);
-  if (error_.ok()) error_ = status;
+  if (!absl::IsCancelled(status) || error_.ok()) {
+    error_ = status;
+    ++errors_;
+  }
   return leveldb::Status::IOError(message);
 }
 

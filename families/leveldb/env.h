@@ -38,9 +38,11 @@ class LeveldbEnv final : public leveldb::Env {
   void run_job();
   void stop();
 
-  // The first error of the file system in an operation that LevelDB depends on; kept for good,
-  // because LevelDB's statuses keep neither its code nor its errno.
+  // The latest error of the file system in an operation that LevelDB depends on, because LevelDB's
+  // statuses keep neither its code nor its errno; and how many there were. A read that failed once
+  // says nothing about what fails later. That the Env was stopped is not counted.
   const absl::Status& error() const { return error_; }
+  uint64_t errors() const { return errors_; }
   // The number of the write-ahead log that was made last.
   std::optional<uint64_t> newest_wal() const { return newest_wal_; }
   // The file that was read last: LevelDB does not say where a block was damaged.
@@ -92,6 +94,7 @@ class LeveldbEnv final : public leveldb::Env {
   int held_tables_ = 0;
   bool stopped_ = false;
   absl::Status error_;
+  uint64_t errors_ = 0;
   std::optional<uint64_t> newest_wal_;
   std::string last_read_;
 };

@@ -170,6 +170,27 @@ TEST_CASE("a lost or emptied file is an error, or the whole state") {
   CHECK(noticed.contains("db/CURRENT"));
 }
 
+TEST_CASE("a read that failed once hides no failure of a later job") {
+  LeveldbInstance base;
+  append_much(base.log());
+  base.drain();
+  base.family.reset();
+  FaultFileSystem faults(&base.fs);
+  const std::unique_ptr<Family> family = *open_leveldb(faults, base.root, false);
+  faults.fail_look_at(1);
+  CHECK_FALSE(family->log().entry(1).ok());
+  faults.fail_look_at(0);
+  REQUIRE_OK(family->log().entry(1));
+  while (family->pending_work() == 0) append_much(family->log(), 1);
+  faults.fail_at(1);
+  const absl::Status job = family->run_one();
+  CHECK(faults.failed_call().find("open") != std::string::npos);
+  CHECK_FALSE(job.ok());
+  CHECK(family->log()
+            .append(data_entries(family->log().last_index() + 1, family->log().last_index() + 1, 1))
+            .kind() == Outcome::Kind::kFailedClean);
+}
+
 TEST_CASE("a failed background job ends the mutations, and a reopened instance lost nothing") {
   // The calls of the jobs and of the appends between them.
   bool reached = true;

@@ -1,9 +1,11 @@
 // The open of a local instance while its reads fail: never taken for damage, and nothing changes.
 // Logs of several segments and read windows, whole ones and ones that recovery has work with.
 #include <catch2/catch.hpp>
+#include <cerrno>
 #include <map>
 #include <optional>
 
+#include "families/fs/file_system_wrapper.h"
 #include "families/local/local_family.h"
 #include "families/local/log_recovery.h"
 #include "families/testing/faults.h"
@@ -138,6 +140,57 @@ TEST_CASE("an open whose read fails is an error and changes nothing") {
   }
   // Each window, segment, name and record is looked at.
   CHECK(check_looks_in_open(killed.tree, killed.state) > 30);
+}
+
+// One read gives half of what the file has there, as a read of a failing disk or server may.
+class ShortRead final : public FileSystemWrapper {
+ public:
+  ShortRead(FileSystem* base, uint64_t n) : FileSystemWrapper(base), left_(n) {}
+  bool happened() const { return left_ == 0; }
+
+ private:
+  class ShortFile final : public FileWrapper {
+   public:
+    ShortFile(std::unique_ptr<File> inner, uint64_t* left)
+        : FileWrapper(std::move(inner)), left_(*left) {}
+    absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+      QK_ASSIGN_OR_RETURN(const size_t got, inner().read_at(offset, buffer));
+      if (got == 0 || left_ == 0 || --left_ > 0) return got;
+      return got / 2;
+    }
+
+   private:
+    uint64_t& left_;
+  };
+  std::unique_ptr<File> wrap(std::unique_ptr<File> file, std::string_view, OpenFlags) override {
+    return std::make_unique<ShortFile>(std::move(file), &left_);
+  }
+
+  uint64_t left_;
+};
+
+TEST_CASE("a read that ends before the file does is no damage: the open is an error") {
+  Killed killed = kill_after([](Family&) {});
+  SECTION("whole") {}
+  SECTION("a torn end") { *killed.tree[kOpenSegment] += std::string(30, 'x'); }
+  FaultRun run(open_local);
+  uint64_t n = 1;
+  for (;; ++n) {
+    CAPTURE(n);
+    write_fault_tree(run.fs, run.root, killed.tree);
+    ShortRead faults(&run.fs, n);
+    const absl::Status opened = run.open(faults);
+    CAPTURE(opened.ToString());
+    if (!faults.happened()) break;
+    REQUIRE_FALSE(opened.ok());
+    CHECK(status_errno(opened) == EIO);
+    CHECK((fault_tree(run.fs, run.root) == killed.tree));
+    run.family.reset();
+    REQUIRE_OK(run.open(run.fs));
+    CHECK((run.state() == killed.state));
+    run.family.reset();
+  }
+  CHECK(n > 10);
 }
 
 TEST_CASE("an open whose read fails leaves a torn batch and its note as they are") {

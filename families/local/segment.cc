@@ -89,9 +89,11 @@ absl::StatusOr<std::string_view> FileWindow::read(uint64_t offset, uint64_t leng
     const uint64_t wanted = std::min(std::max(length, window_size_), file_size_ - offset);
     begin_ = offset;
     buffer_.resize(wanted);
-    const absl::Status status = read_exact(*file_, path_, offset, {buffer_.data(), wanted});
+    absl::Status status = read_exact(*file_, path_, offset, {buffer_.data(), wanted});
     if (!status.ok()) {
       buffer_.clear();
+      // The file was longer when this walk began. That it changed meanwhile is no damage.
+      if (status_errno(status) == 0) status = errno_status(EIO, to_std(status.message()));
       return status;
     }
   }

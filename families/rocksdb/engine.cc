@@ -196,12 +196,13 @@ absl::Status RocksEngine::remove_many(const std::vector<std::string>& wals) {
 
 absl::Status RocksEngine::open_database() {
   rocksdb::DB* db = nullptr;
+  const uint64_t before = env_.files().errors();
   const rocksdb::Status status = rocksdb::DB::Open(rocksdb_options_, path_, &db);
   if (status.ok()) db_.reset(db);
   // Of some errors of the file system RocksDB makes damage, or an illegal option; others it steps
   // over.
-  if (const absl::Status& cause = env_.files().last_error(); !cause.ok()) {
-    return fail(annotate(cause, cat(path_, ": open: ", status.ToString())));
+  if (env_.files().errors() != before) {
+    return fail(annotate(env_.files().last_error(), cat(path_, ": open: ", status.ToString())));
   }
   return status.ok() ? absl::OkStatus() : fail(convert(status, "open"));
 }

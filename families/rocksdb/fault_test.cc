@@ -71,6 +71,32 @@ TEST_CASE("rocksdb: after any failing call nothing is acknowledged, and nothing 
   CHECK(stopped > 130);
 }
 
+TEST_CASE("rocksdb: a read that failed once is no error of a later load") {
+  MemoryDisk disk;
+  FaultFileSystem faulty(&disk.fs);
+  Run run;
+  {
+    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+    REQUIRE_OK(engine);
+    run = work(**engine);
+    REQUIRE_OK(run.status);
+  }
+  const auto engine = open_rocks_engine(&faulty, disk.path, false, kTiny);
+  REQUIRE_OK(engine);
+  faulty.fail_look_at(1);
+  CHECK_FALSE(read_rows(**engine).ok());
+  REQUIRE(faulty.failed());
+  faulty.fail_look_at(0);
+  {
+    auto loader = (*engine)->load();
+    REQUIRE_OK(loader);
+    REQUIRE_OK((*loader)->put("zz", "z", "z"));
+    REQUIRE_OK((*loader)->finish());
+  }
+  run.acknowledged["zz"] = "zz";
+  CHECK(*read_rows(**engine) == run.acknowledged);
+}
+
 TEST_CASE("rocksdb: an open that fails can be repeated") {
   MemoryDisk disk;
   Run run;

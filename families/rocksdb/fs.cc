@@ -141,6 +141,7 @@ IOStatus RocksFileSystem::to_io(const absl::Status& status) {
   // RocksDB probes for files that need not be there.
   if (absl::IsNotFound(status)) return IOStatus::PathNotFound(message);
   last_error_ = status;
+  ++errors_;
   return IOStatus::IOError(message);
 }
 

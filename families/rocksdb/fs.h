@@ -32,6 +32,8 @@ class RocksFileSystem final : public rocksdb::FileSystem {
 
   // What stands behind the latest IOError, or OK.
   const absl::Status& last_error() const { return last_error_; }
+  // How many there were: one that is past says nothing about the next call.
+  uint64_t errors() const { return errors_; }
 
   // The number of the write-ahead log that was made last.
   std::optional<uint64_t> newest_wal() const { return newest_wal_; }
@@ -101,6 +103,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
 
   families::FileSystem* const fs_;
   absl::Status last_error_;
+  uint64_t errors_ = 0;
   std::optional<uint64_t> newest_wal_;
   std::string last_read_;
   // By path and offset.
