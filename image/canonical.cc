@@ -27,7 +27,7 @@ bool decode_strings(ByteReader* reader, std::vector<std::string>* strings) {
 
 }  // namespace
 
-void encode_entry(std::string* out, const families::LogEntry& entry) {
+void encode_entry_head(std::string* out, const families::LogEntry& entry) {
   // One append for the head: this runs for each entry of each export.
   char head[kEntryOverhead];
   store_le64(head, static_cast<uint64_t>(entry.index));
@@ -35,14 +35,25 @@ void encode_entry(std::string* out, const families::LogEntry& entry) {
   head[16] = static_cast<char>(entry.type);
   store_le32(head + 17, static_cast<uint32_t>(entry.payload.size()));
   out->append(head, sizeof head);
+}
+
+void encode_entry(std::string* out, const families::LogEntry& entry) {
+  encode_entry_head(out, entry);
   out->append(entry.payload);
 }
 
 bool decode_entry(ByteReader* reader, families::LogEntry* entry) {
+  std::string_view payload;
+  if (!decode_entry_head(reader, entry, &payload)) return false;
+  entry->payload = payload;
+  return true;
+}
+
+bool decode_entry_head(ByteReader* reader, families::LogEntry* entry, std::string_view* payload) {
   entry->index = static_cast<int64_t>(reader->le64());
   entry->term = static_cast<int64_t>(reader->le64());
   const uint8_t type = reader->u8();
-  entry->payload = reader->bytes();
+  *payload = reader->bytes();
   if (type < static_cast<uint8_t>(EntryType::kNoOp) ||
       type > static_cast<uint8_t>(EntryType::kConfiguration)) {
     return false;

@@ -24,8 +24,12 @@ constexpr int64_t block_last(int64_t block) { return block * kBlockEntries + kBl
 inline constexpr size_t kEntryOverhead = 8 + 8 + 1 + 4;
 
 void encode_entry(std::string* out, const families::LogEntry& entry);
+// Everything but the payload's bytes, which follow.
+void encode_entry_head(std::string* out, const families::LogEntry& entry);
 // False if the bytes are not one entry; its fields are then unspecified.
 bool decode_entry(ByteReader* reader, families::LogEntry* entry);
+// The same without a copy of the payload: `payload` points into the bytes.
+bool decode_entry_head(ByteReader* reader, families::LogEntry* entry, std::string_view* payload);
 
 void encode_hard_state(std::string* out, const families::HardState& state);
 bool decode_hard_state(ByteReader* reader, families::HardState* state);

@@ -47,8 +47,8 @@ absl::Status ContentChecker::entry(const families::LogEntry& entry) {
   return absl::OkStatus();
 }
 
-void ContentChecker::entries_passed(std::string_view encoded) {
-  if (digests_) log_->add_encoded(next_index_ - 1, encoded);
+void ContentChecker::entries_passed(std::string_view encoded, std::string_view rest) {
+  if (digests_) log_->add_encoded(next_index_ - 1, encoded, rest);
 }
 
 absl::Status ContentChecker::hard_state(const families::HardState& state) {

@@ -46,8 +46,9 @@ class ContentChecker {
   // Each returns InvalidArgument with what was found and what was expected.
   absl::Status range(int64_t first, int64_t last);
   absl::Status entry(const families::LogEntry& entry);
-  // After the entries of a frame, all of one block: their canonical forms, one after the other.
-  void entries_passed(std::string_view encoded);
+  // After the entries of a frame, all of one block: their canonical forms, one after the other, in
+  // one or two pieces.
+  void entries_passed(std::string_view encoded, std::string_view rest = {});
   absl::Status hard_state(const families::HardState& state);
   absl::Status snapshot(const SnapshotHead& head);
   absl::Status file(const FileHead& head);

@@ -50,11 +50,12 @@ void LogHasher::add(const families::LogEntry& entry) {
   advance(entry.index + 1);
 }
 
-void LogHasher::add_encoded(int64_t last, std::string_view entries) {
+void LogHasher::add_encoded(int64_t last, std::string_view entries, std::string_view rest) {
   QK_CHECK(last >= next_ && last <= last_ && block_of(last) == block_of(next_));
   begin_block();
   flush();
   block_.update(entries);
+  block_.update(rest);
   advance(last + 1);
 }
 

@@ -63,8 +63,8 @@ class LogHasher {
   // Every index of [first, last], in order.
   void add(const families::LogEntry& entry);
   // Instead of adding entries up to `last`, all of one block: their canonical forms, one after the
-  // other.
-  void add_encoded(int64_t last, std::string_view entries);
+  // other, in one or two pieces.
+  void add_encoded(int64_t last, std::string_view entries, std::string_view rest = {});
   // Instead of adding the entries of the next block, which must be a whole one.
   void add_block(int64_t block, const Digest& hash);
   Digest finish();

@@ -158,6 +158,7 @@ absl::Status Exporter::add_entry(const families::LogEntry& entry) {
     QK_RETURN_IF_ERROR(flush_entries());
   }
   QK_RETURN_IF_ERROR(checker_.entry(entry));
+  if (size > kEntriesPayloadTarget) return emit_large_entry(entry);
   if (entries_.empty()) begin_frame(&entries_, FrameType::kEntries);
   encode_entry(&entries_, entry);
   next_index_ = entry.index + 1;
@@ -172,6 +173,34 @@ absl::Status Exporter::flush_entries() {
   end_frame(&entries_, 0);
   QK_RETURN_IF_ERROR(emit_frame(entries_));
   entries_.clear();
+  return absl::OkStatus();
+}
+
+// It has a frame to itself, and goes out without a copy.
+absl::Status Exporter::emit_large_entry(const families::LogEntry& entry) {
+  std::string head;
+  begin_frame(&head, FrameType::kEntries);
+  encode_entry_head(&head, entry);
+  const std::string_view payload = entry.payload;
+  store_le32(head.data() + 1,
+             static_cast<uint32_t>(head.size() - kFrameHeadBytes + payload.size()));
+  std::string crc;
+  put_le32(&crc, crc32c_extend(crc32c(head), payload));
+  const std::string_view entry_head = std::string_view(head).substr(kFrameHeadBytes);
+  checker_.entries_passed(entry_head, payload);
+  // New images have framed hashes, which cover the payload by the state's digest.
+  QK_CHECK(header_.features.framed_hashes);
+  if (hashing_ != Hashing::kXxh3) {
+    trailer_hash_.add_frame(std::string_view(head).substr(0, kFrameHeadBytes), {}, crc);
+  }
+  for (const std::string_view piece : {std::string_view(head), payload}) {
+    if (hashing_ != Hashing::kSha256) content_xxh3_.update(piece);
+  }
+  for (const std::string_view piece : {std::string_view(head), payload, std::string_view(crc)}) {
+    content_bytes_ += piece.size();
+    QK_RETURN_IF_ERROR(sink_->append(piece));
+  }
+  next_index_ = entry.index + 1;
   return absl::OkStatus();
 }
 

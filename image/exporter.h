@@ -65,6 +65,7 @@ class Exporter {
   absl::Status check_cut();
   absl::Status add_entry(const families::LogEntry& entry);
   absl::Status flush_entries();
+  absl::Status emit_large_entry(const families::LogEntry& entry);
   absl::Status begin_snapshot();
   absl::Status copy_files(int64_t* budget);
   absl::Status finish();

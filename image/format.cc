@@ -85,14 +85,23 @@ TrailerHasher::TrailerHasher(bool framed, std::string_view header_frame) : frame
 }
 
 void TrailerHasher::add_frame(std::string_view frame) {
+  const std::string_view checked = without_crc(frame);
+  add_frame(frame.substr(0, kFrameHeadBytes), checked.substr(kFrameHeadBytes),
+            frame.substr(checked.size()));
+}
+
+void TrailerHasher::add_frame(std::string_view head, std::string_view payload,
+                              std::string_view crc) {
   constexpr size_t kPiece = 4 << 10;
   if (!framed_) {
-    content_.update(frame);
-    image_.update(frame);
+    for (const std::string_view piece : {head, payload, crc}) {
+      content_.update(piece);
+      image_.update(piece);
+    }
     return;
   }
-  pending_ += frame.substr(0, kFrameHeadBytes);
-  pending_ += frame.substr(frame.size() - kFrameCrcBytes);
+  pending_ += head;
+  pending_ += crc;
   if (pending_.size() < kPiece) return;
   content_.update(pending_);
   pending_.clear();

@@ -118,8 +118,9 @@ class TrailerHasher {
   TrailerHasher() = default;
   // `header_frame`: its bytes.
   TrailerHasher(bool framed, std::string_view header_frame);
-  // A whole frame of the content.
+  // A whole frame of the content, and one in pieces.
   void add_frame(std::string_view frame);
+  void add_frame(std::string_view head, std::string_view payload, std::string_view crc);
   // From `totals->state`, sets both hashes.
   void finish(ImageTotals* totals);
 

@@ -222,6 +222,7 @@ absl::Status Importer::close_family() {
 }
 
 absl::Status Importer::reopen() {
+  reader_.reset();  // with the memory of the largest entry
   QK_RETURN_IF_ERROR(close_family());
   QK_ASSIGN_OR_RETURN(family_, open(false));
   QK_ASSIGN_OR_RETURN(ExportCut cut, ExportCut::capture(*family_, header_.cut_seq));

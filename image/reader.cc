@@ -1,6 +1,7 @@
 #include "image/reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "families/base/bytes.h"
 
@@ -21,6 +22,7 @@ absl::Status ImageReader::read_frame(FrameType* type) {
   if (remaining < kFrameOverhead) {
     return damaged(offset_, cat("ends with ", remaining, " bytes where a frame must come"));
   }
+  if (std::exchange(frame_is_entry_, false)) frame_.swap(entries_.front().payload);
   char head[kFrameHeadBytes];
   QK_RETURN_IF_ERROR(source_->read(offset_, head));
   const uint64_t length = get_le32(head + 1);
@@ -68,8 +70,39 @@ absl::Status ImageReader::open() {
   return absl::OkStatus();
 }
 
+// An entry that has a frame to itself. The frame's memory becomes its payload's, so that the entry
+// is there once.
+absl::Status ImageReader::decode_large_entry() {
+  if (entries_.empty()) entries_.emplace_back();
+  families::LogEntry& entry = entries_.front();
+  ByteReader reader(payload_);
+  std::string_view payload;
+  if (!decode_entry_head(&reader, &entry, &payload)) {
+    return damaged(frame_offset_, "entries frame does not hold whole entries of known types");
+  }
+  if (reader.remaining() > 0) {
+    return damaged(frame_offset_, cat("entries frame goes on after entry ", entry.index));
+  }
+  last_entries_payload_ = payload_.size();
+  const std::string head(payload_.substr(0, payload_.size() - payload.size()));
+  const size_t begin = static_cast<size_t>(payload.data() - frame_.data());
+  frame_.resize(begin + payload.size());
+  frame_.erase(0, begin);
+  entry.payload.swap(frame_);
+  frame_ = std::string();
+  frame_is_entry_ = true;
+  payload_ = {};
+  if (absl::Status status = checker_.entry(entry); !status.ok()) {
+    return refused(frame_offset_, status);
+  }
+  checker_.entries_passed(head, entry.payload);
+  entry_count_ = 1;
+  return absl::OkStatus();
+}
+
 absl::Status ImageReader::decode_entries() {
   entry_count_ = 0;
+  if (payload_.size() > kEntriesPayloadTarget) return decode_large_entry();
   ByteReader reader(payload_);
   const size_t before = last_entries_payload_;
   do {
@@ -90,8 +123,7 @@ absl::Status ImageReader::decode_entries() {
       return damaged(frame_offset_, cat("entries frame before ", entry.index, " ends early"));
     }
     // ... nor go on beyond it.
-    if (!first && (block_of(entry.index) != block_of(entries_.front().index) ||
-                   payload_.size() > kEntriesPayloadTarget)) {
+    if (!first && block_of(entry.index) != block_of(entries_.front().index)) {
       return damaged(frame_offset_, cat("entries frame goes on with entry ", entry.index));
     }
     ++entry_count_;

@@ -53,6 +53,7 @@ class ImageReader {
   absl::Status damaged(uint64_t offset, std::string_view what) const;
   absl::Status refused(uint64_t offset, const absl::Status& why) const;
   absl::Status decode_entries();
+  absl::Status decode_large_entry();
   absl::Status finish();
 
   const Source* source_;
@@ -73,6 +74,7 @@ class ImageReader {
   std::vector<families::LogEntry> entries_;
   size_t entry_count_ = 0;
   size_t last_entries_payload_ = 0;
+  bool frame_is_entry_ = false;  // entries_.front() has the memory of the frame
   families::HardState hard_state_;
   SnapshotHead snapshot_;
   FileHead file_;
