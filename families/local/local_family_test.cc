@@ -3,8 +3,10 @@
 #include "families/local/local_family.h"
 
 #include <catch2/catch.hpp>
+#include <cerrno>
 
 #include "families/fs/fault_file_system.h"
+#include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
@@ -439,10 +441,36 @@ TEST_CASE("after a failed call the instance refuses, and reopens before or after
   }
 }
 
-// Read byte by byte, it would take an hour.
+// Fails when more than a gibibyte was read: byte by byte, a terabyte takes an hour.
+class ReadLimit final : public FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+
+ private:
+  class LimitedFile final : public FileWrapper {
+   public:
+    LimitedFile(std::unique_ptr<File> inner, uint64_t* bytes)
+        : FileWrapper(std::move(inner)), bytes_(*bytes) {}
+    absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+      bytes_ += buffer.size();
+      if (bytes_ > (uint64_t{1} << 30)) return errno_status(EIO, "more than a gibibyte read");
+      return inner().read_at(offset, buffer);
+    }
+
+   private:
+    uint64_t& bytes_;
+  };
+  std::unique_ptr<File> wrap(std::unique_ptr<File> file, std::string_view, OpenFlags) override {
+    return std::make_unique<LimitedFile>(std::move(file), &bytes_);
+  }
+
+  uint64_t bytes_ = 0;
+};
+
 TEST_CASE("an open segment with a terabyte of hole behind its entries opens") {
   TempDirectory directory;
-  PosixFileSystem fs;
+  PosixFileSystem disk;
+  ReadLimit fs(&disk);
   const OpenRequest request{.fs = &fs, .root = directory.path() + "/local", .create = true};
   {
     const auto family = local_family().open(request).value();
