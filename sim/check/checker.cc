@@ -159,8 +159,9 @@ void Checker::phase_resumed(int node, const PhaseRecord& record) {
   migration_.phase_resumed(node, record, ghost(node));
 }
 
-void Checker::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b) {
-  migration_.cut_validated(node, generation, a, b, ghost(node));
+void Checker::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
+                            int64_t now_ns) {
+  migration_.cut_validated(node, generation, a, b, now_ns, ghost(node));
 }
 
 void Checker::fenced(int node, uint64_t generation, const Probe& a, const Probe& b) {

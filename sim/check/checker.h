@@ -48,8 +48,6 @@ class Checker {
   // A crash may leave any prefix of an append batch (families::Partial of the node's families; in
   // a dual phase of either).
   void set_append_partial(int node, families::Partial partial);
-  // how many mutations may be acked between a validated cut and cut-over.
-  void set_fresh_mutations(uint64_t most) { migration_.set_fresh_mutations(most); }
 
   // --- Stops: ora.L12 (ora.L9: a refusal after a crash) ----------------------------------------
 
@@ -128,6 +126,13 @@ class Checker {
 
   // --- Migration: ora.M1 M2 M3 -----------------------------------------------------------------
 
+  // The node was asked to migrate and begins. A-6: how many mutations may be acked, and how much
+  // time may pass, between the validated cut and the cut-over of this migration.
+  void migration_began(int node, uint64_t fresh_mutations, int64_t fresh_time_ns) {
+    migration_.began(node, fresh_mutations, fresh_time_ns);
+  }
+  // The node writes the mark of the cut-over; phase_changed() follows when it is durable.
+  void cutting_over(int node, int64_t now_ns) { migration_.cutting_over(node, now_ns); }
   // `durable`: what the manifest says after a power loss right now, or why nothing can be read.
   void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable);
   void phase_resumed(int node, const PhaseRecord& record);
@@ -135,7 +140,7 @@ class Checker {
   void served(int node, Side side, uint64_t generation);
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
   // phase_changed(kCutoverValidated).
-  void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b);
+  void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b, int64_t now_ns);
   // The same right before phase_changed(kCutOver).
   void fenced(int node, uint64_t generation, const Probe& a, const Probe& b);
 

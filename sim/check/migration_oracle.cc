@@ -110,9 +110,16 @@ void MigrationOracle::judge_cut_over(int node, const PhaseRecord& to,
     return;
   }
   const uint64_t behind = ghost.acked_count() - of.cut->acked;
-  if (behind > fresh_mutations_) {
-    sink_->report("ora.M3", node, 0, cat("a cut at most ", fresh_mutations_, " mutations old"),
+  if (behind > of.fresh_mutations) {
+    sink_->report("ora.M3", node, 0, cat("a cut at most ", of.fresh_mutations, " mutations old"),
                   cat("cut-over ", behind, " mutations after the cut"));
+    return;
+  }
+  if (!of.decided_ns || *of.decided_ns - of.cut->made_ns > of.fresh_time_ns) {
+    sink_->report("ora.M3", node, 0, cat("a cut at most ", of.fresh_time_ns, " ns old"),
+                  of.decided_ns
+                      ? cat("cut-over ", *of.decided_ns - of.cut->made_ns, " ns after the cut")
+                      : std::string("cut-over at an unknown time"));
   }
 }
 
@@ -143,17 +150,17 @@ bool MigrationOracle::judge_cut(int node, const Probe& a, const Probe& b,
 }
 
 void MigrationOracle::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
-                                    const GhostState& ghost) {
+                                    int64_t now_ns, const GhostState& ghost) {
   auto& cut = nodes_[static_cast<size_t>(node)].cut;
   cut.reset();
-  if (judge_cut(node, a, b, ghost)) cut = Cut{generation, ghost.acked_count()};
+  if (judge_cut(node, a, b, ghost)) cut = Cut{generation, ghost.acked_count(), now_ns};
 }
 
 void MigrationOracle::fenced(int node, uint64_t generation, const Probe& a, const Probe& b,
                              const GhostState& ghost) {
   auto& fence = nodes_[static_cast<size_t>(node)].fence;
   fence.reset();
-  if (judge_cut(node, a, b, ghost)) fence = Cut{generation, ghost.acked_count()};
+  if (judge_cut(node, a, b, ghost)) fence = Cut{generation, ghost.acked_count(), 0};
 }
 
 void MigrationOracle::phase_changed(int node, const PhaseRecord& to,
@@ -177,6 +184,7 @@ void MigrationOracle::phase_changed(int node, const PhaseRecord& to,
   }
   of.record = to;
   of.fence.reset();
+  of.decided_ns.reset();
 }
 
 void MigrationOracle::phase_resumed(int node, const PhaseRecord& record, const GhostState& ghost) {
@@ -188,6 +196,7 @@ void MigrationOracle::phase_resumed(int node, const PhaseRecord& record, const G
   of.record = record;
   of.cut.reset();
   of.fence.reset();
+  of.decided_ns.reset();
 }
 
 void MigrationOracle::served(int node, Side side, uint64_t generation) const {

@@ -9,13 +9,14 @@
 //   ora.M3  a node enters cut-over only if, in this generation and without a restart since, durable
 //           reads of both sides at a cut were equal and held everything acked, at most
 //           `fresh_mutations` mutations were acked since, and at the fence nothing is in flight and
-//           durable reads of both sides are equal and hold everything acked
+//           durable reads of both sides are equal and hold everything acked; the cut is at most
+//           `fresh_time` old when the node writes the mark. Both bounds are those with which this
+//           attempt began.
 //
 // Phases, edges and authority are those of the migration design, written down here a second time.
 // Sides are per attempt: A is the family that the attempt started from.
 //
-// Not checked: what happens inside a phase, freshness in time, cleanup (ora.M9), identity
-// (ora.M10).
+// Not checked: what happens inside a phase, cleanup (ora.M9), identity (ora.M10).
 #pragma once
 
 #include <array>
@@ -60,7 +61,13 @@ class MigrationOracle {
  public:
   explicit MigrationOracle(const FindingSink* sink);
 
-  void set_fresh_mutations(uint64_t most) { fresh_mutations_ = most; }
+  // The bounds of freshness of the attempt that the node begins, in mutations and
+  // nanoseconds.
+  void began(int node, uint64_t fresh_mutations, int64_t fresh_time_ns) {
+    Node& of = nodes_[static_cast<size_t>(node)];
+    of.fresh_mutations = fresh_mutations;
+    of.fresh_time_ns = fresh_time_ns;
+  }
 
   // The node has written `to` and goes on; `durable`: what a disk that lost everything unsynced now
   // would tell, or why it tells nothing.
@@ -71,8 +78,12 @@ class MigrationOracle {
   void served(int node, Side side, uint64_t generation) const;
 
   // Fresh durable reads of both sides at a cut that the node calls equal.
-  void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
+  void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b, int64_t now_ns,
                      const GhostState& ghost);
+  // The node writes the mark of the cut-over.
+  void cutting_over(int node, int64_t now_ns) {
+    nodes_[static_cast<size_t>(node)].decided_ns = now_ns;
+  }
   // The same at the fence, right before the node enters cut-over.
   void fenced(int node, uint64_t generation, const Probe& a, const Probe& b,
               const GhostState& ghost);
@@ -83,11 +94,15 @@ class MigrationOracle {
   struct Cut {
     uint64_t generation = 0;
     uint64_t acked = 0;  // mutations acked when it was made
+    int64_t made_ns = 0;
   };
   struct Node {
     PhaseRecord record;
     std::optional<Cut> cut;
     std::optional<Cut> fence;
+    uint64_t fresh_mutations = 0;
+    int64_t fresh_time_ns = 0;
+    std::optional<int64_t> decided_ns;
   };
 
   void judge_edge(int node, const PhaseRecord& from, const PhaseRecord& to) const;
@@ -96,7 +111,6 @@ class MigrationOracle {
 
   const FindingSink* sink_;
   std::vector<Node> nodes_;
-  uint64_t fresh_mutations_ = 0;
 };
 
 }  // namespace qk::sim

@@ -13,10 +13,11 @@ using families::Mutation;
 struct Migration : Watched {
   StateImage now = state_of(1, entries(1, 5), {3, "10.0.0.1:1:0:0"});
   uint64_t ids = 0;
+  int64_t clock = 0;
 
   Migration() {
     checker.seed(0, now);
-    checker.set_fresh_mutations(2);
+    checker.migration_began(0, 2, 1000);
   }
   std::string go(Phase phase, Side authority = Side::kA, uint64_t generation = 1,
                  bool durable = true) {
@@ -39,10 +40,11 @@ struct Migration : Watched {
     now = state_of(1, entries(1, next), now.hard_state);
   }
   std::string cut(const StateImage& b) {
-    checker.cut_validated(0, 1, now, b);
+    checker.cut_validated(0, 1, now, b, clock);
     return reported();
   }
   std::string fence(const StateImage& b) {
+    checker.cutting_over(0, clock);
     checker.fenced(0, 1, now, b);
     return reported();
   }
@@ -162,6 +164,25 @@ TEST_CASE("cut-over without a cut, with a stale one, or after a restart is M3") 
     run.fence(run.now);
     REQUIRE(run.go(Phase::kCutOver, Side::kB) == "ora.M3");
   }
+  SECTION("stale by time") {
+    for (const int64_t age : {1000, 1001}) {
+      Migration run;
+      run.reach_validated_cut();
+      run.clock += age;
+      run.fence(run.now);
+      REQUIRE(run.go(Phase::kCutOver, Side::kB) == (age > 1000 ? "ora.M3" : ""));
+    }
+  }
+  SECTION("by the bounds of an earlier migration") {
+    Migration run;
+    run.checker.migration_began(0, 1, 1000);
+    run.checker.migration_began(1, 9, 1000);
+    run.reach_validated_cut();
+    run.append();
+    run.append();
+    run.fence(run.now);
+    REQUIRE(run.go(Phase::kCutOver, Side::kB) == "ora.M3");
+  }
   SECTION("before a restart") {
     Migration run;
     run.reach_validated_cut();
@@ -172,6 +193,7 @@ TEST_CASE("cut-over without a cut, with a stale one, or after a restart is M3") 
   SECTION("the restart that finds the record written is not between") {
     Migration run;
     run.reach_validated_cut();
+    run.checker.cutting_over(0, run.clock);
     REQUIRE(run.resume(Phase::kCutOver, Side::kB) == "");
   }
   SECTION("a restart that finds a cut-over without a cut") {
@@ -188,7 +210,7 @@ TEST_CASE("a cut at which the sides differ, or lack something acked, is M3") {
   const StateImage before = run.now;
   run.append();
   REQUIRE(run.cut(before) == "ora.M3");
-  run.checker.cut_validated(0, 1, before, before);
+  run.checker.cut_validated(0, 1, before, before, 0);
   REQUIRE(run.reported() == "ora.M3");
   run.checker.mutation_issued(0, 100, Mutation::append(entries(7, 7)));
   REQUIRE(run.cut(run.now) == "ora.M3");  // no barrier
@@ -199,6 +221,7 @@ TEST_CASE("a cut at which the sides differ, or lack something acked, is M3") {
 TEST_CASE("a fence that is missing, unequal or overtaken is M3") {
   Migration missing;
   missing.reach_validated_cut();
+  missing.checker.cutting_over(0, missing.clock);
   REQUIRE(missing.go(Phase::kCutOver, Side::kB) == "ora.M3");
 
   Migration unequal;

@@ -281,7 +281,7 @@ TEST_CASE("a probe that fails is reported with its own error, not as a fresh ins
   run.checker.image_unreadable(0, unread.status());
   said(run, "ora.I1", "log_01: record damaged at offset 4096 (index 5)");
   // Two sides that cannot be read are not equal.
-  run.checker.cut_validated(0, 1, unread, unread);
+  run.checker.cut_validated(0, 1, unread, unread, 0);
   said(run, "ora.M3", "A: log_01: record damaged at offset 4096 (index 5)");
   run.checker.fenced(0, 1, run.start, unread);
   said(run, "ora.M3", "B: log_01: record damaged at offset 4096 (index 5)");

@@ -122,7 +122,7 @@ void SimNode::cut_compared(int which, const migration::CutRecord& a, const Diges
   if (which != 2 || a.digest != b) return;
   // No mutation is in flight, so what is durable is all there is.
   world_.checker->cut_validated(id_ - 1, manifest_.generation, durable_state(migration::Side::kA),
-                                durable_state(migration::Side::kB));
+                                durable_state(migration::Side::kB), world_.scheduler->now());
 }
 
 }  // namespace qk::sim

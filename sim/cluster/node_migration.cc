@@ -55,7 +55,11 @@ absl::Status SimNode::request_migration(const migration::MigrationRequest& reque
   if (!up() || blocked_) return absl::UnavailableError("the node is busy");
   disk_.set_now(world_.scheduler->now());
   const absl::Status status = controller()->request_start(request);
-  if (status.ok()) begun_migration_ = migration;
+  if (status.ok()) {
+    begun_migration_ = migration;
+    const MigrationPlan& plan = world_.plan->migrations[migration];
+    world_.checker->migration_began(id_ - 1, plan.fresh_mutations, plan.fresh_time);
+  }
   after_storage([this] { announce_marks(); });
   pump_migration();
   return status;
@@ -139,7 +143,12 @@ void SimNode::migration_step(bool at_barrier) {
   });
 }
 
-void SimNode::phase_changed(Phase from, const Manifest& to) { marks_.push_back({from, to}); }
+void SimNode::phase_changed(Phase from, const Manifest& to) {
+  if (to.phase == Phase::kCutOver && from != to.phase) {
+    world_.checker->cutting_over(id_ - 1, world_.scheduler->now());
+  }
+  marks_.push_back({from, to});
+}
 
 // Called when the disk has done everything issued so far: the marks are durable.
 void SimNode::announce_marks() {

@@ -54,9 +54,6 @@ class Cluster final : private ClusterEvents {
       checker_.set_append_partial(static_cast<int>(i), append_partial());
     }
     checker_.set_peers(peers(plan_));
-    if (!plan_.migrations.empty()) {
-      checker_.set_fresh_mutations(plan_.migrations[0].fresh_mutations);
-    }
     operator_ = std::make_unique<RollingOperator>(world_, node_pointers_);
     faults_ = std::make_unique<FaultInjector>(world_, node_pointers_);
     workload_ = std::make_unique<Workload>(
