@@ -206,6 +206,17 @@ absl::Status Exporter::emit_large_entry(const families::LogEntry& entry) {
 
 absl::Status Exporter::begin_snapshot() {
   const SnapshotHead head = head_of(cut_.snapshot.get(), files_);
+  if (head.meta && checker_.terms().dropped_at_start(*head.meta)) {
+    // The snapshot was installed, and the log that it replaces is still there. A live node is about
+    // to drop it; a stopped one does when it starts.
+    const absl::Status fits = checker_.terms().check_snapshot(*head.meta);
+    if (!fits.ok()) {
+      return absl::AbortedError(cat(
+          "export at cut ", cut_.seq, ": ", to_std(fits.message()),
+          ": an install of the snapshot was cut short; the node drops this log when it starts, so ",
+          "start it once and stop it before another export"));
+    }
+  }
   QK_RETURN_IF_ERROR(checker_.snapshot(head));
   scratch_.clear();
   encode_snapshot_head(&scratch_, head);
@@ -235,17 +246,6 @@ absl::Status Exporter::copy_files(int64_t* budget) {
       file_offset_ = 0;
     }
     if (file_offset_ < file_size_) {
-      if (head.meta && checker_.terms().dropped_at_start(*head.meta)) {
-        // The snapshot was installed, and the log that it replaces is still there. A live node is
-        // about to drop it; a stopped one does when it starts.
-        const absl::Status fits = checker_.terms().check_snapshot(*head.meta);
-        if (!fits.ok()) {
-          return absl::AbortedError(cat("export at cut ", cut_.seq, ": ", to_std(fits.message()),
-                                        ": an install of the snapshot was cut short; the node "
-                                        "drops this log when it starts, so ",
-                                        "start it once and stop it before another export"));
-        }
-      }
       scratch_.resize(std::min<uint64_t>(kChunkBytes, file_size_ - file_offset_));
       QK_RETURN_IF_ERROR(families::read_exact(*file_, path, file_offset_, scratch_));
       QK_RETURN_IF_ERROR(checker_.chunk(scratch_));
