@@ -241,7 +241,7 @@ TEST_CASE("--set changes one field, by id or by position, and makes what the fil
       kSmall, {"cluster.link.loss=0.02", "store[new].sqlite.synchronous=EXTRA",
                "store[0].local.segment_size=1MiB", "at[0].crash.restart_after=3s",
                "migration[0].node=n3,n1", "workload.clients=9", "cluster.disk.sync_latency=1ms",
-               "migration[0].transfer_leadership_first=false", "run_for=5s"});
+               "migration[0].transfer_leadership_first=false", "run_for=50s"});
   CHECK(messages(set) == "");
   REQUIRE(set.plan.has_value());
   CHECK(set.plan->cluster.link.loss_ppm == 20'000);
@@ -252,7 +252,7 @@ TEST_CASE("--set changes one field, by id or by position, and makes what the fil
   CHECK(set.plan->workload.clients == 9);
   CHECK(set.plan->cluster.disk.sync_latency.low == sim::kMillisecond);
   CHECK_FALSE(set.plan->migrations[0].transfer_leadership_first);
-  CHECK(set.plan->run_for == 5 * sim::kSecond);
+  CHECK(set.plan->run_for == 50 * sim::kSecond);
   CHECK(set.plan->scenario_hash != plain.plan->scenario_hash);
   CHECK(load_text(set.effective).plan->scenario_hash == set.plan->scenario_hash);
 }

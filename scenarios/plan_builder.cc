@@ -102,6 +102,15 @@ class Builder {
       bad_value(message, field, {in_quotes(text) + " is no time at all", "more than 0"});
     }
   }
+  // Nothing follows what happens at the end of a run.
+  void before_the_end(const Message& message, std::string_view field, const std::string& text,
+                      sim::Nanos time) {
+    if (plan_.run_for == 0 || time < plan_.run_for) return;
+    bad_value(message, field,
+              {cat(in_quotes(text), " never comes: the run ends at ",
+                   in_quotes(source_.message().run_for())),
+               "less than run_for"});
+  }
   void probability(const Message& message, std::string_view field, double value, uint32_t* out) {
     take(message, field, to_ppm(value), out);
   }
@@ -463,6 +472,7 @@ class Builder {
     }
     if (stores_known) migrate_nodes(migration, &out);
     duration(migration, "start", migration.start(), &out.start);
+    before_the_end(migration, "start", migration.start(), out.start);
     duration(migration, "dual_write_for", migration.dual_write_for(), &out.dual_write_for);
     duration(migration, "soak", migration.soak(), &out.soak);
     switch (migration.on_validation_fail()) {
@@ -490,6 +500,14 @@ class Builder {
     }
     if (migration.has_fresh_time()) {
       positive_duration(migration, "fresh_time", migration.fresh_time(), &out.fresh_time);
+      constexpr sim::Nanos kShortest = sim::kInspectCut + sim::kLook;
+      if (out.fresh_time > 0 && out.fresh_time < kShortest) {
+        bad_value(migration, "fresh_time",
+                  {cat(in_quotes(migration.fresh_time()),
+                       " is over before the operator has looked at the validated cut, so that no "
+                       "cut-over can succeed"),
+                   cat("at least ", kShortest / sim::kMillisecond, "ms")});
+      }
     } else {
       missing(migration, "fresh_time", std::string(kFreshness));
     }
@@ -581,6 +599,7 @@ class Builder {
     } else if (take(at, "t", parse_trigger(at.t()), &out.at) && !out.at.node.empty()) {
       known_node(at, "t", -1, out.at.node, Selectors::kYes);
     }
+    if (out.at.kind == sim::Trigger::Kind::kTime) before_the_end(at, "t", at.t(), out.at.time);
     if (at.has_for_()) {
       sim::Nanos length = 0;
       positive_duration(at, "for", at.for_(), &length);
@@ -672,6 +691,14 @@ class Builder {
         seen.push_back(nodes[i]);
       }
       out.sides.push_back(std::move(nodes));
+    }
+    // One side is cut off from all others, and @follower is every node that no side names.
+    const std::vector<std::string> ids = node_ids();
+    const auto named = [&](const std::string& id) { return contains(seen, id); };
+    if (partition.side_size() == 1 &&
+        (named("@follower") || std::all_of(ids.begin(), ids.end(), named))) {
+      report(partition, "side", 0, Point::kName, "the side holds every node",
+             "a side that leaves somebody on the other");
     }
     return out;
   }

@@ -101,6 +101,48 @@ TEST_CASE("a node migrates again when the operator has retired what the first mi
   }
 }
 
+TEST_CASE("each migration is judged by its own bounds, and what is gone through again is told") {
+  sim::Plan plan = there_and_back("expect { migrated: \"n1\" migrated: \"n2\" migrated: \"n3\" }");
+  plan.run_for = 60 * sim::kSecond;
+  // So narrow that many a cut is stale before it has been looked at; the second migration's is
+  // wide.
+  plan.migrations[0].fresh_mutations = 4;
+  const sim::RunResult result = sim::run(plan, {});
+  INFO(describe(result));
+  CHECK(result.violations.empty());
+  CHECK(result.verdict == sim::Verdict::kPass);
+  CHECK_THAT(all(result.notes),
+             Catch::Contains(" went back from V2 to DUAL ") &&
+                 Catch::Contains("times, the last time: the cutover cut went stale: "));
+}
+
+TEST_CASE("a fault that changes nothing has not been injected, and the run says why") {
+  const auto unfired = [](const std::string& fault, sim::Nanos end = 0) {
+    sim::Plan plan = roll("nodes: 3", "", fault);
+    plan.migrations.clear();
+    if (end > 0) plan.run_for = end;
+    const sim::RunResult result = sim::run(plan, {});
+    INFO(describe(result));
+    CHECK(result.verdict == sim::Verdict::kInconclusive);
+    return all(result.inconclusive);
+  };
+  std::string partitions;
+  for (const char* other : {"n1", "n2", "n3"}) {
+    partitions +=
+        cat("at { t: \"3s\" for: \"1ms\" partition { side { node: \"@leader\" } side { node: \"",
+            other, "\" } } } ");
+  }
+  CHECK_THAT(unfired(partitions), Catch::Contains("3s never fired: n") &&
+                                      Catch::Contains(", which the partition names already"));
+  CHECK_THAT(unfired("at { t: \"3s\" partition { side { node: \"@migrating\" } } }"),
+             Catch::Contains("3s never fired: no node is @migrating"));
+  CHECK_THAT(unfired("at { t: \"3s\" heal_all: true }"),
+             Catch::Contains("3s never fired: there is nothing to heal"));
+  // At the very end: nothing follows.
+  CHECK_THAT(unfired("at { t: \"3s\" crash { node: \"n1\" } }", 3 * sim::kSecond),
+             Catch::Contains("3s never fired"));
+}
+
 TEST_CASE("three voters and a spare machine migrate, and the spare one adds to no majority") {
   const sim::RunResult result = sim::run(
       roll("group: \"counter\" "

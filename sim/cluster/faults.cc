@@ -14,9 +14,9 @@ FaultInjector::FaultInjector(const World& world, std::vector<SimNode*> nodes)
   for (const FaultPlan& plan : world_.plan->faults) faults_.push_back(Armed{.plan = &plan});
 }
 
-void FaultInjector::start() {
+void FaultInjector::start(Nanos end) {
   for (Armed& fault : faults_) {
-    if (fault.plan->at.kind != Trigger::Kind::kTime) continue;
+    if (fault.plan->at.kind != Trigger::Kind::kTime || fault.plan->at.time >= end) continue;
     world_.scheduler->at(fault.plan->at.time, [this, &fault] { fire(fault); });
   }
   if (world_.plan->random.mean_time_to_crash > 0) draw_crash();
@@ -26,8 +26,9 @@ void FaultInjector::start() {
 std::vector<std::string> FaultInjector::unfired() const {
   std::vector<std::string> result;
   for (const Armed& fault : faults_) {
-    if (!fault.fired)
-      result.push_back(cat(fault.plan->where, ": ", fault.plan->at.text, " never fired"));
+    if (fault.fired && !fault.due) continue;
+    result.push_back(cat(fault.plan->where, ": ", fault.plan->at.text, " never fired",
+                         fault.why.empty() ? std::string() : cat(": ", fault.why)));
   }
   return result;
 }
@@ -107,9 +108,11 @@ void FaultInjector::disk_advanced(SimNode& node) {
     node.disk().clear_pin();
     fault.waiting = false;
     fault.fired = true;
+    fault.due = true;
     // The operation was issued just now; the machine stops in the middle of it.
     world_.scheduler->at(std::max(*pinned, world_.scheduler->now()), [this, &fault] {
       fault.fired = false;
+      fault.due = false;
       fire(fault);
     });
   }
@@ -142,26 +145,10 @@ SimNode* FaultInjector::resolve_one(const std::string& selector, const Armed& fa
   return nullptr;
 }
 
-// "@follower" on one side of a partition means every node that no side names.
-std::vector<SimNode*> FaultInjector::resolve(const std::string& selector, const Armed& fault,
-                                             const std::vector<SimNode*>& taken) const {
-  std::vector<SimNode*> result;
-  if (selector != "@follower") {
-    if (SimNode* node = resolve_one(selector, fault)) result.push_back(node);
-    return result;
-  }
-  for (SimNode* node : nodes_) {
-    if (std::find(taken.begin(), taken.end(), node) == taken.end()) result.push_back(node);
-  }
-  return result;
-}
-
 void FaultInjector::apply(const CrashFault& crash, Armed& fault) {
   SimNode* node = resolve_one(crash.node, fault);
-  if (node == nullptr || !node->running()) {
-    fault.fired = false;  // nobody to crash: reported as never fired
-    return;
-  }
+  if (node == nullptr) return has_no_effect(fault, cat("no node is ", crash.node));
+  if (!node->running()) return has_no_effect(fault, cat(node->name(), " is down already"));
   node->crash(static_cast<CrashLoss>(crash.loss), crash.restart_after, true);
 }
 
@@ -172,18 +159,32 @@ void FaultInjector::begin_partition(const std::vector<std::vector<NodeId>>& side
   world_.scheduler->after(*duration, [this, id] { world_.network->heal(id); });
 }
 
+// "@follower" on one side of a partition means every node that no side names. Any other selector
+// names one node, and no two of them the same: that would be another partition than the one meant.
 void FaultInjector::apply(const PartitionFault& partition, Armed& fault) {
   std::vector<std::vector<NodeId>> sides(partition.sides.size());
   std::vector<SimNode*> taken;
-  for (const bool rest : {false, true}) {
-    for (size_t i = 0; i < partition.sides.size(); ++i) {
-      for (const std::string& selector : partition.sides[i]) {
-        if ((selector == "@follower") != rest) continue;
-        for (SimNode* node : resolve(selector, fault, taken)) {
-          sides[i].push_back(node->id());
-          if (!rest) taken.push_back(node);
-        }
+  for (size_t i = 0; i < partition.sides.size(); ++i) {
+    for (const std::string& selector : partition.sides[i]) {
+      if (selector == "@follower") continue;
+      SimNode* node = resolve_one(selector, fault);
+      if (node == nullptr) return has_no_effect(fault, cat("no node is ", selector));
+      if (std::find(taken.begin(), taken.end(), node) != taken.end()) {
+        return has_no_effect(
+            fault, cat(selector, " is ", node->name(), ", which the partition names already"));
       }
+      sides[i].push_back(node->id());
+      taken.push_back(node);
+    }
+  }
+  const std::vector<SimNode*> named = taken;
+  for (size_t i = 0; i < partition.sides.size(); ++i) {
+    const auto& side = partition.sides[i];
+    if (std::find(side.begin(), side.end(), "@follower") == side.end()) continue;
+    for (SimNode* node : nodes_) {
+      if (std::find(named.begin(), named.end(), node) != named.end()) continue;
+      sides[i].push_back(node->id());
+      taken.push_back(node);
     }
   }
   // One side alone is cut off from everybody else.
@@ -197,19 +198,13 @@ void FaultInjector::apply(const PartitionFault& partition, Armed& fault) {
   }
   const bool empty =
       std::any_of(sides.begin(), sides.end(), [](const auto& s) { return s.empty(); });
-  if (empty) {
-    fault.fired = false;
-    return;
-  }
+  if (empty) return has_no_effect(fault, "one of its sides holds every node");
   begin_partition(sides, partition.asymmetric, fault.plan->duration);
 }
 
 void FaultInjector::apply(const SlowDiskFault& slow, Armed& fault) {
   SimNode* node = resolve_one(slow.node, fault);
-  if (node == nullptr) {
-    fault.fired = false;
-    return;
-  }
+  if (node == nullptr) return has_no_effect(fault, cat("no node is ", slow.node));
   node->slow_disk(slow.factor);
   if (fault.plan->duration) {
     world_.scheduler->after(*fault.plan->duration, [node] { node->slow_disk(1); });
@@ -223,10 +218,13 @@ void FaultInjector::apply(const TransferFault& transfer, Armed& fault) {
       return node->transfer_leadership(*target);
     }
   }
-  fault.fired = false;
+  has_no_effect(fault, cat("no other node leads that could hand over to ", transfer.node));
 }
 
-void FaultInjector::apply(const HealFault&, Armed&) {
+void FaultInjector::apply(const HealFault&, Armed& fault) {
+  const bool slow = std::any_of(nodes_.begin(), nodes_.end(),
+                                [](const SimNode* node) { return node->is_slow(); });
+  if (!slow && world_.network->is_whole()) return has_no_effect(fault, "there is nothing to heal");
   world_.network->heal_all();
   for (SimNode* node : nodes_) node->slow_disk(1);
 }

@@ -15,7 +15,8 @@ class FaultInjector {
  public:
   FaultInjector(const World& world, std::vector<SimNode*> nodes);
 
-  void start();
+  // `end`: of the run. What would happen at that instant or later does not happen.
+  void start(Nanos end);
 
   // Notifications of the cluster; triggers are judged here.
   void phase_entered(SimNode& node, PhaseCode from, PhaseCode to);
@@ -30,6 +31,8 @@ class FaultInjector {
   struct Armed {
     const FaultPlan* plan = nullptr;
     bool fired = false;
+    bool due = false;         // its trigger came true, its time has not come yet
+    std::string why = {};     // it had no effect when its time came
     uint32_t seen = 0;        // entries (exits) of the phase so far
     SimNode* node = nullptr;  // who made the trigger come true
     bool waiting = false;     // offset or disk operation still to come
@@ -39,10 +42,13 @@ class FaultInjector {
   bool matches(const std::string& selector, const SimNode& node) const;
   void enter(Armed& fault, SimNode& node);
   void fire(Armed& fault);
-  // Nodes that a selector names when the fault fires.
-  std::vector<SimNode*> resolve(const std::string& selector, const Armed& fault,
-                                const std::vector<SimNode*>& taken) const;
+  // The node that a selector names when the fault fires; null: none.
   SimNode* resolve_one(const std::string& selector, const Armed& fault) const;
+  // It is reported as never fired.
+  static void has_no_effect(Armed& fault, std::string why) {
+    fault.fired = false;
+    fault.why = std::move(why);
+  }
   void apply(const CrashFault& crash, Armed& fault);
   void apply(const PartitionFault& partition, Armed& fault);
   void apply(const SlowDiskFault& slow, Armed& fault);

@@ -399,6 +399,7 @@ void SimNode::when_free(std::function<void()> fn) {
 }
 
 void SimNode::slow_disk(uint32_t factor) {
+  slow_factor_ = factor;
   disk_.set_slow_factor(factor);
   Event event{.node = id_, .kind = EventKind::kFaultSlowDisk};
   event.args = {factor};

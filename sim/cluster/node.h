@@ -63,6 +63,8 @@ class SimNode final : private migration::ControllerObserver {
   raft::Node* raft() const;
   migration::Phase last_phase() const { return phase_; }
   PhaseCode phase_code() const;
+  // Why it entered the phase, if its manifest says so.
+  const std::string& phase_reason() const { return manifest_.reason; }
   bool migrating() const;
   // Counts every entry into a phase, so that a stay in one can be told from the next.
   uint64_t phase_entries() const { return phase_entries_; }
@@ -71,6 +73,7 @@ class SimNode final : private migration::ControllerObserver {
   // Stops the process in good order and starts it again.
   void planned_restart(Nanos down_for);
   void slow_disk(uint32_t factor);
+  bool is_slow() const { return slow_factor_ != 1; }
   void transfer_leadership(SimNode& to);
 
   // `done` is called once, or never if the process goes down first.
@@ -163,6 +166,7 @@ class SimNode final : private migration::ControllerObserver {
   std::unique_ptr<families::FileSystem> fs_;
   std::unique_ptr<Process> process_;
   bool stopping_ = false;
+  uint32_t slow_factor_ = 1;
   bool created_ = false;
 
   migration::Phase phase_ = migration::Phase::kIdle;

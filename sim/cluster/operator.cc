@@ -12,10 +12,7 @@ namespace {
 
 using migration::Phase;
 
-// How often the operator looks; every decision is taken from what is seen at that moment.
-constexpr Nanos kLook = 20 * kMillisecond;
-// A validated cut is looked at before the switch; it must stay within the freshness bounds.
-constexpr Nanos kInspectCut = 300 * kMillisecond;
+// Every decision is taken from what is seen at one look.
 constexpr Nanos kTransferPatience = 2 * kSecond;
 constexpr Nanos kPlannedDown = 150 * kMillisecond;
 
@@ -209,6 +206,34 @@ void RollingOperator::leave(std::string note) {
   node_ = nullptr;
   idle_until_ = world_.scheduler->now() + world_.plan->migrations[migration_].soak;
   next_stage(Stage::kChoose);
+}
+
+void RollingOperator::phase_entered(const SimNode& node, PhaseCode from, PhaseCode to,
+                                    std::string_view reason) {
+  const bool under_way = from >= PhaseCode::kExport && from <= PhaseCode::kCut;
+  if (!under_way || to < PhaseCode::kExport || to > from) return;
+  const std::string_view cause = reason.substr(0, reason.find(':'));
+  const auto known = std::find_if(returns_.begin(), returns_.end(), [&](const Return& other) {
+    return other.node == node.id() && other.from == from && other.to == to && other.cause == cause;
+  });
+  Return& entry =
+      known != returns_.end()
+          ? *known
+          : returns_.emplace_back(Return{node.id(), from, to, std::string(cause), "", 0});
+  entry.reason = reason;
+  ++entry.times;
+}
+
+std::vector<std::string> RollingOperator::notes() const {
+  std::vector<std::string> lines = notes_;
+  for (const Return& entry : returns_) {
+    lines.push_back(cat(nodes_[entry.node - 1]->name(), " went back from ", to_string(entry.from),
+                        " to ", to_string(entry.to),
+                        entry.times == 1 ? std::string(" once: ")
+                                         : cat(" ", entry.times, " times, the last time: "),
+                        entry.reason));
+  }
+  return lines;
 }
 
 void RollingOperator::not_started(const SimNode& node, std::string_view reason) {

@@ -23,8 +23,10 @@ class RollingOperator {
   void start();
   // Every migration of the plan has ended, well or not.
   bool done() const { return migration_ >= world_.plan->migrations.size(); }
-  // Why a migration was given up, one line each.
-  const std::vector<std::string>& notes() const { return notes_; }
+  // Why a migration was given up, and which phases were gone through again, one line each.
+  std::vector<std::string> notes() const;
+  // A node has entered `to`; `reason`: what its manifest says of it.
+  void phase_entered(const SimNode& node, PhaseCode from, PhaseCode to, std::string_view reason);
   // Which moves of the plan no node was ever asked to make, or refused, and why.
   std::vector<std::string> not_started() const;
 
@@ -89,6 +91,16 @@ class RollingOperator {
   Nanos idle_until_ = 0;
   uint32_t retries_ = 0;
   std::vector<std::string> notes_;
+  // Of a node from one phase of a migration to an earlier one, or to the same.
+  struct Return {
+    NodeId node = 0;
+    PhaseCode from = PhaseCode::kA;
+    PhaseCode to = PhaseCode::kA;
+    std::string cause;   // without the figures of one time
+    std::string reason;  // the last one
+    uint64_t times = 0;
+  };
+  std::vector<Return> returns_;
   struct NotStarted {
     size_t migration = 0;
     NodeId node = 0;

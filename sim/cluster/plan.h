@@ -197,6 +197,11 @@ struct Plan {
   uint64_t scenario_hash = 0;
 };
 
+// How often the operator looks, and for how long at a validated cut before the switch: a cut that
+// may not be as old as both together can never lead to a cut-over.
+inline constexpr Nanos kLook = 20 * kMillisecond;
+inline constexpr Nanos kInspectCut = 300 * kMillisecond;
+
 // Which nodes each migration moves, by position in ClusterPlan::nodes, if all before it succeed.
 std::vector<std::vector<size_t>> planned_moves(const Plan& plan);
 

@@ -122,7 +122,7 @@ class Cluster final : private ClusterEvents {
     for (const auto& node : nodes_) start_index_ = std::max(start_index_, last_index(*node));
     workload_->start();
     operator_->start();
-    faults_->start();
+    faults_->start(end);
     if (end > kClientQuiet) {
       scheduler_.at(end - kClientQuiet, [this] { workload_->stop(); });
     }
@@ -223,6 +223,7 @@ class Cluster final : private ClusterEvents {
   void phase_entered(SimNode& node, PhaseCode from, PhaseCode to) override {
     acks_.phase(node.name(), to);
     faults_->phase_entered(node, from, to);
+    operator_->phase_entered(node, from, to, node.phase_reason());
   }
   void migration_progressed(SimNode& node) override { faults_->migration_progressed(node); }
   void disk_advanced(SimNode& node) override { faults_->disk_advanced(node); }

@@ -64,6 +64,8 @@ class Network {
   // Ends one partition; one that has ended, or never was, is left alone.
   void heal(PartitionId id);
   void heal_all();
+  // No partition lasts.
+  bool is_whole() const { return partitions_.empty(); }
   // A link is open if no partition cuts it.
   bool is_open(NodeId from, NodeId to) const { return link(from, to).cuts == 0; }
 
