@@ -165,7 +165,9 @@ ExitCode save(const Report& report, const ConformanceArguments& arguments,
   }
   if (arguments.junit.empty()) return ExitCode::kOk;
   const std::string path = absolute_path(environment, arguments.junit);
-  if (absl::Status status = replace_output(environment, path, junit_text(report)); !status.ok()) {
+  absl::Status status = check_replaceable(path, {kJunitBeginnings[0], kJunitBeginnings[1]});
+  if (status.ok()) status = replace_output(environment, path, junit_text(report));
+  if (!status.ok()) {
     print_error(environment, cat(arguments.junit, " (--junit): ", to_std(status.message())));
     return ExitCode::kCannotWrite;
   }
@@ -187,6 +189,17 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
     print_error(environment, cat("--filter: ", in_quotes(arguments.filter),
                                  " is not a regular expression: ", to_std(status.message())));
     return ExitCode::kUsage;
+  }
+  // Found out before hours of checks.
+  const std::string junit =
+      arguments.junit.empty() ? std::string() : absolute_path(environment, arguments.junit);
+  if (!junit.empty() && !arguments.list) {
+    const absl::Status status =
+        check_replaceable(junit, {kJunitBeginnings[0], kJunitBeginnings[1]});
+    if (!status.ok()) {
+      print_error(environment, cat("--junit: ", to_std(status.message())));
+      return ExitCode::kCannotWrite;
+    }
   }
   options.filter = arguments.filter;
   options.seeds = arguments.seeds;

@@ -1,4 +1,6 @@
 // conformance and contract as a user meets them: output, exit codes, and the evidence between them.
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -110,9 +112,22 @@ TEST_CASE_METHOD(Fixture, "conformance overwrites no file that it was not asked 
   const std::vector<std::string> mine = {cat(directory.path(), "/r.xml.tmp"),
                                          cat(evidence, ".tmp")};
   for (const std::string& path : mine) REQUIRE(families::write_file(fs, path, "mine").ok());
-  REQUIRE(families::write_file(fs, directory.path() + "/r.xml", "an older report").ok());
-  run({"conformance", first, "--filter", "META/save_vote/.*/plain/sim$", "--junit", "r.xml"},
-      ExitCode::kOk);
+  const std::vector<std::string> words = {
+      "conformance", first, "--filter", "META/save_vote/.*/plain/sim$", "--junit", "r.xml"};
+  // Neither a file of somebody else's nor a link.
+  const std::string junit = directory.path() + "/r.xml";
+  REQUIRE(families::write_file(fs, junit, "<testsuites name=\"another tool's\">").ok());
+  run(words, ExitCode::kCannotWrite);
+  CHECK_THAT(err.str(), Contains("/r.xml is not a file that qksim wrote here"));
+  CHECK_THAT(families::read_file(fs, junit, 100).value(), Contains("another tool's"));
+  REQUIRE(fs.unlink(junit).ok());
+  REQUIRE(::symlink("nowhere", junit.c_str()) == 0);
+  run(words, ExitCode::kCannotWrite);
+  CHECK_THAT(err.str(), Contains("/r.xml is not a regular file"));
+  REQUIRE(fs.unlink(junit).ok());
+  // A report of ours gives way to the next one.
+  run(words, ExitCode::kOk);
+  run(words, ExitCode::kOk);
   for (const std::string& path : mine) CHECK(families::read_file(fs, path, 100).value() == "mine");
   CHECK_THAT(families::read_file(fs, directory.path() + "/r.xml", 1 << 20).value(),
              Contains("<testsuite"));

@@ -9,6 +9,11 @@
 
 namespace qk::cli {
 
+// How each of our reports begins, one without a case included.
+inline constexpr std::string_view kJunitBeginnings[] = {
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"conformance ",
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n</testsuites>\n"};
+
 // One suite per family, one case per conformance case; a requirement is a property of its case.
 std::string junit_text(const sim::conformance::Report& report);
 

@@ -1,5 +1,11 @@
 #include "tools/qksim/output_file.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+
 #include "families/fs/file_util.h"
 
 namespace qk::cli {
@@ -21,6 +27,32 @@ absl::StatusOr<std::unique_ptr<families::File>> make_temporary(const Environment
 }
 
 }  // namespace
+
+absl::Status check_replaceable(const std::string& path,
+                               std::initializer_list<std::string_view> beginnings) {
+  struct stat found;
+  if (::lstat(path.c_str(), &found) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : errno_status(errno, cat("stat ", path));
+  }
+  const auto foreign = [&](std::string_view what) {
+    return absl::FailedPreconditionError(
+        cat(path, " is ", what, ", and is not replaced; move it away, or give another name"));
+  };
+  if (!S_ISREG(found.st_mode)) return foreign("not a regular file");
+  size_t longest = 0;
+  for (const std::string_view beginning : beginnings) {
+    longest = std::max(longest, beginning.size());
+  }
+  std::string head(longest, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), static_cast<std::streamsize>(longest));
+  if (file.bad() || !file.is_open()) return foreign("not readable");
+  head.resize(static_cast<size_t>(file.gcount()));
+  for (const std::string_view beginning : beginnings) {
+    if (head.starts_with(beginning)) return absl::OkStatus();
+  }
+  return foreign("not a file that qksim wrote here");
+}
 
 absl::Status replace_output(const Environment& environment, const std::string& path,
                             std::string_view bytes) {

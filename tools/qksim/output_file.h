@@ -1,6 +1,7 @@
 // Files that a verb writes beside its output, and may replace: reports, evidence.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -9,7 +10,13 @@
 
 namespace qk::cli {
 
-// Replaces the file `path` by one that holds `bytes`, durably. It is written under a name of its
+// OK if nothing lies at `path`, or a regular file that begins with one of `beginnings`, as every
+// earlier file of this kind does. FailedPrecondition otherwise: it is not ours to replace.
+absl::Status check_replaceable(const std::string& path,
+                               std::initializer_list<std::string_view> beginnings);
+
+// Replaces the file `path` by one that holds `bytes`, durably. The caller has asked
+// check_replaceable(). It is written under a name of its
 // own beside it, PATH.<16 digits>.tmp, so that no file of the user's is overwritten and any number
 // of processes may do so at once; a symbolic link at `path` is replaced and not followed. Signals
 // are held back meanwhile.

@@ -179,6 +179,60 @@ TEST_CASE_METHOD(Fixture, "after a pass without a directory, latest shows no ear
   }
 }
 
+TEST_CASE_METHOD(Fixture, "what somebody put into a run directory is not replaced") {
+  violate();
+  REQUIRE(run_command(arguments, environment) == ExitCode::kViolated);
+  const fs::path runs = directory / ".qksim/runs";
+  const std::string id = fs::read_symlink(runs / "latest").string();
+  const auto refused = [&](const std::string& name) {
+    err.str("");
+    plans.clear();
+    CHECK(run_command(arguments, environment) == ExitCode::kCannotWrite);
+    CHECK(err.str().find(name) != std::string::npos);
+    CHECK(plans.empty());  // before anything runs
+  };
+  SECTION("a file of the user's") {
+    std::ofstream(runs / id / "notes.txt") << "mine";
+    refused("notes.txt was added or changed");
+    CHECK(file(cat(".qksim/runs/", id, "/notes.txt")) == "mine");
+    fs::remove(runs / id / "notes.txt");
+    CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+  }
+  SECTION("a file of ours that was edited") {
+    std::ofstream(runs / id / "report.txt", std::ios::app) << "mine";
+    refused("report.txt was added or changed");
+  }
+  SECTION("a directory of somebody else's") {
+    fs::remove_all(runs / id);
+    fs::create_directory(runs / id);
+    std::ofstream(runs / id / "data") << "mine";
+    refused("was not left by qksim");
+    CHECK(file(cat(".qksim/runs/", id, "/data")) == "mine");
+  }
+  SECTION("an earlier one of another outcome is replaced, as before") {
+    next.violations[0].actual = "another";
+    CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+    CHECK(file(".qksim/runs/latest/report.txt").find("another") != std::string::npos);
+  }
+  for (const char* name : {"latest", "last-failed"}) {
+    SECTION(cat("a regular file called ", name)) {
+      fs::remove(runs / name);
+      std::ofstream(runs / name) << "mine";
+      refused(cat(name, " is not a link that qksim made"));
+      // Nor does a run that leaves nothing remove it.
+      arguments.artifacts = Artifacts::kNone;
+      CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+      CHECK(file(cat(".qksim/runs/", name)) == "mine");
+    }
+    SECTION(cat("a link of the user's called ", name)) {
+      fs::remove(runs / name);
+      fs::create_symlink("../elsewhere", runs / name);
+      refused(cat(name, " is not a link that qksim made"));
+      CHECK(fs::read_symlink(runs / name) == "../elsewhere");
+    }
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "the short log is a result, and comes before the verdict") {
   sim::Scheduler scheduler;
   auto trace = std::make_shared<sim::Trace>(&scheduler, sim::TraceStart{1, 2, {"n1"}},

@@ -100,10 +100,90 @@ viz::RunSummary summary_of(const RunReport& report, const sim::Plan& plan, std::
   return summary;
 }
 
+constexpr std::string_view kMarker = ".qksim-run";
+constexpr std::string_view kMarkerHead = "qksim run directory 1\n";
+
+// Of a file's bytes; it may be large.
+absl::StatusOr<uint64_t> hash_of_file(families::FileSystem& fs, const std::string& path) {
+  QK_ASSIGN_OR_RETURN(const auto file, fs.open(path, {.read_only = true}));
+  constexpr size_t kChunk = 1 << 20;
+  std::string chunk(kChunk, '\0');
+  std::string hashes;
+  for (uint64_t offset = 0;; offset += kChunk) {
+    QK_ASSIGN_OR_RETURN(const size_t got, file->read_at(offset, chunk));
+    put_le64(&hashes, xxh3_64(std::string_view(chunk).substr(0, got)));
+    if (got < kChunk) return xxh3_64(hashes);
+  }
+}
+
+// What the marker of a directory says that holds these files.
+absl::StatusOr<std::string> marker_text(families::FileSystem& fs, const std::string& directory,
+                                        const std::vector<std::string>& files) {
+  std::string text(kMarkerHead);
+  for (const std::string& name : files) {
+    QK_ASSIGN_OR_RETURN(const uint64_t hash,
+                        hash_of_file(fs, families::join_path(directory, name)));
+    text += cat(hex16(hash), " ", name, "\n");
+  }
+  return text;
+}
+
+// OK if the directory is as a run left it, or NotFound; FailedPrecondition names what somebody else
+// put there.
+absl::Status check_ours(families::FileSystem& fs, const std::string& directory) {
+  constexpr uint64_t kMaxMarkerBytes = 64 << 10;
+  QK_ASSIGN_OR_RETURN(const families::FileStat stat, fs.stat(directory));
+  if (stat.kind != families::FileKind::kDirectory) {
+    return absl::FailedPreconditionError(
+        cat(directory, " is not a directory; expected one that qksim left, or nothing"));
+  }
+  const std::string path = families::join_path(directory, kMarker);
+  const auto marker = families::read_file(fs, path, kMaxMarkerBytes);
+  if (!marker.ok() || !std::string_view(*marker).starts_with(kMarkerHead)) {
+    // It may have been replaced a moment ago.
+    QK_RETURN_IF_ERROR(fs.stat(directory).status());
+    return absl::FailedPreconditionError(cat(directory, " was not left by qksim: it holds no ",
+                                             kMarker, "; move it away to run this again"));
+  }
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
+  for (const std::string& name : names) {
+    if (name == kMarker) continue;
+    const std::string file = families::join_path(directory, name);
+    QK_ASSIGN_OR_RETURN(const families::FileStat found, fs.stat(file));
+    bool same = found.kind == families::FileKind::kFile;
+    if (same) {
+      QK_ASSIGN_OR_RETURN(const uint64_t hash, hash_of_file(fs, file));
+      same = marker->find(cat("\n", hex16(hash), " ", name, "\n")) != std::string::npos;
+    }
+    if (same) continue;
+    return absl::FailedPreconditionError(
+        cat(file,
+            " was added or changed since qksim left the directory; move it away to run this "
+            "again"));
+  }
+  return absl::OkStatus();
+}
+
+// OK if there is nothing at `link`, or a link to a run directory beside it.
+absl::Status check_our_link(const std::string& link) {
+  constexpr size_t kIdDigits = 8;
+  char target[kIdDigits + 2];
+  const ssize_t size = ::readlink(link.c_str(), target, sizeof target);
+  if (size < 0 && (errno == ENOENT || errno == ENOTDIR)) return absl::OkStatus();
+  const std::string_view to(target, size < 0 ? 0 : static_cast<size_t>(size));
+  if (to.size() == kIdDigits &&
+      to.find_first_not_of("0123456789abcdef") == std::string_view::npos) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      cat(link, " is not a link that qksim made; move it away, or use --artifacts none"));
+}
+
 // Replaces a symbolic link in one step, so that it always leads somewhere. Links are a convenience
 // for people and carry no bytes; FileSystem, which is for durable state, has none.
 absl::Status point_link(const std::string& link, const std::string& target,
                         const Environment& environment) {
+  QK_RETURN_IF_ERROR(check_our_link(link));
   const std::string temporary = cat(link, ".", getpid(), ".", hex16(environment.random_seed()));
   if (::symlink(target.c_str(), temporary.c_str()) != 0) {
     return errno_status(errno, cat("link ", link));
@@ -188,6 +268,12 @@ absl::StatusOr<bool> equal_trees(families::FileSystem& fs, const std::string& a,
   return true;
 }
 
+absl::Status write_marker(families::FileSystem& fs, const std::string& directory,
+                          const std::vector<std::string>& files) {
+  QK_ASSIGN_OR_RETURN(const std::string text, marker_text(fs, directory, files));
+  return families::write_file(fs, families::join_path(directory, kMarker), text);
+}
+
 // Gives the finished directory its name. Any number of runs of one id may do so at once: what is
 // there already stays if it says the same, and is otherwise moved aside whole before it is removed.
 absl::Status install(families::FileSystem& fs, const std::string& staging,
@@ -199,10 +285,15 @@ absl::Status install(families::FileSystem& fs, const std::string& staging,
     if (!absl::IsAlreadyExists(status)) return status;
     const auto same = equal_trees(fs, staging, path);
     if (same.ok() && *same) return families::remove_tree(fs, staging);
+    const absl::Status ours = check_ours(fs, path);
+    if (absl::IsNotFound(ours)) continue;
+    QK_RETURN_IF_ERROR(ours);
     const std::string aside = cat(staging, "-old-", attempt);
     const absl::Status moved = fs.rename(path, aside);
     if (absl::IsNotFound(moved)) continue;
     QK_RETURN_IF_ERROR(moved);
+    // Somebody may have written into it meanwhile; then it stays, under the name it has now.
+    QK_RETURN_IF_ERROR(check_ours(fs, aside));
     families::remove_tree(fs, aside).IgnoreError();
   }
   return status;
@@ -250,6 +341,8 @@ absl::Status check_empty(families::FileSystem& fs, const std::string& path,
 
 absl::Status forget_latest(const Environment& environment) {
   const std::string link = latest_link(environment);
+  // What is not our link shows no run of ours.
+  if (!check_our_link(link).ok()) return absl::OkStatus();
   if (::unlink(link.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
   return errno_status(errno, cat("remove link ", link));
 }
@@ -274,6 +367,16 @@ absl::StatusOr<RunDirectory> plan_run_directory(const RunReport& report, uint64_
     const std::string relative = cat(kRuns, "/", run_id(report, scenario_hash));
     directory.path = absolute_path(environment, relative);
     directory.shown = cat(relative, "/");
+    if (report.arguments.artifacts == Artifacts::kNone) return directory;
+    // What else may go wrong is found out, and said, when the directory is written.
+    const std::string last_failed =
+        families::join_path(families::parent_path(directory.path), "last-failed");
+    const auto there = families::exists(*environment.fs, directory.path);
+    for (const absl::Status& status :
+         {there.ok() && *there ? check_ours(*environment.fs, directory.path) : absl::OkStatus(),
+          check_our_link(latest_link(environment)), check_our_link(last_failed)}) {
+      if (absl::IsFailedPrecondition(status)) return status;
+    }
     return directory;
   }
   directory.path = absolute_path(environment, report.arguments.out);
@@ -307,6 +410,7 @@ absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
   remove_stale(fs, runs);
   QK_ASSIGN_OR_RETURN(const Staging staging, make_staging(runs, environment));
   absl::Status status = write_into(staging.path);
+  if (status.ok()) status = write_marker(fs, staging.path, directory->files);
   if (status.ok()) status = install(fs, staging.path, directory->path);
   if (!status.ok()) {
     families::remove_tree(fs, staging.path).IgnoreError();

@@ -7,6 +7,10 @@
 // repeating a run reuses its directory; `latest` and `last-failed` beside it are symbolic links. A
 // directory is written under a name of its own, .staging-*, locked, and renamed when it is whole,
 // so that any number of processes may run at once; what a killed one left is removed by the next.
+//
+// Only what qksim wrote is replaced: a directory whose marker, .qksim-run, names each file in it
+// with the hash of its bytes, and links that lead to such a directory. Anything else is refused by
+// name.
 #pragma once
 
 #include <string>
@@ -28,8 +32,9 @@ struct RunDirectory {
   std::vector<std::string> files;  // in the order they were written
 };
 
-// Where the run's directory goes: --out, which must not exist or be empty (FailedPrecondition
-// otherwise), or .qksim/runs/<id>. Writes nothing.
+// Where the run's directory goes: --out, which must not exist or be empty, or .qksim/runs/<id>,
+// which must not hold anything that qksim did not write, nor may the links be anything else
+// (FailedPrecondition otherwise). Writes nothing.
 absl::StatusOr<RunDirectory> plan_run_directory(const RunReport& report, uint64_t scenario_hash,
                                                 const Environment& environment);
 
