@@ -32,12 +32,19 @@ void report_bad_starts(ParsedSource& parsed, const std::vector<sim::BadStart>& s
     if (diagnostics->size() == kMaxDiagnostics) return;
     const qksim::Node& node = parsed.message().cluster().node(static_cast<int>(bad.node));
     const bool tree = node.has_initial_dir();
-    Diagnostic out =
-        parsed.at(node, tree ? "initial_dir" : "log_uri", -1, ParsedSource::Point::kValue);
-    out.message = cat("node ", in_quotes(node.id()), " cannot begin with ",
-                      in_quotes(tree ? node.initial_dir() : node.log_uri()), ": ", bad.reason);
-    out.hint = tree ? "a directory of this node, as it was left when the node stopped"
-                    : "log_uri, raft_meta_uri and snapshot_uri as the family can have them";
+    const bool fresh = !tree && !node.has_log_uri();
+    Diagnostic out = parsed.at(node,
+                               tree    ? "initial_dir"
+                               : fresh ? "id"
+                                       : "log_uri",
+                               -1, ParsedSource::Point::kValue);
+    out.message = cat("node ", in_quotes(node.id()), " cannot begin ",
+                      fresh ? std::string("fresh")
+                            : cat("with ", in_quotes(tree ? node.initial_dir() : node.log_uri())),
+                      ": ", bad.reason);
+    out.hint = tree    ? "a directory of this node, as it was left when the node stopped"
+               : fresh ? "an initial_dir that this node left, or one for no node"
+                       : "log_uri, raft_meta_uri and snapshot_uri as the family can have them";
     diagnostics->push_back(std::move(out));
   }
 }

@@ -7,6 +7,7 @@
 #include "families/fs/temp_directory.h"
 #include "image/identity.h"
 #include "scenarios/test_support.h"
+#include "sim/cluster/initial_state.h"
 
 namespace qk::scenarios {
 namespace {
@@ -331,12 +332,92 @@ TEST_CASE("a directory that a node cannot begin with is found before the run") {
     CHECK(sim::check_initial(plan).size() == 3);
     CHECK(refusal(plan, 2).find("of which 0 are nodes of this scenario") != std::string::npos);
   }
+  SECTION("fresh voters beside it") {
+    sim::Plan plan = good;
+    plan.cluster.nodes[1].initial.reset();
+    plan.cluster.nodes[2].initial.reset();
+    CHECK(sim::check_initial(plan).size() == 2);
+    CHECK(refusal(plan, 2).find("a voter that begins fresh has forgotten its log and its vote") !=
+          std::string::npos);
+  }
+  SECTION("fresh machines beside it: one is spare, four are a cluster of their own") {
+    for (const int count : {1, 4}) {
+      sim::Plan plan = good;
+      for (int i = 0; i < count; ++i) {
+        sim::NodePlan node = good.cluster.nodes[0];
+        node.id = cat("m", i);
+        node.peer = cat("127.0.0.1:", 9000 + i, ":0:0");
+        node.initial.reset();
+        plan.cluster.nodes.push_back(std::move(node));
+      }
+      CHECK(sim::check_initial(plan).size() == (count == 1 ? 0 : 4));
+      if (count == 1) continue;
+      CHECK(refusal(plan, 6).find("can elect a leader without those of the configuration") !=
+            std::string::npos);
+    }
+  }
   SECTION("of a cluster that the node is not part of") {
     sim::Plan plan = good;
     plan.cluster.nodes[2].peer = "127.0.0.9:1:0:0";
     CHECK(sim::check_initial(plan).size() == 1);
     CHECK(refusal(plan, 2).find("which the node's peer 127.0.0.9:1:0:0 is not part of") !=
           std::string::npos);
+  }
+}
+
+TEST_CASE("directories of two clusters are found before the run") {
+  sim::Plan plan;
+  std::vector<sim::InitialState> states;
+  for (size_t i = 0; i < 4; ++i) {
+    sim::NodePlan node;
+    node.id = cat("n", i + 1);
+    node.peer = cat("127.0.0.1:", i + 1, ":0:0");
+    node.initial.emplace();
+    plan.cluster.nodes.push_back(std::move(node));
+    states.push_back({i, {}});
+  }
+  const auto peer = [&](size_t i) { return plan.cluster.nodes[i].peer; };
+  // One configuration entry, and a second entry whose payload has this hash.
+  const auto holds = [&](size_t i, const std::vector<std::string>& voters, uint64_t hash) {
+    sim::StateImage& state = states[i].state;
+    state.entries = {{1, 1, families::EntryType::kConfiguration, voters.size()},
+                     {2, 1, families::EntryType::kData, hash}};
+    state.last = 2;
+    state.configurations = {{1, {voters, {}}}};
+  };
+  const auto reasons = [&] {
+    std::string text;
+    for (const sim::BadStart& bad : sim::check_one_cluster(plan, states)) {
+      text += cat("n", bad.node + 1, ": ", bad.reason, "\n");
+    }
+    return text;
+  };
+  const std::vector<std::string> all_four = {peer(0), peer(1), peer(2), peer(3)};
+  for (size_t i = 0; i < 4; ++i) holds(i, all_four, 7);
+  CHECK(reasons() == "");
+
+  SECTION("logs that differ at one index and term") {
+    holds(2, all_four, 8);
+    CHECK_THAT(reasons(), Catch::StartsWith("n3: it is of another cluster: index 2: expected ") &&
+                              !Catch::Contains("n4"));
+  }
+  SECTION("configurations that need not hear of each other") {
+    for (const size_t i : {2, 3}) {
+      holds(i, {peer(2), peer(3)}, 7);
+      states[i].state.entries[0].payload_hash = 9;
+      states[i].state.entries[0].term = 2;
+      states[i].state.entries[1].term = 2;
+    }
+    for (const size_t i : {0, 1}) holds(i, {peer(0), peer(1)}, 7);
+    CHECK_THAT(reasons(), Catch::Contains("n3: the configuration in it is 127.0.0.1:3:0:0, ") &&
+                              Catch::Contains("as two clusters do") && Catch::Contains("n4: "));
+  }
+  SECTION("a configuration of one more voter is of the same cluster") {
+    for (const size_t i : {0, 1, 2}) {
+      states[i].state.entries[0] = {1, 1, families::EntryType::kConfiguration, 4};
+      states[i].state.configurations = {{1, {{peer(0), peer(1), peer(2)}, {}}}};
+    }
+    CHECK(reasons() == "");
   }
 }
 

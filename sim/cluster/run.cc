@@ -12,6 +12,7 @@
 #include "families/builtin.h"
 #include "sim/cluster/end_state.h"
 #include "sim/cluster/faults.h"
+#include "sim/cluster/initial_state.h"
 #include "sim/cluster/node.h"
 #include "sim/cluster/operator.h"
 #include "sim/cluster/workload.h"
@@ -70,8 +71,9 @@ class Cluster final : private ClusterEvents {
     plant_failure();
   }
 
-  // What keeps the node from starting with what its disk holds, alone; empty: nothing.
-  std::string refusal_at_start(size_t index) {
+  // What keeps the node from starting with what its disk holds, alone; empty: nothing, and `*state`
+  // is what it holds.
+  std::string refusal_at_start(size_t index, StateImage* state) {
     SimNode& node = *nodes_[index];
     node.boot_first();
     while (!node.up() && violations_.empty() && scheduler_.run_next()) {
@@ -98,6 +100,9 @@ class Cluster final : private ClusterEvents {
       return cat("the configuration in it is ", join(configuration.peers),
                  ", which the node's peer ", node.peer(), " is not part of");
     }
+    const auto read = read_state(node.controller()->driver().authority());
+    if (!read.ok()) return std::string(to_std(read.status().message()));
+    *state = *read;
     return "";
   }
 
@@ -480,13 +485,22 @@ std::vector<BadStart> check_initial(const Plan& plan) {
   alone.random = {};
   alone.migrations.clear();
   alone.planted = PlantedBug::kNone;
+  std::vector<InitialState> states;
   for (size_t i = 0; i < plan.cluster.nodes.size(); ++i) {
     if (!plan.cluster.nodes[i].initial && !plan.cluster.nodes[i].place) continue;
     // In a cluster of its own, so that no other node's messages reach it.
-    std::string reason = std::make_unique<Cluster>(alone, RunOptions{})->refusal_at_start(i);
-    if (!reason.empty()) bad.push_back({i, std::move(reason)});
+    InitialState state{i, {}};
+    std::string reason =
+        std::make_unique<Cluster>(alone, RunOptions{})->refusal_at_start(i, &state.state);
+    if (!reason.empty()) {
+      bad.push_back({i, std::move(reason)});
+    } else if (plan.cluster.nodes[i].initial) {
+      states.push_back(std::move(state));
+    }
   }
-  return bad;
+  // What a node that cannot begin holds says nothing about the others.
+  if (!bad.empty()) return bad;
+  return check_one_cluster(plan, states);
 }
 
 }  // namespace qk::sim

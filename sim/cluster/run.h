@@ -72,7 +72,8 @@ RunResult run(const Plan& plan, const RunOptions& options);
 // Starts each node that begins with a directory, or is told where its storage lies, alone and
 // without faults, and says which of these a run cannot begin with: one that the node refuses, or
 // whose configuration it is not part of, or of whose voters too few are nodes of the plan to ever
-// elect a leader. That is a mistake in the input, and no finding about what runs.
+// elect a leader; and, if there is none, whether they are of one cluster (check_one_cluster()).
+// That is a mistake in the input, and no finding about what runs.
 std::vector<BadStart> check_initial(const Plan& plan);
 
 }  // namespace qk::sim

@@ -80,6 +80,19 @@ store { id: "old" local {} }
 END
 expect 65 err 'too few to ever elect a leader' -- run other.qks.txtpb
 
+cat >fresh.qks.txtpb <<'END'
+name: "fresh"
+cluster {
+  group: "counter"
+  node { id: "n1" store: "old" initial_dir: "braft:cluster-b-node0-all-killed" peer: "127.0.0.1:8300" }
+  node { id: "n2" store: "old" peer: "127.0.0.1:8301" }
+  node { id: "n3" store: "old" peer: "127.0.0.1:8302" }
+}
+store { id: "old" local {} }
+END
+expect 65 err 'fresh.qks.txtpb:5:14: error: node "n2" cannot begin fresh: ' -- run fresh.qks.txtpb
+expect 65 err 'a voter that begins fresh has forgotten its log and its vote' -- run fresh.qks.txtpb
+
 # A missing one: 66.
 expect 66 err 'did you mean "rolling-local-to-sqlite"?' -- run roling-local-to-sqlite
 expect 66 err 'there is no scenario "nowhere/x.qks.txtpb"' -- run nowhere/x.qks.txtpb
