@@ -5,6 +5,7 @@
 //
 // QKSIM_TEST_SEEDS / 100 seeds per pair (at least one); the first is always seed 1.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "families/builtin.h"
@@ -82,6 +83,29 @@ TEST_CASE("a rolling migration passes between every ordered pair of families") {
         }
       }
     }
+  }
+}
+
+// Nothing that engines share within a process may reach a run: not what earlier runs drew, and not
+// what the probes of this one draw, which open copies of its disks.
+TEST_CASE("a pair's chain does not depend on what ran in the process before it") {
+  const Families families;
+  const auto chain = [&](const std::string& from, const std::string& to) {
+    sim::Plan plan = plan_of_pair(families, from, to, 1);
+    keep_crashes(&plan, survivable(families, from, to));
+    return sim::run(plan, {}).chain;
+  };
+  std::vector<std::string> names;
+  for (const families::FamilyDescriptor& family : families.registry.all()) {
+    names.push_back(family.name);
+  }
+  std::map<std::pair<std::string, std::string>, uint64_t> first;
+  for (const std::string& from : names) {
+    for (const std::string& to : names) first[{from, to}] = chain(from, to);
+  }
+  for (auto pair = first.rbegin(); pair != first.rend(); ++pair) {
+    INFO(pair->first.first << " to " << pair->first.second);
+    CHECK(chain(pair->first.first, pair->first.second) == pair->second);
   }
 }
 
