@@ -182,7 +182,7 @@ head -c 150000000 /dev/zero >node/snapshot/snapshot_00000000000000008635/zeros
 for signal in HUP TERM; do
   got=
   for try in 1 2 3 4 5 6 7 8 9; do
-    rm -f signal.qki
+    rm -f signal.qki*
     export_node signal.qki &
     export=$!
     until ls signal.qki.*.tmp >/dev/null 2>&1 || ! kill -0 "$export" 2>/dev/null; do sleep 0.01; done
