@@ -40,7 +40,7 @@ sim::Plan plan_of_pair(const Families& families, const std::string& from, const 
                        uint64_t seed) {
   std::vector<std::string> set = {cat("store[from].family=", from), cat("store[to].family=", to)};
   if (families.is_volatile(from) || families.is_volatile(to)) {
-    set.push_back("migration[0].accept_weak_durability=true");
+    set.emplace_back("migration[0].accept_weak_durability=true");
   }
   return plan_of(kScenario, seed, set);
 }
