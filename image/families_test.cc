@@ -93,6 +93,13 @@ TEST_CASE("empty logs behind a snapshot, and fresh instances, pass between all f
   }
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define QK_MEMORY_IS_NOT_FREED  // a sanitizer keeps it for a while
+#endif
+#endif
+
+#ifndef QK_MEMORY_IS_NOT_FREED
 // Resident memory in KiB that `work` needs beyond what this process has, in a child of its own.
 int64_t memory_of(const std::function<absl::Status()>& work) {
   int result[2];
@@ -116,13 +123,6 @@ int64_t memory_of(const std::function<absl::Status()>& work) {
   return told ? grown : -1;
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define QK_MEMORY_IS_NOT_FREED  // a sanitizer keeps it for a while
-#endif
-#endif
-
-#ifndef QK_MEMORY_IS_NOT_FREED
 TEST_CASE("the largest entry is held about twice by an export and an import") {
   constexpr size_t kEntry = 48 << 20;
   constexpr int64_t kLimitKib = int64_t{kEntry} * 3 / 1024;
