@@ -82,6 +82,9 @@ foreach(file ${files})
     if(target_room STREQUAL "")
       continue()  # a generated or external header
     endif()
+    if(target MATCHES "^families/testing/" AND NOT file MATCHES "^families/testing/")
+      string(APPEND errors "${file}: includes \"${target}\"; families/testing is for tests alone\n")
+    endif()
     engine_of("${target}" engine)
     if(NOT engine STREQUAL "" AND NOT engine STREQUAL own_engine
        AND NOT file STREQUAL "families/builtin.cc")
