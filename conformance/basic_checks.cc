@@ -7,7 +7,6 @@ namespace {
 
 using families::LogEntry;
 
-constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr absl::StatusCode kOutOfRange = absl::StatusCode::kOutOfRange;
 
 // A log 1..10 in two terms, a vote, no snapshot: something to read.
@@ -53,7 +52,7 @@ void dir_missing(InstanceContext& c) {
 void reopen_inited_dir(InstanceContext& c) {
   c.begin(some_log());
   c.reopen();
-  // `create` makes an instance where there is none; one that is there stays what it is.
+  // `create` makes an instance where none exists; an existing one stays what it is.
   c.close();
   {
     const auto again = c.expect_value("open with create", c.family().open(request_for(c, true)));
@@ -364,7 +363,7 @@ void noop_entry(InstanceContext& c) {
   c.reopen();
 }
 
-// All byte values, in an order that is no text.
+// All byte values, in an order that is not text.
 void any_bytes(InstanceContext& c) {
   RandomStream random = c.random("payload");
   std::vector<LogEntry> batch;

@@ -136,7 +136,7 @@ std::vector<families::FamilyOptions> listed_options(const families::FamilyDescri
       const size_t end = std::min(option.allowed.find(", ", begin), option.allowed.size());
       const std::string value = option.allowed.substr(begin, end - begin);
       begin = end + 2;
-      // A range or a sentence is no list.
+      // A range or a sentence is not a list.
       if (value.find_first_of(" .") != std::string::npos || value == option.default_value) continue;
       all.push_back({{option.name, value}});
     }

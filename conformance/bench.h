@@ -116,7 +116,7 @@ class Bench {
   // The same disk once more, as it is now; on a simulated disk only.
   Bench(Bench& other, SimDisk disk);
 
-  // The machine stops now, or at the pinned operation. All handles are dead; whoever derives drops
+  // The machine stops now, or at the pinned operation. All handles are dead; a derived class drops
   // them, then calls remount().
   CrashReport stop(CrashLevel level, Choice& choice);
   // A new incarnation of the file system; no handle on the old one may be left.

@@ -39,6 +39,8 @@
 
 namespace qk::sim::conformance {
 
+inline constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
+
 inline const std::vector<Role> kAllRoles = {Role::kPlain, Role::kPrimary, Role::kMirror,
                                             Role::kImported};
 inline const std::vector<Role> kPlainOnly = {Role::kPlain};

@@ -210,7 +210,7 @@ void InstanceContext::begin_imported(const std::vector<Change>& history) {
 
 Outcome InstanceContext::apply_through_driver(const Change& change) {
   auto mutation = to_mutation(*driver_, change);
-  // A snapshot that could not be written is none.
+  // A snapshot that could not be written does not exist.
   if (!mutation.ok()) return Outcome::failed_clean(annotate(mutation.status(), "preparing it"));
   Outcome outcome = driver_->apply(*std::move(mutation));
   settle();

@@ -63,7 +63,7 @@ class InstanceContext : public Bench {
   families::MetaStorage& meta() { return subject().meta(); }
   families::SnapshotStorage& snapshot() { return subject().snapshot(); }
   State state();
-  // For whoever drives a node; then adopt() what must be there.
+  // For code that drives a node; then adopt() what must be there.
   families::StorageDriver& driver() { return *driver_; }
 
   // What was acknowledged.

@@ -81,7 +81,7 @@ void stale_batch_in_reused_file(InstanceContext& c) {
   Aftermath filled;
   filled.fill_gap = true;
   const Bases bases(c, {});
-  // Entries of more than a sector, so that a lost one leaves whole entries behind it.
+  // Entries of more than a sector, so that a lost one leaves whole entries after it.
   for (const Scene& scene : {Scene{true, append(entries(1, 6, 2, 700))},
                              Scene{false, append(entries(21, 26, 4, 700))}}) {
     CrashExplorer explorer = explorer_of(bases, scene);

@@ -42,7 +42,7 @@ struct Aftermath {
   // Goes on with more changes, and cuts the power after them.
   bool go_on = false;
   // Of an append that left less than the whole batch: appends another entry, as long as the first
-  // one that is missing, in its place. What was left behind must not follow it.
+  // one that is missing, in its place. Leftover entries must not follow it.
   bool fill_gap = false;
 };
 

@@ -78,7 +78,7 @@ TEST_CASE("contract.md has the groups of the suite, in the order in which they f
   CHECK(first_cells(rows_of("contract.md", "8")) == groups);
 }
 
-TEST_CASE("contract.md says of each requirement that no check cites where it stands") {
+TEST_CASE("contract.md says what holds each requirement that no check cites") {
   std::set<std::string> cited;
   for (const Check& check : all_checks()) {
     cited.insert(check.requirements.begin(), check.requirements.end());

@@ -218,7 +218,7 @@ void crash_in_long_batch(PairContext& c) {
   c.expect(crashes > 0, "crashes: found none");
 }
 
-// A refusal in the middle is none of the batch: a part of it is there.
+// A refusal in the middle does not undo the batch: a part of it is there.
 void refusal_in_long_batch(PairContext& c) {
   DualRun run(&c);
   Interposer primary;
@@ -386,7 +386,7 @@ void mirror_skips(PairContext& c) {
     c.expect(c.expect_value("digest", image::compute_digest(run.at(kA))) !=
                  c.expect_value("digest", image::compute_digest(run.at(kB))),
              cat(what, ": found equal digests"));
-    // Made good behind the driver's back, for the next one.
+    // Repaired without the driver's knowledge, for the next one.
     families::PlainDriver driver(&run.at(kB));
     c.expect_ok(what, driver.apply(c.expect_value(what, to_mutation(driver, change))));
     run.adopt(model.state());
@@ -486,7 +486,7 @@ void stale_mirror_refused(PairContext& c) {
     c.expect_ok("close", close_instance(std::move(mirror)));
     c.settle();
   }
-  c.expect_code("a mirror that lags behind", node.open(), absl::StatusCode::kDataLoss);
+  c.expect_code("a mirror that lags", node.open(), absl::StatusCode::kDataLoss);
 }
 
 // ---- Cut-over
@@ -538,7 +538,7 @@ void cut_over_copies_nothing(PairContext& c) {
   node.expect_state();
 }
 
-// Both after the cut-over: B first, A behind it.
+// Both after the cut-over: B first, then A.
 void roles_switched_by_cut_over(PairContext& c) {
   MigratingNode node(&c);
   node.begin(full_history());

@@ -17,7 +17,7 @@ class DualRun {
   // Makes both; then they are closed.
   explicit DualRun(PairContext* c);
 
-  // Opens both and reconciles them; with an interposer around the side at whose root it stands.
+  // Opens both and reconciles them; with an interposer around the side whose root it names.
   absl::Status open(Interposer* around = nullptr);
   void must_open(Interposer* around = nullptr);
   void close();

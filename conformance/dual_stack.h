@@ -1,4 +1,4 @@
-// DualStack: what stands between a node and two families that it writes both: the intent journal,
+// DualStack: what lies between a node and the two families that it writes: the intent journal,
 // reconciled at the opening, and migration's driver.
 #pragma once
 

@@ -430,7 +430,7 @@ void unreadable_is_failure(PairContext& c) {
   hooks.read_entry = nullptr;
   hooks.open_snapshot = [&] { return damaged; };
   failing("the snapshot", Domain::kSnapshot);
-  // There is one, so that it is not found is no absence.
+  // It exists, so "not found" does not mean absent.
   hooks.open_snapshot = [] { return absl::NotFoundError("injected"); };
   failing("a snapshot that is not found", Domain::kSnapshot);
   hooks.open_snapshot = nullptr;

@@ -22,7 +22,7 @@ json case_to_json(const CaseEvidence& one) {
   return out;
 }
 
-// Throws json::exception, or std::exception for a number that is none.
+// Throws json::exception, or std::exception for an invalid number.
 CaseEvidence case_from_json(const json& in) {
   CaseEvidence one;
   one.families = in.at("families").get<std::vector<std::string>>();

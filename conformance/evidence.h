@@ -52,7 +52,7 @@ using ExpectedCases =
     std::map<std::string, std::map<std::string, std::set<std::string>>, std::less<>>;
 ExpectedCases expected_cases(const std::vector<Check>& checks, const families::Registry& registry);
 
-// What stands behind one requirement in one family: cases of the checks that cite it. A pair's case
+// What supports one requirement in one family: cases of the checks that cite it. A pair's case
 // counts for both of its families.
 struct Support {
   uint64_t passed = 0;

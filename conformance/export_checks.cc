@@ -53,7 +53,7 @@ void copy_from_one(InstanceContext& c) {
                  int64_t{2});
   c.expect_equal("last index in the header", static_cast<int64_t>(header.last_index()), int64_t{1});
   c.apply(append(entries(2, 4)));
-  expect_image_is(c, "a log behind its snapshot", export_now(c), c.model().state());
+  expect_image_is(c, "a log after its snapshot", export_now(c), c.model().state());
   c.apply({publish(snapshot(3)), truncate_prefix(3)});
   expect_image_is(c, "a snapshot inside the log", export_now(c), c.model().state());
   c.apply(reset(4));
@@ -254,7 +254,7 @@ void cut_then_crash(InstanceContext& c) {
 
 // ---- Pairs
 
-// One state has one content section, whoever wrote it, in whatever layout.
+// One state has one content section, for every writer and every layout.
 void content_same_for_all(PairContext& c) {
   c.create(PairContext::kA);
   c.create(PairContext::kB, small_units(c.descriptor(PairContext::kB)));

@@ -99,7 +99,7 @@ void eio_from_each_call_on(InstanceContext& c) {
 
 // ---- Reading on after a failure
 
-// Whatever call failed, what is read before the instance is opened again is no mixture.
+// Whatever call failed, what is read before the instance is opened again is not a mixture.
 void reads_before_reopening(InstanceContext& c) {
   needs_copies(c);
   const Bases bases(c,

@@ -23,7 +23,7 @@ void expect_served(InstanceContext& m, const Change& change, const families::Out
 // More changes are accepted, and still there after a restart.
 void go_on(InstanceContext& m);
 
-// Holds an open instance to what it said about `change`: as it stands, after a restart, after a
+// Holds an open instance to what it said about `change`: as it is, after a restart, after a
 // power cut; and that it goes on, or is stopped.
 void judge(InstanceContext& m, const Change& change, const families::Outcome& outcome);
 

@@ -224,7 +224,7 @@ class GateRun {
     return hooks_;
   }
 
-  // Through the gate: what refused, or nullopt if nobody did.
+  // Through the gate: what refused, or nullopt if nothing did.
   std::optional<std::string> pass() {
     const absl::Status status = gate_.restart ? reopen() : step();
     c_.settle();
@@ -304,7 +304,7 @@ void refuse_all(PairContext& c, const Gate& gate) {
     Interposer& hooks = run.put(state);
     if (wrong.hide != nullptr) wrong.hide(&hooks, state);
     const std::optional<std::string> reason = run.pass();
-    c.expect(reason.has_value(), cat(wrong.name, ": found nobody who refused it"));
+    c.expect(reason.has_value(), cat(wrong.name, ": found no refusal, expected one"));
     // A reconciliation ends at the first lane that is wrong.
     const Domains found = named(*reason);
     c.expect(!found.empty() &&
@@ -325,7 +325,7 @@ void refuse_all(PairContext& c, const Gate& gate) {
     run.substitutes().fail_opens(run.root(), error);
     const std::optional<std::string> reason = run.pass();
     const std::string what = cat("a B that opens with ", error.ToString());
-    c.expect(reason.has_value(), cat(what, ": found nobody who refused it"));
+    c.expect(reason.has_value(), cat(what, ": found no refusal, expected one"));
     c.expect(reason->find("injected") != std::string::npos,
              cat(what, ": found \"", *reason, "\", expected the error"));
     run.recover();

@@ -25,7 +25,7 @@ State state_after(const std::vector<Change>& history);
 // A history that leads to `state`.
 std::vector<Change> history_of(const State& state);
 
-// `count` entries behind the log of `state`, of a term that may follow.
+// `count` entries after the log of `state`, of a term that may follow.
 Change more_entries(const State& state, int64_t count);
 
 // One change of each operation, in an order in which each one changes `state`, which must hold a

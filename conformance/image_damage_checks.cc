@@ -1,6 +1,6 @@
-// EXPORT, the other way round: nobody can change a byte of an image, or what it says, unnoticed;
-// and the containers that it may come in. Refusals are shown on the reader here; IMPORT shows that
-// a destination stays untouched.
+// EXPORT, the other way round: no byte of an image, and nothing that it says, can change
+// undetected; and the containers that it may come in. Refusals are shown on the reader here; IMPORT
+// shows that a destination stays untouched.
 #include <algorithm>
 #include <sstream>
 
@@ -16,7 +16,6 @@ namespace {
 using families::LogEntry;
 using image::proto::ImageHeader;
 
-constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr absl::StatusCode kDamaged = absl::StatusCode::kDataLoss;
 
 std::string exported(InstanceContext& c) {
@@ -113,14 +112,14 @@ void structure_refused(InstanceContext& c) {
   altered("an entry below the first", [](std::vector<LogEntry>* all) {
     all->insert(all->begin(), entry(all->front().index - 1));
   });
-  altered("an entry behind the last", [](std::vector<LogEntry>* all) {
+  altered("an entry after the last", [](std::vector<LogEntry>* all) {
     all->push_back(entry(all->back().index + 1, all->back().term));
   });
   altered("a no-op with a payload", [](std::vector<LogEntry>* all) {
     all->back().type = families::EntryType::kNoOp;
     all->back().payload = "x";
   });
-  altered("a configuration that is none", [](std::vector<LogEntry>* all) {
+  altered("an invalid configuration", [](std::vector<LogEntry>* all) {
     all->back().type = families::EntryType::kConfiguration;
     all->back().payload = "\xff";
   });
@@ -137,7 +136,7 @@ void structure_refused(InstanceContext& c) {
     frames = saved;
     return mutant;
   };
-  // A path in a file frame stands behind its length.
+  // A path in a file frame follows its length.
   const auto renamed = [&](std::string path) {
     return with([&] {
       ImageFrame& file = *frame_of('F');

@@ -214,7 +214,7 @@ void non_empty_refused(PairContext& c) {
     refused(what, root);
   };
   file("a temporary file", "temporary", "db.tmp");
-  file("a file that is nobody's", "foreign", "notes");
+  file("a foreign file", "foreign", "notes");
   file("a name of the family", "own", c.descriptor(kB).root_names.front());
   c.expect_ok("write", families::write_file(c.fs(), c.path("file"), "x"));
   refused("a file", "file");
@@ -238,7 +238,7 @@ void non_empty_refused(PairContext& c) {
   stopped("stopped-other", "another-family");
   refused("a stopped import into another family", "stopped-other");
   stopped("stopped-foreign", family);
-  file("a stopped import with a file that is nobody's", "stopped-foreign", "notes");
+  file("a stopped import with a foreign file", "stopped-foreign", "notes");
 }
 
 void empty_accepted(PairContext& c) {
@@ -317,7 +317,7 @@ void foreign_identity_refused(PairContext& c) {
   foreign("another peer", [](image::Identity* i) { i->peer_id = kOtherPeer; });
   foreign("another lineage", [](image::Identity* i) { i->lineage = "other"; });
   foreign("another generation", [](image::Identity* i) { i->generation += 1; });
-  // And once imported, nobody else opens it.
+  // And once imported, no other node opens it.
   c.expect_ok("import", c.import_into(kB, image));
   image::Identity other = transfer_identity();
   other.peer_id = kOtherPeer;

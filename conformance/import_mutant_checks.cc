@@ -1,4 +1,4 @@
-// IMPORT, the other way round: importers that forget one thing, each noticed, and in which domain.
+// IMPORT, the other way round: importers that forget one thing, each detected, and in which domain.
 #include "conformance/groups.h"
 #include "conformance/history.h"
 #include "conformance/interposer.h"
@@ -66,7 +66,7 @@ const std::vector<ImportMutant>& import_mutants() {
        }},
       {"bytes of a file are others", Domain::kSnapshot,
        [](Interposer* i) { i->flip_file_bytes = true; }},
-      {"a file stands at another path", Domain::kSnapshot,
+      {"a file at another path", Domain::kSnapshot,
        [](Interposer* i) {
          i->store_file = [](families::SnapshotFile* f) {
            if (f->path == "data") f->path = "moved/data";

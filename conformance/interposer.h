@@ -1,5 +1,5 @@
 // Interposer: a family between the system and a real family, which counts, fails or falsifies what
-// passes. It stands for the mistakes that the contract's checks must notice: an importer that
+// passes. It plays the mistakes that the contract's checks must detect: an importer that
 // forgets a domain, a mirror that skips an operation, a disk that cannot be read.
 //
 // It implements the abstract interfaces and nothing else, so it works on every family. What it

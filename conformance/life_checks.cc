@@ -129,7 +129,7 @@ void memory_as_source_declared_volatile(PairContext& c) {
   node.begin(full_history());
   migration::MigrationRequest request = node.request();
   request.accept_weak_durability = false;
-  c.expect_code("a volatile side that nobody declared", node.controller().request_start(request),
+  c.expect_code("an undeclared volatile side", node.controller().request_start(request),
                 absl::StatusCode::kFailedPrecondition);
   c.expect(node.phase() == Phase::kIdle, "a refused migration: found another phase than idle");
   node.advance_to(Phase::kAccepted);

@@ -85,7 +85,7 @@ Loss draw(uint64_t seed, uint64_t number) {
 
 Loss torn_tail() { return power_cut<TornTail>("torn tail"); }
 
-void append(std::vector<Loss>* to, std::vector<Loss> more) {
+void add_all(std::vector<Loss>* to, std::vector<Loss> more) {
   std::move(more.begin(), more.end(), std::back_inserter(*to));
 }
 
@@ -134,16 +134,16 @@ std::vector<Loss> holes(size_t pending, uint64_t) {
 
 std::vector<Loss> all_losses(size_t pending, uint64_t seed) {
   std::vector<Loss> losses = process_deaths(pending, seed);
-  append(&losses, all_or_nothing(pending, seed));
-  append(&losses, reorderings(pending, seed));
-  append(&losses, tears(pending, seed));
+  add_all(&losses, all_or_nothing(pending, seed));
+  add_all(&losses, reorderings(pending, seed));
+  add_all(&losses, tears(pending, seed));
   return losses;
 }
 
 std::vector<Loss> few_losses(size_t pending, uint64_t seed) {
   std::vector<Loss> losses = {process_death(0), process_death(kCuts - 1), torn_tail(),
                               draw(seed, 0)};
-  append(&losses, all_or_nothing(pending, seed));
+  add_all(&losses, all_or_nothing(pending, seed));
   return losses;
 }
 

@@ -15,8 +15,8 @@ namespace qk::sim::conformance {
 struct Loss {
   std::string name;  // "P2, only 3"
   CrashLevel level = CrashLevel::kP2;
-  // Bytes are there that nobody wrote: only then may a family refuse to open, within its declared
-  // refusals.
+  // Bytes are there that were never written: only then may a family refuse to open, within its
+  // declared refusals.
   bool garbage = false;
   std::function<std::unique_ptr<Choice>()> choice;
 };

@@ -83,7 +83,7 @@ class MigratingNode : private migration::ControllerObserver {
 
   const std::string& directory() const { return directory_; }
   const std::string& initial_root() const { return initial_root_; }
-  // Of B in the newest manifest; empty if there was none yet.
+  // Of B in the newest manifest; empty before the first one.
   const std::string& target_root() const { return target_root_; }
 
  private:

@@ -73,7 +73,7 @@ std::string snapshot_difference(const SnapshotState& found, const SnapshotState&
   return "";
 }
 
-// Whether a batch fits behind the log.
+// Whether a batch may follow the log.
 bool is_contiguous(const std::vector<LogEntry>& entries, int64_t next) {
   for (const LogEntry& entry : entries) {
     if (entry.index != next || entry.term < 1) return false;

@@ -194,7 +194,7 @@ void validate_before_step(PairContext& c) {
     c.settle();
   }
   c.expect(!status.ok() || node.phase() == Phase::kRolledBack,
-           "a wrong importer: found nobody who noticed");
+           "a wrong importer: found no error, expected one");
   // The old family serves on, and with a right importer the migration goes its way.
   target.store_entry = nullptr;
   node.restart();
@@ -271,7 +271,7 @@ void queue_overflows(PairContext& c) {
 }
 
 // The cut-over reads only what changed since the cut (SB-39), but all of that: whole blocks of
-// entries that were dropped and written anew, one of them wrongly.
+// entries that were dropped and written again, one of them wrongly.
 void cut_over_reads_what_changed(PairContext& c) {
   Interposer target;
   target.root = MigratingNode::target_prefix(c);

@@ -55,7 +55,8 @@ class ErrorIsAbsence final : public FileSystemWrapper {
   }
 };
 
-// Keeps the file system of the family behind it until that is gone; bugs replace its meta storage.
+// Keeps the file system of the family that it wraps until that is gone; bugs replace its meta
+// storage.
 struct OwnedFileSystem {
   std::unique_ptr<FileSystem> fs;
 };

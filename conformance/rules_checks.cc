@@ -21,7 +21,6 @@ using families::FileMeta;
 using families::LogEntry;
 using families::Mutation;
 
-constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr size_t kMebibyte = 1 << 20;
 
 std::string exported(InstanceContext& c) {
@@ -277,7 +276,7 @@ void identities_at_the_edge(InstanceContext& c) {
       {"no peer", with([](auto* i) { i->peer_id.clear(); })},
       {"a short peer", with([](auto* i) { i->peer_id = "127.0.0.1:8100"; })},
       {"a peer that no command line names", with([](auto* i) { i->peer_id = "node one"; })},
-      {"nobody as peer", with([](auto* i) { i->peer_id = "0.0.0.0:0:0:0"; })},
+      {"the empty vote as peer", with([](auto* i) { i->peer_id = "0.0.0.0:0:0:0"; })},
   };
   const auto in_header = [&](const image::Identity& identity) {
     return with_header(image, [&](image::proto::ImageHeader* header) {

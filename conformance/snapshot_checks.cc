@@ -1,5 +1,5 @@
 // SNAP: snapshots: publishing, what a reader shows, what the tree may hold, and what becomes of
-// trees that nobody needs any more.
+// trees that are no longer needed.
 #include <algorithm>
 #include <set>
 
@@ -16,7 +16,6 @@ using families::FileMeta;
 using families::SnapshotFile;
 using families::SnapshotMeta;
 
-constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
 constexpr absl::StatusCode kNotFound = absl::StatusCode::kNotFound;
 constexpr uint64_t kMaxFile = 16u << 20;
 
@@ -217,7 +216,7 @@ void install_with_trailing(InstanceContext& c) {
   c.reopen();
 }
 
-// A leader's snapshot beyond the log: published first, then the log restarts behind it.
+// A leader's snapshot beyond the log: published first, then the log restarts after it.
 void install_without_previous_entries(InstanceContext& c) {
   c.begin(some_log());
   c.apply(publish(snapshot(500, 3)));
@@ -497,7 +496,7 @@ void added_but_never_written(InstanceContext& c) {
   c.reopen();
 }
 
-// ---- Trees that nobody needs
+// ---- Trees that are not needed
 
 // Of a dual pair, either family may hold the temporary tree.
 std::vector<std::string> names_below(InstanceContext& c) {
@@ -586,7 +585,7 @@ void release_old(InstanceContext& c) {
   c.apply(publish(snapshot(8, 2)));
   c.reopen();
   c.expect(!any_contains(names_below(c), "telltale"),
-           "the tree of an older snapshot: found it although nobody reads it");
+           "the tree of an older snapshot: found it although no reader is open");
 }
 
 void reader_open_while_newer_published(InstanceContext& c) {

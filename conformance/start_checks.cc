@@ -1,6 +1,6 @@
 // START: what a node makes of storage when it starts (braft-local-format.md 7), with the real Raft
 // node on top of every family: the snapshot is loaded, log and snapshot must fit together, a log
-// that does not follow the snapshot is truncated or reset, a term behind the log's is corrected;
+// that does not follow the snapshot is truncated or reset, a term below the log's is corrected;
 // and every such change goes through the node's driver, to both families of a dual pair.
 #include <algorithm>
 #include <deque>
@@ -165,7 +165,7 @@ void membership_from_sm(InstanceContext& c) {
            "the configuration after a truncation: found one that is cut off");
 }
 
-// The log ends before the snapshot: an install that was cut short. It restarts behind it.
+// The log ends before the snapshot: an install that was cut short. It restarts after it.
 void segment_behind_snapshot(InstanceContext& c) {
   c.begin({append(entries(1, 9, 2)), save_meta({3, ""})});
   c.apply(publish(snapshot(20, 3)));
@@ -179,7 +179,7 @@ void log_equal_to_snapshot(InstanceContext& c) {
   expect_started(c, started, {3, "", 1, 20});
 }
 
-// The log begins right behind the snapshot.
+// The log begins right after the snapshot.
 void segment_past_snapshot(InstanceContext& c) {
   c.begin({append(entries(1, 20, 3)), save_meta({3, ""}), publish(snapshot(12, 3)),
            truncate_prefix(13)});

@@ -395,7 +395,7 @@ TEST_CASE("evidence comes back from its file; damage is an error") {
   }
 }
 
-TEST_CASE("evidence of one build adds up; another build starts anew") {
+TEST_CASE("evidence of one build adds up; another build starts over") {
   Evidence newer;
   newer.build = "b1";
   newer.checks["G/one"].requirements = {"SB-3"};

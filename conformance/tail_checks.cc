@@ -144,7 +144,7 @@ void judge(InstanceContext& damaged, const std::string& path, const Declared& de
     damaged.count("refused");
     damaged.expect(!absl::IsNotFound(opened),
                    cat("open: found ", opened.ToString(), ", expected an error about damage"));
-    // A refusal is no accident: it stays.
+    // A refusal is not an accident: it is repeated.
     damaged.expect(!damaged.open().ok(), "opened again: found it healthy");
     return;
   }
@@ -166,7 +166,7 @@ void judge(InstanceContext& damaged, const std::string& path, const Declared& de
                        describe(damaged.model().state()),
                        " or an error, because the family does not declare that it cannot tell"));
   }
-  // What was repaired stays so, and bears more.
+  // What was repaired stays so, and takes more entries.
   damaged.adopt(*state);
   crash_and_open(damaged, all_or_nothing(0, 0).front());
   damaged.expect_state();
@@ -270,8 +270,8 @@ void trailing(InstanceContext& c) {
   damage_each_file(c, may_miss_bytes, [&](const std::string& bytes) {
     std::vector<Damage> all;
     for (const size_t n : {size_t{1}, size_t{12}, size_t{24}, size_t{100}, kSector, kPage}) {
-      all.emplace_back(cat(n, " zeros behind"), bytes + std::string(n, '\0'));
-      all.emplace_back(cat(n, " bytes of garbage behind"), bytes + garbage.substr(0, n));
+      all.emplace_back(cat(n, " zeros after it"), bytes + std::string(n, '\0'));
+      all.emplace_back(cat(n, " bytes of garbage after it"), bytes + garbage.substr(0, n));
     }
     return all;
   });

@@ -17,7 +17,7 @@ void expect_range(InstanceContext& c, int64_t first, int64_t last) {
   c.expect_equal("last index", c.log().last_index(), last);
 }
 
-// The change, a restart, entries behind it, another restart.
+// The change, a restart, entries after it, another restart.
 void change_and_go_on(InstanceContext& c, const Change& change, int64_t first, int64_t last) {
   c.apply(change);
   expect_range(c, first, last);
@@ -217,7 +217,7 @@ void range_after_restart(InstanceContext& c) {
   }
 }
 
-// What a node does after a snapshot: some entries stay behind it for slow followers.
+// What a node does after a snapshot: some entries are kept for slow followers.
 void truncate_after_snapshot(InstanceContext& c) {
   begin_small(c);
   c.apply(publish(snapshot(18, 2)));

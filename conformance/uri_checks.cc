@@ -179,7 +179,6 @@ void refused(InstanceContext& c) {
     c.expect_code(what, start_node(c, uris).status(), code);
   };
   const UriTriple good = triple(name, root);
-  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   for (const std::string& text :
        {root, cat(":/", root), cat("://", root), cat(name, "://"), cat(name, ":", root),
         cat(name, ":///"), cat(name, ":///log"), std::string()}) {

@@ -68,7 +68,7 @@ TEST_CASE("each ordered pair: import of an export gives the state and the conten
   }
 }
 
-TEST_CASE("empty logs behind a snapshot, and fresh instances, pass between all families") {
+TEST_CASE("empty logs after a snapshot, and fresh instances, pass between all families") {
   Families disk;
   for (const std::string& from : disk.names) {
     for (const bool fresh : {true, false}) {

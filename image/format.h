@@ -24,7 +24,7 @@ inline constexpr std::string_view kMagic("QKIMAGE\n", 8);
 inline constexpr uint32_t kFormatMajor = 1;
 inline constexpr uint32_t kFormatMinor = 4;
 // A required feature since 1.1: the trailer's hashes are made as TrailerHasher says. Images of 1.0
-// lack it, and are read for ever.
+// lack it, and must stay readable.
 inline constexpr std::string_view kFramedHashes = "framed-hashes";
 // Required features since 1.2 and later, named only by an image that needs them; one that needs
 // none is written as 1.1 was, byte for byte.

@@ -35,7 +35,7 @@ absl::Status check_identity(std::string_view what, const Identity& found, const 
 enum class InstanceState : uint8_t {
   kEmpty = 0,
   kImporting = 1,   // content incomplete; never opens
-  kCatchingUp = 2,  // equal to the export cut, behind its primary
+  kCatchingUp = 2,  // equal to the export cut, lags its primary
   kCurrent = 3,     // holds everything acknowledged
   kStale = 4,
   kFenced = 5,

@@ -164,7 +164,7 @@ TEST_CASE("empty destination: state, temporaries, tombstones and foreign files a
     f.write("notes", "");
     REQUIRE(names_the_find("\"notes\""));
   }
-  SECTION("temporary of the sidecar, which a stopped import may leave, is no content") {
+  SECTION("temporary of the sidecar, which a stopped import may leave, is not content") {
     f.write("qk_identity.tmp", "");
     REQUIRE(check_empty_destination(f.fs, f.root, *f.registry.find("counting")).ok());
   }

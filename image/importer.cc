@@ -263,7 +263,7 @@ absl::Status Importer::commit() {
   }
   QK_RETURN_IF_ERROR(lock_->check());
   if (!request_.marker_first) {
-    // Empty, and in nobody's way if it stays.
+    // Empty, and harmless if it stays.
     const std::string publishing = families::join_path(request_.root, kPublishingName);
     for (const std::string_view name : {kPublishedNames, kSidecarName}) {
       request_.fs->unlink(families::join_path(publishing, name)).IgnoreError();

@@ -11,7 +11,7 @@
 // point the root does not open, or it is complete and equal to the image (CI-20, CI-24, ora.L14).
 // An import that fails takes a final state back that it may have written.
 //
-// What a killed import leaves is recognised by its sidecar, and by the root's lock that nobody
+// What a killed import leaves is recognised by its sidecar, and by the root's lock that no process
 // holds; the next import of the same identity and family into this root replaces it. Of the names
 // in the root only those are the import's that it listed and no longer has in its own directory;
 // any other one, braft's log for instance, stays and is a reason to refuse.
@@ -57,7 +57,7 @@ class Importer {
   ~Importer();
 
   // Verifies, writes or compares up to `max_entries` (>= 1) entries or file chunks, a frame at
-  // least; true when the instance stands at its root, durably. After an error every further step
+  // least; true when the instance is at its root, durably. After an error every further step
   // returns it.
   absl::StatusOr<bool> step(int64_t max_entries);
   // All steps.

@@ -70,7 +70,7 @@ class ImageReader {
 
   std::string frame_;         // bytes of the last frame
   std::string_view payload_;  // of the last frame
-  // Those of the last frame, and behind them spare ones whose memory is used again.
+  // Those of the last frame, and after them spare ones whose memory is used again.
   std::vector<families::LogEntry> entries_;
   size_t entry_count_ = 0;
   size_t last_entries_payload_ = 0;

@@ -1,4 +1,4 @@
-// Images of every released format version, kept as bytes: they are read for ever.
+// Images of every released format version, kept as bytes: they must stay readable.
 //
 // image/testdata/format-X.Y.qki is an image that the writer of version X.Y wrote, and
 // format-X.Y.expected is what it holds. Each must verify, say what it said, and import into every

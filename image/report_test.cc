@@ -196,7 +196,7 @@ TEST_CASE("report: one difference per domain, in their order") {
   REQUIRE(report.differences[2].domain == Domain::kSnapshot);
 }
 
-TEST_CASE("report: what cannot be read is no pass") {
+TEST_CASE("report: what cannot be read is not a pass") {
   Pair pair;
   fill(*pair.a);
   fill(*pair.b);

@@ -66,7 +66,7 @@ TEST_CASE("import: edges of the state survive") {
   auto source = disk.create("a");
   SECTION("fresh") {}
   SECTION("term without a vote") { REQUIRE(source->meta().save({9, ""}).ok()); }
-  SECTION("empty log behind a snapshot without files") {
+  SECTION("empty log after a snapshot without files") {
     REQUIRE(source->meta().save({2, ""}).ok());
     REQUIRE(publish(*source, {8, 2, {}, {}}, {}).ok());
     REQUIRE(source->log().reset(9).ok());
@@ -556,7 +556,7 @@ TEST_CASE("import: a family that stores something else is caught before it becom
   REQUIRE_FALSE(open_instance(disk.registry, request, "faulty-toy", kTestIdentity).ok());
 }
 
-// Of a file that could not be closed nobody knows what it holds.
+// What a file holds that could not be closed is unknown.
 TEST_CASE("import: a family whose close fails is not called imported") {
   class FailingClose final : public families::FamilyWrapper {
    public:

@@ -13,7 +13,7 @@ using families::Lane;
 using families::Operation;
 using families::SnapshotMeta;
 
-constexpr std::string_view kMagic = "QKINTNT1";
+constexpr std::string_view kJournalMagic = "QKINTNT1";
 // magic (8), body length (4); the CRC-32C (4) over all of it follows the body.
 constexpr size_t kFrameSize = 8 + 4 + 4;
 // 1024 marks of 16 bytes, and room for peers, votes and ids.
@@ -81,7 +81,7 @@ std::string encode(const Intent& intent) {
   put_u8(&body, intent.pre_snapshot ? 1 : 0);
   if (intent.pre_snapshot) put_meta(&body, *intent.pre_snapshot);
 
-  std::string frame(kMagic);
+  std::string frame(kJournalMagic);
   put_bytes(&frame, body);
   put_le32(&frame, crc32c(frame));
   return frame;
@@ -89,11 +89,12 @@ std::string encode(const Intent& intent) {
 
 // nullopt: the slot holds no whole record, which means its mutation never began.
 std::optional<Intent> decode(std::string_view slot) {
-  if (slot.size() < kFrameSize || slot.substr(0, kMagic.size()) != kMagic) return std::nullopt;
-  ByteReader frame(slot.substr(kMagic.size()));
+  if (slot.size() < kFrameSize || slot.substr(0, kJournalMagic.size()) != kJournalMagic)
+    return std::nullopt;
+  ByteReader frame(slot.substr(kJournalMagic.size()));
   const std::string_view body = frame.bytes();
   const uint32_t crc = frame.le32();
-  if (!frame.ok() || crc != crc32c(slot.substr(0, kMagic.size() + 4 + body.size()))) {
+  if (!frame.ok() || crc != crc32c(slot.substr(0, kJournalMagic.size() + 4 + body.size()))) {
     return std::nullopt;
   }
   ByteReader reader(body);

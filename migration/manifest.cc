@@ -9,7 +9,7 @@
 namespace qk::migration {
 namespace {
 
-constexpr std::string_view kMagic = "QKMANIF1";
+constexpr std::string_view kManifestMagic = "QKMANIF1";
 constexpr uint32_t kFormat = 1;
 constexpr uint64_t kMaxSlotSize = 64 * 1024;
 // magic (8), seq (8), body length (4); the CRC-32C (4) over all of it follows the body.
@@ -92,7 +92,7 @@ std::string encode(const Manifest& manifest, uint64_t seq) {
   body.set_started_at_ns(manifest.started_at_ns);
   body.set_phase_at_ns(manifest.phase_at_ns);
 
-  std::string out(kMagic);
+  std::string out(kManifestMagic);
   put_le64(&out, seq);
   put_bytes(&out, body.SerializeAsString());
   put_le32(&out, crc32c(out));
@@ -105,10 +105,10 @@ struct Slot {
 };
 
 absl::StatusOr<Slot> decode(std::string_view path, std::string_view bytes) {
-  if (bytes.size() < kHeaderSize + 4 || bytes.substr(0, kMagic.size()) != kMagic) {
+  if (bytes.size() < kHeaderSize + 4 || bytes.substr(0, kManifestMagic.size()) != kManifestMagic) {
     return absl::DataLossError(cat(path, ": no manifest slot: ", bytes.size(), " bytes"));
   }
-  ByteReader reader(bytes.substr(kMagic.size()));
+  ByteReader reader(bytes.substr(kManifestMagic.size()));
   Slot slot;
   slot.seq = reader.le64();
   const std::string_view encoded = reader.bytes();

@@ -92,7 +92,7 @@ void Canvas::shape(std::string_view shape, Cp cx, Cp cy, Cp width, Cp height, co
 
 void Canvas::text(Cp x, Cp y, Align align, const Font& font, std::string_view utf8) {
   if (utf8.empty()) return;
-  // Wider than the text can be: the justification then decides where it stands.
+  // Wider than the text can be: the justification then decides where it is placed.
   const Cp width = text_width(utf8, font) + pt(20);
   std::string_view justify;
   Cp cx = x;

@@ -109,7 +109,7 @@ absl::StatusOr<std::string> render(std::string_view dot, std::string_view format
   QK_ASSIGN_OR_RETURN(Child child, start(format));
   std::string picture;
   std::string complaint;
-  // All three at once: waiting for one of them alone could block both sides for ever.
+  // All three at once: waiting for one of them alone could block both sides forever.
   while (child.out.get() >= 0 || child.err.get() >= 0) {
     pollfd fds[] = {
         {child.in.get(), POLLOUT, 0}, {child.out.get(), POLLIN, 0}, {child.err.get(), POLLIN, 0}};

@@ -178,7 +178,7 @@ class Page {
                 plot_bottom_ - plot_top_ + pt(2), line);
   }
 
-  // Violations of no single node stand above the lanes.
+  // Violations of no single node are drawn above the lanes.
   void draw_cluster_points() {
     Font font{pt(9), true, kFailPaint.fill};
     std::optional<Cp> taken;

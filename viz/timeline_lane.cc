@@ -99,7 +99,7 @@ Cp mark_room(Point::Kind kind) {
     case Point::Kind::kCutover:
       return pt(2);
     case Point::Kind::kRollback:
-      return 0;  // stands below the bar
+      return 0;  // drawn below the bar
   }
   QK_CHECK(false);
 }

@@ -20,7 +20,8 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string_view nearest(std::string_view word, const std::vector<std::string>& candidates) {
-  // A long word is no slip for anything, and the distance costs its length times the candidate's.
+  // A long word is not a slip for anything, and the distance costs its length times the
+  // candidate's.
   if (word.size() > 64) return {};
   std::string_view best;
   size_t best_distance = 3;

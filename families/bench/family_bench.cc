@@ -128,7 +128,7 @@ void recover(State& state, const Settings& settings, const std::string& family) 
   }
 }
 
-// Snapshots are files beside every engine; the plain file stands for it.
+// Snapshots are files beside every engine; the plain file is the raw engine.
 constexpr uint64_t kSnapshotBytes = 1 << 20;
 
 void publish_snapshot(Family* instance, const std::string& data) {

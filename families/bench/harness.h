@@ -1,6 +1,6 @@
 // What the benchmarks share: settings, data, CPU time, and the paired measurement.
 //
-// Each benchmark measures a family beside the raw engine that it stands on (raw_store.h), in turn,
+// Each benchmark measures a family beside the raw engine that it uses (raw_store.h), in turn,
 // in one run. Times are CPU time. Counters of each benchmark:
 //
 //   us        CPU microseconds of the family for one item (entry, call)

@@ -4,7 +4,7 @@
 //
 // DIR (default: a temporary directory) should lie on the disk that matters: a file system in memory
 // knows no sync. Ask for --benchmark_repetitions=5 and read the medians. The raw engines run in
-// qk_bench_raw, which must stand beside this program; the tools that people use instead of an image
+// qk_bench_raw, which must lie beside this program; the tools that people use instead of an image
 // (sqlite3, ldb) are compared where they are installed.
 #include <linux/magic.h>
 #include <sys/vfs.h>

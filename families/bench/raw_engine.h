@@ -1,4 +1,4 @@
-// RawEngine: what a family stands on, driven by the engine's own interface and nothing of ours,
+// RawEngine: what a family is built on, driven by the engine's own interface and nothing of ours,
 // with the settings that the family uses. The benchmarks compare each family with it. Errors end
 // the program.
 #pragma once

@@ -20,7 +20,7 @@ namespace qk::families::bench {
 
 enum class RawEngineKind { kFlatFile, kLeveldb, kRocksdb, kSqlite };
 
-// Nullopt: the family stands on none.
+// Nullopt: the family has no raw engine.
 std::optional<RawEngineKind> raw_engine_below(std::string_view family);
 
 struct RawRequest {

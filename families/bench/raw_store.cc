@@ -19,7 +19,7 @@ using Operation = RawRequest::Operation;
 // Entries that a load takes at a time.
 constexpr int64_t kLoadBatch = 1024;
 
-// The process stands beside this one.
+// The program lies beside this one.
 std::string program() {
   return std::filesystem::read_symlink("/proc/self/exe").replace_filename("qk_bench_raw");
 }

@@ -41,7 +41,7 @@ class RawStore {
   Cost opened_;
 };
 
-// In the new or existing directory `path`; null if the family stands on no raw engine.
+// In the new or existing directory `path`; null if the family has no raw engine.
 std::unique_ptr<RawStore> open_raw(const std::string& family, const std::string& path);
 
 }  // namespace qk::families::bench

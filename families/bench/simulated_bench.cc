@@ -23,7 +23,7 @@ void open_close(benchmark::State& state, const Settings& given, const std::strin
       if (entries > instance->log().last_index()) {
         require(instance->log().append(make_entries(1, entries, 200)).status());
       }
-      // What opens leave behind them is cleared away now and then, as an owner would.
+      // What opens leave over is cleared away now and then, as an owner would.
       drain(*instance);
     }
     pair.ours(1, [&] { open(settings, family, kRoot, false).reset(); });

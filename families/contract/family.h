@@ -117,7 +117,8 @@ struct FamilyDescriptor {
   // all in the root, and refuse other parts than ROOT/log, ROOT/raft_meta and ROOT/snapshot.
   bool part_paths = false;
   std::vector<Refusal> refusals;
-  // Every other change to its files is noticed: an error that names the place, never a wrong value.
+  // Every other change to its files is detected: an error that names the place, never a wrong
+  // value.
   std::vector<UncheckedPath> unchecked;
   std::function<Partial(Operation)> partials;
   // Why an instance with these options may lose what it acknowledged; "" if it never does. Null:
@@ -131,7 +132,7 @@ struct FamilyDescriptor {
 // otherwise FailedPrecondition, which says why one may.
 absl::Status check_synchronous(const FamilyDescriptor& family, const FamilyOptions& options);
 
-// The families of this build, in registration order. No global: whoever needs families is given
+// The families of this build, in registration order. No global: code that needs families is given
 // one.
 class Registry {
  public:

@@ -72,7 +72,7 @@ class SnapshotStorage {
  public:
   virtual ~SnapshotStorage() = default;
 
-  // The current snapshot, or NotFound if there is none. Another error: there is one, but it cannot
+  // The current snapshot, or NotFound if there is none. Another error: one exists, but it cannot
   // be read; that is never "none".
   virtual absl::StatusOr<std::shared_ptr<SnapshotReader>> open() = 0;
   // Meta of the current snapshot without opening it; nullopt if there is none.

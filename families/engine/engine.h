@@ -1,6 +1,6 @@
 // KvEngine: what an ordered key-value engine gives, so that families/engine can build the storage
 // contract on it. RocksDB and LevelDB are such engines; all that is theirs alone (options,
-// environment, recovery) stays behind this header.
+// environment, recovery) stays out of this header.
 //
 // Keys are compared as unsigned bytes. One thread; nothing runs in the background but by run_one().
 //
@@ -79,7 +79,7 @@ class KvEngine {
 };
 
 // Opens the store in directory `path`. With `create` the directory exists and is durable, and the
-// engine makes a new store in it; otherwise all that stands in it was synced before the call, so
+// engine makes a new store in it; otherwise all that is in it was synced before the call, so
 // what recovery reads is durable, and a directory without a store is DataLoss, never a new one.
 // Files that are not the engine's own (FORMAT) stay. DataLoss: damaged, with the file's name.
 // Closing an engine makes nothing durable and runs no job. A closed store may be renamed.

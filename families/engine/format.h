@@ -1,7 +1,7 @@
 // The file `db/FORMAT` of a store: which family wrote it, and in which format. One line of text
 // with its own checksum:
 //
-//   qksim rocksdb 1 5f3c1a20\n        family, format version, CRC-32C of what stands before it
+//   qksim rocksdb 1 5f3c1a20\n        family, format version, CRC-32C of what precedes it
 #pragma once
 
 #include <cstdint>

@@ -15,7 +15,7 @@ constexpr uint64_t kSlotBytes = 512;
 constexpr uint64_t kSlots = 2;
 constexpr uint64_t kFileBytes = kSlots * kSlotBytes;
 
-constexpr std::string_view kMagic = "qksim log mark 1";
+constexpr std::string_view kMarkMagic = "qksim log mark 1";
 // magic (16), sequence (8), 1 if a log is named (1), its number (8), CRC-32C of these (4)
 constexpr size_t kRecordBytes = 16 + 8 + 1 + 8 + 4;
 
@@ -25,7 +25,7 @@ struct Slot {
 };
 
 std::string encode(const Slot& slot) {
-  std::string record(kMagic);
+  std::string record(kMarkMagic);
   put_le64(&record, slot.sequence);
   put_u8(&record, slot.log.has_value() ? 1 : 0);
   put_le64(&record, slot.log.value_or(0));
@@ -34,7 +34,7 @@ std::string encode(const Slot& slot) {
 }
 
 std::optional<Slot> decode(std::string_view record) {
-  ByteReader reader(record.substr(kMagic.size()));
+  ByteReader reader(record.substr(kMarkMagic.size()));
   Slot slot;
   slot.sequence = reader.le64();
   const bool named = reader.u8() != 0;

@@ -37,7 +37,7 @@ inline constexpr std::string_view kUnfinishedLogMarkName = "db.mark.tmp";
 class LogMark {
  public:
   // Reads the mark in `root`, or makes one that names no log. It is durable on return. DataLoss: a
-  // file that is no mark.
+  // file that is not a mark.
   static absl::StatusOr<std::unique_ptr<LogMark>> open(FileSystem* fs, std::string_view root);
 
   const std::string& path() const { return path_; }

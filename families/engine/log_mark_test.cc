@@ -63,7 +63,7 @@ TEST_CASE("a write that a crash cut short anywhere leaves the mark before it or 
   }
 }
 
-TEST_CASE("a file that is no mark is damage") {
+TEST_CASE("a file that is not a mark is damage") {
   Place place;
   REQUIRE_OK((*LogMark::open(&place.fs, place.root))->name(7));
   const std::string whole = place.read();

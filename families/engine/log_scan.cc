@@ -20,7 +20,8 @@ struct Fragment {
   std::string damage;  // empty: intact
 };
 
-// The format rotates and offsets its checksums, so that a checksum of checksums is no fixed point.
+// The format rotates and offsets its checksums, so that a checksum of checksums is not a fixed
+// point.
 uint32_t mask(uint32_t crc) { return ((crc >> 15) | (crc << 17)) + 0xa282ead8u; }
 
 // The fragment at `at` of a block that holds `block` bytes of the file.

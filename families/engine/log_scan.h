@@ -6,7 +6,7 @@
 // fragment never crosses a block, and fewer than 7 bytes at a block's end are padding.
 //
 // A crash may tear what was appended after the last sync. Each append of an engine is followed by a
-// sync before the next one, so that is one record: damage with another record behind it is rot, and
+// sync before the next one, so that is one record: damage with another record after it is rot, and
 // damage with none is taken for a torn tail. Not distinguishable: rot in the very last record.
 #pragma once
 
@@ -26,7 +26,7 @@ struct LogScan {
   // The first damage, if any: where, and what was found.
   std::optional<uint64_t> damage_offset;
   std::string damage;
-  // A record that begins behind the damage.
+  // A record that begins after the damage.
   std::optional<uint64_t> record_behind;
 };
 
@@ -36,7 +36,7 @@ inline constexpr size_t kRecordHeadBytes = 512;
 
 // The record at `offset` is whole; `head` is its payload, or the first kRecordHeadBytes of it.
 using VisitLogRecord = std::function<absl::Status(uint64_t offset, std::string_view head)>;
-// Whether the first fragment of a record found behind damage makes it one of this file. Blocks that
+// Whether the first fragment of a record found after damage makes it one of this file. Blocks that
 // a file system gives to a file may hold records of a file that was removed.
 using IsOurRecord = std::function<bool(std::string_view fragment)>;
 

@@ -107,7 +107,7 @@ TEST_CASE("a file cut anywhere has lost its last records, and no more") {
   }
 }
 
-TEST_CASE("damage with a whole record behind it is told from damage at the end") {
+TEST_CASE("damage with a whole record after it is told from damage at the end") {
   std::string file;
   std::vector<size_t> begins;
   for (size_t i = 1; i <= 5; ++i) {
@@ -138,7 +138,7 @@ TEST_CASE("a record with a hole in the middle is damaged from its beginning") {
   const Scanned scanned = scan(file);
   CHECK(scanned.scan.intact_end == begin);
   CHECK(scanned.scan.damage_offset.has_value());
-  // Its own later fragments are no evidence of another record.
+  // Its own later fragments are not evidence of another record.
   CHECK_FALSE(scanned.scan.record_behind.has_value());
 }
 

@@ -1,7 +1,7 @@
 // What the engines that keep a store in rows have in common: the state rows and their codecs, the
 // checksums of all rows, and the rule of an append. Each engine lays its rows out in its own way.
 //
-// A log row's payload has its CRC-32C, and that stands under the checksum of the row's head, so
+// A log row's payload has its CRC-32C, and that is covered by the checksum of the row's head, so
 // that a term is verified without its payload.
 //
 // Each state row exists from the creation on; a missing one is damage, never a default.

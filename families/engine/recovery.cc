@@ -133,7 +133,7 @@ absl::StatusOr<LogScan> scan_manifest(FileSystem& fs, const std::string& path,
     return absl::OkStatus();
   };
   // The edit of a flush is followed, before the sync, by one that drops its WAL: such an edit may
-  // outlive the torn one before it, and is no sign of rot.
+  // outlive the torn one before it, and is not a sign of rot.
   const auto lists_files = [](std::string_view head) {
     ManifestState ignored;
     return !apply_edit(head, &ignored);

@@ -10,7 +10,7 @@
 //              damage is DataLoss. Their records must follow, without a gap, the sequence number
 //              that the MANIFEST reached. That is what finds the loss of an edit: the edit that
 //              recorded a flush was relied upon when the flushed WAL was removed, and the next WAL
-//              begins behind the gap (the engine writes a first record into each for this). The
+//              begins after the gap (the engine writes a first record into each for this). The
 //              WAL that the store's mark names must be there with a whole record of changes, unless
 //              the MANIFEST does not need it any more: nothing else tells that the newest was lost.
 //

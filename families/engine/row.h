@@ -5,7 +5,7 @@
 //   02 <index, 8, big-endian>   term (8), type (1), payload_crc (4), crc (4), payload
 //
 // Integers of values are little-endian; the checksums are state_crc() and log_crc(). The order of
-// the keys is that of the indices, and every log row stands behind every state row.
+// the keys is that of the indices, and log rows sort after state rows.
 #pragma once
 
 #include <cstdint>
@@ -23,18 +23,18 @@ inline constexpr size_t kLogHeadBytes = 8 + 1 + 4 + 4;
 std::string state_key(StateRow row);
 // Replaces `key` by the row's; a reused string does not allocate.
 void set_log_key(std::string* key, int64_t index);
-// The index of a log row's key; nullopt: it is none.
+// Index in a log row's key, or nullopt if key is not one.
 std::optional<int64_t> log_key_index(std::string_view key);
 // Below every log row's key, and above.
 inline constexpr std::string_view kLogKeysBegin = "\x02";
 inline constexpr std::string_view kLogKeysEnd = "\x03";
 
-// What stands before the value.
+// What precedes the value.
 std::string encode_state_head(StateRow row, std::string_view value);
 // DataLoss, not naming the store.
 absl::StatusOr<std::string> decode_state_row(StateRow row, std::string_view bytes);
 
-// Replaces `head` by what stands before the payload of `entry`.
+// Replaces `head` by what precedes the payload of `entry`.
 void set_log_head(std::string* head, const LogEntry& entry);
 
 // A log row, seen in its bytes.

@@ -1,5 +1,5 @@
 // Shared by the tests of families/engine: one instance, on the test engine, that can be reopened,
-// and whose rows can be changed behind its back.
+// and whose rows can be changed without its knowledge.
 #pragma once
 
 #include "families/engine/kv_family.h"
@@ -39,7 +39,7 @@ class KvInstance {
     CHECK(*before == *after);
     return *after;
   }
-  // The state after opening anew, or the error of opening or reading.
+  // The state after opening again, or the error of opening or reading.
   absl::StatusOr<std::string> reopened_state() {
     QK_RETURN_IF_ERROR(open());
     return describe(*family_);

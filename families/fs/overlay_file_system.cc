@@ -33,7 +33,7 @@ class OverlayFileSystem::Node {
   bool is_directory() const { return kind_ == FileKind::kDirectory; }
   FileStat stat() const { return {.kind = kind_, .size = size_, .inode = inode_}; }
   uint64_t size() const { return size_; }
-  // Where it stands below; empty if it was made here.
+  // Its path below; empty if it was made here.
   const std::string& lower_path() const { return lower_path_; }
 
   void set_lower(std::string path, uint64_t size) {
@@ -153,7 +153,7 @@ class OverlayFileSystem::Node {
   std::map<uint64_t, std::string> pages_;  // changed here
 };
 
-// A name in a directory, and what it stands for (null: nothing).
+// A name in a directory, and what it names (null: nothing).
 struct OverlayFileSystem::Place {
   NodeRef directory;
   std::string name;

@@ -6,6 +6,7 @@
 
 #include "families/engine/recovery.h"
 #include "families/leveldb/env.h"
+#include "families/leveldb/slice.h"
 
 namespace qk::families {
 namespace {
@@ -16,9 +17,6 @@ constexpr size_t kCacheBytes = 256 << 10;
 constexpr size_t kEmptyBatchBytes = 8 + 4;
 // A loader writes a batch of this size, unsynced.
 constexpr size_t kLoadBatchBytes = 256 << 10;
-
-leveldb::Slice to_slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-std::string_view to_view(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 leveldb::ReadOptions read_options(bool fill_cache) {
   leveldb::ReadOptions options;

@@ -3,15 +3,13 @@
 #include "families/base/check.h"
 #include "families/engine/recovery.h"
 #include "families/fs/file_util.h"
+#include "families/leveldb/slice.h"
 
 namespace qk::families {
 namespace {
 
 // A table file is written in blocks of this order; larger buffers save nothing.
 constexpr size_t kBufferBytes = 64 << 10;
-
-leveldb::Slice to_slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-std::string_view to_view(const leveldb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 // Of a table file LevelDB would take NotFound for the answer to the key that it looks up.
 leveldb::Status missing(const std::string& path) {
@@ -221,7 +219,7 @@ leveldb::Status LeveldbEnv::RemoveFile(const std::string& path) {
   return leveldb::Status::IOError(to_slice(to_std(status.message())));
 }
 
-// The directory stands already; LevelDB asks, and ignores the answer.
+// The directory exists already; LevelDB asks, and ignores the answer.
 leveldb::Status LeveldbEnv::CreateDir(const std::string& path) {
   return leveldb::Status::NotSupported(path);
 }

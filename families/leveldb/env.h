@@ -5,7 +5,7 @@
 // dropped writes nothing.
 //
 // Background jobs are queued, and run by run_job() alone. LevelDB waits for its jobs in two places,
-// which would wait for ever here: a write that finds the last memtable still unwritten, and the end
+// which would wait forever here: a write that finds the last memtable still unwritten, and the end
 // of the database. So the queue must be empty before either. stop() makes every change fail from
 // then on: what is still queued at the end can then run without effect.
 //
@@ -15,7 +15,7 @@
 // The first change that fails stops the Env as well: LevelDB tidies up after an error, and would
 // remove the MANIFEST that CURRENT names already, when only the sync after the rename had failed.
 //
-// There is no clock: NowMicros() stands still, and sleeping returns.
+// There is no clock: NowMicros() never changes, and sleeping returns.
 #pragma once
 
 #include <leveldb/env.h>
@@ -79,7 +79,7 @@ class LeveldbEnv final : public leveldb::Env {
     void* argument;
   };
 
-  // Keeps the error; what is only missing is none.
+  // Remembers the error; NotFound does not count.
   leveldb::Status convert(const absl::Status& status);
   // The same for a change, whose error stops the Env.
   leveldb::Status convert_change(const absl::Status& status);
@@ -99,7 +99,7 @@ class LeveldbEnv final : public leveldb::Env {
   std::string last_read_;
 };
 
-// Says nothing: a database's text log is no part of its state.
+// Says nothing: a database's text log is not part of its state.
 class NullLogger final : public leveldb::Logger {
  public:
   void Logv(const char*, std::va_list) override {}

@@ -150,7 +150,7 @@ TEST_CASE("a missing or empty file is refused, and named") {
   CHECK(*store.instance.reopened_state() == store.whole);
 }
 
-TEST_CASE("an edit lost from the MANIFEST is noticed by the gap before the next WAL") {
+TEST_CASE("an edit lost from the MANIFEST is detected by the gap before the next WAL") {
   Store store;
   // Its end may be torn; but the flush that an edit recorded let its WAL go.
   const std::string manifest = store.paths("db/MANIFEST-", "")[0];

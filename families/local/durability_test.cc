@@ -1,5 +1,5 @@
 // What the two modes of the option `durability` ask of the disk, call by call (durability.h), and
-// that the mode is no property of the directory: the other one goes on where the first ended.
+// that the mode is not a property of the directory: the other one goes on where the first ended.
 //
 // What a power cut then takes is shown in power_cut_test.cc.
 #include <algorithm>

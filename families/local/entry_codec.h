@@ -42,8 +42,8 @@ uint32_t header_checksum(std::string_view bytes);
 // Whether the payload has the header's checksum.
 bool payload_intact(const EntryHeader& header, std::string_view payload);
 
-// With what was found and expected: DataLoss if the 24 bytes are no header with a right checksum (a
-// torn or rotten one), InvalidArgument if the checksum is right but a field is impossible (never
+// With what was found and expected: DataLoss if the 24 bytes are not a header with a right checksum
+// (a torn or rotten one), InvalidArgument if the checksum is right but a field is impossible (never
 // the trace of a crash).
 absl::StatusOr<EntryHeader> decode_header(std::string_view bytes);
 // DataLoss if the payload does not have the header's checksum.

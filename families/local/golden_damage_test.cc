@@ -1,5 +1,5 @@
 // Damaged directories and leftovers of crashes: never a crash of ours, never a log that became
-// shorter without an error except by a torn end of the open segment. The verdicts stand in
+// shorter without an error except by a torn end of the open segment. The verdicts are in
 // DAMAGED.md, one row per case; here each is held against what happens.
 #include <algorithm>
 #include <catch2/catch.hpp>

@@ -74,7 +74,7 @@ std::string read_all(const SnapshotReader& reader, std::string_view name) {
   return bytes;
 }
 
-TEST_CASE("what is no instance is not found, and what lost its log is damaged") {
+TEST_CASE("what is not an instance is not found, and what lost its log is damaged") {
   Bench bench;
   CHECK(absl::IsNotFound(bench.open(false).status()));
   CHECK(absl::IsNotFound(bench.fs.stat(bench.root()).status()));
@@ -467,7 +467,7 @@ class ReadLimit final : public FileSystemWrapper {
   uint64_t bytes_ = 0;
 };
 
-TEST_CASE("an open segment with gigabytes of hole behind its entries opens") {
+TEST_CASE("an open segment with gigabytes of hole after its entries opens") {
   TempDirectory directory;
   PosixFileSystem disk;
   ReadLimit fs(&disk);

@@ -55,7 +55,7 @@ absl::StatusOr<std::optional<FoundEntry>> find_intact_entry(File* file, const st
   FileWindow payloads(file, path, file_size);
   uint64_t budget = kSearchBudget * (file_size - std::min(from, file_size));
   for (uint64_t offset = from; offset + kEntryHeaderSize <= file_size;) {
-    // A header may begin in a hole and end behind it.
+    // A header may begin in a hole and end after it.
     QK_ASSIGN_OR_RETURN(const uint64_t data, file->skip_hole(offset));
     if (data >= offset + kEntryHeaderSize) {
       offset = data - kEntryHeaderSize + 1;

@@ -1,11 +1,11 @@
 // Damage in the open segment: whether it is the torn end of the log, which recovery may cut, or
 // corruption, which it must not touch.
 //
-// An unacknowledged append may leave anything behind the last acknowledged entry, of each sector
+// An unacknowledged append may leave anything after the last acknowledged entry, of each sector
 // its new or its old bytes. If no intact entry follows the first damaged one, it is a torn end. If
 // one follows, it is a torn batch only inside the range that a batch note names (private_notes.h),
-// and only if a whole sector of the damaged entry was not written. The bytes alone are no evidence:
-// a payload may hold zeros, and an acknowledged entry may rot.
+// and only if a whole sector of the damaged entry was not written. The bytes alone are not
+// evidence: a payload may hold zeros, and an acknowledged entry may rot.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,10 @@ struct Damage {
   absl::Status status;
 };
 
-// Whether `status` says that bytes were read and are not an entry. What else fails is no evidence.
+// Whether `status` says that bytes were read and are not an entry. What else fails is not evidence.
 bool is_damage(const absl::Status& status);
 
-// The damage that `status`, of reading the entry at `offset`, stands for; `status` itself if it is
+// The damage that `status`, of reading the entry at `offset`, reports; `status` itself if it is
 // an error of another kind.
 absl::StatusOr<Damage> damage_at(FileWindow& window, uint64_t offset, int64_t index,
                                  const absl::Status& status);

@@ -2,7 +2,7 @@
 //
 // Input: a byte of mode, then a tree, which is the log directory. With the lowest bit of the mode
 // set, the checksums of all entries are made right first (but for one entry, if the other bits
-// number it): random bytes hardly ever pass a CRC, and the rules behind it are what matters.
+// number it): random bytes hardly ever pass a CRC, and the rules after that check are what matters.
 //
 // What opens, opens again with the same entries, takes one more entry, and shows that, too.
 #include "families/base/bytes.h"

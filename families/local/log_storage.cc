@@ -102,7 +102,7 @@ absl::StatusOr<File*> SegmentLogStorage::file_of(const Segment& segment) {
 // ---- Append
 //
 // Per segment that the batch touches: one write, one sync. A full segment is synced before it is
-// renamed, so a closed name always stands for whole, durable entries; the rename and the next
+// renamed, so a closed name always means whole, durable entries; the rename and the next
 // segment's name are made durable together, before anything is written to the latter. So a crash
 // leaves one open segment with a torn tail, or beside the full one an empty one.
 //
@@ -168,7 +168,7 @@ absl::Status SegmentLogStorage::close_segment() {
 
 namespace {
 
-// Whether a crash may leave an intact entry of this batch behind a torn one. Not if one sector
+// Whether a crash may leave an intact entry of this batch after a torn one. Not if one sector
 // holds all of it, which is written as a whole or not at all; and not if there is one entry only,
 // without another one in its payload.
 bool may_tear_before_entry(uint64_t offset, std::string_view bytes,

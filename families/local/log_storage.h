@@ -1,10 +1,10 @@
-// SegmentLogStorage: a braft log directory behind the LogStorage contract. Directories written by
+// SegmentLogStorage: a braft log directory as a LogStorage. Directories written by
 // one are read by the other; for the same mutations both write the same bytes
 // (braft-local-format.md 2).
 //
 // After a crash, with Durability::kStrict. An ok mutation is durable, and each mutation is atomic
 // except append, of which any prefix of the batch may remain. The order of file operations that
-// this rests on stands in log_storage.cc beside each mutation; what recovery makes of the
+// this rests on is in log_storage.cc beside each mutation; what recovery makes of the
 // leftovers, in log_recovery.h.
 //
 // After a mutation that failed half-way the open instance keeps the range that it had before, and
@@ -113,7 +113,7 @@ class SegmentLogStorage final : public LogStorage {
 
   int64_t first_index_ = 1;
   std::deque<Segment> segments_;  // contiguous; only the last may be open
-  // Before a change that failed; what stands above may be half-way since.
+  // Before a change that failed; the fields above may be half-way since.
   std::optional<Range> stopped_at_;
   // The segment that was used last.
   std::unique_ptr<File> file_;

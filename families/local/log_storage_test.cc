@@ -312,7 +312,7 @@ TEST_CASE("rot in a closed payload is found when it is read, and names the place
   CHECK(bench.log().entry(2).ok());
 }
 
-// A batch of four entries of 1000 bytes behind two synced ones, in the middle of its write: its
+// A batch of four entries of 1000 bytes after two synced ones, in the middle of its write: its
 // sectors may be lost one by one. The batch note is there, as it was before the write.
 class TornBatch {
  public:
@@ -547,7 +547,7 @@ TEST_CASE("a search after damage costs little, whatever the file holds") {
   bench.write(name, bytes);
   const absl::Status status = bench.try_reopen();
   INFO(status);
-  // The first has nothing intact behind it. Of the second that cannot be said at a bounded cost.
+  // The first has nothing intact after it. Of the second that cannot be said at a bounded cost.
   if (status.ok()) {
     CHECK(bench.log().last_index() == 0);
   } else {

@@ -169,7 +169,7 @@ class ShortRead final : public FileSystemWrapper {
   uint64_t left_;
 };
 
-TEST_CASE("a read that ends before the file does is no damage: the open is an error") {
+TEST_CASE("a read that ends before the file does is not damage: the open is an error") {
   Killed killed = kill_after([](Family&) {});
   SECTION("whole") {}
   SECTION("a torn end") { *killed.tree[kOpenSegment] += std::string(30, 'x'); }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kClosedPrefix = "log_";
 constexpr std::string_view kOpenPrefix = "log_inprogress_";
-constexpr size_t kDigits = 20;
+constexpr size_t kDigits = 20;  // of "%020d"
 
 std::string padded(int64_t value) {
   const std::string digits = cat(value);
@@ -92,7 +92,7 @@ absl::StatusOr<std::string_view> FileWindow::read(uint64_t offset, uint64_t leng
     absl::Status status = read_exact(*file_, path_, offset, {buffer_.data(), wanted});
     if (!status.ok()) {
       buffer_.clear();
-      // The file was longer when this walk began. That it changed meanwhile is no damage.
+      // The file was longer when this walk began. That it changed meanwhile is not damage.
       if (status_errno(status) == 0) status = errno_status(EIO, to_std(status.message()));
       return status;
     }

@@ -13,12 +13,12 @@ namespace {
 
 constexpr std::string_view kPrefix = "snapshot_";
 constexpr std::string_view kTemporary = "temp";
-constexpr size_t kDigits = 20;
+constexpr size_t kIndexDigits = 20;  // of "%020d"
 constexpr int32_t kSourceReference = 1;
 
 std::string snapshot_name(int64_t index) {
   const std::string digits = cat(index);
-  return cat(kPrefix, std::string(kDigits - digits.size(), '0'), digits);
+  return cat(kPrefix, std::string(kIndexDigits - digits.size(), '0'), digits);
 }
 
 // What braft would take for a snapshot (it matches prefixes); it passes over everything else.
@@ -62,7 +62,7 @@ absl::StatusOr<std::unique_ptr<File>> open_listed(FileSystem& fs, const std::str
 
 }  // namespace
 
-// A published tree; whoever drops the last reference to one that was replaced removes it.
+// A published tree; dropping the last reference to one that was replaced removes it.
 class PublishedSnapshot {
  public:
   PublishedSnapshot(FileSystem& fs, std::string path, SnapshotTable table)

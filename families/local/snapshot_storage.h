@@ -8,7 +8,7 @@
 // After a crash: the old snapshot or the new one, whole. The tree is synced (files, directories,
 // table) before one rename publishes it; the old one is removed only after that rename is durable.
 // At open the snapshot with the highest index is the current one. If its table cannot be read, or
-// names another index, that is DataLoss: an older one beside it would be a step back behind state
+// names another index, that is DataLoss: an older one beside it would be a step back before state
 // that was acknowledged, so it is neither used nor removed.
 //
 // It does not check that the listed files exist (braft does not either; reading one fails), and

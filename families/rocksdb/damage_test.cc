@@ -10,7 +10,7 @@
 namespace qk::families {
 namespace {
 
-constexpr RocksOptions kTiny = {.flush_bytes = 4096, .compaction_files = 3};
+constexpr RocksOptions kThreeFiles = {.flush_bytes = 4096, .compaction_files = 3};
 
 std::vector<std::string> files_of(MemoryDisk& disk, std::string_view begin, std::string_view end) {
   std::vector<std::string> files;
@@ -42,14 +42,15 @@ Rows fill(KvEngine& engine, int from, int to, bool drained) {
 
 // Table files of both levels, and what was committed since the last flush in the newest WAL.
 Rows make_database(MemoryDisk& disk, int count) {
-  const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+  const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kThreeFiles);
   REQUIRE_OK(engine);
   return fill(**engine, 0, count, true);
 }
 
 // What an open of the damaged database shows.
 absl::StatusOr<Rows> reopen(MemoryDisk& disk) {
-  QK_ASSIGN_OR_RETURN(const auto engine, open_rocks_engine(&disk.fs, disk.path, false, kTiny));
+  QK_ASSIGN_OR_RETURN(const auto engine,
+                      open_rocks_engine(&disk.fs, disk.path, false, kThreeFiles));
   return read_rows(*engine);
 }
 
@@ -58,7 +59,8 @@ absl::StatusOr<Rows> reopen_with(MemoryDisk& disk, const std::string& file,
                                  const std::string& bytes) {
   OverlayFileSystem damaged(&disk.fs);
   QK_RETURN_IF_ERROR(write_file(damaged, file, bytes));
-  QK_ASSIGN_OR_RETURN(const auto engine, open_rocks_engine(&damaged, disk.path, false, kTiny));
+  QK_ASSIGN_OR_RETURN(const auto engine,
+                      open_rocks_engine(&damaged, disk.path, false, kThreeFiles));
   return read_rows(*engine);
 }
 
@@ -201,14 +203,14 @@ TEST_CASE("rocksdb: a flipped bit in a table file never shows a wrong row") {
 TEST_CASE("rocksdb: a missing table file or WAL is an error") {
   MemoryDisk disk;
   {
-    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kThreeFiles);
     REQUIRE_OK(engine);
     fill(**engine, 0, 60, true);
   }
   SECTION("table file") { REQUIRE_OK(disk.fs.unlink(files_of(disk, "", ".sst").at(0))); }
   SECTION("a WAL before another") {
     {
-      const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kTiny);
+      const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kThreeFiles);
       REQUIRE_OK(engine);
       fill(**engine, 60, 62, false);
     }
@@ -216,7 +218,7 @@ TEST_CASE("rocksdb: a missing table file or WAL is an error") {
   }
   SECTION("a WAL between two others") {
     for (const int first : {60, 61}) {
-      const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kTiny);
+      const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kThreeFiles);
       REQUIRE_OK(engine);
       fill(**engine, first, first + 1, false);
     }
@@ -252,7 +254,7 @@ TEST_CASE("rocksdb: a log is scanned across blocks") {
   CHECK_FALSE(scan->damage_offset.has_value());
   const std::string bytes = bytes_of(disk, wal);
 
-  // The record of 100000 bytes is torn, with or without its end: no record begins behind it.
+  // The record of 100000 bytes is torn, with or without its end: no record begins after it.
   std::string torn = bytes.substr(0, offsets[2]);
   torn[40'000] ^= 1;
   REQUIRE_OK(write_file(disk.fs, wal, torn));

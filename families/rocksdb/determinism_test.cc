@@ -13,7 +13,7 @@
 namespace qk::families {
 namespace {
 
-constexpr RocksOptions kTiny = {.flush_bytes = 8000, .compaction_files = 2};
+constexpr RocksOptions kTwoFiles = {.flush_bytes = 8000, .compaction_files = 2};
 
 // Every changing call of a run with commits, flushes, compactions, a load and two opens. Paths are
 // cut to names: the temporary directory is another one each time.
@@ -22,7 +22,7 @@ std::vector<std::string> trace_of_run(uint64_t seed) {
   MemoryDisk disk;
   TraceFileSystem fs(&disk.fs);
   for (const bool create : {true, false}) {
-    const auto engine = open_rocks_engine(&fs, disk.path, create, kTiny);
+    const auto engine = open_rocks_engine(&fs, disk.path, create, kTwoFiles);
     REQUIRE_OK(engine);
     for (int i = 0; i < 200; ++i) {
       REQUIRE_OK(put_rows(**engine, {{row_key(i * 13 % 97), row_value(i)}}));
@@ -71,7 +71,7 @@ TEST_CASE("rocksdb: ids of a simulated run follow from its seed") {
   CHECK(draw() != first);
 }
 
-TEST_CASE("rocksdb: an open that ran the library's own code is noticed") {
+TEST_CASE("rocksdb: detects when librocksdb bypasses the interposed functions") {
   const InterposedCalls none = {5, 5};
   CHECK(check_interposed(none, {6, 6}, 1).ok());
   CHECK(check_interposed(none, {6, 6}, 0).ok());

@@ -8,7 +8,7 @@
 namespace qk::families {
 namespace {
 
-constexpr RocksOptions kTiny = {.flush_bytes = 4096, .compaction_files = 2};
+constexpr RocksOptions kSmallOptions = {.flush_bytes = 4096, .compaction_files = 2};
 
 TEST_CASE("rocksdb: a commit is there at once and after reopening") {
   MemoryDisk disk;
@@ -35,12 +35,12 @@ TEST_CASE("rocksdb: flushes and compactions run on this thread and keep every ro
   MemoryDisk disk;
   Rows rows;
   const auto check_reopened = [&] {
-    const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kTiny);
+    const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kSmallOptions);
     REQUIRE_OK(engine);
     CHECK(*read_rows(**engine) == rows);
   };
   {
-    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kSmallOptions);
     REQUIRE_OK(engine);
     int jobs = 0;
     for (int i = 0; i < 500; ++i) {
@@ -99,7 +99,7 @@ TEST_CASE("rocksdb: a load is there after it finished, and before it is not") {
   MemoryDisk disk;
   Rows rows = {{"a", "state"}};
   {
-    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kSmallOptions);
     REQUIRE_OK(engine);
     REQUIRE_OK(put_rows(**engine, rows));
     {
@@ -117,7 +117,7 @@ TEST_CASE("rocksdb: a load is there after it finished, and before it is not") {
     rows["b"] = "later";
     CHECK(*read_rows(**engine) == rows);
   }
-  const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kTiny);
+  const auto engine = open_rocks_engine(&disk.fs, disk.path, false, kSmallOptions);
   REQUIRE_OK(engine);
   CHECK(*read_rows(**engine) == rows);
   const auto names = disk.fs.list(disk.path);
@@ -136,7 +136,7 @@ TEST_CASE("rocksdb: an empty load changes nothing") {
 
 TEST_CASE("rocksdb: an owner that does not drain is slowed, and nothing is lost") {
   MemoryDisk disk;
-  const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+  const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kSmallOptions);
   REQUIRE_OK(engine);
   Rows rows;
   bool drained_itself = false;
@@ -189,7 +189,7 @@ TEST_CASE("rocksdb: many reopenings leave few WALs") {
   CHECK(count_wals(disk) <= 7);
 }
 
-TEST_CASE("rocksdb: nothing is made where a store should be, and no store is made anew") {
+TEST_CASE("rocksdb: nothing is made where a store should be, and no store is made again") {
   MemoryDisk disk;
   CHECK_FALSE(open_rocks_engine(&disk.fs, disk.path, false, {}).ok());
   REQUIRE_OK(open_rocks_engine(&disk.fs, disk.path, true, {}));

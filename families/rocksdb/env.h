@@ -3,7 +3,7 @@
 // Background jobs wait in a queue until the owner runs them; nothing is ever run inline, because
 // RocksDB schedules with its mutex held. Closing a database takes its jobs out of the queue.
 //
-// There is no time: the clock stands still at 2000-01-01, in real tools too, so that nothing an
+// There is no time: the clock is fixed at 2000-01-01, in real tools too, so that nothing an
 // engine does or writes depends on when (it lies before any real time, because RocksDB hands
 // deadlines of this clock to the kernel). Sleeping returns at once. What would start a thread, or
 // open a file past the file system, aborts the process.

@@ -9,7 +9,7 @@
 namespace qk::families {
 namespace {
 
-constexpr RocksOptions kTiny = {.flush_bytes = 2000, .compaction_files = 2};
+constexpr RocksOptions kSmallestOptions = {.flush_bytes = 2000, .compaction_files = 2};
 
 struct Run {
   absl::Status status;
@@ -41,7 +41,7 @@ TEST_CASE("rocksdb: after any failing call nothing is acknowledged, and nothing 
     FaultFileSystem faulty(&disk.fs);
     Run run;
     {
-      auto engine = open_rocks_engine(&faulty, disk.path, true, kTiny);
+      auto engine = open_rocks_engine(&faulty, disk.path, true, kSmallestOptions);
       REQUIRE_OK(engine);
       faulty.fail_at(n);
       run = work(**engine);
@@ -60,7 +60,7 @@ TEST_CASE("rocksdb: after any failing call nothing is acknowledged, and nothing 
       }
       CHECK(count_threads() == 1);
     }
-    const auto reopened = open_rocks_engine(&disk.fs, disk.path, false, kTiny);
+    const auto reopened = open_rocks_engine(&disk.fs, disk.path, false, kSmallestOptions);
     CAPTURE(n, run.status);
     REQUIRE_OK(reopened);
     const auto rows = read_rows(**reopened);
@@ -71,17 +71,17 @@ TEST_CASE("rocksdb: after any failing call nothing is acknowledged, and nothing 
   CHECK(stopped > 130);
 }
 
-TEST_CASE("rocksdb: a read that failed once is no error of a later load") {
+TEST_CASE("rocksdb: a read that failed once does not fail a later load") {
   MemoryDisk disk;
   FaultFileSystem faulty(&disk.fs);
   Run run;
   {
-    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kSmallestOptions);
     REQUIRE_OK(engine);
     run = work(**engine);
     REQUIRE_OK(run.status);
   }
-  const auto engine = open_rocks_engine(&faulty, disk.path, false, kTiny);
+  const auto engine = open_rocks_engine(&faulty, disk.path, false, kSmallestOptions);
   REQUIRE_OK(engine);
   faulty.fail_look_at(1);
   CHECK_FALSE(read_rows(**engine).ok());
@@ -101,7 +101,7 @@ TEST_CASE("rocksdb: an open that fails can be repeated") {
   MemoryDisk disk;
   Run run;
   {
-    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kTiny);
+    const auto engine = open_rocks_engine(&disk.fs, disk.path, true, kSmallestOptions);
     REQUIRE_OK(engine);
     run = work(**engine);
     REQUIRE_OK(run.status);
@@ -111,11 +111,11 @@ TEST_CASE("rocksdb: an open that fails can be repeated") {
     OverlayFileSystem copy(&disk.fs);
     FaultFileSystem faulty(&copy);
     faulty.fail_at(n);
-    const auto engine = open_rocks_engine(&faulty, disk.path, false, kTiny);
+    const auto engine = open_rocks_engine(&faulty, disk.path, false, kSmallestOptions);
     if (!faulty.failed()) break;
     CAPTURE(n, engine.status());
     if (engine.ok()) continue;  // an unneeded file was not removed
-    const auto again = open_rocks_engine(&faulty, disk.path, false, kTiny);
+    const auto again = open_rocks_engine(&faulty, disk.path, false, kSmallestOptions);
     REQUIRE_OK(again);
     CHECK(*read_rows(**again) == run.acknowledged);
   }

@@ -5,8 +5,9 @@
 // CURRENT is replaced in it, which RocksDB itself leaves to the order of a journal.
 //
 // Errors. A missing file is PathNotFound, everything else a plain IOError that is never retryable
-// and never "no space": for those RocksDB would start a thread that resumes the database behind our
-// back. The status that caused the latest IOError is kept, so that its code and errno are not lost.
+// and never "no space": for those RocksDB would start a thread that resumes the database without
+// our back. The status that caused the latest IOError is kept, so that its code and errno are not
+// lost.
 //
 // Writing OPTIONS files is refused, which RocksDB allows by default: they take two thirds of the
 // time of an open, and every option comes from our code. What RocksDB never calls with our options
@@ -30,7 +31,7 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   // `fs` must outlive this.
   explicit RocksFileSystem(families::FileSystem* fs) : fs_(fs) {}
 
-  // What stands behind the latest IOError, or OK.
+  // The cause of the latest IOError, or OK.
   const absl::Status& last_error() const { return last_error_; }
   // How many there were: one that is past says nothing about the next call.
   uint64_t errors() const { return errors_; }

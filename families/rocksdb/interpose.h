@@ -2,7 +2,7 @@
 //
 //   DBImpl::GenerateDbSessionId         identifiers come from ids.h
 //   PeriodicTaskScheduler::Register,    no timer thread: all that it would do is flush a log of
-//     Unregister                        messages that nobody writes
+//     Unregister                        messages that are never written
 //   port::CondVar::Wait, TimedWait      on one thread a wait would never end: abort and say so
 //
 // The dynamic linker prefers a definition in the executable to the library's. That works only with

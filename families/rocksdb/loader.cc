@@ -36,7 +36,7 @@ class RocksLoader final : public KvLoader {
     rocksdb::IngestExternalFileOptions options;
     options.move_files = true;
     options.failed_move_fall_back_to_copy = false;
-    options.allow_blocking_flush = false;  // nothing overlaps, and nobody could run the flush
+    options.allow_blocking_flush = false;  // nothing overlaps, and no thread could run the flush
     env_.files().begin_keeping_reads();
     const absl::Status ingested = ingest(options);
     env_.files().end_keeping_reads();

@@ -136,7 +136,7 @@ inline uint64_t check_faults_in_creation(const OpenForFaults& opener) {
     run.faults.fail_at(n);
     const absl::Status status = run.open(run.faults);
     reached = run.faults.failed();
-    // An obstacle that an engine steps over is none.
+    // An obstacle that an engine steps over is not one.
     if (status.ok()) CHECK(run.state() == kFreshState);
     run.family.reset();
     run.faults.fail_at(0);

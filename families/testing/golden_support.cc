@@ -71,7 +71,7 @@ std::string canonical_payload(const LogEntry& entry, Report* report) {
   for (auto* peers : {&configuration->peers, &configuration->old_peers}) {
     for (std::string& peer : *peers) {
       const auto canonical = canonical_peer(peer);
-      // braft reads a peer that it cannot parse as nobody.
+      // braft reads a peer that it cannot parse as "no vote".
       peer = legacy_peer(canonical.ok() ? *canonical : "");
     }
   }

@@ -1,4 +1,4 @@
-// Checker: the oracles of a run, behind plain calls.
+// Checker: the oracles of a run, as plain calls.
 //
 // Whoever runs the cluster tells the checker what happened, at the instant when it happened; the
 // checker keeps a ghost of what every node owes, and reports each broken invariant at once (the

@@ -244,7 +244,7 @@ std::optional<Complaint> GhostState::judge_log(const StateImage& state, bool app
   return explain_log(state);
 }
 
-// `state` is no legal outcome. It lost something if an entry is missing that nothing open may
+// `state` is not a legal outcome. It lost something if an entry is missing that nothing open may
 // remove; otherwise it holds something that it may not.
 Complaint GhostState::explain_log(const StateImage& state) const {
   const Lane& open = lane(families::Lane::kLog);

@@ -237,7 +237,7 @@ TEST_CASE("a well-hashed image that breaks a rule is I3 when accepted") {
     header.add_required_features("later");
     all[0].payload = header.SerializeAsString();
   });
-  // A later minor version with a field that nobody knows is no damage.
+  // A later minor version with an unknown field is not damage.
   Frames minor(run.image);
   image::proto::ImageHeader header;
   REQUIRE(header.ParseFromString(minor.all[0].payload));

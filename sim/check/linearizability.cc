@@ -35,7 +35,7 @@ std::string describe(const Command& command, const Response& response) {
   return shows ? cat(text, " ", quote(response.value)) : text;
 }
 
-// Same effect, whoever asked.
+// Same effect, for any client.
 bool twins(const Command& a, const Command& b) {
   return a.kind == b.kind && a.value == b.value && a.expected == b.expected && a.amount == b.amount;
 }
@@ -52,7 +52,7 @@ OpSet without(OpSet set, int op) {
   return set;
 }
 
-// A point that the search may stand at: what the key holds, and the operations that are not
+// A point that the search may be at: what the key holds, and the operations that are not
 // answered yet but took effect.
 struct Configuration {
   int64_t state = 0;
@@ -153,7 +153,7 @@ class KeyHistory {
 
   const Item& item(int op) const { return operations_[static_cast<size_t>(op)]; }
 
-  // An unanswered operation that changes nothing is no event.
+  // An unanswered operation that changes nothing is not an event.
   static bool idle(const Item& item) {
     return !item.answered() &&
            (item.command().kind == CommandKind::kRead ||
@@ -283,7 +283,7 @@ class KeyHistory {
     return *only_grows_;
   }
 
-  // Values are numbered; all that are no prefix of a mentioned value share one number.
+  // Values are numbered; all that are not a prefix of a mentioned value share one number.
   int64_t intern(const std::string& value) {
     const auto at = std::lower_bound(mentioned_.begin(), mentioned_.end(), value);
     if (at == mentioned_.end() || at->substr(0, value.size()) != value) return kUnmentioned;

@@ -4,7 +4,7 @@
 //
 // Keys are independent, so each is judged for itself (linearizability is local). An operation
 // without an answer may take effect at any later time, or never. A key first holds the empty
-// string; the counter starts at a value that nobody told us, and it is the same for all.
+// string; the counter starts at an unknown value, and it is the same for all.
 //
 // Method: Wing and Gong's search, just in time as Lowe does it. Events are taken in order; at each
 // answer, all configurations (value, operations that took effect early) in which that operation

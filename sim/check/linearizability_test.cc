@@ -158,7 +158,7 @@ TEST_CASE("an unanswered operation takes effect at any later time, or never, but
     h.invoke(1, write("2"));
     REQUIRE_FALSE(h.linearizable());
   }
-  SECTION("a stale answer is none") {
+  SECTION("a stale answer is refused") {
     History h;
     h.invoke(1, write("2"));
     h.answer(1, {.status = ResponseStatus::kStale});
@@ -166,7 +166,7 @@ TEST_CASE("an unanswered operation takes effect at any later time, or never, but
     h.run(read(), value("2"));
     REQUIRE(h.linearizable());
   }
-  SECTION("a compare-and-swap through a value that nobody saw") {
+  SECTION("a compare-and-swap through a value that was never read") {
     History h;
     h.invoke(1, write("hidden"));
     h.invoke(2, cas("hidden", "seen"));

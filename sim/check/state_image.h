@@ -41,7 +41,7 @@ struct StateImage {
   bool fresh() const;
   // The retained entry at `index`, or nullptr.
   const EntryDigest* find(int64_t index) const;
-  // An entry of this index and term is retained, or a snapshot stands for it.
+  // An entry of this index and term is retained, or a snapshot covers it.
   bool holds(int64_t index, int64_t term) const;
 };
 

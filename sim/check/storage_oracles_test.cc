@@ -345,7 +345,7 @@ TEST_CASE("at a dual ack the mirror holds the mutation too") {
   REQUIRE(run.reported() == "ora.D1");
 }
 
-TEST_CASE("a side that is no mirror yet owes nothing") {
+TEST_CASE("a side that is not a mirror yet owes nothing") {
   Acked run;
   run.checker.phase_changed(0, {MigrationPhase::kExporting, 1, Side::kA},
                             PhaseRecord{MigrationPhase::kExporting, 1, Side::kA});
@@ -361,7 +361,7 @@ TEST_CASE("after a crash in a dual phase both families are equal") {
   run.checker.recovered(0, Standing::kAuthority, run.start);
   run.checker.recovered(0, Standing::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
   REQUIRE(run.reported() == "ora.D3");
-  // Equal, but both without something acked, is no reconciliation either.
+  // Equal, but both without something acked, is not a reconciliation.
   run.checker.recovered(0, Standing::kAuthority, state_of(1, entries(1, 4), {3, kVoteA}));
   run.checker.recovered(0, Standing::kMirror, state_of(1, entries(1, 4), {3, kVoteA}));
   REQUIRE(run.reported() == "ora.L1");

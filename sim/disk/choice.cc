@@ -39,7 +39,7 @@ void lose_write(std::span<const PendingOperation> pending, size_t position, Fate
   }
 }
 
-// The k-th subset of the bits of `mask`, in an order where 0 is none and the last is all.
+// The k-th subset of the bits of `mask`, where 0 is the empty set and the last is all.
 uint32_t subset_of(uint32_t mask, uint32_t k) {
   uint32_t result = 0;
   for (uint32_t rest = mask; rest != 0; rest &= rest - 1, k >>= 1) {

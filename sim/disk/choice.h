@@ -31,7 +31,7 @@ struct PendingOperation {
   uint64_t sequence = 0;  // issue order
   uint64_t call = 0;      // micro-operations of one call (a write and the size it sets) share it
   uint64_t inode = 0;
-  uint32_t sectors = 0;  // kWrite: bit i stands for sector i of the page
+  uint32_t sectors = 0;  // kWrite: bit i is sector i of the page
   bool extends = false;  // kSize: larger than before, so it exposes bytes
   std::string text;      // for reports: "log_1: page 0, sectors 03"
 };

@@ -218,7 +218,7 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
   }
   for (const InodeNumber number : changed) {
     Inode& node = change(number);
-    // Bytes that survived behind the end of the file must not come back when it grows again.
+    // Bytes that survived after the end of the file must not come back when it grows again.
     node.durable_file.cut(node.durable_file.size());
     node.file = node.durable_file;
     node.entries = node.durable_entries;

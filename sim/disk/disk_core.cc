@@ -134,7 +134,7 @@ uint64_t DiskCore::image_hash() const {
     add({reinterpret_cast<const char*>(&n), sizeof n});
   };
   for (const bool durable : {true, false}) {
-    // Names in order, each followed by what it stands for; a directory's end is a 0.
+    // Names in order, each followed by what it names; a directory's end is a 0.
     const auto walk = [&](const auto& self, InodeNumber number) -> void {
       const Inode& inode = *inodes_.at(number);
       if (!inode.is_directory()) {

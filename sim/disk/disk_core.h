@@ -1,4 +1,4 @@
-// DiskCore: the state and the rules behind SimDisk; sim_disk.h states the model. Shared by the disk
+// DiskCore: the state and the rules of SimDisk; sim_disk.h states the model. Shared by the disk
 // and its handles, so a handle that outlives the machine finds out that it is dead.
 #pragma once
 
@@ -68,7 +68,7 @@ class DiskCore {
     uint64_t before;  // covers sequences below
     Nanos end;
   };
-  // Where one pending micro-operation stands, for a crash.
+  // The place of one pending micro-operation, for a crash.
   struct Location {
     InodeNumber number;
     size_t position;  // in the inode's pending list

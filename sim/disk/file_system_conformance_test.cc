@@ -13,6 +13,7 @@
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "sim/disk/sim_disk.h"
+#include "sim/disk/test_util.h"
 
 namespace qk::sim {
 namespace {
@@ -53,11 +54,6 @@ int error_of(const absl::Status& status) {
 template <typename T>
 int error_of(const absl::StatusOr<T>& result) {
   return error_of(result.status());
-}
-
-void must(const absl::Status& status) {
-  INFO(to_std(status.message()));
-  REQUIRE(status.ok());
 }
 
 std::string content(FileSystem& fs, const std::string& path) {

@@ -48,14 +48,14 @@ struct MicroOperation {
   uint64_t size = 0;
   bool cuts = false;  // the call was a truncation: bytes from `size` on are gone for good
 
-  // kName: the entry `name` now stands for `target`, or is gone (kNoInode). `partner` is the
+  // kName: the entry `name` now names `target`, or is gone (kNoInode). `partner` is the
   // directory of the other entry of a rename between two directories.
   std::string name;
   InodeNumber target = kNoInode;
   InodeNumber partner = kNoInode;
 };
 
-// Bit i stands for sector i of the page.
+// Bit i is sector i of the page.
 uint32_t sectors_of(const MicroOperation& write, uint32_t sector_size);
 uint32_t sectors_between(uint32_t from, uint32_t to, uint32_t sector_size);
 
@@ -64,7 +64,7 @@ class FileImage {
  public:
   uint64_t size() const { return size_; }
   void set_size(uint64_t size) { size_ = size; }
-  // Sets the size, and drops all bytes behind it.
+  // Sets the size, and drops all bytes after it.
   void cut(uint64_t size);
 
   // Null if never written.

@@ -10,6 +10,7 @@
 
 #include "families/fs/file_util.h"
 #include "sim/disk/sim_disk.h"
+#include "sim/disk/test_util.h"
 
 namespace qk::sim {
 namespace {
@@ -52,11 +53,6 @@ class Enumeration final : public Choice {
   std::vector<uint32_t> digits_, counts_;
   uint32_t pick_ = 0, picks_ = 0;
 };
-
-void must(const absl::Status& status) {
-  INFO(to_std(status.message()));
-  REQUIRE(status.ok());
-}
 
 void write(FileSystem& fs, const std::string& path, uint64_t offset, uint64_t length, char byte) {
   auto file = fs.open(path, {.create = true});

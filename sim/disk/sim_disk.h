@@ -6,7 +6,7 @@
 //
 //   write_at        one Write for each 4 KiB page, and one Size if the file grows. A Write tears
 //                   into sectors (512 bytes); a sector always holds one whole version of itself
-//   truncate        Size; what lies behind it is gone
+//   truncate        Size; what lies after it is gone
 //   open(create), link, mkdir, unlink, rmdir      Name: one directory entry gets a new value
 //   rename          Name: two entries in one atomic group, in one directory or across two
 //   File::sync      every Write and Size of the file issued before it becomes durable
@@ -107,7 +107,8 @@ class SimDisk {
   Nanos busy_until() const;
 
   // Mutating operations (write, truncate, create, unlink, rename, link, mkdir, rmdir, sync,
-  // sync_dir) issued since construction. Calls that fail their checks or change nothing are none.
+  // sync_dir) issued since construction. Calls that fail their checks or change nothing do not
+  // count.
   uint64_t operation_count() const;
 
   // When operation number `n` (1 is the first) is issued, pinned_crash() becomes a time in its

@@ -7,6 +7,7 @@
 
 #include "families/fs/file_util.h"
 #include "sim/disk/sync_dropping.h"
+#include "sim/disk/test_util.h"
 
 namespace qk::sim {
 namespace {
@@ -24,11 +25,6 @@ DiskOptions fixed_latency(Nanos write, Nanos sync) {
 
 SimDisk make_disk(const DiskOptions& options, uint64_t seed = 1) {
   return SimDisk(options, RandomStream(seed, "disk"));
-}
-
-void must(const absl::Status& status) {
-  INFO(to_std(status.message()));
-  REQUIRE(status.ok());
 }
 
 // A small history with pending operations of every kind.
@@ -260,7 +256,7 @@ TEST_CASE("an unlinked file lives as long as its handle, and dies with the machi
   CHECK(disk.mount()->free_space("/").value() == 8192);
 }
 
-TEST_CASE("a file that grows again after a power cut shows zeros, not what lay behind its end",
+TEST_CASE("a file that grows again after a power cut shows zeros, not what lay after its end",
           "[disk]") {
   SimDisk disk = make_disk(fixed_latency(10, 100));
   auto fs = disk.mount();

@@ -142,7 +142,7 @@ inline constexpr size_t kMaxArgs = 6;
   X(kNetRecv, "net.recv", false, {"from", ArgForm::kNode}, {"type", ArgForm::kNumber},             \
     {"term", ArgForm::kNumber}, {"index", ArgForm::kSigned}, {"bytes", ArgForm::kNumber},          \
     {"copy", ArgForm::kBool})                                                                      \
-  /* Node 0: nobody learns of it. */                                                               \
+  /* Node 0: no node learns of it. */                                                              \
   X(kNetDrop, "net.drop", false, {"from", ArgForm::kNode}, {"to", ArgForm::kNode},                 \
     {"type", ArgForm::kNumber}, {"reason", ArgForm::kDropReason}, {"copy", ArgForm::kBool})        \
   /* Durable Raft state and progress. vote: 0 nobody. */                                           \

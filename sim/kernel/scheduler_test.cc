@@ -112,7 +112,7 @@ TEST_CASE("cancel destroys the captures and knows what it no longer can") {
   CHECK(ran);
 }
 
-TEST_CASE("timers that are reset for ever do not fill the queue") {
+TEST_CASE("timers that are reset forever do not fill the queue") {
   Scheduler scheduler;
   EventId timer;
   bool fired = false;

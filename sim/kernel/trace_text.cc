@@ -176,7 +176,7 @@ void append_state(const Mark& mark, std::string* line) {
   pad_right(line, last_text('B', state.last_b), 7);
 }
 
-// Elections that come to nothing and phases that a restart repeats are no changes of state.
+// Elections that come to nothing and phases that a restart repeats are not changes of state.
 class Filter {
  public:
   explicit Filter(size_t nodes) : phases_(nodes + 1, -1) {}
@@ -186,7 +186,7 @@ class Filter {
       constexpr auto kLeader = static_cast<uint64_t>(Role::kLeader);
       return event.arg(0) == kLeader || event.arg(4) == kLeader;
     }
-    // Waits as planned are no news.
+    // Waits as planned are not news.
     if (event.kind == EventKind::kMigWait) {
       const bool hindered = is_hindered(static_cast<RollWait>(event.arg(0)));
       return std::exchange(hindered_, hindered) || hindered;

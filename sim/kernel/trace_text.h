@@ -21,7 +21,7 @@ std::string text_line(const Trace& trace, const Event& event, std::string_view t
 
 // The short log: a heading, then a line per change of state,
 //   `seq t nodes phase role term commit lastA lastB what`.
-// "nodes" has one character per node; in the column of the node concerned stands
+// "nodes" has one character per node; in the column of the node concerned is
 //   ! crash   ^ restart   * leader, or no longer leader   [ phase   = cut equal   # cut differs
 //   > cutover   < rollback   X violation   ~ any other fault.
 void write_short_log(const Trace& trace, const LineSink& sink);

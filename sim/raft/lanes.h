@@ -2,7 +2,7 @@
 // and snapshot; each is serial with one mutation in flight, and different lanes overlap in time.
 //
 // A mutation is applied synchronously when its lane is free and is complete when
-// Environment::after_storage says so. Appends that wait behind one in flight are joined into one
+// Environment::after_storage says so. Appends that wait for one in flight are joined into one
 // batch (group commit).
 //
 // What was issued to the log or snapshot lane after a save of a higher term starts only when that

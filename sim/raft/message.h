@@ -17,8 +17,8 @@ namespace qk::raft {
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 std::string_view to_string(Role role);
 
-// Why the core decided something. '#' in the text stands for the next of the numbers, so that
-// nothing is formatted unless somebody looks.
+// Why the core decided something. Each '#' in the text is replaced by the next of the numbers, so
+// that nothing is formatted unless somebody looks.
 struct Reason {
   std::string_view text;
   int64_t a = 0;

@@ -31,7 +31,7 @@ CoreOptions core_options(const NodeOptions& options, Environment* environment) {
   return core;
 }
 
-// A vote that leaves this node; nullptr if the message is none.
+// A vote that leaves this node; nullptr if the message is not one.
 const VoteResponse* as_granted_vote(const Message& message) {
   const auto* vote = std::get_if<VoteResponse>(&message.body);
   return vote != nullptr && !vote->pre && vote->granted ? vote : nullptr;

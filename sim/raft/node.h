@@ -9,7 +9,7 @@
 // what its storage holds is decided by the next start.
 //
 // Start (braft-local-format.md 7): the snapshot is loaded into the state machine, log and snapshot
-// must fit together, a log that does not follow the snapshot is truncated or reset, a term behind
+// must fit together, a log that does not follow the snapshot is truncated or reset, a term below
 // the log's is corrected.
 //
 // Not here: membership change, read index, throttling.

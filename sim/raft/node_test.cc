@@ -172,7 +172,7 @@ TEST_CASE("a follower that is far behind takes a snapshot, nested files included
     CHECK(cluster.machine(late).state.commands == cluster.machine(leader).state.commands);
     CHECK(count(cluster.machine(late), "get_file") > 10);
 
-    // The installed state and the log behind it survive a restart.
+    // The installed state and the log after it survive a restart.
     const auto commands = cluster.machine(late).state.commands;
     cluster.machine(late).crash();
     REQUIRE(cluster.machine(late).boot().ok());

@@ -123,7 +123,7 @@ TEST_CASE("the server answers nothing but listed files of open readers") {
   CHECK(error_of({5, "unlisted", 0, 10}) != 0);
   CHECK(error_of({5, "empty", 0, 0}) == EINVAL);
   CHECK(server.find(kFollower)->last_activity == 9);
-  // Beyond the end there is nothing, and a huge count is no huge buffer.
+  // Beyond the end there is nothing, and a huge count does not allocate a huge buffer.
   const Packet beyond = server.serve(to_packet(FileRequest{5, "exact", 1000, 10}, 1), 9);
   CHECK(beyond.attachment.empty());
   CHECK(server.serve(to_packet(FileRequest{5, "exact", 0, INT64_MAX}, 1), 9).attachment.size() ==

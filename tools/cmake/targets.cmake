@@ -43,6 +43,7 @@ function(qk_proto name)
     list(APPEND generated ${stem}.pb.cc)
   endforeach()
   add_library(${name} STATIC ${generated})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)  # each file repeats the same names
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf)
   target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
 endfunction()

@@ -22,8 +22,8 @@ cluster { nodes: 3 default_store: "old" }
 store { id: "old" local {} }
 )";
 
-struct Fixture {
-  Fixture() : directory(fs::temp_directory_path() / cat("qksim-run-test-", getpid())) {
+struct RunFixture {
+  RunFixture() : directory(fs::temp_directory_path() / cat("qksim-run-test-", getpid())) {
     fs::remove_all(directory);
     fs::create_directories(directory);
     std::ofstream(directory / "small.qks.txtpb") << kScenario;
@@ -59,7 +59,7 @@ struct Fixture {
     next.chain = 0x5d02c1be77a40123;
     next.digest = "digest";
   }
-  ~Fixture() { fs::remove_all(directory); }
+  ~RunFixture() { fs::remove_all(directory); }
 
   void violate() {
     next.verdict = sim::Verdict::kViolation;
@@ -99,7 +99,7 @@ struct Fixture {
   Environment environment;
 };
 
-TEST_CASE_METHOD(Fixture, "a pass is one line and leaves nothing") {
+TEST_CASE_METHOD(RunFixture, "a pass is one line and leaves nothing") {
   CHECK(run_command(arguments, environment) == ExitCode::kOk);
   CHECK(out.str() ==
         "PASS  small  seed 0x5EED  60.0s sim in 1.4s  1498 events  chain 5d02c1be77a4\n");
@@ -109,7 +109,7 @@ TEST_CASE_METHOD(Fixture, "a pass is one line and leaves nothing") {
   CHECK(plans[0].seed == 0x5eed);
 }
 
-TEST_CASE_METHOD(Fixture, "a failure prints the whole block and leaves a directory") {
+TEST_CASE_METHOD(RunFixture, "a failure prints the whole block and leaves a directory") {
   violate();
   arguments.sets = {"cluster.link.loss=0.01", "summary=it's odd"};
   arguments.until = 30 * sim::kSecond;
@@ -136,7 +136,7 @@ TEST_CASE_METHOD(Fixture, "a failure prints the whole block and leaves a directo
   CHECK(fs::read_symlink(directory / ".qksim/runs/latest").string() != id);
 }
 
-TEST_CASE_METHOD(Fixture, "a pass does not move last-failed") {
+TEST_CASE_METHOD(RunFixture, "a pass does not move last-failed") {
   violate();
   run_command(arguments, environment);
   const std::string failed = fs::read_symlink(directory / ".qksim/runs/last-failed").string();
@@ -151,7 +151,7 @@ TEST_CASE_METHOD(Fixture, "a pass does not move last-failed") {
         "PASS  small  seed 0x3  60.0s sim  1498 events  chain 5d02c1be77a4\n");
 }
 
-TEST_CASE_METHOD(Fixture, "after a pass without a directory, latest shows no earlier run") {
+TEST_CASE_METHOD(RunFixture, "after a pass without a directory, latest shows no earlier run") {
   violate();
   run_command(arguments, environment);
   const std::string failed = fs::read_symlink(directory / ".qksim/runs/latest").string();
@@ -179,7 +179,7 @@ TEST_CASE_METHOD(Fixture, "after a pass without a directory, latest shows no ear
   }
 }
 
-TEST_CASE_METHOD(Fixture, "what somebody put into a run directory is not replaced") {
+TEST_CASE_METHOD(RunFixture, "what somebody put into a run directory is not replaced") {
   violate();
   REQUIRE(run_command(arguments, environment) == ExitCode::kViolated);
   const fs::path runs = directory / ".qksim/runs";
@@ -233,7 +233,7 @@ TEST_CASE_METHOD(Fixture, "what somebody put into a run directory is not replace
   }
 }
 
-TEST_CASE_METHOD(Fixture, "the short log is a result, and comes before the verdict") {
+TEST_CASE_METHOD(RunFixture, "the short log is a result, and comes before the verdict") {
   sim::Scheduler scheduler;
   auto trace = std::make_shared<sim::Trace>(&scheduler, sim::TraceStart{1, 2, {"n1"}},
                                             sim::TraceLevel::kMarks);
@@ -248,14 +248,14 @@ TEST_CASE_METHOD(Fixture, "the short log is a result, and comes before the verdi
   CHECK(err.str() == "run small seed 0x5EED\n");
 }
 
-TEST_CASE_METHOD(Fixture, "--artifacts none leaves nothing even after a failure") {
+TEST_CASE_METHOD(RunFixture, "--artifacts none leaves nothing even after a failure") {
   violate();
   arguments.artifacts = Artifacts::kNone;
   CHECK(run_command(arguments, environment) == ExitCode::kViolated);
   CHECK_FALSE(fs::exists(directory / ".qksim"));
 }
 
-TEST_CASE_METHOD(Fixture, "trace and timeline are written from the result") {
+TEST_CASE_METHOD(RunFixture, "trace and timeline are written from the result") {
   sim::Scheduler scheduler;
   auto trace = std::make_shared<sim::Trace>(&scheduler, sim::TraceStart{1, 2, {"n1", "n2", "n3"}},
                                             sim::TraceLevel::kMarks);
@@ -278,7 +278,7 @@ TEST_CASE_METHOD(Fixture, "trace and timeline are written from the result") {
   CHECK(plans.empty());
 }
 
-TEST_CASE_METHOD(Fixture, "an unwritable place is found out and said") {
+TEST_CASE_METHOD(RunFixture, "an unwritable place is found out and said") {
   violate();
   std::ofstream(directory / ".qksim") << "a file in the way";
   CHECK(run_command(arguments, environment) == ExitCode::kViolated);  // the worse of 1 and 73
@@ -289,7 +289,7 @@ TEST_CASE_METHOD(Fixture, "an unwritable place is found out and said") {
   CHECK(run_command(arguments, environment) == ExitCode::kCannotWrite);
 }
 
-TEST_CASE_METHOD(Fixture, "inconclusive says why, and how to see it again") {
+TEST_CASE_METHOD(RunFixture, "inconclusive says why, and how to see it again") {
   next.verdict = sim::Verdict::kInconclusive;
   next.inconclusive = {"small.qks.txtpb:7: n1:DUAL never fired"};
   arguments.artifacts = Artifacts::kNone;
@@ -301,7 +301,7 @@ TEST_CASE_METHOD(Fixture, "inconclusive says why, and how to see it again") {
         "build c0ffee12\n");
 }
 
-TEST_CASE_METHOD(Fixture, "a planted run says so everywhere and never passes") {
+TEST_CASE_METHOD(RunFixture, "a planted run says so everywhere and never passes") {
   arguments.planted = sim::PlantedBug::kVoteNotSynced;
   arguments.artifacts = Artifacts::kNone;
   CHECK(run_command(arguments, environment) == ExitCode::kInconclusive);
@@ -317,7 +317,7 @@ TEST_CASE_METHOD(Fixture, "a planted run says so everywhere and never passes") {
   CHECK(out.str().find("--seed 0x5EED --planted vote-not-synced    #") != std::string::npos);
 }
 
-TEST_CASE_METHOD(Fixture, "a violation that was expected is shown and is no failure") {
+TEST_CASE_METHOD(RunFixture, "a violation that was expected is shown and is no failure") {
   violate();
   next.verdict = sim::Verdict::kExpected;
   CHECK(run_command(arguments, environment) == ExitCode::kOk);
@@ -335,7 +335,7 @@ TEST_CASE_METHOD(Fixture, "a violation that was expected is shown and is no fail
       "EXPECTED ora.L1  small  seed 0x5EED  planted vote-not-synced  60.0s sim"));
 }
 
-TEST_CASE_METHOD(Fixture, "a violation that is expected and absent is a failure") {
+TEST_CASE_METHOD(RunFixture, "a violation that is expected and absent is a failure") {
   next.verdict = sim::Verdict::kViolation;
   next.unmet = {"expected a violation of ora.D1, found none"};
   arguments.artifacts = Artifacts::kNone;
@@ -347,7 +347,7 @@ TEST_CASE_METHOD(Fixture, "a violation that is expected and absent is a failure"
         "build c0ffee12\n");
 }
 
-TEST_CASE_METHOD(Fixture, "--check-determinism runs twice and compares") {
+TEST_CASE_METHOD(RunFixture, "--check-determinism runs twice and compares") {
   arguments.check_determinism = true;
   CHECK(run_command(arguments, environment) == ExitCode::kOk);
   CHECK(plans.size() == 2);
@@ -357,7 +357,7 @@ TEST_CASE_METHOD(Fixture, "--check-determinism runs twice and compares") {
   CHECK(err.str().find("error: the same seed gave two different runs") != std::string::npos);
 }
 
-TEST_CASE_METHOD(Fixture, "a random seed is drawn, printed and in the repro line") {
+TEST_CASE_METHOD(RunFixture, "a random seed is drawn, printed and in the repro line") {
   arguments.seed.reset();
   violate();
   arguments.artifacts = Artifacts::kNone;
@@ -366,7 +366,7 @@ TEST_CASE_METHOD(Fixture, "a random seed is drawn, printed and in the repro line
   CHECK(out.str().find("qksim run small.qks.txtpb --seed 0x4D ") != std::string::npos);
 }
 
-TEST_CASE_METHOD(Fixture, "options reach the simulator") {
+TEST_CASE_METHOD(RunFixture, "options reach the simulator") {
   arguments.keep_going = true;
   arguments.until = 5;
   arguments.trace = sim::TraceLevel::kFull;
@@ -376,7 +376,7 @@ TEST_CASE_METHOD(Fixture, "options reach the simulator") {
   CHECK(seen.trace == sim::TraceLevel::kFull);
 }
 
-TEST_CASE_METHOD(Fixture, "bad input never reaches the simulator") {
+TEST_CASE_METHOD(RunFixture, "bad input never reaches the simulator") {
   const auto code = [&] {
     err.str("");
     return run_command(arguments, environment);
@@ -405,7 +405,7 @@ TEST_CASE_METHOD(Fixture, "bad input never reaches the simulator") {
   CHECK(out.str().empty());
 }
 
-TEST_CASE_METHOD(Fixture,
+TEST_CASE_METHOD(RunFixture,
                  "a directory that a node cannot begin with is bad input, with its place") {
   std::ofstream(directory / "small.qks.txtpb")
       << "name: \"small\"\n"
@@ -424,7 +424,7 @@ TEST_CASE_METHOD(Fixture,
   CHECK(out.str().empty());
 }
 
-TEST_CASE_METHOD(Fixture, "an internal error leaves everything, and ends the process with 70") {
+TEST_CASE_METHOD(RunFixture, "an internal error leaves everything, and ends the process with 70") {
   std::vector<ExitCode> exits;
   environment.exit_now = [&](ExitCode code) { exits.push_back(code); };
   environment.run = [&](const sim::Plan&, const sim::RunOptions& options) {
@@ -443,7 +443,7 @@ TEST_CASE_METHOD(Fixture, "an internal error leaves everything, and ends the pro
   CHECK(fs::exists(directory / ".qksim/runs/last-failed/scenario.txtpb"));
 }
 
-TEST_CASE_METHOD(Fixture, "colour paints the verdict alone") {
+TEST_CASE_METHOD(RunFixture, "colour paints the verdict alone") {
   environment.colour_out = true;
   run_command(arguments, environment);
   CHECK(out.str().starts_with("\x1b[32mPASS\x1b[0m  small  seed "));
