@@ -1,8 +1,8 @@
 #include "families/engine/kv_family.h"
 
 #include "families/engine/format.h"
-#include "families/engine/log.h"
-#include "families/engine/meta.h"
+#include "families/engine/row_log.h"
+#include "families/engine/row_meta.h"
 #include "families/engine/store.h"
 
 namespace qk::families {

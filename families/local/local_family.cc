@@ -3,8 +3,8 @@
 #include <charconv>
 #include <limits>
 
+#include "families/contract/fail_stop.h"
 #include "families/fs/file_util.h"
-#include "families/local/fail_stop.h"
 #include "families/local/log_storage.h"
 #include "families/local/meta_storage.h"
 #include "families/local/snapshot_storage.h"

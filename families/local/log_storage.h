@@ -20,8 +20,8 @@
 #include <optional>
 #include <string>
 
+#include "families/contract/fail_stop.h"
 #include "families/contract/log_storage.h"
-#include "families/local/fail_stop.h"
 #include "families/local/log_recovery.h"
 #include "families/local/private_notes.h"
 

@@ -10,10 +10,10 @@
 #include <memory>
 #include <string>
 
+#include "families/contract/fail_stop.h"
 #include "families/contract/meta_storage.h"
 #include "families/fs/file_system.h"
 #include "families/local/durability.h"
-#include "families/local/fail_stop.h"
 
 namespace qk::families::local {
 

@@ -20,9 +20,9 @@
 #include <string>
 #include <vector>
 
+#include "families/contract/fail_stop.h"
 #include "families/contract/snapshot_storage.h"
 #include "families/local/durability.h"
-#include "families/local/fail_stop.h"
 
 namespace qk::families::local {
 

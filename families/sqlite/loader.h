@@ -11,7 +11,7 @@
 #include <span>
 
 #include "families/contract/log_storage.h"
-#include "families/sqlite/log.h"
+#include "families/sqlite/database.h"
 #include "families/sqlite/store.h"
 
 namespace qk::families {

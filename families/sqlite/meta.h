@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "families/contract/meta_storage.h"
-#include "families/sqlite/store.h"
+#include "families/sqlite/database.h"
 
 namespace qk::families {
 

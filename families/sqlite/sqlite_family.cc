@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "families/sqlite/log.h"
+#include "families/sqlite/database.h"
 #include "families/sqlite/meta.h"
 #include "families/sqlite/store.h"
 

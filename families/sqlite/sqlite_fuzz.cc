@@ -1,5 +1,5 @@
-// Target: the root of an instance of the sqlite family (families/sqlite/store.h): database, write-
-// ahead log, rollback journal, snapshot trees.
+// Target: the root of an instance of the sqlite family (families/sqlite/database.h): database,
+// write-ahead log, rollback journal, snapshot trees.
 //
 // Input: a byte of mode, then a tree, which is the root. Mode bit 0: the checksums of the
 // database's pages are made right first; bit 1: those of the WAL's frames. What opens shows the

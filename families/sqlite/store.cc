@@ -1,359 +1,249 @@
 #include "families/sqlite/store.h"
 
-#include <array>
-#include <vector>
-
-#include "families/base/bytes.h"
-#include "families/fs/file_util.h"
-#include "families/sqlite/wal.h"
+#include "families/base/hash.h"
+#include "families/sqlite/loader.h"
 
 namespace qk::families {
 namespace {
 
-constexpr std::string_view kSchema[] = {
-    "CREATE TABLE log(idx INTEGER PRIMARY KEY, term INTEGER NOT NULL, type INTEGER NOT NULL, "
-    "payload_crc INTEGER NOT NULL, crc INTEGER NOT NULL, payload BLOB NOT NULL)",
-    "CREATE TABLE state(id INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)",
+// The columns in the order of read_row().
+constexpr std::string_view kSelect =
+    "SELECT idx, term, type, payload_crc, crc, payload FROM log WHERE idx = ?1";
+constexpr std::string_view kSelectTerm =
+    "SELECT idx, term, type, payload_crc, crc, length(payload) FROM log WHERE idx = ?1";
+constexpr std::string_view kScan =
+    "SELECT idx, term, type, payload_crc, crc, payload FROM log WHERE idx BETWEEN ?1 AND ?2 "
+    "ORDER BY idx";
+
+// The columns before the payload.
+struct Head {
+  explicit Head(const SqliteStatement& row)
+      : index(row.integer(0)),
+        term(row.integer(1)),
+        type(row.integer(2)),
+        payload_crc(row.integer(3)),
+        crc(row.integer(4)) {}
+
+  bool intact(uint64_t payload_size) const {
+    return term >= 1 && is_entry_type(type) &&
+           crc == log_crc(index, term, type, payload_size, static_cast<uint32_t>(payload_crc));
+  }
+
+  const int64_t index;
+  const int64_t term;
+  const int64_t type;
+  const int64_t payload_crc;
+  const int64_t crc;
 };
-
-// The database header (fileformat2.html, section 1.3).
-constexpr size_t kHeaderBytes = 100;
-constexpr std::string_view kMagic("SQLite format 3\0", 16);
-constexpr size_t kPageSizeAt = 16;
-constexpr size_t kWriteVersionAt = 18;
-constexpr size_t kReadVersionAt = 19;
-constexpr size_t kReservedBytesAt = 20;
-constexpr size_t kLargestRootAt = 52;
-constexpr size_t kUserVersionAt = 60;
-constexpr size_t kIncrementalVacuumAt = 64;
-constexpr size_t kApplicationIdAt = 68;
-
-absl::Status check_format(const std::string& path, uint32_t application, uint32_t version) {
-  if (application != kApplicationId) {
-    return absl::FailedPreconditionError(
-        cat(path, ": a SQLite database of another application: found application id ",
-            hex8(application), ", expected ", hex8(kApplicationId)));
-  }
-  if (version != kFormatVersion) {
-    return absl::FailedPreconditionError(
-        cat(path, ": format ", version, version > kFormatVersion ? " is newer than" : " is not",
-            " the format that this build reads, ", kFormatVersion));
-  }
-  return absl::OkStatus();
-}
-
-// Judges the file by its header, before SQLite may write to it; returns its page size. What is
-// judged holds for every version of the header, so a torn first page does not matter.
-absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
-  OpenFlags flags;
-  flags.read_only = true;
-  QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file, fs.open(path, flags));
-  QK_ASSIGN_OR_RETURN(const uint64_t size, file->size());
-  if (size < kHeaderBytes) {
-    return absl::DataLossError(
-        cat(path, ": found ", size, " bytes, expected a database of at least one page"));
-  }
-  std::array<char, kHeaderBytes> header;
-  QK_RETURN_IF_ERROR(read_exact(*file, path, 0, header));
-  const std::string_view magic(header.data(), kMagic.size());
-  if (magic != kMagic) {
-    return absl::DataLossError(cat(path, ": not a SQLite database: found ", to_hex(magic),
-                                   " at offset 0, expected ", to_hex(kMagic)));
-  }
-  QK_RETURN_IF_ERROR(check_format(path, get_be32(header.data() + kApplicationIdAt),
-                                  get_be32(header.data() + kUserVersionAt)));
-  // Big-endian; 1 stands for 65536.
-  const auto high = static_cast<unsigned char>(header[kPageSizeAt]);
-  const auto low = static_cast<unsigned char>(header[kPageSizeAt + 1]);
-  const uint32_t coded = uint32_t{high} << 8 | low;
-  const uint32_t page_size = coded == 1 ? 65536 : coded;
-  if (page_size < 1024 || (page_size & (page_size - 1)) != 0) {
-    return absl::DataLossError(
-        cat(path, ": found page size ", page_size, ", expected a power of two in 1024..65536"));
-  }
-  const auto number = [&](size_t at) { return int{static_cast<unsigned char>(header[at])}; };
-  if (number(kReservedBytesAt) != kPageReservedBytes) {
-    return absl::DataLossError(cat(path, ": found ", number(kReservedBytesAt),
-                                   " reserved bytes in each page, expected ", kPageReservedBytes));
-  }
-  // 1 in the modes with a rollback journal, 2 with a WAL.
-  for (const size_t at : {kWriteVersionAt, kReadVersionAt}) {
-    if (number(at) == 1 || number(at) == 2) continue;
-    return absl::DataLossError(
-        cat(path, ": found file format version ", number(at), ", expected 1 or 2"));
-  }
-  for (const size_t at : {kLargestRootAt, kIncrementalVacuumAt}) {
-    if (const uint32_t value = get_be32(header.data() + at); value != 0) {
-      return absl::DataLossError(cat(path, ": found ", value, " at offset ", at,
-                                     ", which tells of auto-vacuum; expected 0"));
-    }
-  }
-  return page_size;
-}
-
-// Syncs what exists of the files that hold a store, and their names: a crash of the process alone
-// leaves changes that reads see and a power cut would still undo.
-absl::Status sync_found_files(FileSystem& fs, const std::string& root, const std::string& db) {
-  for (const std::string& path : {db, cat(db, "-wal"), cat(db, "-journal")}) {
-    absl::StatusOr<std::unique_ptr<File>> file = fs.open(path, OpenFlags{});
-    if (absl::IsNotFound(file.status())) continue;
-    QK_RETURN_IF_ERROR(file.status());
-    QK_RETURN_IF_ERROR((*file)->sync(SyncKind::kFull));
-  }
-  return fs.sync_dir(root, SyncKind::kFull);
-}
-
-// NotFound if nothing in the root tells of a store that was ever used; DataLoss if something does.
-absl::Status judge_missing_database(FileSystem& fs, const std::string& root,
-                                    const std::string& db) {
-  std::string trace;
-  for (const std::string& path :
-       {cat(db, "-wal"), cat(db, "-journal"), join_path(root, kLogMarkName)}) {
-    QK_ASSIGN_OR_RETURN(const bool found, exists(fs, path));
-    if (found) trace = path;
-  }
-  const std::string snapshots = join_path(root, "snapshot");
-  const absl::StatusOr<std::vector<std::string>> names = fs.list(snapshots);
-  if (!names.ok() && !absl::IsNotFound(names.status())) return names.status();
-  if (names.ok() && !names->empty()) trace = join_path(snapshots, names->front());
-  if (trace.empty())
-    return absl::NotFoundError(cat(root, ": no sqlite store: ", db, " is missing"));
-  return absl::DataLossError(cat(root, ": ", db, " is missing, but found ", trace,
-                                 ", which only a store leaves; expected the database as well"));
-}
 
 }  // namespace
 
-SqliteStore::SqliteStore(FileSystem* fs, std::string root, const SqliteOptions& options)
-    : fs_(fs), root_(std::move(root)), db_path_(join_path(root_, "db")), options_(options) {}
-
-std::string SqliteStore::snapshot_root() const { return join_path(root_, "snapshot"); }
-
-absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(const OpenRequest& request,
-                                                               const SqliteOptions& options) {
-  std::unique_ptr<SqliteStore> store(new SqliteStore(request.fs, request.root, options));
-  QK_ASSIGN_OR_RETURN(const bool found, exists(*request.fs, store->db_path_));
-  if (!found) {
-    const absl::Status missing = judge_missing_database(*request.fs, store->root_, store->db_path_);
-    if (!absl::IsNotFound(missing) || !request.create) return missing;
-    QK_RETURN_IF_ERROR(store->create_database(options.page_size));
-  }
-  QK_RETURN_IF_ERROR(store->open_database());
-  return store;
+absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::open(SqliteStore* store) {
+  std::unique_ptr<SqliteLog> log(new SqliteLog(store));
+  QK_RETURN_IF_ERROR(log->prepare());
+  QK_RETURN_IF_ERROR(log->load_range());
+  return log;
 }
 
-absl::Status SqliteStore::create_database(uint32_t page_size) {
-  const std::string unfinished = join_path(root_, "db.new");
-  QK_RETURN_IF_ERROR(make_directories(*fs_, root_));
-  QK_ASSIGN_OR_RETURN(const std::unique_ptr<FileLock> lock, fs_->lock(unfinished));
-  OpenFlags empty;
-  empty.create = true;
-  empty.truncate = true;
-  QK_RETURN_IF_ERROR(fs_->open(unfinished, empty).status());
-  {
-    QK_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteConnection> db,
-                        SqliteConnection::create(fs_, unfinished, page_size));
-    QK_RETURN_IF_ERROR(db->execute("BEGIN IMMEDIATE"));
-    for (const std::string_view table : kSchema) QK_RETURN_IF_ERROR(db->execute(table));
-    QK_RETURN_IF_ERROR(db->execute(cat("PRAGMA application_id=", kApplicationId)));
-    QK_RETURN_IF_ERROR(db->execute(cat("PRAGMA user_version=", kFormatVersion)));
-    QK_ASSIGN_OR_RETURN(SqliteStatement insert,
-                        db->prepare("INSERT INTO state(id, value, crc) VALUES(?1, ?2, ?3)"));
-    for (const StateRow row : kStateRows) {
-      const std::string value = row == StateRow::kFirstIndex  ? encode_first_index(1)
-                                : row == StateRow::kHardState ? encode_hard_state(HardState{})
-                                                              : std::string();
-      insert.bind(1, static_cast<int64_t>(row)).bind_blob(2, value).bind(3, state_crc(row, value));
-      QK_RETURN_IF_ERROR(insert.run());
-    }
-    QK_RETURN_IF_ERROR(db->execute("COMMIT"));
-  }
-  QK_RETURN_IF_ERROR(make_directories(*fs_, snapshot_root()));
-  // The commit has synced the file; open_database() syncs its new name before it reads it.
-  return fs_->rename(unfinished, db_path_);
-}
-
-absl::Status SqliteStore::open_database() {
-  QK_ASSIGN_OR_RETURN(const uint32_t page_size, read_header(*fs_, db_path_));
-  QK_ASSIGN_OR_RETURN(lock_, fs_->lock(db_path_));
-  QK_RETURN_IF_ERROR(sync_found_files(*fs_, root_, db_path_));
-  // After the database's own name is durable: a mark without a database is damage.
-  QK_ASSIGN_OR_RETURN(mark_, LogMark::open(fs_, root_));
-
-  const std::string wal_path = cat(db_path_, "-wal");
-  OpenFlags flags;
-  flags.read_only = true;
-  const absl::StatusOr<std::unique_ptr<File>> wal = fs_->open(wal_path, flags);
-  if (wal.ok()) {
-    QK_RETURN_IF_ERROR(check_wal(**wal, wal_path, page_size, mark_->log()));
-  } else if (!absl::IsNotFound(wal.status())) {
-    return wal.status();
-  } else if (mark_->log()) {
-    return missing_wal(wal_path, *mark_->log());
-  }
-
-  QK_ASSIGN_OR_RETURN(connection_,
-                      SqliteConnection::open(fs_, db_path_, page_size, options_, mark_.get()));
-  absl::Status status = adopt_database();
-  if (status.ok()) status = check_wal_is_gone(wal_path);
-  if (!status.ok()) connection_->stop_writing();  // closing would fold the WAL
-  return status;
-}
-
-// SQLite does not report a WAL that it could not remove when it left WAL mode, and the next open
-// would replay it over what was written since.
-absl::Status SqliteStore::check_wal_is_gone(const std::string& wal_path) {
-  if (options_.journal == "WAL") return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(const bool left, exists(*fs_, wal_path));
-  if (!left) return absl::OkStatus();
-  return absl::InternalError(cat(wal_path, ": is still there, expected it removed"));
-}
-
-absl::Status SqliteStore::adopt_database() {
-  QK_RETURN_IF_ERROR(verify_format());
-  QK_RETURN_IF_ERROR(verify_schema());
-  QK_RETURN_IF_ERROR(prepare_statements());
-  // Empties the WAL, so that it holds one generation from here on.
-  QK_RETURN_IF_ERROR(connection_->checkpoint());
-  // The first page may have come out of the WAL or a journal.
-  return read_header(*fs_, db_path_).status();
-}
-
-// The header of the file was judged before, but a WAL may hold a newer first page: that of a build
-// that was killed while it changed the format.
-absl::Status SqliteStore::verify_format() {
-  QK_ASSIGN_OR_RETURN(const int64_t application,
-                      connection_->query_integer("PRAGMA application_id"));
-  QK_ASSIGN_OR_RETURN(const int64_t version, connection_->query_integer("PRAGMA user_version"));
-  return check_format(db_path_, static_cast<uint32_t>(application), static_cast<uint32_t>(version));
-}
-
-// A file with our application id and another schema is not one that this build wrote: it may hold
-// triggers, views or columns that change what our statements mean.
-absl::Status SqliteStore::verify_schema() {
-  QK_ASSIGN_OR_RETURN(SqliteStatement query,
-                      connection_->prepare("SELECT sql FROM sqlite_schema ORDER BY rowid"));
-  size_t count = 0;
-  while (true) {
-    QK_ASSIGN_OR_RETURN(const bool row, query.step());
-    if (!row) break;
-    if (count == std::size(kSchema) || query.bytes(0) != kSchema[count]) {
-      return absl::DataLossError(cat(db_path_, ": schema object ", count, ": found \"",
-                                     query.bytes(0).substr(0, 200), "\", expected ",
-                                     count == std::size(kSchema) ? "no more" : kSchema[count]));
-    }
-    ++count;
-  }
-  if (count == std::size(kSchema)) return absl::OkStatus();
-  return absl::DataLossError(cat(db_path_, ": found ", count, " tables, expected ",
-                                 std::size(kSchema), ": ", kSchema[count], " is missing"));
-}
-
-absl::Status SqliteStore::prepare_statements() {
-  QK_ASSIGN_OR_RETURN(begin_, connection_->prepare("BEGIN IMMEDIATE"));
-  QK_ASSIGN_OR_RETURN(commit_, connection_->prepare("COMMIT"));
-  QK_ASSIGN_OR_RETURN(read_state_,
-                      connection_->prepare("SELECT value, crc FROM state WHERE id = ?1"));
-  QK_ASSIGN_OR_RETURN(write_state_,
-                      connection_->prepare("UPDATE state SET value = ?2, crc = ?3 WHERE id = ?1"));
+absl::Status SqliteLog::prepare() {
+  SqliteConnection& db = store_->connection();
+  QK_ASSIGN_OR_RETURN(insert_,
+                      db.prepare("INSERT INTO log(idx, term, type, payload_crc, crc, payload) "
+                                 "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));
+  QK_ASSIGN_OR_RETURN(select_, db.prepare(kSelect));
+  QK_ASSIGN_OR_RETURN(select_term_, db.prepare(kSelectTerm));
+  QK_ASSIGN_OR_RETURN(scan_, db.prepare(kScan));
+  QK_ASSIGN_OR_RETURN(delete_below_, db.prepare("DELETE FROM log WHERE idx < ?1"));
+  QK_ASSIGN_OR_RETURN(delete_above_, db.prepare("DELETE FROM log WHERE idx > ?1"));
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> SqliteStore::read_state(StateRow row) {
-  StatementScope scope(&read_state_);
-  read_state_.bind(1, static_cast<int64_t>(row));
-  QK_ASSIGN_OR_RETURN(const bool found, read_state_.step());
-  if (!found) {
-    return absl::DataLossError(cat(db_path_, ": state row \"", to_string(row), "\" is missing"));
+absl::Status SqliteLog::load_range() {
+  QK_ASSIGN_OR_RETURN(const std::string value, store_->read_state(StateRow::kFirstIndex));
+  QK_ASSIGN_OR_RETURN(first_, decode_first_index(value));
+  last_ = first_ - 1;
+  SqliteConnection& db = store_->connection();
+  QK_ASSIGN_OR_RETURN(const int64_t count, db.query_integer("SELECT count(*) FROM log"));
+  if (count == 0) return absl::OkStatus();
+  QK_ASSIGN_OR_RETURN(const int64_t lowest, db.query_integer("SELECT min(idx) FROM log"));
+  QK_ASSIGN_OR_RETURN(last_, db.query_integer("SELECT max(idx) FROM log"));
+  if (lowest == first_ && last_ - lowest == count - 1) return absl::OkStatus();
+  // Name the first row that is not there.
+  QK_ASSIGN_OR_RETURN(SqliteStatement rows, db.prepare("SELECT idx FROM log ORDER BY idx"));
+  int64_t expected = first_;
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const bool row, rows.step());
+    if (!row || rows.integer(0) != expected) break;
+    ++expected;
   }
-  std::string value(read_state_.bytes(0));
-  const int64_t stored = read_state_.integer(1);
-  const uint32_t computed = state_crc(row, value);
-  if (stored == computed) return value;
-  return absl::DataLossError(cat(db_path_, ": state row \"", to_string(row), "\": checksum ",
-                                 hex8(computed), ", expected ",
-                                 hex8(static_cast<uint32_t>(stored))));
+  return absl::DataLossError(cat(store_->db_path(), ": log row ", expected, " is missing: found ",
+                                 count, " rows in ", lowest, "..", last_, ", expected all from ",
+                                 first_));
 }
 
-absl::Status SqliteStore::write_state(StateRow row, std::string_view value) {
-  write_state_.bind(1, static_cast<int64_t>(row))
-      .bind_blob(2, value)
-      .bind(3, state_crc(row, value));
-  QK_RETURN_IF_ERROR(write_state_.run());
-  if (connection_->changed_rows() == 1) return absl::OkStatus();
-  return absl::DataLossError(cat(db_path_, ": state row \"", to_string(row), "\" is missing"));
+absl::Status SqliteLog::check_index(int64_t index) const {
+  if (index >= first_ && index <= last_) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      cat(store_->db_path(), ": log index ", index, ", expected one in ", first_, "..", last_));
 }
 
-absl::Status SqliteStore::writable() const {
-  if (poison_.ok()) return absl::OkStatus();
-  return absl::FailedPreconditionError(cat(
-      db_path_, ": refuses mutations until it is reopened, after: ", to_std(poison_.message())));
+absl::Status SqliteLog::missing_row(int64_t index) const {
+  return absl::DataLossError(cat(store_->db_path(), ": log row ", index,
+                                 " is missing, expected all of ", first_, "..", last_));
 }
 
-Outcome SqliteStore::mutate(std::string_view what, const std::function<absl::Status()>& body) {
-  return mutate_once(what, [&]() -> absl::Status {
-    QK_RETURN_IF_ERROR(begin_.run());
-    QK_RETURN_IF_ERROR(body());
-    return commit_.run();
+absl::Status SqliteLog::read_row(const SqliteStatement& row, int64_t index, LogEntry* entry) const {
+  const Head head(row);
+  if (head.index != index) return missing_row(index);
+  const std::string_view payload = row.bytes(5);
+  const uint32_t payload_crc = crc32c(payload);
+  if (!head.intact(payload.size()) || head.payload_crc != payload_crc) {
+    return absl::DataLossError(cat(store_->db_path(), ": log row ", index,
+                                   ": fails its checksums: found payload ", hex8(payload_crc),
+                                   ", expected ", hex8(static_cast<uint32_t>(head.payload_crc))));
+  }
+  entry->index = index;
+  entry->term = head.term;
+  entry->type = static_cast<EntryType>(head.type);
+  entry->payload.assign(payload);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LogEntry> SqliteLog::entry(int64_t index) {
+  QK_RETURN_IF_ERROR(check_index(index));
+  StatementScope scope(&select_);
+  QK_ASSIGN_OR_RETURN(const bool found, select_.bind(1, index).step());
+  if (!found) return missing_row(index);
+  LogEntry entry;
+  QK_RETURN_IF_ERROR(read_row(select_, index, &entry));
+  return entry;
+}
+
+absl::StatusOr<int64_t> SqliteLog::term(int64_t index) {
+  QK_RETURN_IF_ERROR(check_index(index));
+  StatementScope scope(&select_term_);
+  QK_ASSIGN_OR_RETURN(const bool found, select_term_.bind(1, index).step());
+  if (!found) return missing_row(index);
+  const Head head(select_term_);
+  if (!head.intact(static_cast<uint64_t>(select_term_.integer(5)))) {
+    return absl::DataLossError(cat(store_->db_path(), ": log row ", index, ": fails its checksum"));
+  }
+  return head.term;
+}
+
+absl::Status SqliteLog::scan(int64_t from, int64_t to, const Visitor& visit) {
+  if (from > to) {
+    return absl::InvalidArgumentError(
+        cat(store_->db_path(), ": scan of ", from, "..", to, ": the range is empty"));
+  }
+  QK_RETURN_IF_ERROR(check_index(from));
+  QK_RETURN_IF_ERROR(check_index(to));
+  if (!scan_.busy()) return scan_with(scan_, from, to, visit);
+  // A visitor scans in its turn.
+  QK_ASSIGN_OR_RETURN(SqliteStatement nested, store_->connection().prepare(kScan));
+  return scan_with(nested, from, to, visit);
+}
+
+absl::Status SqliteLog::scan_with(SqliteStatement& statement, int64_t from, int64_t to,
+                                  const Visitor& visit) const {
+  StatementScope scope(&statement);
+  statement.bind(1, from).bind(2, to);
+  LogEntry entry;
+  for (int64_t index = from; index <= to; ++index) {
+    QK_ASSIGN_OR_RETURN(const bool found, statement.step());
+    if (!found) return missing_row(index);
+    QK_RETURN_IF_ERROR(read_row(statement, index, &entry));
+    QK_RETURN_IF_ERROR(visit(entry));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SqliteLog::insert(const LogEntry& entry) {
+  const uint32_t payload_crc = crc32c(entry.payload);
+  const auto type = static_cast<int64_t>(entry.type);
+  insert_.bind(1, entry.index)
+      .bind(2, entry.term)
+      .bind(3, type)
+      .bind(4, payload_crc)
+      .bind(5, log_crc(entry.index, entry.term, type, entry.payload.size(), payload_crc))
+      .bind_blob(6, entry.payload);
+  return insert_.run();
+}
+
+Outcome SqliteLog::append(std::span<const LogEntry> entries) {
+  static_assert(kMaxPayloadBytes <= kMaxValueBytes);
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (const absl::Status status = check_append(store_->db_path(), last_ + 1, entries);
+      !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (entries.empty()) return Outcome::success();
+  const auto insert_all = [&]() -> absl::Status {
+    for (const LogEntry& entry : entries) QK_RETURN_IF_ERROR(insert(entry));
+    return absl::OkStatus();
+  };
+  Outcome outcome = entries.size() == 1 ? store_->mutate_once("append", insert_all)
+                                        : store_->mutate("append", insert_all);
+  if (!outcome.ok()) return outcome;
+  last_ = entries.back().index;
+  return Outcome::success(static_cast<int64_t>(entries.size()));
+}
+
+absl::StatusOr<std::unique_ptr<LogLoader>> SqliteLog::bulk_load(int64_t first) {
+  // The default refuses what is not fresh.
+  if (first_ != 1 || last_ != 0) return LogStorage::bulk_load(first);
+  return SqliteLogLoader::start(store_, this, first);
+}
+
+Outcome SqliteLog::truncate_prefix(int64_t first_kept) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (first_kept <= first_) return Outcome::success();
+  Outcome outcome = store_->mutate("truncate_prefix", [&]() -> absl::Status {
+    QK_RETURN_IF_ERROR(delete_below_.bind(1, first_kept).run());
+    return store_->write_state(StateRow::kFirstIndex, encode_first_index(first_kept));
   });
+  if (!outcome.ok()) return outcome;
+  first_ = first_kept;
+  last_ = std::max(last_, first_ - 1);
+  return outcome;
 }
 
-Outcome SqliteStore::mutate_once(std::string_view what, const std::function<absl::Status()>& body) {
-  if (const absl::Status status = writable(); !status.ok()) return Outcome::failed_clean(status);
-  if (const absl::Status status = body(); !status.ok()) return fail_stop(status, what);
-  return after_commit();
-}
-
-absl::Status SqliteStore::begin_load() {
-  QK_RETURN_IF_ERROR(connection_->execute("PRAGMA user_version=0"));
-  // Leaving WAL mode folds the WAL into the database, durably; in another mode the commit synced.
-  QK_RETURN_IF_ERROR(connection_->begin_load());
-  // SQLite does not report a WAL that it could not remove, and would replay it over the load.
-  const std::string wal_path = cat(db_path_, "-wal");
-  QK_ASSIGN_OR_RETURN(const bool left, exists(*fs_, wal_path));
-  if (left) return absl::InternalError(cat(wal_path, ": is still there, expected it removed"));
-  return begin_.run();
-}
-
-absl::Status SqliteStore::end_load() {
-  QK_RETURN_IF_ERROR(commit_.run());
-  // Removing the WAL did not sync the directory.
-  QK_RETURN_IF_ERROR(fs_->sync_dir(root_, SyncKind::kFull));
-  QK_RETURN_IF_ERROR(connection_->execute(cat("PRAGMA user_version=", kFormatVersion)));
-  return connection_->end_load();
-}
-
-// The mutation is durable whatever becomes of the checkpoint.
-Outcome SqliteStore::after_commit() {
-  if (connection_->wal_frames() >= options_.checkpoint_frames) {
-    if (const absl::Status status = connection_->checkpoint(); !status.ok()) {
-      [[maybe_unused]] const Outcome stopped = fail_stop(status, "checkpoint");
-    }
+Outcome SqliteLog::truncate_suffix(int64_t last_kept) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
   }
-  return Outcome::success();
-}
-
-Outcome SqliteStore::fail_stop(absl::Status cause, std::string_view what) {
-  const absl::Status status = annotate(cause, what);
-  if (poison_.ok()) poison_ = status;
-  connection_->stop_writing();
-  return Outcome::indeterminate(status);
-}
-
-absl::Status SqliteStore::close() {
-  for (SqliteStatement* statement : {&begin_, &commit_, &read_state_, &write_state_}) {
-    *statement = SqliteStatement();
+  if (last_kept >= last_) return Outcome::success();
+  if (last_kept < first_ - 1) {
+    return Outcome::failed_clean(absl::InvalidArgumentError(
+        cat(store_->db_path(), ": truncate_suffix: found last kept index ", last_kept,
+            ", expected at least ", first_ - 1)));
   }
-  return connection_->close();
+  Outcome outcome = store_->mutate_once("truncate_suffix",
+                                        [&] { return delete_above_.bind(1, last_kept).run(); });
+  if (outcome.ok()) last_ = last_kept;
+  return outcome;
 }
 
-absl::StatusOr<std::string> SqliteStore::load_snapshot_record() {
-  return read_state(StateRow::kSnapshot);
-}
-
-Outcome SqliteStore::commit_snapshot_record(std::string_view record) {
-  static_assert(kMaxSnapshotRecordBytes <= kMaxValueBytes);
-  return mutate_once("publish", [&] { return write_state(StateRow::kSnapshot, record); });
+Outcome SqliteLog::reset(int64_t next_index) {
+  if (const absl::Status status = store_->writable(); !status.ok()) {
+    return Outcome::failed_clean(status);
+  }
+  if (next_index < 1) {
+    return Outcome::failed_clean(absl::InvalidArgumentError(
+        cat(store_->db_path(), ": reset: found next index ", next_index, ", expected at least 1")));
+  }
+  Outcome outcome = store_->mutate("reset", [&]() -> absl::Status {
+    QK_RETURN_IF_ERROR(delete_above_.bind(1, int64_t{0}).run());
+    return store_->write_state(StateRow::kFirstIndex, encode_first_index(next_index));
+  });
+  if (!outcome.ok()) return outcome;
+  first_ = next_index;
+  last_ = next_index - 1;
+  return outcome;
 }
 
 }  // namespace qk::families

@@ -1,4 +1,4 @@
-#include "families/engine/log.h"
+#include "families/engine/row_log.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "families/engine/meta.h"
+#include "families/engine/row_meta.h"
 
 namespace qk::families {
 
