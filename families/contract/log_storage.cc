@@ -1,5 +1,7 @@
 #include "families/contract/log_storage.h"
 
+#include "families/contract/rules.h"
+
 namespace qk::families {
 namespace {
 
@@ -18,10 +20,7 @@ class AppendingLoader final : public LogLoader {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LogLoader>> LogStorage::bulk_load(int64_t first) {
-  if (first_index() != 1 || last_index() != 0) {
-    return absl::FailedPreconditionError(cat("bulk load: the log holds ", first_index(), "..",
-                                             last_index(), ", expected a fresh one"));
-  }
+  QK_RETURN_IF_ERROR(check_bulk_load("log", {first_index(), last_index()}, first));
   if (first != 1) QK_RETURN_IF_ERROR(reset(first).status());
   return std::make_unique<AppendingLoader>(this);
 }

@@ -111,16 +111,6 @@ absl::Status check_entry(const LogEntry& entry, int64_t expected) {
   return bad(cat("type ", static_cast<int>(entry.type), ", expected 1, 2 or 3"));
 }
 
-absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries) {
-  for (const LogEntry& entry : entries) {
-    if (const absl::Status status = check_entry(entry, next); !status.ok()) {
-      return annotate(status, cat(where, ": append"));
-    }
-    ++next;
-  }
-  return absl::OkStatus();
-}
-
 absl::Status check_hard_state(const HardState& state) {
   if (state.term < 1) {
     return absl::InvalidArgumentError(
@@ -174,6 +164,68 @@ absl::Status check_identity_text(std::string_view group, std::string_view peer,
   if (!peer.empty() && *canonical == peer) return absl::OkStatus();
   return absl::InvalidArgumentError(
       cat("identity: peer \"", peer, "\", expected a peer in canonical form"));
+}
+
+absl::Status check_index(std::string_view where, const LogRange& log, int64_t index) {
+  if (index >= log.first && index <= log.last) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      cat(where, ": log index ", index, ", expected one in ", log.first, "..", log.last));
+}
+
+absl::Status check_scan(std::string_view where, const LogRange& log, int64_t from, int64_t to) {
+  if (from > to) {
+    return absl::InvalidArgumentError(
+        cat(where, ": scan of ", from, "..", to, ": the range is empty"));
+  }
+  QK_RETURN_IF_ERROR(check_index(where, log, from));
+  return check_index(where, log, to);
+}
+
+absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries) {
+  for (const LogEntry& entry : entries) {
+    if (const absl::Status status = check_entry(entry, next); !status.ok()) {
+      return annotate(status, cat(where, ": append"));
+    }
+    ++next;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_truncate_suffix(std::string_view where, const LogRange& log, int64_t last_kept) {
+  if (last_kept >= log.first - 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(cat(where, ": truncate_suffix: found last kept index ",
+                                        last_kept, ", expected at least ", log.first - 1));
+}
+
+absl::Status check_reset(std::string_view where, int64_t next_index) {
+  if (next_index >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      cat(where, ": reset: found next index ", next_index, ", expected at least 1"));
+}
+
+absl::Status check_bulk_load(std::string_view where, const LogRange& log, int64_t first_index) {
+  if (log != LogRange{}) {
+    return absl::FailedPreconditionError(cat(where, ": bulk load: the log holds ", log.first, "..",
+                                             log.last, ", expected a fresh one"));
+  }
+  if (first_index >= 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      cat(where, ": bulk load: found first index ", first_index, ", expected at least 1"));
+}
+
+absl::Status check_hard_state_change(const HardState& from, const HardState& to) {
+  if (const absl::Status status = check_hard_state(to); !status.ok()) {
+    return annotate(status, "save_meta");
+  }
+  if (to.term < from.term) {
+    return absl::InvalidArgumentError(
+        cat("save_meta: term goes down: found ", describe(to), ", saved ", describe(from)));
+  }
+  if (to.term == from.term && !from.voted_for.empty() && to.voted_for != from.voted_for) {
+    return absl::InvalidArgumentError(cat("save_meta: vote changes within a term: found ",
+                                          describe(to), ", saved ", describe(from)));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> snapshot_file_place(std::string_view name) {
@@ -278,21 +330,6 @@ absl::StatusOr<std::vector<std::string>> unlisted_snapshot_files(
         cat(join_path(tree, path), ": not a regular file, expected only files in a snapshot"));
   }
   return present;
-}
-
-absl::Status check_hard_state_change(const HardState& from, const HardState& to) {
-  if (const absl::Status status = check_hard_state(to); !status.ok()) {
-    return annotate(status, "save_meta");
-  }
-  if (to.term < from.term) {
-    return absl::InvalidArgumentError(
-        cat("save_meta: term goes down: found ", describe(to), ", saved ", describe(from)));
-  }
-  if (to.term == from.term && !from.voted_for.empty() && to.voted_for != from.voted_for) {
-    return absl::InvalidArgumentError(cat("save_meta: vote changes within a term: found ",
-                                          describe(to), ", saved ", describe(from)));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status check_vote_not_lost(const HardState& state, int64_t last_log_term,

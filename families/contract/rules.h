@@ -22,10 +22,6 @@ inline constexpr size_t kMaxFileTableBytes = 60u << 20;
 // Index `expected` and below INT64_MAX, a term of at least 1, a known type, and the payload that
 // the type has: none in a no-op, a ConfigurationPBMeta in a configuration.
 absl::Status check_entry(const LogEntry& entry, int64_t expected);
-// What LogStorage::append() demands of a batch whose first entry must have index `next`; messages
-// begin with `where`.
-absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries);
-
 // A term of at least 1; nobody's vote, or a peer's in canonical form.
 absl::Status check_hard_state(const HardState& state);
 
@@ -36,6 +32,32 @@ absl::Status check_snapshot_meta(const SnapshotMeta& meta);
 // lineage of at most 1024 bytes (empty: never migrated); no control characters.
 absl::Status check_identity_text(std::string_view group, std::string_view peer,
                                  std::string_view lineage);
+
+// ---- The arguments of calls. Each storage asks once, before it does anything; that a stopped
+// instance refuses comes first (fail_stop.h). Messages begin with `where`, which names the storage.
+// The rule of save() is beside MetaStorage, that of publish() beside SnapshotStorage.
+
+// The entries that a log retains, or a part of them; empty if last == first - 1.
+struct LogRange {
+  int64_t first = 1;
+  int64_t last = 0;
+  bool empty() const { return last < first; }
+  friend bool operator==(const LogRange&, const LogRange&) = default;
+};
+
+// OutOfRange unless the log has the entry.
+absl::Status check_index(std::string_view where, const LogRange& log, int64_t index);
+// LogStorage::scan(): InvalidArgument for an empty range, OutOfRange unless the log has all of it.
+absl::Status check_scan(std::string_view where, const LogRange& log, int64_t from, int64_t to);
+// LogStorage::append(): a batch whose first entry must have index `next`.
+absl::Status check_append(std::string_view where, int64_t next, std::span<const LogEntry> entries);
+// LogStorage::truncate_suffix(): at least the index before the first entry.
+absl::Status check_truncate_suffix(std::string_view where, const LogRange& log, int64_t last_kept);
+// LogStorage::reset(): at least 1.
+absl::Status check_reset(std::string_view where, int64_t next_index);
+// LogStorage::bulk_load(): FailedPrecondition unless the log is fresh; a first index of at least 1.
+absl::Status check_bulk_load(std::string_view where, const LogRange& log, int64_t first_index);
+// ---- The files of a snapshot
 
 // Where `local` keeps the table of a snapshot; no file of a snapshot may lie there or below it, in
 // any family.

@@ -16,8 +16,8 @@
 namespace qk::fuzz {
 namespace {
 
+using families::FailStop;
 using families::LogEntry;
-using families::local::FailStop;
 using families::local::SegmentLogStorage;
 
 constexpr const char* kDirectory = "/log";

@@ -14,6 +14,7 @@ constexpr size_t kPiece = 256 << 10;
 absl::StatusOr<std::unique_ptr<SegmentLogLoader>> SegmentLogLoader::start(SegmentLogStorage* log,
                                                                           int64_t first_index) {
   QK_RETURN_IF_ERROR(log->fail_stop_.check());
+  QK_RETURN_IF_ERROR(check_bulk_load(log->directory_, log->range(), first_index));
   std::unique_ptr<SegmentLogLoader> loader(new SegmentLogLoader(log, first_index));
   QK_RETURN_IF_ERROR(loader->settle(log->fs_.unlink(join_path(log->directory_, kLogMetaName))));
   return loader;

@@ -13,7 +13,7 @@ namespace qk::families::local {
 
 class SegmentLogLoader final : public LogLoader {
  public:
-  // `log` is fresh, and outlives the loader.
+  // `log` must be fresh, and outlives the loader.
   static absl::StatusOr<std::unique_ptr<SegmentLogLoader>> start(SegmentLogStorage* log,
                                                                  int64_t first_index);
 

@@ -38,15 +38,17 @@ SegmentLogStorage::~SegmentLogStorage() {
 
 // ---- Reading
 
-SegmentLogStorage::Range SegmentLogStorage::range() const {
+LogRange SegmentLogStorage::range() const {
   if (stopped_at_) return *stopped_at_;
   const int64_t empty = first_index_ - 1;
   return {first_index_, segments_.empty() ? empty : std::max(segments_.back().last(), empty)};
 }
 
 absl::StatusOr<LogEntry> SegmentLogStorage::entry(int64_t index) {
+  QK_RETURN_IF_ERROR(check_readable());
+  QK_RETURN_IF_ERROR(check_index(directory_, range(), index));
   LogEntry found;
-  QK_RETURN_IF_ERROR(scan(index, index, [&](const LogEntry& entry) {
+  QK_RETURN_IF_ERROR(read(index, index, [&](const LogEntry& entry) {
     found = entry;
     return absl::OkStatus();
   }));
@@ -54,12 +56,18 @@ absl::StatusOr<LogEntry> SegmentLogStorage::entry(int64_t index) {
 }
 
 absl::StatusOr<int64_t> SegmentLogStorage::term(int64_t index) {
-  QK_RETURN_IF_ERROR(check_range(index, index));
+  QK_RETURN_IF_ERROR(check_readable());
+  QK_RETURN_IF_ERROR(check_index(directory_, range(), index));
   return segments_[segment_of(index)].term(index);
 }
 
 absl::Status SegmentLogStorage::scan(int64_t from, int64_t to, const Visitor& visit) {
-  QK_RETURN_IF_ERROR(check_range(from, to));
+  QK_RETURN_IF_ERROR(check_readable());
+  QK_RETURN_IF_ERROR(check_scan(directory_, range(), from, to));
+  return read(from, to, visit);
+}
+
+absl::Status SegmentLogStorage::read(int64_t from, int64_t to, const Visitor& visit) {
   for (int64_t next = from; next <= to;) {
     const Segment& segment = segments_[segment_of(next)];
     const int64_t end = std::min(to, segment.last());
@@ -72,11 +80,8 @@ absl::Status SegmentLogStorage::scan(int64_t from, int64_t to, const Visitor& vi
   return absl::OkStatus();
 }
 
-absl::Status SegmentLogStorage::check_range(int64_t from, int64_t to) const {
-  if (stopped_at_) return fail_stop_.check();
-  if (from >= first_index() && to <= last_index() && from <= to) return absl::OkStatus();
-  return absl::OutOfRangeError(cat(directory_, ": index ", from, "..", to, ", expected inside ",
-                                   first_index(), "..", last_index()));
+absl::Status SegmentLogStorage::check_readable() const {
+  return stopped_at_ ? fail_stop_.check() : absl::OkStatus();
 }
 
 size_t SegmentLogStorage::segment_of(int64_t index) const {
@@ -109,11 +114,9 @@ absl::StatusOr<File*> SegmentLogStorage::file_of(const Segment& segment) {
 // As shipped, entries are written one by one, and after the batch the last segment alone is synced.
 
 Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
-  if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
-  if (absl::Status status = check_append(directory_, last_index() + 1, entries); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  const Range before = range();
+  QK_REFUSE_IF_ERROR(fail_stop_.check());
+  QK_REFUSE_IF_ERROR(check_append(directory_, last_index() + 1, entries));
+  const LogRange before = range();
   size_t done = 0;
   const auto fail = [&](const absl::Status& status) {
     return stop(before, status, static_cast<int64_t>(done));
@@ -146,7 +149,7 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
 }
 
 absl::StatusOr<std::unique_ptr<LogLoader>> SegmentLogStorage::bulk_load(int64_t first) {
-  if (as_shipped() || first_index() != 1 || last_index() != 0) return LogStorage::bulk_load(first);
+  if (as_shipped()) return LogStorage::bulk_load(first);
   return SegmentLogLoader::start(this, first);
 }
 
@@ -237,41 +240,35 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
 // interrupted truncations. As shipped, there is no note, and a crash in between is one of those.
 
 Outcome SegmentLogStorage::truncate_prefix(int64_t first_kept) {
-  if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
+  QK_REFUSE_IF_ERROR(fail_stop_.check());
   if (first_kept <= first_index_) return Outcome::success();
-  const Range before = range();
+  const LogRange before = range();
   return finish(before, move_first(first_kept, first_kept - 1));
 }
 
 Outcome SegmentLogStorage::truncate_suffix(int64_t last_kept) {
-  if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
-  if (last_kept >= last_index()) return Outcome::success();
-  if (last_kept < first_index_ - 1) {
-    return Outcome::failed_clean(absl::InvalidArgumentError(cat(
-        "truncate_suffix: last kept index ", last_kept, ", expected at least ", first_index_ - 1)));
-  }
-  const Range before = range();
+  QK_REFUSE_IF_ERROR(fail_stop_.check());
+  const LogRange before = range();
+  QK_REFUSE_IF_ERROR(check_truncate_suffix(directory_, before, last_kept));
+  if (last_kept >= before.last) return Outcome::success();
   return finish(before, truncate(first_index_, last_kept));
 }
 
 Outcome SegmentLogStorage::reset(int64_t next_index) {
-  if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
-  if (next_index < 1) {
-    return Outcome::failed_clean(
-        absl::InvalidArgumentError(cat("reset: next index ", next_index, ", expected at least 1")));
-  }
-  const Range before = range();
+  QK_REFUSE_IF_ERROR(fail_stop_.check());
+  QK_REFUSE_IF_ERROR(check_reset(directory_, next_index));
+  const LogRange before = range();
   if (next_index > last_index() || as_shipped()) {
     return finish(before, move_first(next_index, std::max(next_index - 1, last_index())));
   }
   return finish(before, truncate(next_index, next_index - 1));
 }
 
-Outcome SegmentLogStorage::finish(const Range& before, const absl::Status& status) {
+Outcome SegmentLogStorage::finish(const LogRange& before, const absl::Status& status) {
   return status.ok() ? Outcome::success() : stop(before, status);
 }
 
-Outcome SegmentLogStorage::stop(const Range& before, const absl::Status& cause, int64_t count) {
+Outcome SegmentLogStorage::stop(const LogRange& before, const absl::Status& cause, int64_t count) {
   stopped_at_ = before;
   return fail_stop_.fail(cause, count);
 }

@@ -22,6 +22,7 @@
 
 #include "families/contract/fail_stop.h"
 #include "families/contract/log_storage.h"
+#include "families/contract/rules.h"
 #include "families/local/log_recovery.h"
 #include "families/local/private_notes.h"
 
@@ -64,11 +65,6 @@ class SegmentLogStorage final : public LogStorage {
  private:
   friend class SegmentLogLoader;
 
-  struct Range {
-    int64_t first = 1;
-    int64_t last = 0;
-  };
-
   SegmentLogStorage(FileSystem& fs, std::string directory, LogOptions options, FailStop* fail_stop)
       : fs_(fs), directory_(std::move(directory)), options_(options), fail_stop_(*fail_stop) {}
 
@@ -78,9 +74,11 @@ class SegmentLogStorage final : public LogStorage {
   absl::Status save_meta(int64_t first_index) {
     return save_log_meta(fs_, directory_, first_index, options_.durability);
   }
-  Range range() const;
-  absl::Status check_range(int64_t from, int64_t to) const;
-  // That the batch may be appended where `next_index` is next.
+  LogRange range() const;
+  // Of entries: not after a mutation that failed.
+  absl::Status check_readable() const;
+  // Entries of the range.
+  absl::Status read(int64_t from, int64_t to, const Visitor& visit);
 
   size_t segment_of(int64_t index) const;
   bool has_open_segment() const { return !segments_.empty() && segments_.back().open(); }
@@ -103,8 +101,8 @@ class SegmentLogStorage final : public LogStorage {
   // Nothing above `last_kept` is left, and nothing at all if that is below `first`.
   absl::Status truncate(int64_t first, int64_t last_kept);
   // Ends a change of files: ok, or the instance is stopped as it was `before`.
-  Outcome finish(const Range& before, const absl::Status& status);
-  Outcome stop(const Range& before, const absl::Status& cause, int64_t count = 0);
+  Outcome finish(const LogRange& before, const absl::Status& status);
+  Outcome stop(const LogRange& before, const absl::Status& cause, int64_t count = 0);
 
   FileSystem& fs_;
   const std::string directory_;
@@ -114,7 +112,7 @@ class SegmentLogStorage final : public LogStorage {
   int64_t first_index_ = 1;
   std::deque<Segment> segments_;  // contiguous; only the last may be open
   // Before a change that failed; the fields above may be half-way since.
-  std::optional<Range> stopped_at_;
+  std::optional<LogRange> stopped_at_;
   // The segment that was used last.
   std::unique_ptr<File> file_;
   int64_t file_first_ = 0;

@@ -13,8 +13,8 @@
 namespace qk::fuzz {
 namespace {
 
+using families::FailStop;
 using families::local::Durability;
-using families::local::FailStop;
 using families::local::FileMetaStorage;
 using families::local::SegmentLogStorage;
 

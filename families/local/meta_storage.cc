@@ -37,9 +37,8 @@ absl::StatusOr<std::unique_ptr<FileMetaStorage>> FileMetaStorage::open(FileSyste
 }
 
 Outcome FileMetaStorage::save(const HardState& state) {
-  for (const absl::Status& status : {fail_stop_.check(), check_hard_state_change(state_, state)}) {
-    if (!status.ok()) return Outcome::failed_clean(status);
-  }
+  QK_REFUSE_IF_ERROR(fail_stop_.check());
+  QK_REFUSE_IF_ERROR(check_hard_state_change(state_, state));
   proto::StablePBMeta message;
   message.set_term(state.term);
   message.set_votedfor(legacy_peer(state.voted_for));

@@ -30,7 +30,7 @@ void open_directory(const SnapshotTable& table, std::string_view bytes) {
   number.insert(0, kDigits - number.size(), '0');
   MemoryDisk disk;
   disk.put("/snapshot", cat("snapshot_", number, "/", kSnapshotTableName), bytes);
-  families::local::FailStop fail_stop;
+  families::FailStop fail_stop;
   const auto storage = DirectorySnapshotStorage::open(
       disk.fs(), "/snapshot", families::local::Durability::kStrict, &fail_stop);
   if (!storage.ok()) {

@@ -260,7 +260,7 @@ absl::StatusOr<std::unique_ptr<SnapshotWriter>> DirectorySnapshotStorage::create
 }
 
 Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
-  if (absl::Status status = fail_stop_.check(); !status.ok()) return Outcome::failed_clean(status);
+  QK_REFUSE_IF_ERROR(fail_stop_.check());
   if (writer == nullptr || writer.get() != *writer_slot_) {
     return Outcome::failed_clean(absl::InvalidArgumentError(
         cat(directory_, ": publish: the writer is not of this snapshot storage")));
@@ -270,7 +270,7 @@ Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer
   if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
   if (*verdict == PublishVerdict::kAlreadyPublished) return Outcome::success(0);
   // The current snapshot is untouched, and whatever is left of the new tree is thrown away.
-  if (absl::Status sealed = own.seal(); !sealed.ok()) return Outcome::failed_clean(sealed);
+  QK_REFUSE_IF_ERROR(own.seal());
   const std::string path = join_path(directory_, snapshot_name(own.meta().last_included_index));
   absl::Status status = fs_.rename(own.get_path(), path);
   if (status.ok()) {
