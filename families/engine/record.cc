@@ -26,6 +26,18 @@ std::string_view to_string(StateRow row) {
   QK_CHECK(false);
 }
 
+std::string initial_state(StateRow row) {
+  switch (row) {
+    case StateRow::kFirstIndex:
+      return encode_first_index(1);
+    case StateRow::kHardState:
+      return encode_hard_state(HardState{});
+    case StateRow::kSnapshot:
+      return "";
+  }
+  QK_CHECK(false);
+}
+
 uint32_t state_crc(StateRow row, std::string_view value) {
   std::string id;
   put_le64(&id, static_cast<uint64_t>(row));

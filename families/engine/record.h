@@ -25,6 +25,8 @@ enum class StateRow : int64_t {
 inline constexpr StateRow kStateRows[] = {StateRow::kFirstIndex, StateRow::kHardState,
                                           StateRow::kSnapshot};
 std::string_view to_string(StateRow row);
+// Of a fresh store: an empty log from index 1 on, HardState{}, no snapshot.
+std::string initial_state(StateRow row);
 
 // CRC-32C of the row's id and its value.
 uint32_t state_crc(StateRow row, std::string_view value);

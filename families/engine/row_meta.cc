@@ -2,24 +2,17 @@
 
 namespace qk::families {
 
-absl::StatusOr<std::unique_ptr<KvMeta>> KvMeta::open(KvStore* store) {
-  std::unique_ptr<KvMeta> meta(new KvMeta(store));
+absl::StatusOr<std::unique_ptr<RowMeta>> RowMeta::open(RowStore* store) {
   QK_ASSIGN_OR_RETURN(const std::string value, store->read_state(StateRow::kHardState));
-  QK_ASSIGN_OR_RETURN(meta->state_, decode_hard_state(value));
-  return meta;
+  QK_ASSIGN_OR_RETURN(HardState state, decode_hard_state(value));
+  return std::unique_ptr<RowMeta>(new RowMeta(store, std::move(state)));
 }
 
-Outcome KvMeta::save(const HardState& state) {
-  if (const absl::Status status = store_.writable(); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  if (const absl::Status status = check_hard_state_change(state_, state); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  Outcome outcome = store_.mutate("save_meta", [&](KvBatch& batch) {
-    KvStore::put_state(batch, StateRow::kHardState, encode_hard_state(state));
-    return absl::OkStatus();
-  });
+Outcome RowMeta::save(const HardState& state) {
+  QK_REFUSE_IF_ERROR(store_.writable());
+  QK_REFUSE_IF_ERROR(check_hard_state_change(state_, state));
+  const std::string value = encode_hard_state(state);
+  Outcome outcome = store_.commit("save_meta", {.state = {{StateRow::kHardState, value}}});
   if (outcome.ok()) state_ = state;
   return outcome;
 }

@@ -1,24 +1,25 @@
-// MetaStorage in a state row of a KvStore.
+// RowMeta: MetaStorage in a state row of a RowStore.
 #pragma once
 
 #include <memory>
 
 #include "families/contract/meta_storage.h"
-#include "families/engine/store.h"
+#include "families/engine/row_store.h"
 
 namespace qk::families {
 
-class KvMeta final : public MetaStorage {
+class RowMeta final : public MetaStorage {
  public:
-  static absl::StatusOr<std::unique_ptr<KvMeta>> open(KvStore* store);
+  // `store` must outlive the object.
+  static absl::StatusOr<std::unique_ptr<RowMeta>> open(RowStore* store);
 
   HardState hard_state() const override { return state_; }
   Outcome save(const HardState& state) override;
 
  private:
-  explicit KvMeta(KvStore* store) : store_(*store) {}
+  RowMeta(RowStore* store, HardState state) : store_(*store), state_(std::move(state)) {}
 
-  KvStore& store_;
+  RowStore& store_;
   HardState state_;
 };
 

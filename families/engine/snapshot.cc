@@ -4,6 +4,7 @@
 
 #include "families/contract/rules.h"
 #include "families/engine/snapshot_writer.h"
+#include "families/engine/store_root.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families {
@@ -85,13 +86,16 @@ SnapshotTree::~SnapshotTree() {
   if (obsolete_) remove_tree(*fs_, path_).IgnoreError();
 }
 
-absl::StatusOr<std::unique_ptr<TreeSnapshotStorage>> TreeSnapshotStorage::open(
-    FileSystem* fs, std::string root, SnapshotRecordStore* store) {
-  std::unique_ptr<TreeSnapshotStorage> storage(new TreeSnapshotStorage(fs, std::move(root), store));
-  QK_ASSIGN_OR_RETURN(const std::string value, store->load_snapshot_record());
+TreeSnapshotStorage::TreeSnapshotStorage(RowStore* store)
+    : fs_(store->fs()), root_(snapshot_root(store->root())), store_(*store) {}
+
+absl::StatusOr<std::unique_ptr<TreeSnapshotStorage>> TreeSnapshotStorage::open(RowStore* store) {
+  std::unique_ptr<TreeSnapshotStorage> storage(new TreeSnapshotStorage(store));
+  QK_ASSIGN_OR_RETURN(const std::string value, store->read_state(StateRow::kSnapshot));
   QK_ASSIGN_OR_RETURN(storage->record_, decode_snapshot(value));
   if (storage->record_) {
-    storage->tree_ = std::make_shared<SnapshotTree>(fs, storage->tree_path(storage->record_->meta));
+    storage->tree_ =
+        std::make_shared<SnapshotTree>(&store->fs(), storage->tree_path(storage->record_->meta));
   }
   QK_RETURN_IF_ERROR(storage->remove_orphans());
   return storage;
@@ -145,9 +149,7 @@ absl::StatusOr<std::unique_ptr<SnapshotWriter>> TreeSnapshotStorage::create() {
 }
 
 Outcome TreeSnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
-  if (const absl::Status status = store_.writable(); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
+  QK_REFUSE_IF_ERROR(store_.writable());
   if (writer == nullptr || writer.get() != writer_) {
     return Outcome::failed_clean(
         absl::InvalidArgumentError(cat(root_, ": publish: the writer is not one of this storage")));
@@ -155,9 +157,7 @@ Outcome TreeSnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
   const absl::StatusOr<PublishVerdict> verdict = judge_publish(current(), writer_->meta());
   if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
   if (*verdict == PublishVerdict::kAlreadyPublished) return Outcome::success(0);
-  if (const absl::Status status = writer_->seal(); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
+  QK_REFUSE_IF_ERROR(writer_->seal());
   return make_current(*writer_);
 }
 
@@ -178,12 +178,12 @@ Outcome TreeSnapshotStorage::make_current(TreeSnapshotWriter& writer) {
     return store_.fail_stop(status, "publish");
   }
   writer.release();
-  Outcome outcome = store_.commit_snapshot_record(encoded);
+  Outcome outcome = store_.commit("publish", {.state = {{StateRow::kSnapshot, encoded}}}, 1);
   if (!outcome.ok()) return outcome;
   if (tree_ != nullptr) tree_->make_obsolete();
   tree_ = std::move(tree);
   record_ = record;
-  return Outcome::success(1);
+  return outcome;
 }
 
 }  // namespace qk::families

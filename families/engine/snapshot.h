@@ -1,5 +1,5 @@
 // SnapshotStorage for any engine: the contents as a tree of files, everything about them in one
-// record that the engine commits.
+// state row that the engine commits.
 //
 //   snapshot/<index, 20 digits>-<term>/  the current tree, and older ones while a reader holds them
 //   snapshot/temp/                       the tree being written
@@ -19,28 +19,13 @@
 #include <string>
 
 #include "families/contract/snapshot_storage.h"
+#include "families/engine/row_store.h"
 #include "families/engine/snapshot_record.h"
 
 namespace qk::families {
 
 // Above this, a record is refused.
 inline constexpr size_t kMaxSnapshotRecordBytes = 512u << 20;
-
-// Where an engine keeps the record, and how it changes it.
-class SnapshotRecordStore {
- public:
-  virtual ~SnapshotRecordStore() = default;
-
-  // OK, or why this instance refuses mutations.
-  virtual absl::Status writable() const = 0;
-  // The record committed last, of encode_snapshot(); empty: there never was one. A lost or damaged
-  // one is DataLoss.
-  virtual absl::StatusOr<std::string> load_snapshot_record() = 0;
-  // One atomic mutation: durable on ok, otherwise indeterminate and the last of the instance.
-  virtual Outcome commit_snapshot_record(std::string_view record) = 0;
-  // Ends the instance's mutations because of an error outside the engine; indeterminate.
-  virtual Outcome fail_stop(absl::Status cause, std::string_view what) = 0;
-};
 
 // A published tree, removed with its last holder once a newer one has replaced it.
 class SnapshotTree {
@@ -64,10 +49,9 @@ class TreeSnapshotWriter;
 
 class TreeSnapshotStorage final : public SnapshotStorage {
  public:
-  // `root` is the directory of the trees; it may be missing while there is no snapshot. Also
-  // removes the trees that a crash orphaned. `fs` and `store` must outlive the storage.
-  static absl::StatusOr<std::unique_ptr<TreeSnapshotStorage>> open(FileSystem* fs, std::string root,
-                                                                   SnapshotRecordStore* store);
+  // Also removes the trees that a crash orphaned. `store` must outlive the storage. The directory
+  // of the trees may be missing while there is no snapshot.
+  static absl::StatusOr<std::unique_ptr<TreeSnapshotStorage>> open(RowStore* store);
   ~TreeSnapshotStorage() override;
 
   absl::StatusOr<std::shared_ptr<SnapshotReader>> open() override;
@@ -77,8 +61,7 @@ class TreeSnapshotStorage final : public SnapshotStorage {
 
  private:
   friend class TreeSnapshotWriter;
-  TreeSnapshotStorage(FileSystem* fs, std::string root, SnapshotRecordStore* store)
-      : fs_(*fs), root_(std::move(root)), store_(*store) {}
+  explicit TreeSnapshotStorage(RowStore* store);
 
   std::string tree_path(const SnapshotMeta& meta) const;
   absl::Status remove_orphans();
@@ -86,7 +69,7 @@ class TreeSnapshotStorage final : public SnapshotStorage {
 
   FileSystem& fs_;
   const std::string root_;
-  SnapshotRecordStore& store_;
+  RowStore& store_;
   std::optional<SnapshotRecord> record_;
   std::shared_ptr<SnapshotTree> tree_;    // of record_
   TreeSnapshotWriter* writer_ = nullptr;  // the one being filled, if any

@@ -1,13 +1,13 @@
 #include "families/memory/store.h"
 
 #include "families/base/hash.h"
+#include "families/engine/store_root.h"
 #include "families/fs/file_util.h"
 
 namespace qk::families {
 namespace {
 
 constexpr std::string_view kFileName = "instance";
-constexpr std::string_view kSnapshotName = "snapshot";
 constexpr std::string_view kMagic = "qksim memory instance ";
 constexpr uint64_t kMaxFileBytes = 4096;
 
@@ -44,6 +44,7 @@ absl::StatusOr<std::shared_ptr<MemoryState>> create(const OpenRequest& request,
   QK_RETURN_IF_ERROR(make_directories(*request.fs, request.root));
   const std::string id = memory->new_id();
   auto state = std::make_shared<MemoryState>();
+  for (const StateRow row : kStateRows) state->rows[row] = initial_state(row);
   memory->put(id, state);
   if (absl::Status written = replace_file(*request.fs, path, encode_file(id)); !written.ok()) {
     memory->drop(id);
@@ -63,11 +64,11 @@ absl::StatusOr<std::shared_ptr<MemoryState>> find(const OpenRequest& request,
     return absl::NotFoundError(cat(request.root, ": absent: memory instance ", id,
                                    " was lost in a crash, or is of another process"));
   }
-  QK_ASSIGN_OR_RETURN(const bool traces,
-                      exists(*request.fs, join_path(request.root, kSnapshotName)));
+  const std::string trees = snapshot_root(request.root);
+  QK_ASSIGN_OR_RETURN(const bool traces, exists(*request.fs, trees));
   if (traces) {
     return absl::DataLossError(
-        cat(path, ": missing beside ", kSnapshotName, "/, expected the id of a memory instance"));
+        cat(path, ": missing beside ", trees, ", expected the id of a memory instance"));
   }
   if (!request.create) {
     return absl::NotFoundError(cat(request.root, ": absent: no memory instance"));
@@ -77,8 +78,8 @@ absl::StatusOr<std::shared_ptr<MemoryState>> find(const OpenRequest& request,
 
 }  // namespace
 
-MemoryStore::MemoryStore(FileSystem* fs, std::string root, std::shared_ptr<MemoryState> state)
-    : fs_(fs), root_(std::move(root)), state_(std::move(state)) {
+MemoryStore::MemoryStore(const OpenRequest& request, std::shared_ptr<MemoryState> state)
+    : RowStore(request.fs, request.root, request.root), state_(std::move(state)) {
   state_->open = true;
 }
 
@@ -90,27 +91,41 @@ absl::StatusOr<std::unique_ptr<MemoryStore>> MemoryStore::open(const OpenRequest
   if (state->open) {
     return absl::UnavailableError(cat(request.root, ": the memory instance is open already"));
   }
-  return std::unique_ptr<MemoryStore>(new MemoryStore(request.fs, request.root, std::move(state)));
+  return std::unique_ptr<MemoryStore>(new MemoryStore(request, std::move(state)));
 }
 
-std::string MemoryStore::snapshot_root() const { return join_path(root_, kSnapshotName); }
-
-absl::Status MemoryStore::writable() const {
-  if (poison_.ok()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      cat(root_, ": refuses mutations since an earlier error: ", to_std(poison_.message())));
+std::deque<LogEntry>::iterator MemoryStore::at(int64_t index) {
+  return state_->entries.begin() + (index - state_->entries.front().index);
 }
 
-absl::StatusOr<std::string> MemoryStore::load_snapshot_record() { return state_->snapshot_record; }
-
-Outcome MemoryStore::commit_snapshot_record(std::string_view record) {
-  state_->snapshot_record = record;
-  return Outcome::success();
+absl::StatusOr<std::optional<LogRange>> MemoryStore::find_rows() {
+  const std::deque<LogEntry>& entries = state_->entries;
+  if (entries.empty()) return std::nullopt;
+  return LogRange{entries.front().index, entries.back().index};
 }
 
-Outcome MemoryStore::fail_stop(absl::Status cause, std::string_view what) {
-  poison_ = annotate(cause, what);
-  return Outcome::indeterminate(std::move(cause));
+absl::Status MemoryStore::read_row(int64_t index, LogEntry* entry) {
+  *entry = *at(index);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> MemoryStore::read_term(int64_t index) { return at(index)->term; }
+
+absl::Status MemoryStore::scan_rows(const LogRange& range, const LogStorage::Visitor& visit) {
+  for (int64_t index = range.first; index <= range.last; ++index) {
+    QK_RETURN_IF_ERROR(visit(*at(index)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MemoryStore::write(const RowChange& change) {
+  std::deque<LogEntry>& entries = state_->entries;
+  if (!change.removed.empty()) {
+    entries.erase(at(change.removed.first), at(change.removed.last) + 1);
+  }
+  entries.insert(entries.end(), change.added.begin(), change.added.end());
+  if (change.state) state_->rows[change.state->row] = change.state->value;
+  return absl::OkStatus();
 }
 
 }  // namespace qk::families

@@ -7,52 +7,48 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "families/contract/family.h"
 #include "families/contract/volatile_memory.h"
-#include "families/engine/snapshot.h"
+#include "families/engine/row_store.h"
 
 namespace qk::families {
 
 // The version in the magic line.
 inline constexpr int kMemoryFormatVersion = 1;
 
-// What VolatileMemory keeps.
+// What VolatileMemory keeps: the rows. The entries are in a deque, so that both ends move without
+// touching the rest.
 struct MemoryState {
-  int64_t first = 1;
   std::deque<LogEntry> entries;
-  HardState hard_state;
-  std::string snapshot_record;  // of encode_snapshot()
+  std::map<StateRow, std::string> rows;
   bool open = false;
 };
 
-class MemoryStore final : public SnapshotRecordStore {
+class MemoryStore final : public RowStore {
  public:
   static absl::StatusOr<std::unique_ptr<MemoryStore>> open(const OpenRequest& request,
                                                            VolatileMemory* memory);
   ~MemoryStore() override;
 
-  FileSystem& fs() { return *fs_; }
-  const std::string& root() const { return root_; }
-  std::string snapshot_root() const;
-  MemoryState& state() { return *state_; }
-  const MemoryState& state() const { return *state_; }
+  absl::StatusOr<std::string> read_state(StateRow row) override { return state_->rows.at(row); }
+  absl::StatusOr<std::optional<LogRange>> find_rows() override;
+  absl::Status read_row(int64_t index, LogEntry* entry) override;
+  absl::StatusOr<int64_t> read_term(int64_t index) override;
+  absl::Status scan_rows(const LogRange& range, const LogStorage::Visitor& visit) override;
 
-  absl::Status writable() const override;
-  absl::StatusOr<std::string> load_snapshot_record() override;
-  Outcome commit_snapshot_record(std::string_view record) override;
-  Outcome fail_stop(absl::Status cause, std::string_view what) override;
+ protected:
+  absl::Status write(const RowChange& change) override;
 
  private:
-  MemoryStore(FileSystem* fs, std::string root, std::shared_ptr<MemoryState> state);
+  MemoryStore(const OpenRequest& request, std::shared_ptr<MemoryState> state);
 
-  FileSystem* const fs_;
-  const std::string root_;
+  std::deque<LogEntry>::iterator at(int64_t index);
+
   const std::shared_ptr<MemoryState> state_;
-  absl::Status poison_;
 };
 
 }  // namespace qk::families

@@ -130,59 +130,36 @@ const sqlite3_module* module() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteLogLoader>> SqliteLogLoader::start(SqliteStore* store,
-                                                                        SqliteLog* log,
-                                                                        int64_t first_index) {
-  QK_RETURN_IF_ERROR(store->writable());
-  std::unique_ptr<SqliteLogLoader> loader(new SqliteLogLoader(store, log, first_index));
-  QK_RETURN_IF_ERROR(loader->settle(loader->begin()));
+absl::StatusOr<std::unique_ptr<SqliteLoader>> SqliteLoader::start(SqliteStore* store,
+                                                                  int64_t first_index) {
+  std::unique_ptr<SqliteLoader> loader(new SqliteLoader(store, first_index));
+  QK_RETURN_IF_ERROR(loader->begin());
   return loader;
 }
 
-SqliteLogLoader::~SqliteLogLoader() {
+SqliteLoader::~SqliteLoader() {
   insert_ = SqliteStatement();
-  store_.connection().drop_module(kTable);
-  if (!finished_) {
-    const absl::Status ignored = settle(absl::AbortedError("the load was not finished"));
-  }
+  store_.database().connection().drop_module(kTable);
 }
 
-absl::Status SqliteLogLoader::begin() {
-  QK_RETURN_IF_ERROR(store_.begin_load());
-  QK_RETURN_IF_ERROR(store_.connection().add_module(kTable, module(), &batch_));
-  QK_ASSIGN_OR_RETURN(insert_, store_.connection().prepare(kInsert));
+absl::Status SqliteLoader::begin() {
+  SqliteDatabase& database = store_.database();
+  QK_RETURN_IF_ERROR(database.begin_load());
+  QK_RETURN_IF_ERROR(database.connection().add_module(kTable, module(), &batch_));
+  QK_ASSIGN_OR_RETURN(insert_, database.connection().prepare(kInsert));
   return absl::OkStatus();
 }
 
-absl::Status SqliteLogLoader::append(std::span<const LogEntry> entries) {
-  QK_RETURN_IF_ERROR(store_.writable());
-  QK_RETURN_IF_ERROR(check_append(store_.db_path(), next_index_, entries));
-  if (entries.empty()) return absl::OkStatus();
+absl::Status SqliteLoader::add(std::span<const LogEntry> entries) {
   batch_ = entries;
-  const absl::Status inserted = settle(insert_.run());
+  const absl::Status inserted = insert_.run();
   batch_ = {};
-  if (inserted.ok()) next_index_ += static_cast<int64_t>(entries.size());
   return inserted;
 }
 
-absl::Status SqliteLogLoader::finish() {
-  QK_RETURN_IF_ERROR(store_.writable());
-  QK_RETURN_IF_ERROR(settle(end()));
-  finished_ = true;
-  return absl::OkStatus();
-}
-
-absl::Status SqliteLogLoader::end() {
+absl::Status SqliteLoader::finish() {
   QK_RETURN_IF_ERROR(store_.write_state(StateRow::kFirstIndex, encode_first_index(first_index_)));
-  QK_RETURN_IF_ERROR(store_.end_load());
-  log_.first_ = first_index_;
-  log_.last_ = next_index_ - 1;
-  return absl::OkStatus();
-}
-
-absl::Status SqliteLogLoader::settle(const absl::Status& status) {
-  if (status.ok()) return status;
-  return store_.fail_stop(status, "bulk load").status();
+  return store_.database().end_load();
 }
 
 }  // namespace qk::families

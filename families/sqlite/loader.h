@@ -1,4 +1,4 @@
-// SqliteLogLoader: fills a fresh store's log in one transaction without a journal on disk, by large
+// SqliteLoader: fills a fresh store's log in one transaction without a journal on disk, by large
 // writes; its only sync is that of the commit. Rows go in by INSERT ... SELECT from a virtual table
 // over the batch: one statement for each batch instead of one for each row.
 //
@@ -10,36 +10,29 @@
 #include <memory>
 #include <span>
 
-#include "families/contract/log_storage.h"
-#include "families/sqlite/database.h"
+#include "families/engine/row_store.h"
 #include "families/sqlite/store.h"
 
 namespace qk::families {
 
-class SqliteLogLoader final : public LogLoader {
+class SqliteLoader final : public RowLoader {
  public:
-  // `store` and its `log` are fresh, and outlive the loader.
-  static absl::StatusOr<std::unique_ptr<SqliteLogLoader>> start(SqliteStore* store, SqliteLog* log,
-                                                                int64_t first_index);
-  ~SqliteLogLoader() override;
+  // `store` is fresh, and outlives the loader.
+  static absl::StatusOr<std::unique_ptr<SqliteLoader>> start(SqliteStore* store,
+                                                             int64_t first_index);
+  ~SqliteLoader() override;
 
-  absl::Status append(std::span<const LogEntry> entries) override;
+  absl::Status add(std::span<const LogEntry> entries) override;
   absl::Status finish() override;
 
  private:
-  SqliteLogLoader(SqliteStore* store, SqliteLog* log, int64_t first_index)
-      : store_(*store), log_(*log), first_index_(first_index), next_index_(first_index) {}
+  SqliteLoader(SqliteStore* store, int64_t first_index)
+      : store_(*store), first_index_(first_index) {}
 
   absl::Status begin();
-  absl::Status end();
-  // Ends the instance's writing if `status` is an error.
-  absl::Status settle(const absl::Status& status);
 
   SqliteStore& store_;
-  SqliteLog& log_;
   const int64_t first_index_;
-  int64_t next_index_;
-  bool finished_ = false;
   std::span<const LogEntry> batch_;  // what the virtual table shows
   SqliteStatement insert_;
 };

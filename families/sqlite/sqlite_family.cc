@@ -2,8 +2,7 @@
 
 #include <charconv>
 
-#include "families/sqlite/database.h"
-#include "families/sqlite/meta.h"
+#include "families/engine/row_family.h"
 #include "families/sqlite/store.h"
 
 namespace qk::families {
@@ -56,38 +55,11 @@ absl::StatusOr<SqliteOptions> parse_options(const FamilyOptions& given) {
   return parsed;
 }
 
-class SqliteFamily final : public Family {
- public:
-  static absl::StatusOr<std::unique_ptr<Family>> open(const OpenRequest& request) {
-    QK_ASSIGN_OR_RETURN(const SqliteOptions parsed, parse_options(request.options));
-    auto family = std::make_unique<SqliteFamily>();
-    QK_ASSIGN_OR_RETURN(family->store_, SqliteStore::open(request, parsed));
-    QK_ASSIGN_OR_RETURN(family->log_, SqliteLog::open(family->store_.get()));
-    QK_ASSIGN_OR_RETURN(family->meta_, SqliteMeta::open(family->store_.get()));
-    QK_ASSIGN_OR_RETURN(family->snapshot_,
-                        TreeSnapshotStorage::open(request.fs, family->store_->snapshot_root(),
-                                                  family->store_.get()));
-    return family;
-  }
-
-  LogStorage& log() override { return *log_; }
-  MetaStorage& meta() override { return *meta_; }
-  SnapshotStorage& snapshot() override { return *snapshot_; }
-
-  absl::Status close() override {
-    snapshot_.reset();
-    meta_.reset();
-    log_.reset();
-    return store_->close();
-  }
-
- private:
-  // In this order: what stands on the store is destroyed before it.
-  std::unique_ptr<SqliteStore> store_;
-  std::unique_ptr<SqliteLog> log_;
-  std::unique_ptr<SqliteMeta> meta_;
-  std::unique_ptr<TreeSnapshotStorage> snapshot_;
-};
+absl::StatusOr<std::unique_ptr<Family>> open(const OpenRequest& request) {
+  QK_ASSIGN_OR_RETURN(const SqliteOptions parsed, parse_options(request.options));
+  QK_ASSIGN_OR_RETURN(std::unique_ptr<SqliteStore> store, SqliteStore::open(request, parsed));
+  return open_row_family(std::move(store));
+}
 
 }  // namespace
 
@@ -106,7 +78,7 @@ FamilyDescriptor sqlite_family() {
   // The mark tells that a WAL is missing or empty, not how many commits it had.
   family.unchecked = {{.prefix = "db-wal", .tail = true}};
   family.partials = [](Operation) { return Partial::kNone; };
-  family.open = SqliteFamily::open;
+  family.open = open;
   return family;
 }
 

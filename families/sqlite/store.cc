@@ -1,12 +1,16 @@
 #include "families/sqlite/store.h"
 
 #include "families/base/hash.h"
+#include "families/engine/snapshot.h"
 #include "families/sqlite/loader.h"
 
 namespace qk::families {
 namespace {
 
-// The columns in the order of read_row().
+static_assert(kMaxPayloadBytes <= kMaxValueBytes);
+static_assert(kMaxSnapshotRecordBytes <= kMaxValueBytes);
+
+// The columns in the order of decode_row().
 constexpr std::string_view kSelect =
     "SELECT idx, term, type, payload_crc, crc, payload FROM log WHERE idx = ?1";
 constexpr std::string_view kSelectTerm =
@@ -38,67 +42,90 @@ struct Head {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteLog>> SqliteLog::open(SqliteStore* store) {
-  std::unique_ptr<SqliteLog> log(new SqliteLog(store));
-  QK_RETURN_IF_ERROR(log->prepare());
-  QK_RETURN_IF_ERROR(log->load_range());
-  return log;
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(const OpenRequest& request,
+                                                               const SqliteOptions& options) {
+  QK_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDatabase> database,
+                      SqliteDatabase::open(request, options));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(request, std::move(database)));
+  if (const absl::Status status = store->prepare_statements(); !status.ok()) {
+    store->stop_writing();
+    return status;
+  }
+  return store;
 }
 
-absl::Status SqliteLog::prepare() {
-  SqliteConnection& db = store_->connection();
-  QK_ASSIGN_OR_RETURN(insert_,
-                      db.prepare("INSERT INTO log(idx, term, type, payload_crc, crc, payload) "
-                                 "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"));
-  QK_ASSIGN_OR_RETURN(select_, db.prepare(kSelect));
-  QK_ASSIGN_OR_RETURN(select_term_, db.prepare(kSelectTerm));
-  QK_ASSIGN_OR_RETURN(scan_, db.prepare(kScan));
-  QK_ASSIGN_OR_RETURN(delete_below_, db.prepare("DELETE FROM log WHERE idx < ?1"));
-  QK_ASSIGN_OR_RETURN(delete_above_, db.prepare("DELETE FROM log WHERE idx > ?1"));
+absl::Status SqliteStore::prepare_statements() {
+  for (const auto& [statement, sql] :
+       std::initializer_list<std::pair<SqliteStatement*, std::string_view>>{
+           {&begin_, "BEGIN IMMEDIATE"},
+           {&commit_, "COMMIT"},
+           {&read_state_, "SELECT value, crc FROM state WHERE id = ?1"},
+           {&write_state_, "UPDATE state SET value = ?2, crc = ?3 WHERE id = ?1"},
+           {&insert_,
+            "INSERT INTO log(idx, term, type, payload_crc, crc, payload) "
+            "VALUES(?1, ?2, ?3, ?4, ?5, ?6)"},
+           {&delete_, "DELETE FROM log WHERE idx BETWEEN ?1 AND ?2"},
+           {&select_, kSelect},
+           {&select_term_, kSelectTerm},
+           {&scan_, kScan}}) {
+    QK_ASSIGN_OR_RETURN(*statement, connection().prepare(sql));
+  }
   return absl::OkStatus();
 }
 
-absl::Status SqliteLog::load_range() {
-  QK_ASSIGN_OR_RETURN(const std::string value, store_->read_state(StateRow::kFirstIndex));
-  QK_ASSIGN_OR_RETURN(first_, decode_first_index(value));
-  last_ = first_ - 1;
-  SqliteConnection& db = store_->connection();
+absl::Status SqliteStore::close() {
+  for (SqliteStatement* statement : {&begin_, &commit_, &read_state_, &write_state_, &insert_,
+                                     &delete_, &select_, &select_term_, &scan_}) {
+    *statement = SqliteStatement();
+  }
+  return connection().close();
+}
+
+// ---- Reading
+
+absl::StatusOr<std::string> SqliteStore::read_state(StateRow row) {
+  StatementScope scope(&read_state_);
+  read_state_.bind(1, static_cast<int64_t>(row));
+  QK_ASSIGN_OR_RETURN(const bool found, read_state_.step());
+  if (!found) return missing_state(row);
+  std::string value(read_state_.bytes(0));
+  const int64_t stored = read_state_.integer(1);
+  const uint32_t computed = state_crc(row, value);
+  if (stored == computed) return value;
+  return absl::DataLossError(cat(path(), ": state row \"", to_string(row), "\": checksum ",
+                                 hex8(computed), ", expected ",
+                                 hex8(static_cast<uint32_t>(stored))));
+}
+
+absl::StatusOr<std::optional<LogRange>> SqliteStore::find_rows() {
+  SqliteConnection& db = connection();
   QK_ASSIGN_OR_RETURN(const int64_t count, db.query_integer("SELECT count(*) FROM log"));
-  if (count == 0) return absl::OkStatus();
-  QK_ASSIGN_OR_RETURN(const int64_t lowest, db.query_integer("SELECT min(idx) FROM log"));
-  QK_ASSIGN_OR_RETURN(last_, db.query_integer("SELECT max(idx) FROM log"));
-  if (lowest == first_ && last_ - lowest == count - 1) return absl::OkStatus();
-  // Name the first row that is not there.
-  QK_ASSIGN_OR_RETURN(SqliteStatement rows, db.prepare("SELECT idx FROM log ORDER BY idx"));
-  int64_t expected = first_;
+  if (count == 0) return std::nullopt;
+  LogRange rows;
+  QK_ASSIGN_OR_RETURN(rows.first, db.query_integer("SELECT min(idx) FROM log"));
+  QK_ASSIGN_OR_RETURN(rows.last, db.query_integer("SELECT max(idx) FROM log"));
+  // One below 1 is out of every range, and the difference could overflow.
+  if (rows.first < 1 || rows.last - rows.first == count - 1) return rows;
+  // Name the first row that is missing.
+  QK_ASSIGN_OR_RETURN(SqliteStatement indices, db.prepare("SELECT idx FROM log ORDER BY idx"));
+  int64_t expected = rows.first;
   while (true) {
-    QK_ASSIGN_OR_RETURN(const bool row, rows.step());
-    if (!row || rows.integer(0) != expected) break;
+    QK_ASSIGN_OR_RETURN(const bool row, indices.step());
+    if (!row || indices.integer(0) != expected) break;
     ++expected;
   }
-  return absl::DataLossError(cat(store_->db_path(), ": log row ", expected, " is missing: found ",
-                                 count, " rows in ", lowest, "..", last_, ", expected all from ",
-                                 first_));
+  return absl::DataLossError(cat(path(), ": log row ", expected, " is missing: found ", count,
+                                 " rows in ", rows.first, "..", rows.last, ", expected all"));
 }
 
-absl::Status SqliteLog::check_index(int64_t index) const {
-  if (index >= first_ && index <= last_) return absl::OkStatus();
-  return absl::OutOfRangeError(
-      cat(store_->db_path(), ": log index ", index, ", expected one in ", first_, "..", last_));
-}
-
-absl::Status SqliteLog::missing_row(int64_t index) const {
-  return absl::DataLossError(cat(store_->db_path(), ": log row ", index,
-                                 " is missing, expected all of ", first_, "..", last_));
-}
-
-absl::Status SqliteLog::read_row(const SqliteStatement& row, int64_t index, LogEntry* entry) const {
+absl::Status SqliteStore::decode_row(const SqliteStatement& row, int64_t index,
+                                     LogEntry* entry) const {
   const Head head(row);
   if (head.index != index) return missing_row(index);
   const std::string_view payload = row.bytes(5);
   const uint32_t payload_crc = crc32c(payload);
   if (!head.intact(payload.size()) || head.payload_crc != payload_crc) {
-    return absl::DataLossError(cat(store_->db_path(), ": log row ", index,
+    return absl::DataLossError(cat(path(), ": log row ", index,
                                    ": fails its checksums: found payload ", hex8(payload_crc),
                                    ", expected ", hex8(static_cast<uint32_t>(head.payload_crc))));
   }
@@ -109,56 +136,47 @@ absl::Status SqliteLog::read_row(const SqliteStatement& row, int64_t index, LogE
   return absl::OkStatus();
 }
 
-absl::StatusOr<LogEntry> SqliteLog::entry(int64_t index) {
-  QK_RETURN_IF_ERROR(check_index(index));
+absl::Status SqliteStore::read_row(int64_t index, LogEntry* entry) {
   StatementScope scope(&select_);
   QK_ASSIGN_OR_RETURN(const bool found, select_.bind(1, index).step());
-  if (!found) return missing_row(index);
-  LogEntry entry;
-  QK_RETURN_IF_ERROR(read_row(select_, index, &entry));
-  return entry;
+  return found ? decode_row(select_, index, entry) : missing_row(index);
 }
 
-absl::StatusOr<int64_t> SqliteLog::term(int64_t index) {
-  QK_RETURN_IF_ERROR(check_index(index));
+absl::StatusOr<int64_t> SqliteStore::read_term(int64_t index) {
   StatementScope scope(&select_term_);
   QK_ASSIGN_OR_RETURN(const bool found, select_term_.bind(1, index).step());
   if (!found) return missing_row(index);
   const Head head(select_term_);
   if (!head.intact(static_cast<uint64_t>(select_term_.integer(5)))) {
-    return absl::DataLossError(cat(store_->db_path(), ": log row ", index, ": fails its checksum"));
+    return absl::DataLossError(cat(path(), ": log row ", index, ": fails its checksum"));
   }
   return head.term;
 }
 
-absl::Status SqliteLog::scan(int64_t from, int64_t to, const Visitor& visit) {
-  if (from > to) {
-    return absl::InvalidArgumentError(
-        cat(store_->db_path(), ": scan of ", from, "..", to, ": the range is empty"));
-  }
-  QK_RETURN_IF_ERROR(check_index(from));
-  QK_RETURN_IF_ERROR(check_index(to));
-  if (!scan_.busy()) return scan_with(scan_, from, to, visit);
+absl::Status SqliteStore::scan_rows(const LogRange& range, const LogStorage::Visitor& visit) {
+  if (!scan_.busy()) return scan_with(scan_, range, visit);
   // A visitor scans in its turn.
-  QK_ASSIGN_OR_RETURN(SqliteStatement nested, store_->connection().prepare(kScan));
-  return scan_with(nested, from, to, visit);
+  QK_ASSIGN_OR_RETURN(SqliteStatement nested, connection().prepare(kScan));
+  return scan_with(nested, range, visit);
 }
 
-absl::Status SqliteLog::scan_with(SqliteStatement& statement, int64_t from, int64_t to,
-                                  const Visitor& visit) const {
+absl::Status SqliteStore::scan_with(SqliteStatement& statement, const LogRange& range,
+                                    const LogStorage::Visitor& visit) const {
   StatementScope scope(&statement);
-  statement.bind(1, from).bind(2, to);
+  statement.bind(1, range.first).bind(2, range.last);
   LogEntry entry;
-  for (int64_t index = from; index <= to; ++index) {
+  for (int64_t index = range.first; index <= range.last; ++index) {
     QK_ASSIGN_OR_RETURN(const bool found, statement.step());
     if (!found) return missing_row(index);
-    QK_RETURN_IF_ERROR(read_row(statement, index, &entry));
+    QK_RETURN_IF_ERROR(decode_row(statement, index, &entry));
     QK_RETURN_IF_ERROR(visit(entry));
   }
   return absl::OkStatus();
 }
 
-absl::Status SqliteLog::insert(const LogEntry& entry) {
+// ---- Changing
+
+absl::Status SqliteStore::insert(const LogEntry& entry) {
   const uint32_t payload_crc = crc32c(entry.payload);
   const auto type = static_cast<int64_t>(entry.type);
   insert_.bind(1, entry.index)
@@ -170,80 +188,34 @@ absl::Status SqliteLog::insert(const LogEntry& entry) {
   return insert_.run();
 }
 
-Outcome SqliteLog::append(std::span<const LogEntry> entries) {
-  static_assert(kMaxPayloadBytes <= kMaxValueBytes);
-  if (const absl::Status status = store_->writable(); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  if (const absl::Status status = check_append(store_->db_path(), last_ + 1, entries);
-      !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  if (entries.empty()) return Outcome::success();
-  const auto insert_all = [&]() -> absl::Status {
-    for (const LogEntry& entry : entries) QK_RETURN_IF_ERROR(insert(entry));
-    return absl::OkStatus();
-  };
-  Outcome outcome = entries.size() == 1 ? store_->mutate_once("append", insert_all)
-                                        : store_->mutate("append", insert_all);
-  if (!outcome.ok()) return outcome;
-  last_ = entries.back().index;
-  return Outcome::success(static_cast<int64_t>(entries.size()));
+absl::Status SqliteStore::write_state(StateRow row, std::string_view value) {
+  write_state_.bind(1, static_cast<int64_t>(row))
+      .bind_blob(2, value)
+      .bind(3, state_crc(row, value));
+  QK_RETURN_IF_ERROR(write_state_.run());
+  return connection().changed_rows() == 1 ? absl::OkStatus() : missing_state(row);
 }
 
-absl::StatusOr<std::unique_ptr<LogLoader>> SqliteLog::bulk_load(int64_t first) {
-  // The default refuses what is not fresh.
-  if (first_ != 1 || last_ != 0) return LogStorage::bulk_load(first);
-  return SqliteLogLoader::start(store_, this, first);
+absl::Status SqliteStore::write(const RowChange& change) {
+  const size_t statements =
+      (change.removed.empty() ? 0 : 1) + change.added.size() + (change.state ? 1 : 0);
+  // One statement is a transaction by itself.
+  if (statements > 1) QK_RETURN_IF_ERROR(begin_.run());
+  if (!change.removed.empty()) {
+    QK_RETURN_IF_ERROR(delete_.bind(1, change.removed.first).bind(2, change.removed.last).run());
+  }
+  for (const LogEntry& entry : change.added) QK_RETURN_IF_ERROR(insert(entry));
+  if (change.state) QK_RETURN_IF_ERROR(write_state(change.state->row, change.state->value));
+  if (statements > 1) QK_RETURN_IF_ERROR(commit_.run());
+  // The change is durable whatever becomes of the checkpoint.
+  if (const absl::Status status = database_->checkpoint_if_due(); !status.ok()) {
+    (void)fail_stop(status, "checkpoint");
+  }
+  return absl::OkStatus();
 }
 
-Outcome SqliteLog::truncate_prefix(int64_t first_kept) {
-  if (const absl::Status status = store_->writable(); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  if (first_kept <= first_) return Outcome::success();
-  Outcome outcome = store_->mutate("truncate_prefix", [&]() -> absl::Status {
-    QK_RETURN_IF_ERROR(delete_below_.bind(1, first_kept).run());
-    return store_->write_state(StateRow::kFirstIndex, encode_first_index(first_kept));
-  });
-  if (!outcome.ok()) return outcome;
-  first_ = first_kept;
-  last_ = std::max(last_, first_ - 1);
-  return outcome;
-}
-
-Outcome SqliteLog::truncate_suffix(int64_t last_kept) {
-  if (const absl::Status status = store_->writable(); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  if (last_kept >= last_) return Outcome::success();
-  if (last_kept < first_ - 1) {
-    return Outcome::failed_clean(absl::InvalidArgumentError(
-        cat(store_->db_path(), ": truncate_suffix: found last kept index ", last_kept,
-            ", expected at least ", first_ - 1)));
-  }
-  Outcome outcome = store_->mutate_once("truncate_suffix",
-                                        [&] { return delete_above_.bind(1, last_kept).run(); });
-  if (outcome.ok()) last_ = last_kept;
-  return outcome;
-}
-
-Outcome SqliteLog::reset(int64_t next_index) {
-  if (const absl::Status status = store_->writable(); !status.ok()) {
-    return Outcome::failed_clean(status);
-  }
-  if (next_index < 1) {
-    return Outcome::failed_clean(absl::InvalidArgumentError(
-        cat(store_->db_path(), ": reset: found next index ", next_index, ", expected at least 1")));
-  }
-  Outcome outcome = store_->mutate("reset", [&]() -> absl::Status {
-    QK_RETURN_IF_ERROR(delete_above_.bind(1, int64_t{0}).run());
-    return store_->write_state(StateRow::kFirstIndex, encode_first_index(next_index));
-  });
-  if (!outcome.ok()) return outcome;
-  first_ = next_index;
-  last_ = next_index - 1;
-  return outcome;
+absl::StatusOr<std::unique_ptr<RowLoader>> SqliteStore::start_load(int64_t first_index) {
+  return SqliteLoader::start(this, first_index);
 }
 
 }  // namespace qk::families

@@ -1,52 +1,64 @@
-// LogStorage in the `log` table of a SqliteStore; each mutation is one transaction, so a crash
-// leaves all of it or none (partials: none, for a batch as well).
+// SqliteStore: the rows of one family instance in a SQLite database (database.h); each change of
+// rows is one transaction.
 //
-// Every row is verified when it is read, and on opening the rows must be as many as their range;
-// memory does not grow with the number of entries.
+// Rows, each verified when it is read:
+//   log(idx INTEGER PRIMARY KEY, term, type, payload_crc, crc, payload BLOB)
+//     crc          log_crc() of the other columns
+//   state(id INTEGER PRIMARY KEY, value BLOB, crc)
+//     crc          state_crc()
+//
+// On opening the log's rows must be as many as their range.
 #pragma once
 
 #include <memory>
+#include <string>
 
-#include "families/contract/log_storage.h"
+#include "families/engine/row_store.h"
 #include "families/sqlite/database.h"
 
 namespace qk::families {
 
-class SqliteLog final : public LogStorage {
+class SqliteStore final : public RowStore {
  public:
-  static absl::StatusOr<std::unique_ptr<SqliteLog>> open(SqliteStore* store);
+  // Of `request`, the options are those already parsed into `options`.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> open(const OpenRequest& request,
+                                                           const SqliteOptions& options);
 
-  int64_t first_index() const override { return first_; }
-  int64_t last_index() const override { return last_; }
-  absl::StatusOr<LogEntry> entry(int64_t index) override;
-  absl::StatusOr<int64_t> term(int64_t index) override;
-  absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override;
-  Outcome append(std::span<const LogEntry> entries) override;
-  Outcome truncate_prefix(int64_t first_kept) override;
-  Outcome truncate_suffix(int64_t last_kept) override;
-  Outcome reset(int64_t next_index) override;
+  absl::StatusOr<std::string> read_state(StateRow row) override;
+  absl::StatusOr<std::optional<LogRange>> find_rows() override;
+  absl::Status read_row(int64_t index, LogEntry* entry) override;
+  absl::StatusOr<int64_t> read_term(int64_t index) override;
+  absl::Status scan_rows(const LogRange& range, const LogStorage::Visitor& visit) override;
   // As loader.h says.
-  absl::StatusOr<std::unique_ptr<LogLoader>> bulk_load(int64_t first_index) override;
+  absl::StatusOr<std::unique_ptr<RowLoader>> start_load(int64_t first_index) override;
+  // Ends the connection: the error of folding the WAL into the database or of removing it, after
+  // which an open repeats it.
+  absl::Status close() override;
+
+  SqliteDatabase& database() { return *database_; }
+  // Inside a transaction, or as one by itself.
+  absl::Status write_state(StateRow row, std::string_view value);
+
+ protected:
+  // Afterwards folds the WAL if it has grown long.
+  absl::Status write(const RowChange& change) override;
+  void stop_writing() override { connection().stop_writing(); }
 
  private:
-  friend class SqliteLogLoader;
+  SqliteStore(const OpenRequest& request, std::unique_ptr<SqliteDatabase> database)
+      : RowStore(request.fs, request.root, database->path()), database_(std::move(database)) {}
 
-  explicit SqliteLog(SqliteStore* store) : store_(store) {}
-
-  absl::Status prepare();
-  absl::Status load_range();
-  absl::Status check_index(int64_t index) const;
+  SqliteConnection& connection() { return database_->connection(); }
+  absl::Status prepare_statements();
   absl::Status insert(const LogEntry& entry);
   // The row under `statement`, which must be that of `index`.
-  absl::Status read_row(const SqliteStatement& statement, int64_t index, LogEntry* entry) const;
-  absl::Status scan_with(SqliteStatement& statement, int64_t from, int64_t to,
-                         const Visitor& visit) const;
-  absl::Status missing_row(int64_t index) const;
+  absl::Status decode_row(const SqliteStatement& statement, int64_t index, LogEntry* entry) const;
+  absl::Status scan_with(SqliteStatement& statement, const LogRange& range,
+                         const LogStorage::Visitor& visit) const;
 
-  SqliteStore* const store_;
-  SqliteStatement insert_, select_, select_term_, scan_, delete_below_, delete_above_;
-  int64_t first_ = 1;
-  int64_t last_ = 0;
+  const std::unique_ptr<SqliteDatabase> database_;
+  SqliteStatement begin_, commit_, read_state_, write_state_;
+  SqliteStatement insert_, delete_, select_, select_term_, scan_;
 };
 
 }  // namespace qk::families
