@@ -6,7 +6,7 @@
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
-#include "migration/controller.h"
+#include "migration/stepwise_runner.h"
 
 namespace qk::migration {
 namespace {
@@ -34,7 +34,8 @@ struct Node {
   families::VolatileMemory memory{1};
   families::Registry registry = with_a_broken_family(&memory);
   uint64_t ids = 0;
-  std::unique_ptr<Controller> controller;
+  std::unique_ptr<StepwiseRunner> runner;
+  Controller* controller = nullptr;
 
   Node() {
     open(true);
@@ -42,7 +43,7 @@ struct Node {
   }
 
   void open(bool create = false) {
-    controller.reset();
+    runner.reset();
     ControllerOptions options;
     options.fs = &fs;
     options.registry = &registry;
@@ -54,10 +55,11 @@ struct Node {
     options.now = [] { return int64_t{5}; };
     options.random = [this] { return ++ids; };
     options.max_attempts = kAttempts;
-    auto opened = Controller::open(options);
+    auto opened = StepwiseRunner::open(options);
     INFO(opened.status());
     REQUIRE(opened.ok());
-    controller = *std::move(opened);
+    runner = *std::move(opened);
+    controller = &runner->controller();
   }
 
   std::string path(std::string_view name) const {
@@ -79,8 +81,9 @@ struct Node {
   }
   // Until it needs nothing; the error of a step, which ends the process.
   absl::Status run() {
-    while (controller->need() != Need::kNothing) QK_RETURN_IF_ERROR(controller->step());
-    return absl::OkStatus();
+    absl::StatusOr<bool> stepped = true;
+    while (stepped.ok() && *stepped) stepped = runner->step();
+    return stepped.status();
   }
   void expect_rolled_back() {
     CHECK(controller->phase() == Phase::kRolledBack);
@@ -121,7 +124,7 @@ TEST_CASE("restarts before the dual write count, wherever they come") {
     Node node;
     node.start("sqlite");
     for (uint64_t restart = 1; restart <= kAttempts; ++restart) {
-      while (node.controller->phase() != phase) REQUIRE(node.controller->step().ok());
+      while (node.controller->phase() != phase) REQUIRE(node.runner->step().value());
       node.open();
       CHECK((node.controller->phase() == Phase::kRolledBack) == (restart == kAttempts));
     }
@@ -142,7 +145,7 @@ TEST_CASE("a cut between an install's snapshot and its reset is taken again") {
   node.start("sqlite");
   while (node.controller->manifest().attempts == 0) {
     REQUIRE(node.controller->phase() == Phase::kExporting);
-    REQUIRE(node.controller->step().ok());
+    REQUIRE(node.runner->step().value());
   }
   CHECK(node.controller->phase() == Phase::kExporting);
   REQUIRE(node.controller->driver().apply(Mutation::reset(2)).ok());

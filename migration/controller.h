@@ -20,11 +20,11 @@
 // A (DT1); after it the node does not start either, because nobody has said that it may go on
 // without a rollback target (DT2).
 //
-// The controller never starts work by itself: the node's owner asks need(), and calls step() when
-// its time has come, under a barrier over all lanes if need() says so. A step shares the disk with
-// what the node must make durable to answer anybody: each is short, and the owner leaves the disk
-// to the node for pause_ns() before the next one (migration.md 10). An error of step() or open()
-// means that the node must stop; everything durable is left as it is.
+// The controller never starts work by itself. A Runner (runner.h) drives it: asks need(), and calls
+// step() when its time has come, under a barrier over all lanes if need() says so. A step shares
+// the disk with what the node must make durable to answer anybody: each is short, and the disk is
+// left to the node for pause_ns() before the next one (migration.md 10). An error of step() or
+// open() means that the node must stop; everything durable is left as it is.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +57,8 @@ class ControllerObserver {
   virtual ~ControllerObserver() = default;
   // The mark is written; it is durable once everything issued to the disk so far is.
   virtual void phase_changed(Phase /*from*/, const Manifest& /*to*/) {}
+  // The cut of an export is taken: what the authority holds now is what the image will hold.
+  virtual void export_begun() {}
   // Which: 1 at the export cut, 2 at the cutover cut.
   virtual void cut_compared(int /*which*/, const CutRecord& /*a*/, const Digest& /*b*/) {}
   virtual void reconciled(const std::string& /*action*/) {}

@@ -27,6 +27,7 @@ absl::Status Controller::begin_export() {
   sink_ = std::make_unique<image::FileSink>(options_.fs, image_path());
   exporter_ = std::make_unique<image::Exporter>(a_.get(), std::move(cut), manifest_.identity(),
                                                 source->name, source->format_version, sink_.get());
+  if (options_.observer != nullptr) options_.observer->export_begun();
   return absl::OkStatus();
 }
 

@@ -13,7 +13,7 @@
 #include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "families/sqlite/engine.h"
-#include "migration/controller.h"
+#include "migration/stepwise_runner.h"
 #include "sim/check/state_image.h"
 #include "sim/disk/sim_disk.h"
 
@@ -24,7 +24,6 @@ using families::HardState;
 using families::LogEntry;
 using families::Mutation;
 using migration::Controller;
-using migration::Need;
 using migration::Phase;
 
 constexpr char kPeer[] = "127.0.0.1:8100:0:0";
@@ -72,13 +71,13 @@ class Machine {
   }
 
   SimDisk& disk() { return disk_; }
-  Controller* controller() { return controller_.get(); }
+  Controller* controller() { return &runner_->controller(); }
   const Model& acked() const { return acked_; }
   bool stopped() const { return stopped_; }
 
   // Each returns false once the machine has stopped: the pinned operation was inside the call.
   bool open() {
-    controller_.reset();
+    runner_.reset();
     fs_ = disk_.mount();
     migration::ControllerOptions options;
     options.fs = fs_.get();
@@ -91,18 +90,18 @@ class Machine {
     options.now = [this] { return disk_.now(); };
     options.random = [this] { return random_.next(); };
     options.step_entries = 3;
-    auto opened = Controller::open(options);
-    if (settle()) return false;
+    auto opened = migration::StepwiseRunner::open(options, nullptr, [this] { return !settle(); });
+    if (stopped_) return false;
     INFO(opened.status());
     REQUIRE(opened.ok());
-    controller_ = std::move(*opened);
+    runner_ = std::move(*opened);
     opened_ = true;
     return true;
   }
 
   bool apply(Mutation mutation, const Model& after) {
     after_ = after;
-    const families::Outcome outcome = controller_->driver().apply(std::move(mutation));
+    const families::Outcome outcome = controller()->driver().apply(std::move(mutation));
     if (settle()) return false;
     INFO(outcome.status());
     REQUIRE(outcome.ok());
@@ -147,7 +146,7 @@ class Machine {
   bool publish() {
     Model next = acked_;
     next.snapshot = acked_.last();
-    auto writer = controller_->driver().create_snapshot();
+    auto writer = controller()->driver().create_snapshot();
     if (settle()) return false;
     REQUIRE(writer.ok());
     const auto fill = [&]() -> absl::Status {
@@ -166,59 +165,64 @@ class Machine {
     return apply(Mutation::publish(std::move(*writer)), next);
   }
 
-  bool step() {
-    const absl::Status status = controller_->step();
-    if (settle()) return false;
-    INFO(status);
-    REQUIRE(status.ok());
+  bool step(bool* taken) {
+    const absl::StatusOr<bool> stepped = runner_->step();
+    if (stopped_) return false;
+    INFO(stepped.status());
+    REQUIRE(stepped.ok());
+    *taken = *stepped;
     return true;
   }
 
-  // Asks for whatever leads on from the present phase, and takes one step of it.
+  // Takes one step, and asks before for whatever leads on if the present phase needs none.
   bool advance() {
-    if (controller_->need() == Need::kNothing) {
+    bool taken = false;
+    if (!step(&taken)) return false;
+    if (!taken) {
       absl::Status status;
-      switch (controller_->phase()) {
+      switch (controller()->phase()) {
         case Phase::kIdle:
         case Phase::kRolledBack: {
           migration::MigrationRequest request;
           request.family = "sqlite";
           request.fresh_mutations = 100;
           request.fresh_time_ns = kSecond;
-          status = controller_->request_start(request);
+          status = controller()->request_start(request);
           if (settle()) return false;
           break;
         }
         case Phase::kDualWrite:
-          status = controller_->request_validation();
+          status = controller()->request_validation();
           break;
         case Phase::kCutoverValidated:
-          status = controller_->request_cutover();
+          status = controller()->request_cutover();
           break;
         case Phase::kCutOver:
-          if (!controller_->manifest().probe_restart_ok) return open();
-          status = controller_->request_accept();
+          if (!controller()->manifest().probe_restart_ok) return open();
+          status = controller()->request_accept();
           break;
         default:
-          FAIL("nothing to do in phase " << to_string(controller_->phase()));
+          FAIL("nothing to do in phase " << to_string(controller()->phase()));
       }
       INFO(status);
       REQUIRE(status.ok());
+      if (!step(&taken)) return false;
+      REQUIRE(taken);
     }
-    return step();
+    return true;
   }
 
   void crash(CrashLevel level, Choice& choice) {
     disk_.crash(level, std::max(*disk_.pinned_crash(), disk_.now()), choice);
     disk_.clear_pin();
-    controller_.reset();
+    runner_.reset();
     stopped_ = false;
   }
 
   // The state after a crash is the acknowledged one, or that with the open mutation applied; a
   // batch may have been cut between entries. It is the acknowledged one from now on.
   void adopt() {
-    const Model found = observe(controller_->driver().authority());
+    const Model found = observe(controller()->driver().authority());
     bool legal = found == acked_ || (after_ && found == *after_);
     if (!legal && after_ && after_->entries.size() > acked_.entries.size()) {
       Model prefix = *after_;
@@ -250,7 +254,7 @@ class Machine {
   SimDisk disk_;
   RandomStream random_{7, "ids"};
   std::unique_ptr<families::FileSystem> fs_;
-  std::unique_ptr<Controller> controller_;
+  std::unique_ptr<migration::StepwiseRunner> runner_;
   Model acked_;
   std::optional<Model> after_;
   bool opened_ = false;

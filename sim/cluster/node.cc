@@ -9,7 +9,6 @@
 namespace qk::sim {
 namespace {
 
-using migration::Controller;
 using migration::Manifest;
 using migration::Phase;
 
@@ -104,8 +103,8 @@ void SimNode::install_initial_tree() {
   QK_CHECK(installed.ok());
 }
 
-Controller* SimNode::controller() const {
-  return process_ == nullptr ? nullptr : process_->controller.get();
+migration::Controller* SimNode::controller() const {
+  return process_ == nullptr ? nullptr : &process_->runner->controller();
 }
 
 raft::Node* SimNode::raft() const { return process_ == nullptr ? nullptr : process_->node.get(); }
@@ -128,9 +127,6 @@ void SimNode::start_process() {
   world_.checker->starting(id_ - 1);
   stopping_ = false;
   blocked_ = false;
-  pumping_ = false;
-  in_background_ = false;
-  marks_.clear();
   waiting_.clear();
   disk_.set_now(world_.scheduler->now());
   fs_ = disk_.mount();
@@ -188,19 +184,19 @@ void SimNode::open_families() {
   // Storage calls end when the disk says.
   options.storage_clock = [this] { return std::max(disk_.busy_until(), world_.scheduler->now()); };
   options.random = [this] { return id_random_.next(); };
-  options.observer = this;
   options.step_entries = kStepEntries;
   options.planted_mirror_deferred = world_.plan->planted == PlantedBug::kAckBeforeMirror;
   options.planted_marker_first = world_.plan->planted == PlantedBug::kImportMarkerFirst;
-  auto opened = Controller::open(std::move(options));
+  auto opened = migration::Runner::open(std::move(options), this, this);
   if (!opened.ok()) return report_start_failure(opened.status());
 
   process_ = std::make_unique<Process>(*this, world_);
-  process_->controller = std::move(*opened);
-  adopt(process_->controller->manifest());
+  process_->runner = std::move(*opened);
+  adopt(controller()->manifest());
 
   // What the start wrote must be on the disk before the node speaks; until then it owes nothing
   // new.
+  touch_disk();
   after_storage([this] { go_live(); });
 }
 
@@ -217,7 +213,7 @@ const std::string& SimNode::store() const {
 
 // The oracles see what the start has made of the disk; false if it cannot be read.
 bool SimNode::judge_start() {
-  const auto state = read_state(process_->controller->driver().authority());
+  const auto state = read_state(controller()->driver().authority());
   if (!state.ok()) {
     report_start_failure(state.status());
     return false;
@@ -230,7 +226,7 @@ bool SimNode::judge_start() {
     if (is_dual(phase_)) {
       const migration::Side mirror =
           authority_ == migration::Side::kA ? migration::Side::kB : migration::Side::kA;
-      const auto other = read_state(*process_->controller->family(mirror));
+      const auto other = read_state(*controller()->family(mirror));
       if (!other.ok()) {
         report_start_failure(other.status());
         return false;
@@ -245,7 +241,7 @@ void SimNode::go_live() {
   if (!judge_start()) return;
   memory_lost_ = false;
   // The trace shows the phase that the node starts in, after those that the start went through.
-  announce_marks();
+  process_->runner->start();
   record_phase(code_of(phase_), manifest_, "");
   process_->start_node();
   const absl::Status started = process_->node->start();
@@ -255,7 +251,7 @@ void SimNode::go_live() {
   world_.network->attach(id_, [this](NodeId from, const NetMessage& message) {
     deliver(world_.plan->cluster.nodes[from - 1].peer, message);
   });
-  pump_migration();
+  process_->runner->pump();
 }
 
 // A refusal to start is itself a finding: after a crash recovery must succeed (no family of this
@@ -287,7 +283,7 @@ void SimNode::lose_memory() {
 
 void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
   if (!running()) return;
-  stopping_ = true;
+  begin_to_stop();
   world_.checker->explain_stop(id_ - 1, StopReason::kCrash, scheduled ? "scheduled" : "drawn");
   // An event of its own: the process may be on the call stack right now.
   world_.scheduler->after(0, [this, loss, restart_after, scheduled] {
@@ -325,7 +321,7 @@ void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
 
 void SimNode::planned_restart(Nanos down_for) {
   if (!up()) return;
-  stopping_ = true;
+  begin_to_stop();
   world_.checker->explain_stop(id_ - 1, StopReason::kOperator, "planned restart");
   world_.scheduler->after(0, [this, down_for] {
     Event event{.node = id_, .kind = EventKind::kNodeStop};
@@ -334,6 +330,11 @@ void SimNode::planned_restart(Nanos down_for) {
     const Nanos quiet = std::max(disk_.busy_until(), world_.scheduler->now());
     stop_process(quiet - world_.scheduler->now() + down_for, true, "");
   });
+}
+
+void SimNode::begin_to_stop() {
+  stopping_ = true;
+  process_->runner->stop();
 }
 
 void SimNode::stop_process(Nanos restart_after, bool scheduled, std::string_view error) {
@@ -356,37 +357,18 @@ void SimNode::schedule_start(Nanos after, bool scheduled) {
 
 // ---------------------------------------------------------------------------------------- storage
 
-void SimNode::after_storage(std::function<void()> fn) {
-  touch_disk();
+void SimNode::after_storage(std::function<void()> then) {
   const Nanos at = std::max(disk_.busy_until(), world_.scheduler->now());
-  world_.scheduler->at(at, [this, life = life_, fn = std::move(fn)] {
+  world_.scheduler->at(at, [this, life = life_, then = std::move(then)] {
     if (life != life_) return;
     disk_.set_now(world_.scheduler->now());
-    fn();
+    then();
   });
 }
 
 void SimNode::touch_disk() {
   world_.events->disk_advanced(*this);
-  pump_background();
-}
-
-void SimNode::pump_background() {
-  if (in_background_ || !running() || controller()->busy_family() == nullptr) return;
-  in_background_ = true;
-  const Nanos at = std::max(disk_.busy_until(), world_.scheduler->now());
-  world_.scheduler->at(at, [this, life = life_] {
-    if (life != life_) return;
-    in_background_ = false;
-    if (stopping_) return;
-    disk_.set_now(world_.scheduler->now());
-    // It may have been closed in the meantime.
-    families::Family* const family = controller()->busy_family();
-    if (family == nullptr) return;
-    const absl::Status status = family->run_one();
-    if (!status.ok()) return process_->storage_failed(status);
-    touch_disk();
-  });
+  if (process_ != nullptr) process_->runner->pump();
 }
 
 void SimNode::when_free(std::function<void()> fn) {

@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "families/contract/volatile_memory.h"
-#include "migration/controller.h"
+#include "migration/runner.h"
 #include "sim/cluster/state_machine.h"
 #include "sim/cluster/world.h"
 #include "sim/disk/sim_disk.h"
@@ -36,7 +36,7 @@
 
 namespace qk::sim {
 
-class SimNode final : private migration::ControllerObserver {
+class SimNode final : private migration::RunnerHost, private migration::RunnerObserver {
  public:
   SimNode(const World& world, NodeId id, const NodePlan& plan);
   ~SimNode() override;
@@ -101,14 +101,23 @@ class SimNode final : private migration::ControllerObserver {
  private:
   class Process;
 
-  // migration::ControllerObserver; the marks are announced when they are durable.
+  // migration::RunnerHost
+  void after(int64_t ns, std::function<void()> then) override;
+  void at_barrier(std::function<void()> then) override;
+  void release_barrier() override;
+  void after_storage(std::function<void()> then) override;
+  void when_idle(std::function<void()> then) override { after_storage(std::move(then)); }
+  void stop(const absl::Status& why) override;
+
+  // migration::RunnerObserver
   void phase_changed(migration::Phase from, const migration::Manifest& to) override;
   void cut_compared(int which, const migration::CutRecord& a, const Digest& b) override;
+  void export_begun() override;
+  void mark_durable(migration::Phase from, const migration::Manifest& to) override;
+  void step_complete() override { world_.events->migration_progressed(*this); }
+  void storage_used() override { world_.events->disk_advanced(*this); }
 
-  struct PhaseMark {
-    migration::Phase from;
-    migration::Manifest to;
-  };
+  absl::Status request(const std::function<absl::Status(migration::Controller&)>& ask);
 
   // What the node goes by from now on.
   void adopt(const migration::Manifest& manifest);
@@ -130,19 +139,13 @@ class SimNode final : private migration::ControllerObserver {
   void judge_import();
   void judge_image();
 
-  // Runs `fn` when everything issued to the disk so far is complete, in this process only.
-  void after_storage(std::function<void()> fn);
   // Runs `fn` now, or when the process is no longer blocked by a controller step.
   void when_free(std::function<void()> fn);
+  // After whatever may have used the disk.
   void touch_disk();
-  // Runs the engines' background work, one piece at a time, each when the disk has done all that
-  // was issued before it; a controller step that blocks the process does not hold it up.
-  void pump_background();
-  void announce_marks();
-  void announce_phase(const PhaseMark& mark);
+  // Nothing begins any more in this process; its end is an event of its own.
+  void begin_to_stop();
   void record_phase(PhaseCode code, const migration::Manifest& manifest, std::string_view text);
-  void pump_migration();
-  void migration_step(bool at_barrier);
   void probe_ack(families::Operation operation);
 
   World world_;
@@ -176,10 +179,7 @@ class SimNode final : private migration::ControllerObserver {
   std::optional<size_t> accepted_migration_;
   migration::Side authority_ = migration::Side::kA;
   uint64_t phase_entries_ = 0;
-  std::vector<PhaseMark> marks_;
-  bool pumping_ = false;
-  bool blocked_ = false;
-  bool in_background_ = false;  // a piece of background work is due
+  bool blocked_ = false;  // by a controller step under a barrier
   std::deque<std::function<void()>> waiting_;
 
   std::optional<StateImage> cut_state_;  // of the export under way

@@ -1,5 +1,5 @@
-// SimNode's migration: the operator's requests, one controller step after the other, and phases
-// announced when their marks are durable.
+// SimNode's migration: the operator's requests, what its runner asks of it, and phases announced
+// when their marks are durable.
 #include <algorithm>
 #include <utility>
 
@@ -9,8 +9,8 @@
 namespace qk::sim {
 namespace {
 
+using migration::Controller;
 using migration::Manifest;
-using migration::Need;
 using migration::Phase;
 
 // Copying leaves the disk to the node's own work between two steps, this long at least.
@@ -50,109 +50,83 @@ PhaseRecord record_of(const Manifest& manifest) {
   return record;
 }
 
-absl::Status SimNode::request_migration(const migration::MigrationRequest& request,
-                                        size_t migration) {
+absl::Status SimNode::request(const std::function<absl::Status(Controller&)>& ask) {
   if (!up() || blocked_) return absl::UnavailableError("the node is busy");
   disk_.set_now(world_.scheduler->now());
-  const absl::Status status = controller()->request_start(request);
-  if (status.ok()) {
+  const absl::Status status = ask(*controller());
+  touch_disk();
+  return status;
+}
+
+absl::Status SimNode::request_migration(const migration::MigrationRequest& request,
+                                        size_t migration) {
+  return this->request([&](Controller& controller) -> absl::Status {
+    QK_RETURN_IF_ERROR(controller.request_start(request));
     begun_migration_ = migration;
     const MigrationPlan& plan = world_.plan->migrations[migration];
     world_.checker->migration_began(id_ - 1, plan.fresh_mutations, plan.fresh_time);
-  }
-  after_storage([this] { announce_marks(); });
-  pump_migration();
-  return status;
+    return absl::OkStatus();
+  });
 }
 
-absl::Status SimNode::request_validation() {
-  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
-  const absl::Status status = controller()->request_validation();
-  pump_migration();
-  return status;
+absl::Status SimNode::request_validation() { return request(&Controller::request_validation); }
+absl::Status SimNode::request_cutover() { return request(&Controller::request_cutover); }
+absl::Status SimNode::request_accept() { return request(&Controller::request_accept); }
+absl::Status SimNode::request_retire() { return request(&Controller::request_retire); }
+
+// -------------------------------------------------------------------------- the runner's host
+
+void SimNode::after(int64_t ns, std::function<void()> then) {
+  const Nanos pause = std::max(kStepPause, ns);
+  world_.scheduler->after(pause, [this, life = life_, then = std::move(then)]() mutable {
+    if (life == life_) when_free(std::move(then));
+  });
 }
 
-absl::Status SimNode::request_cutover() {
-  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
-  const absl::Status status = controller()->request_cutover();
-  pump_migration();
-  return status;
-}
-
-absl::Status SimNode::request_accept() {
-  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
-  const absl::Status status = controller()->request_accept();
-  pump_migration();
-  return status;
-}
-
-absl::Status SimNode::request_retire() {
-  if (!up() || blocked_) return absl::UnavailableError("the node is busy");
-  const absl::Status status = controller()->request_retire();
-  pump_migration();
-  return status;
-}
-
-// Asks the controller what it needs and gives it that, one step at a time.
-void SimNode::pump_migration() {
-  if (!up() || pumping_) return;
-  const Need need = controller()->need();
-  if (need == Need::kNothing) return;
-  pumping_ = true;
-  if (need == Need::kStep) {
-    const Nanos pause = std::max(kStepPause, controller()->pause_ns());
-    world_.scheduler->after(pause, [this, life = life_] {
-      if (life == life_) when_free([this] { migration_step(false); });
-    });
-    return;
-  }
-  process_->node->request_barrier([this] {
+void SimNode::at_barrier(std::function<void()> then) {
+  process_->node->request_barrier([this, then = std::move(then)]() mutable {
     // The barrier may be granted in the middle of the node's own work.
-    world_.scheduler->after(0, [this, life = life_] {
-      if (life == life_) when_free([this] { migration_step(true); });
+    world_.scheduler->after(0, [this, life = life_, then = std::move(then)]() mutable {
+      if (life != life_) return;
+      when_free([this, then = std::move(then)] {
+        blocked_ = true;
+        then();
+      });
     });
   });
 }
 
-void SimNode::migration_step(bool at_barrier) {
-  const bool exporting_begins = at_barrier && controller()->phase() == Phase::kExporting;
-  blocked_ = at_barrier;
-  const absl::Status status = controller()->step();
-  if (status.ok() && exporting_begins && controller()->phase() == Phase::kExporting) {
-    const auto cut = read_state(controller()->driver().authority());
-    if (cut.ok()) {
-      cut_state_ = *cut;
-    } else {
-      world_.checker->unreadable(id_ - 1, annotate(cut.status(), "at the cut of the export"));
-    }
+void SimNode::release_barrier() {
+  blocked_ = false;
+  process_->node->release_barrier();
+  // Handling one event may block the process again.
+  while (!blocked_ && up() && !waiting_.empty()) {
+    auto next = std::move(waiting_.front());
+    waiting_.pop_front();
+    when_free(std::move(next));
   }
-  after_storage([this, status, at_barrier] {
-    blocked_ = false;
-    pumping_ = false;
-    if (!status.ok()) return process_->storage_failed(status);
-    announce_marks();
-    world_.events->migration_progressed(*this);
-    if (at_barrier) process_->node->release_barrier();
-    // Handling one event may block the process again.
-    while (!blocked_ && up() && !waiting_.empty()) {
-      auto next = std::move(waiting_.front());
-      waiting_.pop_front();
-      when_free(std::move(next));
-    }
-    pump_migration();
-  });
+}
+
+void SimNode::stop(const absl::Status& why) {
+  blocked_ = false;
+  process_->storage_failed(why);
+}
+
+// ------------------------------------------------------------------------ what the runner tells
+
+void SimNode::export_begun() {
+  const auto cut = read_state(controller()->driver().authority());
+  if (cut.ok()) {
+    cut_state_ = *cut;
+  } else {
+    world_.checker->unreadable(id_ - 1, annotate(cut.status(), "at the cut of the export"));
+  }
 }
 
 void SimNode::phase_changed(Phase from, const Manifest& to) {
   if (to.phase == Phase::kCutOver && from != to.phase) {
     world_.checker->cutting_over(id_ - 1, world_.scheduler->now());
   }
-  marks_.push_back({from, to});
-}
-
-// Called when the disk has done everything issued so far: the marks are durable.
-void SimNode::announce_marks() {
-  for (const PhaseMark& mark : std::exchange(marks_, {})) announce_phase(mark);
 }
 
 void SimNode::record_phase(PhaseCode code, const Manifest& manifest, std::string_view text) {
@@ -164,7 +138,7 @@ void SimNode::record_phase(PhaseCode code, const Manifest& manifest, std::string
     index = manifest.export_cut->last_index;
   }
   const auto last = [&](migration::Side side) -> int64_t {
-    families::Family* family = process_->controller->family(side);
+    families::Family* family = controller()->family(side);
     return family == nullptr ? -1 : family->log().last_index();
   };
   const int64_t commit = raft() == nullptr ? 0 : raft()->commit_index();
@@ -177,7 +151,7 @@ void SimNode::record_phase(PhaseCode code, const Manifest& manifest, std::string
   world_.trace->record(event, text);
 }
 
-void SimNode::announce_phase(const PhaseMark& mark) {
+void SimNode::mark_durable(Phase entered_from, const Manifest& to) {
   const PhaseCode from = code_of(phase_);
   // ora.M2, M3: judged against what a disk that lost everything unsynced would tell.
   SimDisk copy = disk_.fork();
@@ -190,22 +164,22 @@ void SimNode::announce_phase(const PhaseMark& mark) {
     return manifest ? record_of(*manifest) : PhaseRecord{};
   }();
 
-  adopt(mark.to);
-  if (mark.from == mark.to.phase && mark.to.phase != Phase::kExporting) return;
-  if (mark.to.phase == Phase::kCutOver) {
-    world_.checker->fenced(id_ - 1, mark.to.generation, durable_state(migration::Side::kA),
+  adopt(to);
+  if (entered_from == to.phase && to.phase != Phase::kExporting) return;
+  if (to.phase == Phase::kCutOver) {
+    world_.checker->fenced(id_ - 1, to.generation, durable_state(migration::Side::kA),
                            durable_state(migration::Side::kB));
   }
-  if (mark.to.phase == Phase::kBootstrapping && cut_state_) judge_image();
-  world_.checker->phase_changed(id_ - 1, record_of(mark.to), durable);
+  if (to.phase == Phase::kBootstrapping && cut_state_) judge_image();
+  world_.checker->phase_changed(id_ - 1, record_of(to), durable);
   // Retirement changes nothing of what the node does.
-  if (mark.to.phase == Phase::kRetired) return record_phase(phase_code(), mark.to, "retired");
-  if (mark.to.phase == Phase::kRolledBack) {
-    record_phase(PhaseCode::kRollback, mark.to, mark.to.reason);
+  if (to.phase == Phase::kRetired) return record_phase(phase_code(), to, "retired");
+  if (to.phase == Phase::kRolledBack) {
+    record_phase(PhaseCode::kRollback, to, to.reason);
     ++phase_entries_;
     world_.events->phase_entered(*this, from, PhaseCode::kRollback);
   }
-  record_phase(phase_code(), mark.to, mark.to.reason);
+  record_phase(phase_code(), to, to.reason);
   ++phase_entries_;
   world_.events->phase_entered(*this, from, phase_code());
 }

@@ -43,7 +43,7 @@ SimNode::Process::~Process() {
   for (const auto& [id, event] : timers_) world_.scheduler->cancel(event);
   // The node refers to the controller's driver.
   node.reset();
-  controller.reset();
+  runner.reset();
 }
 
 void SimNode::Process::start_node() {
@@ -59,12 +59,13 @@ void SimNode::Process::start_node() {
   for (const NodePlan& other : plan.nodes) {
     options.initial_configuration.peers.push_back(other.peer);
   }
-  node = std::make_unique<raft::Node>(options, &controller->driver(), &state_machine_, this, this);
+  node = std::make_unique<raft::Node>(options, &runner->controller().driver(), &state_machine_,
+                                      this, this);
 }
 
 void SimNode::Process::storage_failed(const absl::Status& status) {
   if (node_.stopping_) return;
-  node_.stopping_ = true;
+  node_.begin_to_stop();
   world_.scheduler->after(0, [&node = node_, world = world_, code = status.code(),
                               text = std::string(to_std(status.message()))] {
     Event event{.node = node.id_, .kind = EventKind::kNodeStop};
@@ -124,6 +125,7 @@ void SimNode::Process::send(const std::string& to_peer, raft::Packet packet) {
 }
 
 void SimNode::Process::after_storage(std::function<void()> done) {
+  node_.touch_disk();
   node_.after_storage([this, done = std::move(done)]() mutable {
     node_.when_free([this, done = std::move(done)] {
       if (node_.stopping_) return;
@@ -198,7 +200,7 @@ void SimNode::Process::mutation_completed(uint64_t id, const families::Outcome& 
   event.args = {static_cast<uint64_t>(operation),
                 static_cast<uint64_t>(node_.authority_),
                 static_cast<uint64_t>(outcome.count()),
-                static_cast<uint64_t>(controller->driver().authority().log().last_index()),
+                static_cast<uint64_t>(runner->controller().driver().authority().log().last_index()),
                 id,
                 static_cast<uint64_t>(outcome.status().code())};
   world_.trace->record(event);

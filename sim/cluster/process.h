@@ -26,7 +26,7 @@ class SimNode::Process final : public raft::Environment, public raft::NodeObserv
   // The node stops by itself; an operator brings it back later.
   void storage_failed(const absl::Status& status);
 
-  std::unique_ptr<migration::Controller> controller;
+  std::unique_ptr<migration::Runner> runner;
   std::unique_ptr<raft::Node> node;
 
  private:
