@@ -1,0 +1,57 @@
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
+#include "scenarios/sections.h"
+#include "scenarios/values.h"
+
+namespace qk::scenarios {
+
+void build_cluster(Draft& draft) {
+  const qksim::Scenario& scenario = draft.scenario();
+  const qksim::Cluster& cluster = scenario.cluster();
+  if (!scenario.has_cluster()) {
+    draft.missing(scenario, "cluster", "as in cluster { nodes: 3 default_store: \"old\" }");
+    return;
+  }
+  sim::ClusterPlan& out = draft.plan.cluster;
+  out.group = cluster.group();
+  if (!is_identifier(cluster.group())) {
+    draft.bad_value(
+        cluster, "group",
+        {in_quotes(cluster.group()) + " is no group", "1 to 32 letters, digits, - and _"});
+  }
+  if (cluster.has_default_store())
+    draft.known_store(cluster, "default_store", cluster.default_store());
+  build_nodes(draft, cluster);
+
+  if (draft.take(cluster, "election_timeout", parse_duration_range(cluster.election_timeout()),
+                 &out.election_timeout) &&
+      out.election_timeout.low == 0) {
+    draft.bad_value(cluster, "election_timeout",
+                    {in_quotes(cluster.election_timeout()) + " starts at 0", "more than 0"});
+  }
+  draft.positive_duration(cluster, "heartbeat", cluster.heartbeat(), &out.heartbeat);
+  if (out.heartbeat >= out.election_timeout.low) {
+    draft.bad_value(cluster, "heartbeat",
+                    {in_quotes(cluster.heartbeat()) + " is not below the election timeout",
+                     cat("less than the lower end of ", in_quotes(cluster.election_timeout()))});
+  }
+  const qksim::Link& link = cluster.link();
+  if (cluster.has_link()) {
+    draft.take(link, "latency", parse_duration_range(link.latency()), &out.link.latency);
+    draft.probability(link, "loss", link.loss(), &out.link.loss_ppm);
+    draft.probability(link, "duplicate", link.duplicate(), &out.link.duplicate_ppm);
+    draft.probability(link, "reorder", link.reorder(), &out.link.reorder_ppm);
+  }
+  const qksim::Disk& disk = cluster.disk();
+  if (cluster.has_disk()) {
+    draft.take(disk, "write_latency", parse_duration_range(disk.write_latency()),
+               &out.disk.write_latency);
+    draft.take(disk, "sync_latency", parse_duration_range(disk.sync_latency()),
+               &out.disk.sync_latency);
+  }
+  out.snapshot_every_entries = cluster.snapshot_every_entries();
+  draft.duration(cluster, "operator_restart_after", cluster.operator_restart_after(),
+                 &out.operator_restart_after);
+}
+
+}  // namespace qk::scenarios
