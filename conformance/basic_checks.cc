@@ -126,7 +126,7 @@ void registry_complete(InstanceContext& c) {
              cat("partials(", to_string(operation), "): found a set that the contract lacks"));
   }
   for (const families::OptionDescriptor& option : family.options) {
-    c.expect(!option.name.empty() && !option.default_value.empty() && !option.allowed.empty(),
+    c.expect(!option.name.empty() && !option.default_value.empty() && !option.allowed().empty(),
              cat("option \"", option.name, "\": expected a name, a default and what is allowed"));
     c.set_options({{option.name, option.default_value}});
   }

@@ -132,13 +132,8 @@ families::FamilyOptions small_units(const families::FamilyDescriptor& family) {
 std::vector<families::FamilyOptions> listed_options(const families::FamilyDescriptor& family) {
   std::vector<families::FamilyOptions> all;
   for (const families::OptionDescriptor& option : family.options) {
-    for (size_t begin = 0; begin < option.allowed.size();) {
-      const size_t end = std::min(option.allowed.find(", ", begin), option.allowed.size());
-      const std::string value = option.allowed.substr(begin, end - begin);
-      begin = end + 2;
-      // A range or a sentence is not a list.
-      if (value.find_first_of(" .") != std::string::npos || value == option.default_value) continue;
-      all.push_back({{option.name, value}});
+    for (const std::string& value : option.words) {
+      if (value != option.default_value) all.push_back({{option.name, value}});
     }
   }
   return all;

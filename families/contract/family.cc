@@ -31,6 +31,8 @@ void Registry::add(FamilyDescriptor descriptor) {
   QK_CHECK(!descriptor.root_names.empty());
   QK_CHECK(descriptor.partials != nullptr);
   QK_CHECK(descriptor.open != nullptr);
+  // The defaults are legal.
+  QK_CHECK(read_options(descriptor.name, descriptor.options, {}).ok());
   families_.push_back(std::move(descriptor));
 }
 
@@ -54,16 +56,7 @@ absl::StatusOr<const FamilyDescriptor*> Registry::get(std::string_view name) con
 absl::StatusOr<std::unique_ptr<Family>> open_family(const Registry& registry, std::string_view name,
                                                     const OpenRequest& request) {
   QK_ASSIGN_OR_RETURN(const FamilyDescriptor* descriptor, registry.get(name));
-  for (const auto& given : request.options) {
-    const std::string& option = given.first;
-    const bool known = std::any_of(descriptor->options.begin(), descriptor->options.end(),
-                                   [&](const OptionDescriptor& o) { return o.name == option; });
-    if (known) continue;
-    std::vector<std::string> names;
-    for (const OptionDescriptor& o : descriptor->options) names.push_back(o.name);
-    return absl::InvalidArgumentError(
-        cat("family ", name, " has no option \"", option, "\"; allowed: ", join(names)));
-  }
+  QK_RETURN_IF_ERROR(read_options(name, descriptor->options, request.options).status());
   QK_RETURN_IF_ERROR(check_part_paths(*descriptor, request.root, request.parts));
   return descriptor->open(request);
 }

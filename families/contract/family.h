@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +13,7 @@
 
 #include "families/contract/log_storage.h"
 #include "families/contract/meta_storage.h"
+#include "families/contract/options.h"
 #include "families/contract/snapshot_storage.h"
 #include "families/fs/file_system.h"
 
@@ -59,8 +59,6 @@ class Family {
   virtual absl::Status close() { return absl::OkStatus(); }
 };
 
-using FamilyOptions = std::map<std::string, std::string, std::less<>>;
-
 // Directories of the three parts of an instance, each relative to its root or absolute. braft's
 // NodeOptions give each a URI of its own (uri.h).
 struct PartPaths {
@@ -78,12 +76,6 @@ struct OpenRequest {
   bool create = false;         // make a fresh, empty instance if the root holds none
   FamilyOptions options = {};  // checked against FamilyDescriptor::options
   PartPaths parts = {};
-};
-
-struct OptionDescriptor {
-  std::string name;
-  std::string default_value;
-  std::string allowed;  // for messages: "64KiB..1GiB" or "WAL, DELETE, TRUNCATE"
 };
 
 // Images after a crash (P0-P2) that a family may refuse to open, with DataLoss. Only a crash inside

@@ -137,7 +137,7 @@ TEST_CASE("options are checked") {
   const auto open = [&](const FamilyOptions& options) {
     return leveldb_family().open({.fs = &fs, .root = root, .create = true, .options = options});
   };
-  for (const char* bad : {"65535", "268435457", "1MiB", "", "-1"}) {
+  for (const char* bad : {"65535", "268435457", "1 MiB", "", "-1"}) {
     CHECK(absl::IsInvalidArgument(open({{"write_buffer_size", bad}}).status()));
   }
   CHECK(absl::IsInvalidArgument(open({{"block_size", "4096"}}).status()));

@@ -1,8 +1,5 @@
 #include "families/local/local_family.h"
 
-#include <charconv>
-#include <limits>
-
 #include "families/contract/fail_stop.h"
 #include "families/fs/file_util.h"
 #include "families/local/log_storage.h"
@@ -14,63 +11,23 @@ namespace local {
 namespace {
 
 constexpr std::string_view kSegmentSize = "segment_size";
-constexpr std::string_view kSegmentSizeDefault = "8MiB";
-constexpr std::string_view kSegmentSizeAllowed = "1..1GiB";
-constexpr uint64_t kSegmentSizeMax = uint64_t{1} << 30;
 constexpr std::string_view kChecksum = "checksum";
-constexpr std::string_view kChecksumDefault = "crc32c";
-constexpr std::string_view kChecksumAllowed = "crc32c, murmur32";
 constexpr std::string_view kDurability = "durability";
-constexpr std::string_view kDurabilityDefault = "STRICT";
-constexpr std::string_view kDurabilityAsShipped = "AS_SHIPPED";
-constexpr std::string_view kDurabilityAllowed = "STRICT, AS_SHIPPED";
+constexpr std::string_view kMurmur32 = "murmur32";
+constexpr std::string_view kAsShipped = "AS_SHIPPED";
 
-// "8MiB", "64KiB", "1GiB" or plain bytes.
-std::optional<uint64_t> parse_size(std::string_view text) {
-  uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  if (error != std::errc()) return std::nullopt;
-  const std::string_view unit(rest, static_cast<size_t>(end - rest));
-  int shift = 0;
-  if (unit == "KiB") {
-    shift = 10;
-  } else if (unit == "MiB") {
-    shift = 20;
-  } else if (unit == "GiB") {
-    shift = 30;
-  } else if (!unit.empty()) {
-    return std::nullopt;
-  }
-  if (number > (std::numeric_limits<uint64_t>::max() >> shift)) return std::nullopt;
-  return number << shift;
+std::vector<OptionDescriptor> descriptors() {
+  return {size_option(kSegmentSize, LogOptions().segment_size, 1, uint64_t{1} << 30),
+          word_option(kChecksum, {"crc32c", std::string(kMurmur32)}),
+          word_option(kDurability, {"STRICT", std::string(kAsShipped)})};
 }
 
-absl::StatusOr<LogOptions> parse_options(const FamilyOptions& options) {
+absl::StatusOr<LogOptions> parse_options(const FamilyOptions& given) {
+  QK_ASSIGN_OR_RETURN(const OptionValues values, read_options("local", descriptors(), given));
   LogOptions parsed;
-  for (const auto& [name, value] : options) {
-    const auto bad = [&, &name = name, &value = value](std::string_view allowed) {
-      return absl::InvalidArgumentError(
-          cat("family local, option ", name, ": found \"", value, "\", allowed: ", allowed));
-    };
-    if (name == kSegmentSize) {
-      const auto size = parse_size(value);
-      if (!size || *size < 1 || *size > kSegmentSizeMax) return bad(kSegmentSizeAllowed);
-      parsed.segment_size = *size;
-    } else if (name == kChecksum) {
-      if (value != "crc32c" && value != "murmur32") return bad(kChecksumAllowed);
-      parsed.checksum_type = value == "crc32c" ? ChecksumType::kCrc32c : ChecksumType::kMurmur32;
-    } else if (name == kDurability) {
-      if (value != kDurabilityDefault && value != kDurabilityAsShipped) {
-        return bad(kDurabilityAllowed);
-      }
-      parsed.durability =
-          value == kDurabilityAsShipped ? Durability::kAsShipped : Durability::kStrict;
-    } else {
-      return absl::InvalidArgumentError(cat("family local has no option \"", name, "\"; allowed: ",
-                                            kSegmentSize, ", ", kChecksum, ", ", kDurability));
-    }
-  }
+  parsed.segment_size = values.number(kSegmentSize);
+  if (values.word(kChecksum) == kMurmur32) parsed.checksum_type = ChecksumType::kMurmur32;
+  if (values.word(kDurability) == kAsShipped) parsed.durability = Durability::kAsShipped;
   return parsed;
 }
 
@@ -169,15 +126,10 @@ FamilyDescriptor local_family() {
   FamilyDescriptor descriptor;
   descriptor.name = "local";
   descriptor.format_version = "1";
-  descriptor.options = {{std::string(local::kSegmentSize), std::string(local::kSegmentSizeDefault),
-                         std::string(local::kSegmentSizeAllowed)},
-                        {std::string(local::kChecksum), std::string(local::kChecksumDefault),
-                         std::string(local::kChecksumAllowed)},
-                        {std::string(local::kDurability), std::string(local::kDurabilityDefault),
-                         std::string(local::kDurabilityAllowed)}};
+  descriptor.options = local::descriptors();
   descriptor.weakness = [](const FamilyOptions& options) -> std::string {
     const auto durability = options.find(local::kDurability);
-    if (durability == options.end() || durability->second != local::kDurabilityAsShipped) return "";
+    if (durability == options.end() || durability->second != local::kAsShipped) return "";
     return "durability AS_SHIPPED issues only the syncs of braft as shipped";
   };
   descriptor.part_paths = true;

@@ -1,57 +1,28 @@
 #include "families/sqlite/sqlite_family.h"
 
-#include <charconv>
-
 #include "families/engine/row_family.h"
 #include "families/sqlite/store.h"
 
 namespace qk::families {
 namespace {
 
-const std::vector<OptionDescriptor>& options() {
-  static const std::vector<OptionDescriptor> kOptions = {
-      {"journal", "WAL", "WAL, DELETE, TRUNCATE"},
-      // OFF and NORMAL acknowledge what a power cut takes back (A-1).
-      {"synchronous", "FULL", "FULL, EXTRA"},
-      {"page_size", "4096", "a power of two in 1024..65536"},
-      {"checkpoint_frames", "256", "1..1000000"},
-  };
-  return kOptions;
-}
-
-absl::Status refuse(const OptionDescriptor& option, std::string_view value) {
-  return absl::InvalidArgumentError(cat("family sqlite: option ", option.name, ": found \"", value,
-                                        "\", expected ", option.allowed));
-}
-
-bool parse_number(std::string_view text, uint32_t* out) {
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, *out);
-  return error == std::errc() && stop == end;
+std::vector<OptionDescriptor> descriptors() {
+  const SqliteOptions defaults;
+  OptionDescriptor page_size = number_option("page_size", defaults.page_size, 1024, 65536);
+  page_size.power_of_two = true;
+  return {word_option("journal", {"WAL", "DELETE", "TRUNCATE"}),
+          // OFF and NORMAL acknowledge what a power cut takes back (A-1).
+          word_option("synchronous", {"FULL", "EXTRA"}), std::move(page_size),
+          number_option("checkpoint_frames", defaults.checkpoint_frames, 1, 1'000'000)};
 }
 
 absl::StatusOr<SqliteOptions> parse_options(const FamilyOptions& given) {
+  QK_ASSIGN_OR_RETURN(const OptionValues values, read_options("sqlite", descriptors(), given));
   SqliteOptions parsed;
-  for (const OptionDescriptor& option : options()) {
-    const auto it = given.find(option.name);
-    const std::string& value = it == given.end() ? option.default_value : it->second;
-    bool valid = false;
-    if (option.name == "journal") {
-      parsed.journal = value;
-      valid = value == "WAL" || value == "DELETE" || value == "TRUNCATE";
-    } else if (option.name == "synchronous") {
-      parsed.synchronous = value;
-      valid = value == "FULL" || value == "EXTRA";
-    } else if (option.name == "page_size") {
-      const bool number = parse_number(value, &parsed.page_size);
-      const uint32_t n = parsed.page_size;
-      valid = number && n >= 1024 && n <= 65536 && (n & (n - 1)) == 0;
-    } else if (option.name == "checkpoint_frames") {
-      valid = parse_number(value, &parsed.checkpoint_frames) && parsed.checkpoint_frames >= 1 &&
-              parsed.checkpoint_frames <= 1'000'000;
-    }
-    if (!valid) return refuse(option, value);
-  }
+  parsed.journal = values.word("journal");
+  parsed.synchronous = values.word("synchronous");
+  parsed.page_size = static_cast<uint32_t>(values.number("page_size"));
+  parsed.checkpoint_frames = static_cast<uint32_t>(values.number("checkpoint_frames"));
   return parsed;
 }
 
@@ -67,7 +38,7 @@ FamilyDescriptor sqlite_family() {
   FamilyDescriptor family;
   family.name = "sqlite";
   family.format_version = cat(kFormatVersion);
-  family.options = options();
+  family.options = descriptors();
   family.root_names = {"db",
                        "db-journal",
                        "db-wal",

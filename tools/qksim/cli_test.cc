@@ -237,7 +237,7 @@ struct Fixture {
     families::FamilyDescriptor local;
     local.name = "local";
     local.format_version = "1";
-    local.options = {{"segment_size", "8MiB", "1..1GiB"}};
+    local.options = {families::size_option("segment_size", 8 << 20, 1, 1 << 30)};
     local.root_names = {"log", "raft_meta", "snapshot"};
     local.partials = [](families::Operation) { return families::Partial::kNone; };
     local.open = [](const families::OpenRequest&) {
@@ -265,7 +265,7 @@ TEST_CASE_METHOD(Fixture, "families list and show") {
   CHECK(families_command({"local"}, environment) == ExitCode::kOk);
   CHECK(out.str() ==
         "family   local\nformat   1\nstorage  durable\nroot     log, raft_meta, snapshot\n"
-        "option   segment_size         default 8MiB, allowed: 1..1GiB\n");
+        "option   segment_size         default 8MiB, allowed: 1B..1GiB\n");
 }
 
 TEST_CASE_METHOD(Fixture, "a family that is unknown, and one that is not in this build") {

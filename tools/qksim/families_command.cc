@@ -19,7 +19,7 @@ void show(const families::FamilyDescriptor& family, std::ostream& out) {
       << "root     " << join(family.root_names) << "\n";
   for (const families::OptionDescriptor& option : family.options) {
     out << "option   " << padded(option.name, 20) << " default " << option.default_value
-        << ", allowed: " << option.allowed << "\n";
+        << ", allowed: " << option.allowed() << "\n";
   }
   for (const families::Refusal& refusal : family.refusals) {
     out << "refuses  " << refusal.image << "\n";
