@@ -272,8 +272,7 @@ class GateRun {
     }
     for (int steps = 0; node_.phase() == gate_.before; ++steps) {
       c_.expect(steps < 1000, cat("phase ", to_string(node_.phase()), ": found no end"));
-      QK_RETURN_IF_ERROR(controller.step());
-      c_.settle();
+      QK_RETURN_IF_ERROR(node_.try_step().status());
     }
     return absl::OkStatus();
   }

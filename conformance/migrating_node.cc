@@ -6,8 +6,6 @@
 namespace qk::sim::conformance {
 
 using families::Outcome;
-using migration::Controller;
-using migration::Need;
 using migration::Phase;
 
 namespace {
@@ -64,15 +62,14 @@ absl::Status MigratingNode::open() {
   options.create = !created_;
   options.now = [this] { return ++clock_; };
   options.random = [this] { return ids_.next(); };
-  options.observer = this;
   options.step_entries = step_entries_;
   // Checks crash more often than a migration puts up with; that it gives up is migration's test.
   options.max_attempts = kMostSteps;
   options.max_queued = max_queued_;
-  auto opened = Controller::open(std::move(options));
-  c_.settle();
-  QK_RETURN_IF_ERROR(opened.status());
-  controller_ = *std::move(opened);
+  QK_ASSIGN_OR_RETURN(runner_, migration::StepwiseRunner::open(std::move(options), this, [this] {
+                        c_.settle();
+                        return true;
+                      }));
   created_ = true;
   note_state();
   return absl::OkStatus();
@@ -86,16 +83,14 @@ void MigratingNode::begin(const std::vector<Change>& history) {
 
 void MigratingNode::drain(uint64_t most) {
   for (; most > 0; --most) {
-    families::Family* const busy = controller_->busy_family();
-    if (busy == nullptr) break;
-    c_.expect_ok("background work", busy->run_one());
+    if (!c_.expect_value("background work", runner_->run_background())) break;
   }
   c_.settle();
 }
 
 void MigratingNode::close() {
-  if (is_open()) drain(~uint64_t{0});
-  controller_.reset();
+  if (is_open() && runner_->failure().ok()) drain(~uint64_t{0});
+  runner_.reset();
   c_.settle();
 }
 
@@ -106,14 +101,14 @@ void MigratingNode::restart() {
 }
 
 CrashReport MigratingNode::crash(CrashLevel level, Choice& choice) {
-  return c_.crash(level, choice, [this] { controller_.reset(); });
+  return c_.crash(level, choice, [this] { runner_.reset(); });
 }
 
 State MigratingNode::state() {
-  return c_.expect_value("read the state", read_state(controller_->driver().authority()));
+  return c_.expect_value("read the state", read_state(controller().driver().authority()));
 }
 
-void MigratingNode::note_state() { states_[controller_->node_driver().seq()] = model_.state(); }
+void MigratingNode::note_state() { states_[controller().node_driver().seq()] = model_.state(); }
 
 std::optional<State> MigratingNode::state_at(uint64_t seq) const {
   const auto found = states_.find(seq);
@@ -122,8 +117,8 @@ std::optional<State> MigratingNode::state_at(uint64_t seq) const {
 
 Outcome MigratingNode::try_apply(const Change& change) {
   auto mutation = c_.expect_value(cat("prepare ", describe(change)),
-                                  to_mutation(controller_->driver(), change));
-  Outcome outcome = controller_->driver().apply(std::move(mutation));
+                                  to_mutation(controller().driver(), change));
+  Outcome outcome = controller().driver().apply(std::move(mutation));
   c_.settle();
   if (outcome.ok()) drain(background_.below(3));
   return outcome;
@@ -149,7 +144,7 @@ void MigratingNode::expect_state() {
   if (!migration::is_dual(phase())) return;
   for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
     c_.expect_same_state(cat("side ", side == migration::Side::kA ? "A" : "B"),
-                         c_.expect_value("read", read_state(*controller_->family(side))),
+                         c_.expect_value("read", read_state(*controller().family(side))),
                          model_.state());
   }
 }
@@ -164,14 +159,12 @@ migration::MigrationRequest MigratingNode::request() const {
 }
 
 void MigratingNode::start_migration() {
-  c_.expect_ok("ask for the migration", controller_->request_start(request()));
+  c_.expect_ok("ask for the migration", controller().request_start(request()));
   c_.settle();
 }
 
 bool MigratingNode::step() {
-  if (controller_->need() == Need::kNothing) return false;
-  c_.expect_ok(cat("step in phase ", to_string(phase())), controller_->step());
-  c_.settle();
+  if (!c_.expect_value(cat("step in phase ", to_string(phase())), try_step())) return false;
   drain(background_.below(3));
   return true;
 }
@@ -184,16 +177,16 @@ void MigratingNode::request_next() {
       start_migration();
       return;
     case Phase::kDualWrite:
-      c_.expect_ok("ask for validation", controller_->request_validation());
+      c_.expect_ok("ask for validation", controller().request_validation());
       return;
     case Phase::kCutoverValidated:
-      c_.expect_ok("ask for the cut-over", controller_->request_cutover());
+      c_.expect_ok("ask for the cut-over", controller().request_cutover());
       return;
     case Phase::kCutOver:
-      c_.expect_ok("ask for acceptance", controller_->request_accept());
+      c_.expect_ok("ask for acceptance", controller().request_accept());
       return;
     case Phase::kAccepted:
-      c_.expect_ok("ask for the retirement", controller_->request_retire());
+      c_.expect_ok("ask for the retirement", controller().request_retire());
       return;
     default:
       c_.fail(cat("phase ", to_string(phase()), " needs nothing, expected a way on"));
@@ -204,10 +197,10 @@ void MigratingNode::advance_to(Phase wanted) {
   for (int steps = 0; phase() != wanted; ++steps) {
     if (steps > kMostSteps) {
       c_.fail(cat("phase ", to_string(phase()), " after ", steps, " steps (",
-                  controller_->manifest().reason, "), expected ", to_string(wanted)));
+                  controller().manifest().reason, "), expected ", to_string(wanted)));
     }
     if (step()) continue;
-    if (phase() == Phase::kCutOver && !controller_->manifest().probe_restart_ok) {
+    if (phase() == Phase::kCutOver && !controller().manifest().probe_restart_ok) {
       restart();
     } else {
       request_next();

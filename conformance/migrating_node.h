@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "conformance/pair_context.h"
-#include "migration/controller.h"
+#include "migration/stepwise_runner.h"
 
 namespace qk::sim::conformance {
 
-class MigratingNode : private migration::ControllerObserver {
+class MigratingNode : private migration::RunnerObserver {
  public:
   // With `registry` instead of the pair's, if given; it must outlive the node.
   explicit MigratingNode(PairContext* c, const families::Registry* registry = nullptr,
@@ -41,9 +41,9 @@ class MigratingNode : private migration::ControllerObserver {
   // The machine stops; simulated disks only.
   CrashReport crash(CrashLevel level, Choice& choice);
 
-  bool is_open() const { return controller_ != nullptr; }
-  migration::Controller& controller() { return *controller_; }
-  migration::Phase phase() const { return controller_->phase(); }
+  bool is_open() const { return runner_ != nullptr; }
+  migration::Controller& controller() { return runner_->controller(); }
+  migration::Phase phase() const { return runner_->controller().phase(); }
   const Model& model() const { return model_; }
   void adopt(State state) { model_ = Model(std::move(state)); }
   State state();
@@ -60,8 +60,9 @@ class MigratingNode : private migration::ControllerObserver {
   // A request to migrate to B, with generous bounds of freshness.
   migration::MigrationRequest request() const;
   void start_migration();
-  // One step, if the controller needs one; false if it needs none.
+  // One step, if the controller needs one; false if it needs none. An error of it fails the check.
   bool step();
+  absl::StatusOr<bool> try_step() { return runner_->step(); }
   // The request that leads on from a phase in which the controller needs nothing.
   void request_next();
   // Steps and makes the requests on the way, from whatever phase, until it is `phase`; restarts for
@@ -107,7 +108,7 @@ class MigratingNode : private migration::ControllerObserver {
   Model model_;
   std::map<uint64_t, State> states_;  // by mutation number
   std::vector<migration::Phase> phases_;
-  std::unique_ptr<migration::Controller> controller_;
+  std::unique_ptr<migration::StepwiseRunner> runner_;
 };
 
 }  // namespace qk::sim::conformance

@@ -189,9 +189,9 @@ void validate_before_step(PairContext& c) {
   for (int steps = 0; status.ok() && steps < 200; ++steps) {
     c.expect(node.phase() < Phase::kValidated || node.phase() == Phase::kRolledBack,
              cat("a wrong importer: found phase ", to_string(node.phase())));
-    if (node.controller().need() == Need::kNothing) break;
-    status = node.controller().step();
-    c.settle();
+    const absl::StatusOr<bool> stepped = node.try_step();
+    if (stepped.ok() && !*stepped) break;
+    status = stepped.status();
   }
   c.expect(!status.ok() || node.phase() == Phase::kRolledBack,
            "a wrong importer: found no error, expected one");
