@@ -210,7 +210,7 @@ absl::Status Controller::start_dual() {
   const Side primary = manifest_.authoritative;
   const Side mirror = primary == Side::kA ? Side::kB : Side::kA;
   QK_RETURN_IF_ERROR(ensure_sidecar(Side::kA));
-  QK_RETURN_IF_ERROR(ensure_sidecar(Side::kB));
+  QK_RETURN_IF_ERROR(finish_dual_write());
   absl::StatusOr<std::unique_ptr<Family>> a = open_side(Side::kA);
   absl::StatusOr<std::unique_ptr<Family>> b = open_side(Side::kB);
   QK_RETURN_IF_ERROR((primary == Side::kA ? a : b).status());

@@ -189,6 +189,8 @@ class Controller {
   absl::StatusOr<bool> copy_pieces(const std::function<absl::StatusOr<bool>(int64_t)>& piece);
   bool nearly_caught_up() const;
   absl::Status enter_dual_write();
+  // After the mark of T4, until it is done.
+  absl::Status finish_dual_write();
   std::string difference(const image::StateDigest& a, const absl::StatusOr<image::StateDigest>& b);
   absl::Status validate_cutover();
   absl::Status cut_over();

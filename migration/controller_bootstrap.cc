@@ -148,10 +148,16 @@ absl::Status Controller::enter_dual_write() {
   next.phase = Phase::kDualWrite;
   next.b.state = image::InstanceState::kCurrent;
   QK_RETURN_IF_ERROR(mark(std::move(next)));
-  QK_RETURN_IF_ERROR(ensure_sidecar(Side::kB));
-  QK_RETURN_IF_ERROR(families::remove_tree(*options_.fs, image_path()));
+  QK_RETURN_IF_ERROR(finish_dual_write());
   driver_->set_dual(a_.get(), dual_pair(Side::kB));
   return absl::OkStatus();
+}
+
+absl::Status Controller::finish_dual_write() {
+  QK_RETURN_IF_ERROR(ensure_sidecar(Side::kB));
+  // Looking costs less than removing what is not there.
+  QK_ASSIGN_OR_RETURN(const bool left, families::exists(*options_.fs, image_path()));
+  return left ? families::remove_tree(*options_.fs, image_path()) : absl::OkStatus();
 }
 
 }  // namespace qk::migration

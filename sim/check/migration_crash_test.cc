@@ -71,6 +71,7 @@ class Machine {
   }
 
   SimDisk& disk() { return disk_; }
+  families::FileSystem& fs() { return *fs_; }
   Controller* controller() { return &runner_->controller(); }
   const Model& acked() const { return acked_; }
   bool stopped() const { return stopped_; }
@@ -327,6 +328,10 @@ void crash_everywhere(CrashLevel level,
     const Phase phase = machine.controller()->phase();
     phases.insert(phase);
     machine.adopt();
+    // From the dual write on nobody needs the image; every start removes it.
+    if (migration::is_dual(phase)) {
+      CHECK_FALSE(families::exists(machine.fs(), machine.controller()->image_file()).value());
+    }
     REQUIRE(machine.open());
     CHECK(machine.controller()->phase() == phase);
     CHECK(observe(machine.controller()->driver().authority()) == machine.acked());
