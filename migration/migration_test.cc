@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "families/builtin.h"
+#include "families/contract/family_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
@@ -262,7 +263,7 @@ TEST_CASE("a batch that the primary holds in part goes back to before") {
   pair.check_equal();
 }
 
-TEST_CASE("operations whose arguments are in the record are applied to whoever lacks them") {
+TEST_CASE("operations whose arguments are in the record reach the mirror if the primary has them") {
   for (const bool primary_has_it : {false, true}) {
     INFO("primary has it: " << primary_has_it);
     const std::vector<std::function<Mutation()>> mutations = {
@@ -281,7 +282,7 @@ TEST_CASE("operations whose arguments are in the record are applied to whoever l
       pair.check_equal();
       Pair wanted;
       Mutation again = make();
-      REQUIRE(families::apply(*wanted.primary, again).ok());
+      if (primary_has_it) REQUIRE(families::apply(*wanted.primary, again).ok());
       CHECK(image::compare(*wanted.primary, *pair.primary, 1).equal);
     }
   }
@@ -364,6 +365,101 @@ TEST_CASE("arguments that the contract forbids leave no record to redo") {
         families::Outcome::Kind::kFailedClean);
   CHECK_FALSE(pair.journal->newest(families::Lane::kMeta).has_value());
   CHECK_FALSE(pair.journal->newest(families::Lane::kLog).has_value());
+}
+
+// Refuses every mutation while it is told to.
+class Refusing final : public families::FamilyWrapper {
+ public:
+  explicit Refusing(std::unique_ptr<Family> inner) : FamilyWrapper(std::move(inner)) {}
+  families::LogStorage& log() override { return log_; }
+  families::MetaStorage& meta() override { return meta_; }
+  families::SnapshotStorage& snapshot() override { return snapshot_; }
+  bool refuses = false;
+
+ private:
+  families::Outcome judge(const std::function<families::Outcome()>& apply) const {
+    return refuses ? families::Outcome::failed_clean(absl::UnavailableError("refused")) : apply();
+  }
+  struct Log final : families::LogWrapper {
+    explicit Log(Refusing* of) : LogWrapper(&of->inner().log()), owner(*of) {}
+    families::Outcome append(std::span<const LogEntry> entries) override {
+      return owner.judge([&] { return inner().append(entries); });
+    }
+    families::Outcome truncate_prefix(int64_t first_kept) override {
+      return owner.judge([&] { return inner().truncate_prefix(first_kept); });
+    }
+    families::Outcome truncate_suffix(int64_t last_kept) override {
+      return owner.judge([&] { return inner().truncate_suffix(last_kept); });
+    }
+    families::Outcome reset(int64_t next_index) override {
+      return owner.judge([&] { return inner().reset(next_index); });
+    }
+    const Refusing& owner;
+  };
+  struct Meta final : families::MetaWrapper {
+    explicit Meta(Refusing* of) : MetaWrapper(&of->inner().meta()), owner(*of) {}
+    families::Outcome save(const HardState& state) override {
+      return owner.judge([&] { return inner().save(state); });
+    }
+    const Refusing& owner;
+  };
+  struct Snapshot final : families::SnapshotWrapper {
+    explicit Snapshot(Refusing* of) : SnapshotWrapper(&of->inner().snapshot()), owner(*of) {}
+    families::Outcome publish(std::unique_ptr<families::SnapshotWriter> writer) override {
+      return owner.judge([&] { return inner().publish(std::move(writer)); });
+    }
+    const Refusing& owner;
+  };
+
+  Log log_{this};
+  Meta meta_{this};
+  Snapshot snapshot_{this};
+};
+
+// The record of it stays in the journal, and stays the newest if the next one is torn.
+TEST_CASE("what the primary refused does not appear at a later start") {
+  const auto snapshot_at_3 = [](NodeDriver& driver) {
+    auto writer = driver.create_snapshot();
+    REQUIRE(writer.ok());
+    REQUIRE((*writer)->save_meta({3, 2, {"127.0.0.1:8100:0:0"}, {}}).ok());
+    return Mutation::publish(std::move(*writer));
+  };
+  const std::vector<std::function<Mutation(NodeDriver&)>> mutations = {
+      [](NodeDriver&) { return Mutation::append({Pair::entry(4)}); },
+      [](NodeDriver&) { return Mutation::truncate_prefix(3); },
+      [](NodeDriver&) { return Mutation::truncate_suffix(2); },
+      [](NodeDriver&) { return Mutation::reset(9); },
+      [](NodeDriver&) {
+        return Mutation::save_meta({3, "127.0.0.1:8100:0:0"});
+      },
+      snapshot_at_3};
+  for (const auto& make : mutations) {
+    Pair pair;
+    auto refusing = std::make_unique<Refusing>(std::move(pair.primary));
+    Refusing& primary = *refusing;
+    pair.primary = std::move(refusing);
+    NodeDriver driver(pair.primary.get(), 0);
+    DualPair dual;
+    dual.mirror = pair.mirror.get();
+    dual.journal = pair.journal.get();
+    dual.primary_instance = "p";
+    dual.mirror_instance = "m";
+    driver.set_dual(pair.primary.get(), dual);
+    Mutation mutation = make(driver);
+    INFO(to_string(mutation.operation));
+    primary.refuses = true;
+    REQUIRE(driver.apply(std::move(mutation)).kind() == families::Outcome::Kind::kFailedClean);
+    primary.refuses = false;
+
+    pair.journal = IntentJournal::open(&pair.dir.fs(), pair.dir.path("migration")).value();
+    const auto report = pair.run();
+    INFO(report.status());
+    REQUIRE(report.ok());
+    CHECK(report->actions.empty());
+    pair.check_equal();
+    Pair wanted;
+    CHECK(image::compare(*wanted.primary, *pair.primary, 1).equal);
+  }
 }
 
 TEST_CASE("a batch longer than a record is several mutations and one acknowledgement") {

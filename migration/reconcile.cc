@@ -110,15 +110,17 @@ class Reconciler {
               " is ahead of the primary's at ", to_string(intent.operation), " seq ", intent.seq,
               ": primary ", describe(primary_), "; mirror ", describe(mirror_)));
     }
+    // What the primary does not have was never answered with ok, and it may have refused it: the
+    // caller was told then that it did not happen.
+    if (primary == LaneState::kBefore) return absl::OkStatus();
+    if (primary == LaneState::kPartial) return drop_partial(intent);
     switch (intent.operation) {
       case Operation::kAppend:
-        return primary == LaneState::kAfter ? append_missing(intent) : drop_partial(intent);
+        return append_missing(intent);
       case Operation::kPublish:
-        return primary == LaneState::kAfter ? publish_again(intent) : absl::OkStatus();
+        return publish_again(intent);
       default:
-        if (primary != LaneState::kAfter) QK_RETURN_IF_ERROR(redo("primary", primary_, intent));
-        if (mirror != LaneState::kAfter) QK_RETURN_IF_ERROR(redo("mirror", mirror_, intent));
-        return absl::OkStatus();
+        return apply_to_mirror(intent);
     }
   }
 
@@ -144,7 +146,6 @@ class Reconciler {
   // The payload is gone with the crash, so the batch goes back to where the mirror is. It was never
   // acknowledged.
   absl::Status drop_partial(const Intent& intent) {
-    if (primary_.log().last_index() == intent.pre_last) return absl::OkStatus();
     note(intent, cat("dropped a partial batch above ", intent.pre_last, " from the primary"));
     return primary_.log().truncate_suffix(intent.pre_last).status();
   }
@@ -158,13 +159,13 @@ class Reconciler {
     return mirror_.snapshot().publish(std::move(writer)).status();
   }
 
-  absl::Status redo(std::string_view role, Family& family, const Intent& intent) {
+  absl::Status apply_to_mirror(const Intent& intent) {
     Mutation mutation;
     mutation.operation = intent.operation;
     mutation.index = intent.index;
     mutation.hard_state = intent.hard_state;
-    note(intent, cat("applied again to the ", role));
-    return families::apply(family, mutation).status();
+    note(intent, "applied again to the mirror");
+    return families::apply(mirror_, mutation).status();
   }
 
   Family& primary_;

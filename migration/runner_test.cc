@@ -81,6 +81,10 @@ class Host final : public RunnerHost, public RunnerObserver {
   void phase_changed(Phase, const Manifest& to) override {
     calls_.push_back(cat("written: ", to_string(to.phase)));
   }
+  void cut_compared(int which, const CutRecord&, const Digest&) override {
+    calls_.push_back(cat("cut_compared ", which));
+  }
+  void reconciled(const std::string&) override { calls_.push_back("reconciled"); }
   void export_begun() override { calls_.push_back("export_begun"); }
   void mark_durable(Phase, const Manifest& to) override {
     calls_.push_back(cat("durable: ", to_string(to.phase)));
@@ -203,10 +207,13 @@ TEST_CASE("runner: a migration ends where it needs nothing, and goes on with the
   Node node;
   node.begin();
   while (node.runner->controller().phase() < Phase::kValidated) {
+    node.host.take_calls();
     node.host.run_after();
     node.host.complete();
   }
-  node.host.take_calls();
+  CHECK(node.host.take_calls() == Calls{"cut_compared 1", "written: validated", "storage_used",
+                                        "after_storage", "durable: validated", "step_complete",
+                                        "at_barrier"});
   node.host.grant_barrier();
   node.host.complete();
   CHECK(node.host.take_calls() == Calls{"written: dual-write", "storage_used", "after_storage",
@@ -216,6 +223,31 @@ TEST_CASE("runner: a migration ends where it needs nothing, and goes on with the
   REQUIRE_OK(node.runner->controller().request_validation());
   node.runner->pump();
   CHECK(node.host.take_calls() == Calls{"at_barrier"});
+}
+
+TEST_CASE("runner: what a start reconciled is told") {
+  Node node;
+  node.begin();
+  while (node.runner->controller().phase() < Phase::kValidated) {
+    node.host.run_after();
+    node.host.complete();
+  }
+  node.host.grant_barrier();
+  // Sooner or later the disk fails between the primary and the mirror.
+  Calls calls;
+  for (uint64_t call = 1; calls.empty(); ++call) {
+    REQUIRE(call < 100);
+    node.open(false);
+    auto& driver = node.runner->controller().driver();
+    const int64_t next = driver.authority().log().last_index() + 1;
+    node.fs.fail_at(call, {.lasts = true});
+    (void)driver.apply(families::Mutation::append({families::data_entry(next, 1, "x")}));
+    node.fs.fail_at(0);
+    node.host.take_calls();
+    node.open(false);
+    calls = node.host.take_calls();
+  }
+  CHECK(calls == Calls{"reconciled"});
 }
 
 TEST_CASE("runner: an error of a step stops the node when the step is complete, and nothing more") {
