@@ -35,20 +35,17 @@ void build_cluster(Draft& draft) {
                     {in_quotes(cluster.heartbeat()) + " is not below the election timeout",
                      cat("less than the lower end of ", in_quotes(cluster.election_timeout()))});
   }
+  // What is absent has the schema's defaults, which are legal.
   const qksim::Link& link = cluster.link();
-  if (cluster.has_link()) {
-    draft.take(link, "latency", parse_duration_range(link.latency()), &out.link.latency);
-    draft.probability(link, "loss", link.loss(), &out.link.loss_ppm);
-    draft.probability(link, "duplicate", link.duplicate(), &out.link.duplicate_ppm);
-    draft.probability(link, "reorder", link.reorder(), &out.link.reorder_ppm);
-  }
+  draft.take(link, "latency", parse_duration_range(link.latency()), &out.link.latency);
+  draft.probability(link, "loss", link.loss(), &out.link.loss_ppm);
+  draft.probability(link, "duplicate", link.duplicate(), &out.link.duplicate_ppm);
+  draft.probability(link, "reorder", link.reorder(), &out.link.reorder_ppm);
   const qksim::Disk& disk = cluster.disk();
-  if (cluster.has_disk()) {
-    draft.take(disk, "write_latency", parse_duration_range(disk.write_latency()),
-               &out.disk.write_latency);
-    draft.take(disk, "sync_latency", parse_duration_range(disk.sync_latency()),
-               &out.disk.sync_latency);
-  }
+  draft.take(disk, "write_latency", parse_duration_range(disk.write_latency()),
+             &out.disk.write_latency);
+  draft.take(disk, "sync_latency", parse_duration_range(disk.sync_latency()),
+             &out.disk.sync_latency);
   out.snapshot_every_entries = cluster.snapshot_every_entries();
   draft.duration(cluster, "operator_restart_after", cluster.operator_restart_after(),
                  &out.operator_restart_after);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "families/contract/family.h"
 #include "scenarios/diagnostic.h"
 #include "scenarios/initial_tree.h"
 #include "scenarios/source.h"
@@ -26,12 +27,14 @@ class Draft {
   using Message = google::protobuf::Message;
   using Point = ParsedSource::Point;
 
-  Draft(ParsedSource& source, const TreeResolver& resolve, std::vector<Diagnostic>* diagnostics)
-      : source_(source), resolve_(resolve), diagnostics_(diagnostics) {}
+  Draft(ParsedSource& source, const families::Registry& registry, const TreeResolver& resolve,
+        std::vector<Diagnostic>* diagnostics)
+      : source_(source), registry_(registry), resolve_(resolve), diagnostics_(diagnostics) {}
 
   const qksim::Scenario& scenario() const { return source_.message(); }
   const ParsedSource& source() const { return source_; }
-  absl::StatusOr<sim::DirectoryTree> resolve(const std::string& initial_dir) const {
+  const families::Registry& registry() const { return registry_; }
+  absl::StatusOr<InitialDirectory> resolve(const std::string& initial_dir) const {
     return resolve_(initial_dir);
   }
 
@@ -81,6 +84,7 @@ class Draft {
 
  private:
   ParsedSource& source_;
+  const families::Registry& registry_;
   const TreeResolver& resolve_;
   std::vector<Diagnostic>* diagnostics_;
 };

@@ -115,15 +115,20 @@ absl::Status read_directory(families::FileSystem& fs, const std::string& root,
   return absl::OkStatus();
 }
 
-absl::StatusOr<sim::DirectoryTree> read_real_directory(families::FileSystem& fs,
-                                                       const std::string& root) {
-  sim::DirectoryTree tree;
-  uint64_t total = 0;
-  if (absl::Status status = read_directory(fs, root, "", &total, &tree.items); !status.ok()) {
+absl::StatusOr<InitialDirectory> read_real_directory(families::FileSystem& fs,
+                                                     const std::string& root) {
+  InitialDirectory directory;
+  const auto read = [&]() -> absl::Status {
+    QK_ASSIGN_OR_RETURN(const families::FileStat stat, fs.stat(root));
+    directory.identity = cat("device ", stat.device, " inode ", stat.inode);
+    uint64_t total = 0;
+    return read_directory(fs, root, "", &total, &directory.tree.items);
+  };
+  if (absl::Status status = read(); !status.ok()) {
     return annotate(status, cat("initial directory ", root));
   }
-  sort(&tree.items);
-  return tree;
+  sort(&directory.tree.items);
+  return directory;
 }
 
 }  // namespace
@@ -171,7 +176,7 @@ absl::StatusOr<sim::DirectoryTree> braft_case(std::string_view name) {
 }
 
 TreeResolver make_tree_resolver(families::FileSystem& fs, std::string base) {
-  return [&fs, base](const std::string& initial_dir) -> absl::StatusOr<sim::DirectoryTree> {
+  return [&fs, base](const std::string& initial_dir) -> absl::StatusOr<InitialDirectory> {
     if (!std::string_view(initial_dir).starts_with(kBraftScheme)) {
       if (initial_dir.starts_with('/')) return read_real_directory(fs, initial_dir);
       if (!families::is_safe_relative_path(initial_dir)) {
@@ -186,7 +191,7 @@ TreeResolver make_tree_resolver(families::FileSystem& fs, std::string base) {
     std::erase_if(tree.items, [](const sim::DirectoryTree::Item& item) {
       return !item.directory && item.path.find('/') == std::string::npos;
     });
-    return tree;
+    return InitialDirectory{std::move(tree), initial_dir};
   };
 }
 

@@ -13,8 +13,14 @@
 
 namespace qk::scenarios {
 
-// `initial_dir` of a scenario -> the tree, or an error that names it. NotFound: there is none.
-using TreeResolver = std::function<absl::StatusOr<sim::DirectoryTree>(const std::string&)>;
+struct InitialDirectory {
+  sim::DirectoryTree tree;
+  // Equal for two names of one directory, through symbolic links and mounts as well.
+  std::string identity;
+};
+
+// `initial_dir` of a scenario -> the directory, or an error that names it. NotFound: there is none.
+using TreeResolver = std::function<absl::StatusOr<InitialDirectory>(const std::string&)>;
 
 // "braft:CASE": the node's directories of an embedded case. Anything else: a directory, relative
 // to `base` unless absolute, read through `fs`, which must outlive the resolver.

@@ -52,7 +52,8 @@ void report_bad_starts(ParsedSource& parsed, const std::vector<sim::BadStart>& s
 }  // namespace
 
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
-                uint64_t seed, const TreeResolver& resolve, const StartCheck& check) {
+                uint64_t seed, const families::Registry& registry, const TreeResolver& resolve,
+                const StartCheck& check) {
   LoadResult result;
   ParsedSource parsed(source.file, source.text);
   if (std::optional<Diagnostic> error = parsed.parse()) {
@@ -67,7 +68,7 @@ LoadResult load(const ScenarioSource& source, const std::vector<std::string>& ov
   }
   // A scenario with half of its overrides is not what was asked for; its errors would mislead.
   if (result.diagnostics.empty()) {
-    sim::Plan plan = build_plan(parsed, resolve, &result.diagnostics);
+    sim::Plan plan = build_plan(parsed, registry, resolve, &result.diagnostics);
     if (result.diagnostics.empty()) {
       fill_defaults(&parsed.message());
       plan.seed = seed;

@@ -38,10 +38,12 @@ struct LoadResult {
 // Which nodes of a plan cannot begin with the directory that it gives them (sim::check_initial).
 using StartCheck = std::function<std::vector<sim::BadStart>(const sim::Plan&)>;
 
-// `overrides` are --set arguments, PATH=VALUE, applied in order. Without `check` the initial
-// directories are only read.
+// `overrides` are --set arguments, PATH=VALUE, applied in order. `registry` has the families whose
+// options the stores may have; the options of one that it does not have are not read. Without
+// `check` the initial directories are only read.
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
-                uint64_t seed, const TreeResolver& resolve, const StartCheck& check = {});
+                uint64_t seed, const families::Registry& registry, const TreeResolver& resolve,
+                const StartCheck& check = {});
 
 // What `scenarios list` shows; empty strings where the text says nothing.
 struct ScenarioHead {

@@ -1,8 +1,6 @@
 // The loader against texts that are right, wrong, and overridden. Every bad file in testdata has
 // its messages beside it, places included; `./qk update-golden messages` writes them; then read
 // the difference.
-#include "scenarios/loader.h"
-
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -20,6 +18,7 @@
 #include "families/fs/temp_directory.h"
 #include "scenarios/embedded.h"
 #include "scenarios/scenario.pb.h"
+#include "scenarios/test_support.h"
 
 namespace qk::scenarios {
 namespace {
@@ -36,8 +35,7 @@ std::string slurp(const std::filesystem::path& path) {
 
 LoadResult load_text(const std::string& text, const std::vector<std::string>& sets = {},
                      const std::string& file = "test.txtpb") {
-  families::PosixFileSystem fs;
-  return load({file, text, "/"}, sets, 7, make_tree_resolver(fs, "/"));
+  return load_here({file, text, "/"}, sets, 7);
 }
 
 std::string messages(const LoadResult& result) { return to_string(result.diagnostics); }
@@ -97,14 +95,12 @@ TEST_CASE("the built-in scenarios load, and their effective text loads to the sa
   REQUIRE(builtin_scenarios().size() >= 1);
   for (const ScenarioSource& source : builtin_scenarios()) {
     INFO(source.file);
-    families::PosixFileSystem fs;
-    const TreeResolver resolve = make_tree_resolver(fs, "/");
-    const LoadResult first = load(source, {}, 1, resolve);
+    const LoadResult first = load_here(source);
     CHECK(messages(first) == "");
     REQUIRE(first.plan.has_value());
     CHECK(first.plan->seed == 1);
     CHECK_FALSE(head_of(source).summary.empty());
-    const LoadResult again = load({"scenario.txtpb", first.effective, "/"}, {}, 1, resolve);
+    const LoadResult again = load_here({"scenario.txtpb", first.effective, "/"});
     CHECK(messages(again) == "");
     REQUIRE(again.plan.has_value());
     CHECK(again.plan->scenario_hash == first.plan->scenario_hash);
@@ -116,7 +112,7 @@ TEST_CASE("the default scenario means what it says") {
   families::PosixFileSystem fs;
   const auto source = find_scenario(fs, "/", "rolling-local-to-sqlite");
   REQUIRE(source.ok());
-  const LoadResult result = load(*source, {}, 0x5eed, make_tree_resolver(fs, "/"));
+  const LoadResult result = load_here(*source, {}, 0x5eed);
   REQUIRE(result.plan.has_value());
   const sim::Plan& plan = *result.plan;
   CHECK(plan.name == "rolling-local-to-sqlite");
@@ -146,8 +142,9 @@ TEST_CASE("an initial tree is the case's directories alone, and matches what bra
   REQUIRE(cases.size() == 3);
   for (const std::string& name : cases) {
     INFO(name);
-    const auto tree = resolve("braft:" + name);
-    REQUIRE(tree.ok());
+    const auto directory = resolve("braft:" + name);
+    REQUIRE(directory.ok());
+    const sim::DirectoryTree* const tree = &directory->tree;
     std::map<std::string, size_t> sizes;
     std::set<std::string> directories;
     for (const auto& item : tree->items) {
@@ -183,9 +180,10 @@ TEST_CASE("a real directory beside the scenario, empty directories included") {
   std::filesystem::create_directories(root / "tree" / "log");
   std::ofstream(root / "tree" / "log" / "log_meta") << "abc";
   families::PosixFileSystem fs;
-  const auto tree = make_tree_resolver(fs, root.string())("tree");
+  const auto directory = make_tree_resolver(fs, root.string())("tree");
   std::filesystem::remove_all(root);
-  REQUIRE(tree.ok());
+  REQUIRE(directory.ok());
+  const sim::DirectoryTree* const tree = &directory->tree;
   REQUIRE(tree->items.size() == 3);
   CHECK(tree->items[0].path == "log");
   CHECK(tree->items[1].path == "log/log_meta");
@@ -341,21 +339,20 @@ TEST_CASE("the hash covers what changes a run and nothing else") {
   CHECK(hash({"store[new].sqlite.journal=WAL"}) != plain);  // the family's default is not ours
 }
 
-// Every text that the schema allows for a field, of numbers the two ends.
-std::vector<std::string> values_of(const google::protobuf::FieldDescriptor& field) {
-  using google::protobuf::FieldDescriptor;
+// Texts of a scenario for an option: each word, of numbers the two ends.
+std::vector<std::string> texts_of(const google::protobuf::FieldDescriptor& field,
+                                  const families::OptionDescriptor& option) {
   std::vector<std::string> texts;
-  const qksim::Limits& limits = field.options().GetExtension(qksim::limits);
-  if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+  if (option.kind == families::OptionKind::kWord) {
+    REQUIRE(field.enum_type() != nullptr);
     for (int i = 0; i < field.enum_type()->value_count(); ++i) {
       texts.push_back(field.enum_type()->value(i)->name());
     }
-  } else if (field.cpp_type() == FieldDescriptor::CPPTYPE_BOOL) {
-    texts = {"true", "false"};
+    CHECK(texts.size() == option.words.size());
   } else {
-    REQUIRE((limits.has_min() && limits.has_max()));
-    for (const uint64_t value : {limits.min(), limits.max()}) {
-      texts.push_back(limits.size() ? cat("\"", value, "B\"") : cat(value));
+    for (const uint64_t value : {option.min, option.max}) {
+      texts.push_back(option.kind == families::OptionKind::kSize ? cat("\"", value, "B\"")
+                                                                 : cat(value));
     }
   }
   return texts;
@@ -381,18 +378,17 @@ TEST_CASE("the schema offers every option of every family, and the families take
     const auto* const member = qksim::Store::descriptor()->FindFieldByName(family.name);
     REQUIRE(member != nullptr);
     REQUIRE(member->containing_oneof() != nullptr);
-    std::set<std::string> fields;
+    const google::protobuf::Descriptor& fields = *member->message_type();
+    CHECK(static_cast<size_t>(fields.field_count()) == family.options.size());
     std::vector<std::string> texts = {""};
-    for (int i = 0; i < member->message_type()->field_count(); ++i) {
-      const google::protobuf::FieldDescriptor& field = *member->message_type()->field(i);
-      fields.insert(field.name());
-      for (const std::string& value : values_of(field)) {
-        texts.push_back(cat(field.name(), ": ", value));
+    for (const families::OptionDescriptor& option : family.options) {
+      INFO(option.name);
+      const auto* const field = fields.FindFieldByName(option.name);
+      REQUIRE(field != nullptr);
+      for (const std::string& value : texts_of(*field, option)) {
+        texts.push_back(cat(option.name, ": ", value));
       }
     }
-    std::set<std::string> options;
-    for (const families::OptionDescriptor& option : family.options) options.insert(option.name);
-    CHECK(fields == options);
     for (const std::string& text : texts) {
       INFO(text);
       const LoadResult result = load_text(
@@ -412,6 +408,67 @@ TEST_CASE("the schema offers every option of every family, and the families take
       CHECK(families::open_family(registry, store.family, request).status().ToString() == "OK");
     }
   }
+}
+
+TEST_CASE("a store's option beyond the family's limits is refused with these limits") {
+  families::VolatileMemory memory(1);
+  const families::Registry registry = families::builtin_families(&memory);
+  for (const families::FamilyDescriptor& family : registry.all()) {
+    for (const families::OptionDescriptor& option : family.options) {
+      if (option.kind == families::OptionKind::kWord) continue;
+      for (const uint64_t value : {option.min - 1, option.max + 1}) {
+        const bool size = option.kind == families::OptionKind::kSize;
+        const std::string text = size ? cat("\"", value, "B\"") : cat(value);
+        const LoadResult result = load_text(
+            cat("name: \"x\"\ncluster { nodes: 1 default_store: \"s\" }\nstore { id: \"s\" ",
+                family.name, " { ", option.name, ": ", text, " } }"));
+        REQUIRE(result.diagnostics.size() == 1);
+        CHECK(result.diagnostics[0].message == cat(option.name, ": ", text, " is not allowed"));
+        CHECK(result.diagnostics[0].hint == option.allowed());
+      }
+    }
+  }
+}
+
+TEST_CASE("a store of a family that is not in this build loads; its user says so") {
+  families::PosixFileSystem fs;
+  const LoadResult result =
+      load({"test.txtpb", kSmall, "/"}, {}, 7, families::Registry(), make_tree_resolver(fs, "/"));
+  REQUIRE(result.plan.has_value());
+  CHECK(result.plan->stores[1].family == "sqlite");
+  CHECK(result.plan->stores[1].options.empty());
+}
+
+TEST_CASE("two nodes never begin with one directory, whatever it is called") {
+  const families::TempDirectory directory;
+  const std::filesystem::path top = directory.path();
+  std::filesystem::create_directories(top / "a" / "log");
+  std::filesystem::create_directories(top / "b" / "log");
+  std::filesystem::create_directory_symlink("a", top / "link");
+  std::filesystem::create_directory_symlink(top, top / "again");
+  const auto messages_of = [&](const std::string& first, const std::string& second) {
+    const std::string text = cat(
+        "name: \"x\" cluster { default_store: \"s\" node { id: \"n1\" initial_dir: \"", first,
+        "\" } node { id: \"n2\" initial_dir: \"", second, "\" } } store { id: \"s\" local {} }");
+    return messages(load_here({"test.txtpb", text, directory.path()}));
+  };
+  CHECK(messages_of("a", "b") == "");
+  const std::string case0 = "braft:cluster-b-node0-all-killed";
+  CHECK(messages_of("a", case0) == "");
+  const std::pair<std::string, std::string> kSame[] = {{"a", "a"},
+                                                       {"a", "link"},
+                                                       {"link", "again/a"},
+                                                       {"a", cat(directory.path(), "/again/link")},
+                                                       {case0, case0}};
+  for (const auto& [first, second] : kSame) {
+    INFO(first << " and " << second);
+    CHECK_THAT(
+        messages_of(first, second),
+        Catch::Contains(cat("directory \"", second, "\" is the initial_dir of node \"n1\", too")));
+  }
+  // ".." is never followed.
+  CHECK_FALSE(messages_of("a", "b/../a").empty());
+  CHECK_FALSE(messages_of("a", cat(directory.path(), "/b/../a")).empty());
 }
 
 TEST_CASE("max_ack_gap is a duration above 0, of a run with clients") {

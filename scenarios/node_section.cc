@@ -1,3 +1,5 @@
+#include <map>
+
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
 #include "families/contract/types.h"
@@ -73,8 +75,49 @@ bool may_begin_with_tree(Draft& draft, const qksim::Node& node, const std::strin
   return true;
 }
 
-void build_node(Draft& draft, const qksim::Cluster& cluster, const qksim::Node& node,
-                const std::vector<std::string>& peers, sim::NodePlan* out) {
+// What no two nodes may have, of those before.
+struct Taken {
+  std::vector<std::string> peers;
+  std::map<std::string, std::string> directories;  // node by identity
+};
+
+// A directory holds one node's log and its vote; in two nodes it would vote twice.
+void build_tree(Draft& draft, const qksim::Node& node, Taken* taken, sim::NodePlan* out) {
+  const auto refuse = [&](std::string text, std::string hint) {
+    draft.report(node, "initial_dir", -1, Draft::Point::kValue, std::move(text), std::move(hint));
+  };
+  absl::StatusOr<InitialDirectory> directory = draft.resolve(node.initial_dir());
+  if (!directory.ok()) {
+    return refuse(std::string(to_std(directory.status().message())),
+                  "\"braft:CASE\", or a directory relative to the scenario file");
+  }
+  const std::string name = cat("directory ", in_quotes(node.initial_dir()));
+  if (directory->tree.items.empty()) {
+    return refuse(cat(name, " is empty"),
+                  "a directory that a node left, or no initial_dir for a node that begins fresh");
+  }
+  const auto [first, is_new] = taken->directories.emplace(directory->identity, node.id());
+  if (!is_new) {
+    return refuse(cat(name, " is the initial_dir of node ", in_quotes(first->second), ", too"),
+                  "for each node the directory that this node left");
+  }
+  if (out->place && !out->place->parts.split()) {
+    const families::PartPaths& parts = out->place->parts;
+    for (const sim::DirectoryTree::Item& item : directory->tree.items) {
+      if (item.path == "log" || item.path == "raft_meta" || item.path == "snapshot" ||
+          (item.path != parts.log && item.path != parts.raft_meta && item.path != parts.snapshot)) {
+        continue;
+      }
+      return refuse(
+          cat(name, " holds ", in_quotes(item.path), ", which a URI of the node names, too"),
+          "other names in the URIs");
+    }
+  }
+  out->initial = std::move(directory->tree);
+}
+
+void build_node(Draft& draft, const qksim::Cluster& cluster, const qksim::Node& node, Taken* taken,
+                sim::NodePlan* out) {
   out->id = node.id();
   if (node.has_id()) {
     draft.new_id(node, "id", node.id(), draft.node_ids());
@@ -91,10 +134,10 @@ void build_node(Draft& draft, const qksim::Cluster& cluster, const qksim::Node& 
       out->peer = *peer;
     }
   }
-  if (contains(peers, out->peer)) {
+  if (contains(taken->peers, out->peer)) {
     draft.report(node, "peer", -1, Draft::Point::kValue,
                  cat("peer ", in_quotes(out->peer), " is taken"),
-                 cat("already there: ", join(peers)));
+                 cat("already there: ", join(taken->peers)));
   }
   if (node.has_store()) {
     out->store = node.store();
@@ -104,32 +147,8 @@ void build_node(Draft& draft, const qksim::Cluster& cluster, const qksim::Node& 
                   cat("stores: ", join(draft.store_ids()), "; or give default_store"));
   }
   build_place(draft, node, out);
-  if (!node.has_initial_dir() || !may_begin_with_tree(draft, node, out->store)) return;
-  absl::StatusOr<sim::DirectoryTree> tree = draft.resolve(node.initial_dir());
-  if (tree.ok() && out->place && !out->place->parts.split()) {
-    const families::PartPaths& parts = out->place->parts;
-    for (const sim::DirectoryTree::Item& item : tree->items) {
-      if (item.path == "log" || item.path == "raft_meta" || item.path == "snapshot" ||
-          (item.path != parts.log && item.path != parts.raft_meta && item.path != parts.snapshot)) {
-        continue;
-      }
-      draft.report(node, "initial_dir", -1, Draft::Point::kValue,
-                   cat("directory ", in_quotes(node.initial_dir()), " holds ", in_quotes(item.path),
-                       ", which a URI of the node names, too"),
-                   "other names in the URIs");
-      return;
-    }
-  }
-  if (tree.ok() && tree->items.empty()) {
-    draft.report(node, "initial_dir", -1, Draft::Point::kValue,
-                 cat("directory ", in_quotes(node.initial_dir()), " is empty"),
-                 "a directory that a node left, or no initial_dir for a node that begins fresh");
-  } else if (tree.ok()) {
-    out->initial = *std::move(tree);
-  } else {
-    draft.report(node, "initial_dir", -1, Draft::Point::kValue,
-                 std::string(to_std(tree.status().message())),
-                 "\"braft:CASE\", or a directory relative to the scenario file");
+  if (node.has_initial_dir() && may_begin_with_tree(draft, node, out->store)) {
+    build_tree(draft, node, taken, out);
   }
 }
 
@@ -155,7 +174,7 @@ void build_nodes(Draft& draft, const qksim::Cluster& cluster) {
   if (cluster.has_nodes() && !cluster.has_default_store()) {
     draft.missing(cluster, "default_store", "nodes: N puts every node on it");
   }
-  std::vector<std::string> peers;
+  Taken taken;
   for (size_t i = 0; i < count; ++i) {
     sim::NodePlan out;
     out.peer = cat("127.0.0.1:", 8300 + i, ":0:0");
@@ -163,9 +182,9 @@ void build_nodes(Draft& draft, const qksim::Cluster& cluster) {
     if (cluster.has_nodes()) {
       out.id = cat("n", i + 1);
     } else {
-      build_node(draft, cluster, cluster.node(static_cast<int>(i)), peers, &out);
+      build_node(draft, cluster, cluster.node(static_cast<int>(i)), &taken, &out);
     }
-    peers.push_back(out.peer);
+    taken.peers.push_back(out.peer);
     draft.plan.cluster.nodes.push_back(std::move(out));
   }
 }

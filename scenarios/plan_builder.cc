@@ -30,9 +30,9 @@ void build_name(Draft& draft) {
 
 }  // namespace
 
-sim::Plan build_plan(ParsedSource& source, const TreeResolver& resolve,
-                     std::vector<Diagnostic>* diagnostics) {
-  Draft draft(source, resolve, diagnostics);
+sim::Plan build_plan(ParsedSource& source, const families::Registry& registry,
+                     const TreeResolver& resolve, std::vector<Diagnostic>* diagnostics) {
+  Draft draft(source, registry, resolve, diagnostics);
   const qksim::Scenario& scenario = draft.scenario();
   build_name(draft);
   draft.positive_duration(scenario, "run_for", scenario.run_for(), &draft.plan.run_for);

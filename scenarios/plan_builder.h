@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "families/contract/family.h"
 #include "scenarios/diagnostic.h"
 #include "scenarios/initial_tree.h"
 #include "scenarios/source.h"
@@ -13,7 +14,7 @@ namespace qk::scenarios {
 
 // The plan is complete but for seed and scenario_hash, and only meaningful if nothing was appended
 // to `diagnostics`.
-sim::Plan build_plan(ParsedSource& source, const TreeResolver& resolve,
-                     std::vector<Diagnostic>* diagnostics);
+sim::Plan build_plan(ParsedSource& source, const families::Registry& registry,
+                     const TreeResolver& resolve, std::vector<Diagnostic>* diagnostics);
 
 }  // namespace qk::scenarios

@@ -20,11 +20,7 @@ sim::Plan roll(std::string_view cluster, std::string_view migration, std::string
       "to: \"new\" start: \"1s\" dual_write_for: \"300ms\" soak: \"200ms\" fresh_mutations: 2000 "
       "fresh_time: \"2s\" ",
       migration, " } workload { clients: 2 rate: 10 } ", rest);
-  families::PosixFileSystem fs;
-  LoadResult loaded = load({"roll.qks.txtpb", text, "/"}, {}, 1, make_tree_resolver(fs, "/"));
-  for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
-  REQUIRE(loaded.plan.has_value());
-  return std::move(*loaded.plan);
+  return must_load({"roll.qks.txtpb", text, "/"});
 }
 
 std::string all(const std::vector<std::string>& lines) {
@@ -143,17 +139,20 @@ TEST_CASE("a fault that changes nothing has not been injected, and the run says 
              Catch::Contains("3s never fired"));
 }
 
+// Three voters of a real cluster, and n4, which has no vote.
+const char* const kVotersAndSpare =
+    "group: \"counter\" "
+    "node { id: \"n1\" peer: \"127.0.0.1:8300:0:0\" initial_dir: "
+    "\"braft:cluster-b-node0-all-killed\" } "
+    "node { id: \"n2\" peer: \"127.0.0.1:8301:0:0\" initial_dir: "
+    "\"braft:cluster-b-node1-all-killed\" } "
+    "node { id: \"n3\" peer: \"127.0.0.1:8302:0:0\" initial_dir: "
+    "\"braft:cluster-b-node2-all-killed\" } "
+    "node { id: \"n4\" }";
+
 TEST_CASE("three voters and a spare machine migrate, and the spare one adds to no majority") {
   const sim::RunResult result = sim::run(
-      roll("group: \"counter\" "
-           "node { id: \"n1\" peer: \"127.0.0.1:8300:0:0\" initial_dir: "
-           "\"braft:cluster-b-node0-all-killed\" } "
-           "node { id: \"n2\" peer: \"127.0.0.1:8301:0:0\" initial_dir: "
-           "\"braft:cluster-b-node1-all-killed\" } "
-           "node { id: \"n3\" peer: \"127.0.0.1:8302:0:0\" initial_dir: "
-           "\"braft:cluster-b-node2-all-killed\" } "
-           "node { id: \"n4\" }",
-           "",
+      roll(kVotersAndSpare, "",
            // For a while two of three voters commit, on two of four machines.
            "at { t: \"n1:DUAL\" crash { node: \"n2\" restart_after: \"1s\" } } expect { migrated: "
            "\"n1\" migrated: \"n2\" migrated: \"n3\" migrated: \"n4\" min_committed: 100 }",

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "families/base/check.h"
+#include "families/builtin.h"
 #include "scenarios/loader.h"
 #include "tools/fuzz/target.h"
 
@@ -21,16 +22,19 @@ constexpr std::string_view kSet = "--set ";
 constexpr uint64_t kSeed = 7;
 constexpr const char* kFile = "/scenario.qks.txtpb";
 
-absl::StatusOr<sim::DirectoryTree> resolve(const std::string& name) {
+absl::StatusOr<scenarios::InitialDirectory> resolve(const std::string& name) {
   if (name.rfind("braft:", 0) != 0) return absl::NotFoundError(cat("no directory ", name));
-  sim::DirectoryTree tree;
-  tree.items.push_back({"log", true, ""});
-  tree.items.push_back({"log/log_meta", false, std::string("\0\0\0\2\x08\1", 6)});
-  return tree;
+  scenarios::InitialDirectory directory;
+  directory.identity = name;
+  directory.tree.items.push_back({"log", true, ""});
+  directory.tree.items.push_back({"log/log_meta", false, std::string("\0\0\0\2\x08\1", 6)});
+  return directory;
 }
 
 LoadResult load(std::string text, const std::vector<std::string>& overrides) {
-  return scenarios::load({kFile, std::move(text), "/"}, overrides, kSeed, resolve);
+  families::VolatileMemory memory(0);
+  return scenarios::load({kFile, std::move(text), "/"}, overrides, kSeed,
+                         families::builtin_families(&memory), resolve);
 }
 
 void check_diagnostics(const LoadResult& result, std::string_view text) {

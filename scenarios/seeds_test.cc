@@ -46,9 +46,7 @@ TEST_CASE("regressions stay fixed", "[others]") {
     const std::string directory = cat(QK_SOURCE_DIR, "/scenarios/regressions");
     const auto source = find_scenario(fs, directory, cat(regression.name, ".qks.txtpb"));
     REQUIRE(source.ok());
-    const LoadResult loaded = load(*source, {}, regression.seed, make_tree_resolver(fs, directory));
-    REQUIRE(loaded.plan.has_value());
-    const sim::RunResult result = sim::run(*loaded.plan, {});
+    const sim::RunResult result = sim::run(must_load(*source, {}, regression.seed), {});
     INFO(regression.name << "\n" << describe(result));
     CHECK(result.verdict == sim::Verdict::kPass);
   }

@@ -1,4 +1,5 @@
-#include <limits>
+#include <algorithm>
+#include <optional>
 
 #include "families/base/check.h"
 #include "families/base/strings.h"
@@ -11,53 +12,49 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-std::string number_value(Draft& draft, const Message& family, const FieldDescriptor& field,
-                         uint64_t value) {
-  const qksim::Limits& limits = field.options().GetExtension(qksim::limits);
-  const uint64_t max = limits.has_max() ? limits.max() : std::numeric_limits<uint64_t>::max();
-  const bool power = value != 0 && (value & (value - 1)) == 0;
-  if (value < limits.min() || value > max || (limits.power_of_two() && !power)) {
-    draft.bad_value(family, field.name(),
-                    {cat(value, " is not allowed"),
-                     cat(limits.power_of_two() ? "a power of two, " : "", limits.min(), " to ", max,
-                         limits.size() ? " bytes" : "")});
-  }
-  return cat(value);
-}
-
-std::string option_value(Draft& draft, const Message& family, const FieldDescriptor& field) {
-  const google::protobuf::Reflection& reflection = *family.GetReflection();
+// What the scenario says of an option: a word as the family calls it, a number in digits, a size as
+// it is written.
+std::string option_text(const Message& message, const FieldDescriptor& field) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_BOOL:
-      return reflection.GetBool(family, &field) ? "true" : "false";
     case FieldDescriptor::CPPTYPE_UINT32:
-      return number_value(draft, family, field, reflection.GetUInt32(family, &field));
+      return cat(reflection.GetUInt32(message, &field));
     case FieldDescriptor::CPPTYPE_UINT64:
-      return number_value(draft, family, field, reflection.GetUInt64(family, &field));
+      return cat(reflection.GetUInt64(message, &field));
+    case FieldDescriptor::CPPTYPE_STRING:
+      return reflection.GetString(message, &field);
     case FieldDescriptor::CPPTYPE_ENUM: {
-      const auto& value = *reflection.GetEnum(family, &field);
+      const auto& value = *reflection.GetEnum(message, &field);
       return value.options().HasExtension(qksim::option)
                  ? value.options().GetExtension(qksim::option)
                  : value.name();
-    }
-    case FieldDescriptor::CPPTYPE_STRING: {
-      const std::string text = reflection.GetString(family, &field);
-      if (!field.options().GetExtension(qksim::limits).size()) return text;
-      uint64_t bytes = 0;
-      if (!draft.take(family, field.name(), parse_size(text), &bytes)) return text;
-      return number_value(draft, family, field, bytes);
     }
     default:
       QK_CHECK(false);  // no option is a message, a list or a fraction
   }
 }
 
-// The options that the scenario gives, each under its field's name.
-void store_options(Draft& draft, const Message& family, families::FamilyOptions* options) {
-  for (int i = 0; i < family.GetDescriptor()->field_count(); ++i) {
-    const FieldDescriptor& field = *family.GetDescriptor()->field(i);
-    if (!family.GetReflection()->HasField(family, &field)) continue;
-    (*options)[field.name()] = option_value(draft, family, field);
+// The options that the scenario gives, each under its field's name, within the family's limits.
+void store_options(Draft& draft, const Message& message, sim::StorePlan* store) {
+  const families::FamilyDescriptor* const family = draft.registry().find(store->family);
+  if (family == nullptr) return;
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor& field = *message.GetDescriptor()->field(i);
+    if (!message.GetReflection()->HasField(message, &field)) continue;
+    const std::string text = option_text(message, field);
+    const auto option = std::find_if(family->options.begin(), family->options.end(),
+                                     [&](const auto& o) { return o.name == field.name(); });
+    if (option == family->options.end()) {
+      draft.bad_value(message, field.name(),
+                      {cat("family ", family->name, " of this build has no such option"),
+                       "one of those that \"qksim families show\" prints"});
+    } else if (const std::optional<std::string> value = option->normal(text)) {
+      store->options[field.name()] = *value;
+    } else {
+      const bool quoted = field.cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+      draft.bad_value(message, field.name(),
+                      {cat(quoted ? in_quotes(text) : text, " is not allowed"), option->allowed()});
+    }
   }
 }
 
@@ -77,7 +74,7 @@ void build_store(Draft& draft, const qksim::Scenario& scenario, int i) {
                  cat("families: ", join(family_names()), ", as in store { id: \"old\" local {} }"));
   } else {
     out.family = family->name();
-    store_options(draft, store.GetReflection()->GetMessage(store, family), &out.options);
+    store_options(draft, store.GetReflection()->GetMessage(store, family), &out);
   }
   draft.plan.stores.push_back(std::move(out));
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
 #include "scenarios/loader.h"
 #include "sim/cluster/run.h"
@@ -25,15 +26,28 @@ inline uint64_t first_seed() {
   return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
 }
 
+// With the families of this build, and directories beside the scenario.
+inline LoadResult load_here(const ScenarioSource& source,
+                            const std::vector<std::string>& overrides = {}, uint64_t seed = 1) {
+  families::PosixFileSystem fs;
+  families::VolatileMemory memory(0);
+  return load(source, overrides, seed, families::builtin_families(&memory),
+              make_tree_resolver(fs, source.directory));
+}
+
+inline sim::Plan must_load(const ScenarioSource& source,
+                           const std::vector<std::string>& overrides = {}, uint64_t seed = 1) {
+  LoadResult loaded = load_here(source, overrides, seed);
+  for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
+  REQUIRE(loaded.plan.has_value());
+  return std::move(*loaded.plan);
+}
+
 inline sim::Plan plan_of(const std::string& name, uint64_t seed,
                          const std::vector<std::string>& overrides = {}) {
   for (const ScenarioSource& source : builtin_scenarios()) {
     if (scenario_stem(source.file) != name) continue;
-    families::PosixFileSystem fs;
-    LoadResult loaded = load(source, overrides, seed, make_tree_resolver(fs, "/"));
-    for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
-    REQUIRE(loaded.plan.has_value());
-    return std::move(*loaded.plan);
+    return must_load(source, overrides, seed);
   }
   FAIL("no scenario " << name);
   return {};
@@ -41,12 +55,7 @@ inline sim::Plan plan_of(const std::string& name, uint64_t seed,
 
 // A scenario of the test's own: `text` without its name.
 inline sim::Plan plan_of_text(const std::string& text, uint64_t seed = 1) {
-  families::PosixFileSystem fs;
-  LoadResult loaded = load({"mine.qks.txtpb", cat("name: \"mine\" ", text), "/"}, {}, seed,
-                           make_tree_resolver(fs, "/"));
-  for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
-  REQUIRE(loaded.plan.has_value());
-  return std::move(*loaded.plan);
+  return must_load({"mine.qks.txtpb", cat("name: \"mine\" ", text), "/"}, {}, seed);
 }
 
 inline std::string describe(const sim::RunResult& result) {

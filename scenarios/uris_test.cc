@@ -19,11 +19,7 @@ sim::Plan three_nodes(std::string_view where, std::string_view rest) {
       "local { segment_size: \"16KiB\" } } store { id: \"new\" sqlite {} } workload { clients: 2 "
       "rate: 20 } ",
       rest);
-  families::PosixFileSystem fs;
-  LoadResult loaded = load({"uris.qks.txtpb", text, "/"}, {}, 1, make_tree_resolver(fs, "/"));
-  for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
-  REQUIRE(loaded.plan.has_value());
-  return std::move(*loaded.plan);
+  return must_load({"uris.qks.txtpb", text, "/"});
 }
 
 constexpr std::string_view kCrashes =

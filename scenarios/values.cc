@@ -1,11 +1,13 @@
 #include "scenarios/values.h"
 
 #include <charconv>
+#include <limits>
 #include <optional>
 #include <vector>
 
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "families/base/units.h"
 
 namespace qk::scenarios {
 namespace {
@@ -19,10 +21,6 @@ constexpr std::string_view kTriggerHint =
     "\"n1:EXPORT@50%\", \"n1:EXPORT#op=40\" or \"index>=1184\"; nodes may be @leader, @follower, "
     "@migrating";
 
-struct Unit {
-  std::string_view name;
-  uint64_t factor;
-};
 constexpr Unit kDurationUnits[] = {
     {"ns", 1},
     {"us", sim::kMicrosecond},
@@ -31,58 +29,15 @@ constexpr Unit kDurationUnits[] = {
     {"m", 60 * static_cast<uint64_t>(sim::kSecond)},
     {"h", 3600 * static_cast<uint64_t>(sim::kSecond)},
 };
-constexpr Unit kSizeUnits[] = {
-    {"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}};
 constexpr uint64_t kMaxDuration = 1000ull * 3600 * sim::kSecond;
 constexpr uint64_t kMaxSize = 1ull << 40;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-// All of `text` as an unsigned decimal number.
+// A whole number up to the type's largest.
 template <typename T>
-std::optional<T> whole_number(std::string_view text) {
-  T value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || !is_digit(text[0]) || error != std::errc() ||
-      end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return value;
-}
-
-// DIGITS[.DIGITS] times `factor`, exactly; nothing if it is no such text, not a whole number, or
-// above `max`.
-std::optional<uint64_t> scaled_decimal(std::string_view text, uint64_t factor, uint64_t max) {
-  const size_t dot = text.find('.');
-  const std::optional<uint64_t> whole = whole_number<uint64_t>(text.substr(0, dot));
-  if (!whole.has_value() || *whole > max / factor) return std::nullopt;
-  uint64_t value = *whole * factor;
-  if (dot != std::string_view::npos) {
-    std::string_view fraction = text.substr(dot + 1);
-    if (fraction.empty()) return std::nullopt;
-    while (fraction.size() > 1 && fraction.back() == '0') fraction.remove_suffix(1);
-    // More than 12 digits cannot be whole: no unit is divisible by 10^13.
-    const std::optional<uint64_t> digits = whole_number<uint64_t>(fraction);
-    if (!digits.has_value() || fraction.size() > 12) return std::nullopt;
-    __extension__ typedef unsigned __int128 Wide;
-    Wide denominator = 1;
-    for (size_t i = 0; i < fraction.size(); ++i) denominator *= 10;
-    const Wide product = static_cast<Wide>(*digits) * factor;
-    if (product % denominator != 0) return std::nullopt;
-    value += static_cast<uint64_t>(product / denominator);
-  }
-  if (value > max) return std::nullopt;
-  return value;
-}
-
-template <size_t N>
-std::optional<uint64_t> with_unit(std::string_view text, const Unit (&units)[N], uint64_t max) {
-  const size_t end = text.find_first_not_of("0123456789.");
-  if (end == std::string_view::npos) return std::nullopt;
-  for (const Unit& unit : units) {
-    if (text.substr(end) == unit.name) return scaled_decimal(text.substr(0, end), unit.factor, max);
-  }
-  return std::nullopt;
+std::optional<T> number_of(std::string_view text) {
+  const std::optional<uint64_t> value = whole_number(text);
+  if (!value || *value > static_cast<uint64_t>(std::numeric_limits<T>::max())) return std::nullopt;
+  return static_cast<T>(*value);
 }
 
 // "LOW..HIGH" or one value for both; the ends in order.
@@ -133,7 +88,7 @@ Parsed<sim::Trigger> parse_phase_trigger(std::string_view text, size_t colon) {
   trigger.kind = Kind::kPhaseEnter;
   if (rest.starts_with('#') && !rest.starts_with("#op=")) {
     const std::string_view digits = rest.substr(1, rest.find_first_not_of("0123456789", 1) - 1);
-    const std::optional<uint32_t> occurrence = whole_number<uint32_t>(digits);
+    const std::optional<uint32_t> occurrence = number_of<uint32_t>(digits);
     if (!occurrence.has_value() || *occurrence == 0) return bad_trigger(text);
     trigger.occurrence = *occurrence;
     rest.remove_prefix(1 + digits.size());
@@ -151,14 +106,14 @@ Parsed<sim::Trigger> parse_phase_trigger(std::string_view text, size_t colon) {
   }
   if (trigger.kind == Kind::kPhaseExit) return bad_trigger(text);
   if (rest.starts_with("#op=")) {
-    const std::optional<uint64_t> operation = whole_number<uint64_t>(rest.substr(4));
+    const std::optional<uint64_t> operation = number_of<uint64_t>(rest.substr(4));
     if (!operation.has_value() || *operation == 0) return bad_trigger(text);
     trigger.kind = Kind::kPhaseOperation;
     trigger.operation = *operation;
     return trigger;
   }
   if (rest.starts_with('@') && rest.ends_with('%')) {
-    const std::optional<uint32_t> percent = whole_number<uint32_t>(rest.substr(1, rest.size() - 2));
+    const std::optional<uint32_t> percent = number_of<uint32_t>(rest.substr(1, rest.size() - 2));
     if (!percent.has_value() || *percent > 100) return bad_trigger(text);
     trigger.kind = Kind::kPhasePercent;
     trigger.percent = *percent;
@@ -204,7 +159,7 @@ Parsed<uint32_t> to_ppm(double probability) {
 
 Parsed<sim::Trigger> parse_trigger(std::string_view text) {
   if (text.starts_with("index>=")) {
-    const std::optional<int64_t> index = whole_number<int64_t>(text.substr(7));
+    const std::optional<int64_t> index = number_of<int64_t>(text.substr(7));
     if (!index.has_value() || *index == 0) return bad_trigger(text);
     sim::Trigger trigger;
     trigger.kind = sim::Trigger::Kind::kIndex;

@@ -162,7 +162,14 @@ class OneNode final : private ClusterEvents {
     Plan plan;
     plan.seed = 7;
     plan.stores = {{"s", "jobs", {}}};
-    plan.cluster.nodes = {{"n1", "127.0.0.1:8300:0:0", "s", std::nullopt, std::nullopt}};
+    ClusterPlan& cluster = plan.cluster;
+    cluster.group = "qksim";
+    cluster.nodes = {{"n1", "127.0.0.1:8300:0:0", "s", std::nullopt, std::nullopt}};
+    cluster.election_timeout = {150 * kMillisecond, 300 * kMillisecond};
+    cluster.heartbeat = 50 * kMillisecond;
+    cluster.disk.write_latency = {50 * kMicrosecond, 500 * kMicrosecond};
+    cluster.disk.sync_latency = {200 * kMicrosecond, 5 * kMillisecond};
+    cluster.operator_restart_after = kSecond;
     return plan;
   }
 

@@ -2,7 +2,8 @@
 // executes a plan and draws nothing that the plan could have said. So a failure can be replayed by
 // seed, written out as a scenario, edited by hand and shrunk by removing parts.
 //
-// Probabilities are parts per million; durations are nanoseconds of virtual time.
+// Probabilities are parts per million; durations are nanoseconds of virtual time. A plan has no
+// defaults: what a scenario leaves out has the default that the schema gives it (scenario.proto).
 #pragma once
 
 #include <cstdint>
@@ -35,8 +36,8 @@ struct DirectoryTree {
 };
 
 struct DiskPlan {
-  DurationRange write_latency{50 * kMicrosecond, 500 * kMicrosecond};
-  DurationRange sync_latency{200 * kMicrosecond, 5 * kMillisecond};
+  DurationRange write_latency;
+  DurationRange sync_latency;
 };
 
 struct StorePlan {
@@ -56,21 +57,21 @@ struct NodePlan {
 };
 
 struct LinkPlan {
-  DurationRange latency{1 * kMillisecond, 10 * kMillisecond};
+  DurationRange latency;
   uint32_t loss_ppm = 0;
   uint32_t duplicate_ppm = 0;
   uint32_t reorder_ppm = 0;  // a message gets up to 10x the latency, so that later ones overtake it
 };
 
 struct ClusterPlan {
-  std::string group = "qksim";
+  std::string group;
   std::vector<NodePlan> nodes;
-  DurationRange election_timeout{150 * kMillisecond, 300 * kMillisecond};
-  Nanos heartbeat = 50 * kMillisecond;
+  DurationRange election_timeout;
+  Nanos heartbeat = 0;
   LinkPlan link;
   DiskPlan disk;
-  uint32_t snapshot_every_entries = 0;         // 0: never
-  Nanos operator_restart_after = 1 * kSecond;  // a node that stopped on a storage error comes back
+  uint32_t snapshot_every_entries = 0;  // 0: never
+  Nanos operator_restart_after = 0;     // a node that stopped on a storage error comes back
 };
 
 struct MigrationPlan {
@@ -78,12 +79,12 @@ struct MigrationPlan {
   std::string from;  // StorePlan::id
   std::string to;
   std::vector<std::string> nodes;  // in this order; empty: followers first, leader last
-  Nanos start = 1 * kSecond;
-  Nanos dual_write_for = 5 * kSecond;
-  Nanos soak = 1 * kSecond;  // between cut-over and acceptance, and between nodes
+  Nanos start = 0;
+  Nanos dual_write_for = 0;
+  Nanos soak = 0;  // between cut-over and acceptance, and between nodes
   OnFail on_validation_fail = OnFail::kRollback;
-  uint32_t max_retries = 1;
-  bool transfer_leadership_first = true;
+  uint32_t max_retries = 0;
+  bool transfer_leadership_first = false;
   uint64_t fresh_mutations = 0;  // both are mandatory and at least 1
   Nanos fresh_time = 0;
   bool accept_weak_durability = false;
@@ -91,14 +92,14 @@ struct MigrationPlan {
 };
 
 struct WorkloadPlan {
-  uint32_t clients = 4;
-  uint32_t rate = 25;  // operations per second and client
-  uint32_t keys = 64;
-  uint32_t value_size_low = 16;
-  uint32_t value_size_high = 256;
-  uint32_t read_ppm = 200'000;
-  uint32_t cas_ppm = 100'000;
-  uint32_t counter_ppm = 50'000;  // increments of braft's example counter
+  uint32_t clients = 0;
+  uint32_t rate = 1;  // operations per second and client
+  uint32_t keys = 1;
+  uint32_t value_size_low = 0;
+  uint32_t value_size_high = 0;
+  uint32_t read_ppm = 0;
+  uint32_t cas_ppm = 0;
+  uint32_t counter_ppm = 0;  // increments of braft's example counter
 };
 
 struct Trigger {
@@ -124,8 +125,8 @@ struct Trigger {
 struct CrashFault {
   using Loss = CrashLoss;
   std::string node;
-  Nanos restart_after = 1 * kSecond;
-  Loss loss = Loss::kRandomSubset;
+  Nanos restart_after = 0;
+  Loss loss = Loss::kKeepSynced;
 };
 struct PartitionFault {
   std::vector<std::vector<std::string>> sides;
@@ -150,10 +151,10 @@ struct FaultPlan {
 // Faults drawn while the run goes, each kind from a stream of its own. 0 switches a kind off.
 struct RandomFaultPlan {
   Nanos mean_time_to_crash = 0;
-  DurationRange restart_after{100 * kMillisecond, 3 * kSecond};
+  DurationRange restart_after;
   Nanos mean_time_to_partition = 0;
-  DurationRange partition_for{500 * kMillisecond, 3 * kSecond};
-  uint32_t max_concurrent_down = 1;
+  DurationRange partition_for;
+  uint32_t max_concurrent_down = 0;
   Nanos quiet_after = 0;  // from then on no new fault; 0: never quiet
 };
 
@@ -167,7 +168,7 @@ enum class PlantedBug : uint8_t {
   // Of the simulation itself, half way through the run:
   kCheckFails,      // a QK_CHECK fails
   kException,       // an exception is thrown that nobody catches
-  kGarbledAnswers,  // clients get answers that are none
+  kGarbledAnswers,  // clients get answers that are not valid
 };
 
 struct ExpectPlan {
@@ -184,7 +185,7 @@ struct ExpectPlan {
 struct Plan {
   std::string name;
   uint64_t seed = 0;
-  Nanos run_for = 60 * kSecond;
+  Nanos run_for = 0;
   ClusterPlan cluster;
   std::vector<StorePlan> stores;
   std::vector<MigrationPlan> migrations;
