@@ -148,6 +148,14 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at) {
 
 void build_random(Draft& draft, const qksim::RandomFaults& random) {
   sim::RandomFaultPlan& out = draft.plan.random;
+  if (!random.has_mean_time_to_crash() && !random.has_mean_time_to_partition()) {
+    draft.report(draft.scenario(), "random", -1, Draft::Point::kName, "random asks for no fault",
+                 "mean_time_to_crash, mean_time_to_partition or both, or no random");
+  }
+  if (random.has_mean_time_to_partition() && draft.plan.cluster.nodes.size() == 1) {
+    draft.report(random, "mean_time_to_partition", -1, Draft::Point::kName,
+                 "a cluster of one node has no partitions", "two nodes or more");
+  }
   if (random.has_mean_time_to_crash()) {
     draft.positive_duration(random, "mean_time_to_crash", random.mean_time_to_crash(),
                             &out.mean_time_to_crash);

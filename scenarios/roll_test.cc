@@ -150,6 +150,48 @@ const char* const kVotersAndSpare =
     "\"braft:cluster-b-node2-all-killed\" } "
     "node { id: \"n4\" }";
 
+TEST_CASE("a leader transfer that Raft refuses has not been injected, and the run says why") {
+  const auto run = [](std::string_view cluster, std::string_view faults) {
+    sim::Plan plan = roll(cluster, "", faults);
+    plan.migrations.clear();
+    return sim::run(plan, {});
+  };
+  const auto traced = [](const sim::RunResult& result) {
+    std::string text;
+    for (const sim::Mark& mark : result.trace->marks()) {
+      if (mark.event.kind != sim::EventKind::kFaultNoEffect) continue;
+      text += sim::describe(*result.trace, mark) + "\n";
+    }
+    return text;
+  };
+  const sim::RunResult spare = run(kVotersAndSpare, "at { t: \"3s\" leader_transfer: \"n4\" }");
+  INFO(describe(spare));
+  CHECK(spare.verdict == sim::Verdict::kInconclusive);
+  CHECK_THAT(all(spare.inconclusive),
+             Catch::Contains("3s never fired: transfer to 127.0.0.1:8303:0:0: not another member"));
+  CHECK(traced(spare) ==
+        "a fault without effect: 3s: transfer to 127.0.0.1:8303:0:0: not another member\n");
+
+  // One of the three leads, one is asked first; the leader has no time for the other.
+  std::string to_all;
+  for (const char* node : {"n1", "n2", "n3"}) {
+    to_all += cat("at { t: \"3s\" leader_transfer: \"", node, "\" } ");
+  }
+  const sim::RunResult busy = run("nodes: 3", to_all);
+  INFO(describe(busy));
+  CHECK(busy.verdict == sim::Verdict::kInconclusive);
+  CHECK(busy.inconclusive.size() == 2);
+  CHECK_THAT(all(busy.inconclusive),
+             Catch::Contains("3s never fired: no other node leads that could hand over to n") &&
+                 Catch::Contains(": another is under way"));
+
+  // One that Raft takes on has an effect; @follower is never the leader.
+  const sim::RunResult good = run("nodes: 3", "at { t: \"3s\" leader_transfer: \"@follower\" }");
+  INFO(describe(good));
+  CHECK(good.verdict == sim::Verdict::kPass);
+  CHECK(traced(good) == "");
+}
+
 TEST_CASE("three voters and a spare machine migrate, and the spare one adds to no majority") {
   const sim::RunResult result = sim::run(
       roll(kVotersAndSpare, "",

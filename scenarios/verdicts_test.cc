@@ -246,6 +246,40 @@ TEST_CASE("what volatile nodes took with them is told, and they never vote again
   CHECK(one.verdict == Verdict::kPass);
 }
 
+// Ten seconds with these random faults, of which those of a mean of 1000h never come.
+sim::RunResult run_with_random(const std::string& random) {
+  return sim::run(plan_of_text(cat(
+                      "run_for: \"10s\" cluster { nodes: 3 default_store: \"s\" } store { id: ",
+                      "\"s\" local {} } workload { clients: 2 rate: 10 } random { ", random, " }")),
+                  {});
+}
+
+TEST_CASE("a run that asks for random faults and has none does not pass") {
+  const std::string never = "mean_time_to_crash: \"1000h\" ";
+  const sim::RunResult none = run_with_random(never);
+  INFO(describe(none));
+  CHECK(none.verdict == Verdict::kInconclusive);
+  CHECK(all(none.inconclusive) ==
+        "random faults are asked for, and none was injected: "
+        "crash (mean_time_to_crash 3600000.000s)\n");
+  CHECK_THAT(all(run_with_random(never + "mean_time_to_partition: \"900h\"").inconclusive),
+             Catch::EndsWith("crash (mean_time_to_crash 3600000.000s), "
+                             "partition (mean_time_to_partition 3240000.000s)\n"));
+
+  // Some came: what did not is told.
+  const std::string until = " quiet_after: \"6s\"";
+  const sim::RunResult some = run_with_random(never + "mean_time_to_partition: \"1s\"" + until);
+  INFO(describe(some));
+  CHECK(some.verdict == Verdict::kPass);
+  CHECK_THAT(all(some.notes),
+             Catch::Contains("no random crash (mean_time_to_crash 3600000.000s) was injected\n") &&
+                 !Catch::Contains("partition"));
+  const sim::RunResult both =
+      run_with_random("mean_time_to_crash: \"1s\" mean_time_to_partition: \"1s\"" + until);
+  INFO(describe(both));
+  CHECK_THAT(all(both.notes), !Catch::Contains("random"));
+}
+
 TEST_CASE("an answer that is none is a finding about the clients' history") {
   sim::Plan plan = plan_of("rolling-pair", 1);
   plan.planted = sim::PlantedBug::kGarbledAnswers;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/cluster/node.h"
+#include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
 
@@ -31,6 +32,32 @@ std::vector<std::string> FaultInjector::unfired() const {
                          fault.why.empty() ? std::string() : cat(": ", fault.why)));
   }
   return result;
+}
+
+FaultInjector::Undrawn FaultInjector::undrawn() const {
+  const RandomFaultPlan& random = world_.plan->random;
+  Undrawn result;
+  bool some = false;
+  const auto judge = [&](std::string_view kind, Nanos mean, uint64_t injected) {
+    if (mean == 0) return;
+    some = some || injected > 0;
+    if (injected > 0) return;
+    result.kinds.push_back(cat(kind, " (mean_time_to_", kind, " ", seconds_text(mean, 3), "s)"));
+  };
+  judge("crash", random.mean_time_to_crash, random_crashes_);
+  judge("partition", random.mean_time_to_partition, random_partitions_);
+  result.all = !some && !result.kinds.empty();
+  return result;
+}
+
+void FaultInjector::has_no_effect(Armed& fault, std::string why) {
+  if (fault.traced != why) {
+    world_.trace->record({.kind = EventKind::kFaultNoEffect}, cat(fault.plan->at.text, ": ", why));
+    fault.traced = why;
+  }
+  fault.fired = false;
+  fault.due = false;
+  fault.why = std::move(why);
 }
 
 bool FaultInjector::matches(const std::string& selector, const SimNode& node) const {
@@ -213,12 +240,18 @@ void FaultInjector::apply(const SlowDiskFault& slow, Armed& fault) {
 
 void FaultInjector::apply(const TransferFault& transfer, Armed& fault) {
   SimNode* target = resolve_one(transfer.node, fault);
-  for (SimNode* node : nodes_) {
-    if (target != nullptr && target != node && node->leads()) {
-      return node->transfer_leadership(*target);
-    }
+  const auto leads = [target](const SimNode* node) { return node != target && node->leads(); };
+  const auto leader = std::find_if(nodes_.begin(), nodes_.end(), leads);
+  if (target == nullptr || leader == nodes_.end()) {
+    return has_no_effect(fault, cat("no other node leads that could hand over to ", transfer.node));
   }
-  has_no_effect(fault, cat("no other node leads that could hand over to ", transfer.node));
+  // A leader that sits in a step of its migration answers later, or dies in it.
+  fault.due = true;
+  fault.why = cat((*leader)->name(), " never answered the request to hand over");
+  (*leader)->transfer_leadership(*target, [this, &fault](const absl::Status& answer) {
+    if (!answer.ok()) return has_no_effect(fault, std::string(to_std(answer.message())));
+    fault.due = false;
+  });
 }
 
 void FaultInjector::apply(const HealFault&, Armed& fault) {
@@ -250,6 +283,7 @@ void FaultInjector::draw_crash() {
     // A node that is still recovering may be stopped again.
     if (node->running() && others_down < static_cast<int64_t>(random.max_concurrent_down)) {
       node->crash(loss, restart, false);
+      ++random_crashes_;
     }
     draw_crash();
   });
@@ -267,6 +301,7 @@ void FaultInjector::draw_partition() {
     const Nanos duration =
         partition_random_.between(random.partition_for.low, random.partition_for.high);
     begin_partition(sides, asymmetric, duration);
+    ++random_partitions_;
     draw_partition();
   });
 }

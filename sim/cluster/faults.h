@@ -1,6 +1,7 @@
 // FaultInjector: applies the plan's scheduled faults when their triggers come true, and draws
 // random faults from streams of its own. A scheduled fault that never fired is reported by its
-// line, so that a scenario cannot rot into an empty pass.
+// line, and so is a kind of random fault of which none came, so that a scenario cannot rot into an
+// empty pass.
 #pragma once
 
 #include <optional>
@@ -27,12 +28,21 @@ class FaultInjector {
   // "rolling.qks.txtpb:37: n2:EXPORT@50% never fired", one line per fault that did not.
   std::vector<std::string> unfired() const;
 
+  // Kinds of random fault that the plan asks for: one phrase for each kind of which none was
+  // injected, "crash (mean_time_to_crash 600.000s)".
+  struct Undrawn {
+    std::vector<std::string> kinds;
+    bool all = false;  // there are such kinds, and nothing of any of them was injected
+  };
+  Undrawn undrawn() const;
+
  private:
   struct Armed {
     const FaultPlan* plan = nullptr;
     bool fired = false;
-    bool due = false;         // its trigger came true, its time has not come yet
+    bool due = false;         // its trigger came true; what comes of it is not decided yet
     std::string why = {};     // it had no effect when its time came
+    std::string traced = {};  // the reason that the trace has; one that is tried again has many
     uint32_t seen = 0;        // entries (exits) of the phase so far
     SimNode* node = nullptr;  // who made the trigger come true
     bool waiting = false;     // offset or disk operation still to come
@@ -45,10 +55,7 @@ class FaultInjector {
   // The node that a selector names when the fault fires; null: none.
   SimNode* resolve_one(const std::string& selector, const Armed& fault) const;
   // It is reported as never fired.
-  static void has_no_effect(Armed& fault, std::string why) {
-    fault.fired = false;
-    fault.why = std::move(why);
-  }
+  void has_no_effect(Armed& fault, std::string why);
   void apply(const CrashFault& crash, Armed& fault);
   void apply(const PartitionFault& partition, Armed& fault);
   void apply(const SlowDiskFault& slow, Armed& fault);
@@ -66,6 +73,8 @@ class FaultInjector {
   std::vector<Armed> faults_;
   RandomStream crash_random_;
   RandomStream partition_random_;
+  uint64_t random_crashes_ = 0;  // that were injected
+  uint64_t random_partitions_ = 0;
 };
 
 }  // namespace qk::sim

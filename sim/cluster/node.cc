@@ -413,14 +413,13 @@ void SimNode::propose(std::string payload, std::function<void(absl::StatusOr<std
   });
 }
 
-void SimNode::transfer_leadership(SimNode& to) {
-  if (!leads()) return;
+void SimNode::transfer_leadership(SimNode& to, std::function<void(const absl::Status&)> answered) {
+  QK_CHECK(leads());
   Event event{.node = id_, .kind = EventKind::kFaultTransfer};
   event.args = {to.id()};
   world_.trace->record(event);
-  when_free([this, peer = to.peer()] {
-    // Refused is fine: the operator looks again.
-    (void)process_->node->transfer_leadership(peer);
+  when_free([this, peer = to.peer(), answered = std::move(answered)] {
+    answered(process_->node->transfer_leadership(peer));
     touch_disk();
   });
 }

@@ -74,7 +74,8 @@ class SimNode final : private migration::RunnerHost, private migration::RunnerOb
   void planned_restart(Nanos down_for);
   void slow_disk(uint32_t factor);
   bool is_slow() const { return slow_factor_ != 1; }
-  void transfer_leadership(SimNode& to);
+  // `answered` is called once, with Raft's answer, or never if the process goes down first.
+  void transfer_leadership(SimNode& to, std::function<void(const absl::Status&)> answered);
 
   // `done` is called once, or never if the process goes down first.
   void propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done);

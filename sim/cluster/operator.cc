@@ -155,7 +155,8 @@ bool RollingOperator::hands_over() {
   for (SimNode* other : nodes_) {
     if (other == node_ || !healthy(*other) || !votes(*other)) continue;
     wait(RollWait::kTransfer, cat(node_->name(), " hands its leadership over to ", other->name()));
-    node_->transfer_leadership(*other);
+    // Refused is fine: the operator looks again.
+    node_->transfer_leadership(*other, [](const absl::Status&) {});
     return true;
   }
   return false;

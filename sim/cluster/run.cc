@@ -405,6 +405,17 @@ class Cluster final : private ClusterEvents {
       if (leaderless_ && !failure) result->inconclusive.push_back(*leaderless_);
     }
     for (std::string& line : faults_->unfired()) result->inconclusive.push_back(std::move(line));
+    // A kind of which none came may be chance; a run that asks for random faults and has none at
+    // all has not shown what it was made for.
+    const FaultInjector::Undrawn undrawn = faults_->undrawn();
+    if (undrawn.all) {
+      result->inconclusive.push_back(
+          cat("random faults are asked for, and none was injected: ", join(undrawn.kinds)));
+    } else {
+      for (const std::string& kind : undrawn.kinds) {
+        result->notes.push_back(cat("no random ", kind, " was injected"));
+      }
+    }
     for (const std::string& id : result->unjudged) {
       if (must_judge(id)) result->inconclusive.push_back(cat(id, " was never evaluated"));
     }

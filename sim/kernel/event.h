@@ -190,7 +190,9 @@ inline constexpr size_t kMaxArgs = 6;
   X(kRngDraws, "rng.draws", false, {"stream", ArgForm::kHex}, {"draws", ArgForm::kNumber})         \
   /* The roll waits, on the node (0: between two nodes), until its next event of this kind; why:   \
      a RollWait, 0 it goes on. Text: the reason. */                                                \
-  X(kMigWait, "mig.wait", true, {"why", ArgForm::kRollWait})
+  X(kMigWait, "mig.wait", true, {"why", ArgForm::kRollWait})                                       \
+  /* A scheduled fault changed nothing when its time came. Node 0. Text: its trigger and why. */   \
+  X(kFaultNoEffect, "fault.no_effect", true)
 
 enum class EventKind : uint16_t {
 #define QK_KIND_IDENTIFIER(identifier, ...) identifier,

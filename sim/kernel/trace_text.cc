@@ -249,6 +249,8 @@ std::string describe(const Trace& trace, const Mark& mark) {
       return with_text(cat("disk fault, errno ", event.arg(0)), mark.text);
     case EventKind::kFaultTransfer:
       return cat("leadership transfer to ", node_text(trace, event.arg(0)));
+    case EventKind::kFaultNoEffect:
+      return with_text("a fault without effect", mark.text);
     case EventKind::kRaftRole:
       return cat(name_of(kRoleNames, event.arg(0)), " in term ", event.arg(1));
     case EventKind::kMigPhase:
