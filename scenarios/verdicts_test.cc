@@ -5,6 +5,7 @@
 #include "families/contract/family_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/temp_directory.h"
+#include "families/fs/unsynced_file_system.h"
 #include "image/identity.h"
 #include "scenarios/test_support.h"
 #include "sim/cluster/initial_state.h"
@@ -149,6 +150,58 @@ TEST_CASE("a probe that cannot be opened says why") {
   REQUIRE(result.violations.size() == 1);
   CHECK(result.violations[0].oracle == "ora.L9");
   CHECK(result.violations[0].actual == "log_01: record damaged at offset 4096 (index 5)");
+}
+
+// The built-in families; what is written to a store of `name` is never synced.
+sim::RunOptions without_syncs(const std::string& name) {
+  // They outlive the families that use them.
+  auto disks = std::make_shared<std::vector<std::unique_ptr<families::FileSystem>>>();
+  sim::RunOptions options;
+  options.registry_of = [name, disks](families::VolatileMemory* memory) {
+    families::Registry registry;
+    const families::Registry builtin = families::builtin_families(memory);
+    for (families::FamilyDescriptor family : builtin.all()) {
+      if (family.name == name) {
+        family.open = [disks, open = family.open](families::OpenRequest request) {
+          disks->push_back(std::make_unique<families::UnsyncedFileSystem>(request.fs));
+          request.fs = disks->back().get();
+          return open(request);
+        };
+      }
+      registry.add(std::move(family));
+    }
+    return registry;
+  };
+  return options;
+}
+
+// During a run one commit in many is looked at, at its end the last one always.
+TEST_CASE("a commit that no quorum holds at the end of a run is a violation of ora.R7") {
+  const sim::Plan plan = plan_of_text(
+      "run_for: \"5s\" cluster { nodes: 3 default_store: \"s\" } store { id: \"s\" local {} } "
+      "workload { clients: 1 rate: 5 }");
+  const auto at_the_end = [&](const sim::RunResult& result) {
+    std::vector<sim::Violation> found;
+    for (const sim::Violation& violation : result.violations) {
+      if (violation.t == plan.run_for && violation.oracle == "ora.R7") found.push_back(violation);
+    }
+    return found;
+  };
+  // Oracles that look at acks find it as well, and earlier.
+  sim::RunOptions options = without_syncs("local");
+  options.keep_going = true;
+  const sim::RunResult result = sim::run(plan, options);
+  INFO(describe(result));
+  CHECK(result.verdict == Verdict::kViolation);
+  CHECK(result.committed > 5);
+  const std::vector<sim::Violation> found = at_the_end(result);
+  REQUIRE(found.size() == 1);
+  CHECK_THAT(found[0].expected, Catch::EndsWith("durable on a majority of 3 voters"));
+  CHECK(found[0].actual == "durable on 0: none");
+
+  const sim::RunResult sound = sim::run(plan, {});
+  INFO(describe(sound));
+  CHECK(sound.verdict == Verdict::kPass);
 }
 
 TEST_CASE("the stops that a scenario asks for are in the ledger, and the run passes") {
