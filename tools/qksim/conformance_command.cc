@@ -152,15 +152,14 @@ ExitCode save(const Report& report, const ConformanceArguments& arguments,
               const Environment& environment) {
   sim::conformance::Evidence evidence =
       sim::conformance::evidence_of(report, arguments.seeds, environment.build);
-  auto older = load_evidence(environment);
-  if (!older.ok()) {
-    *environment.err << "note: earlier evidence is not used: "
-                     << printable(to_std(older.status().message())) << "\n";
-  } else if (*older) {
-    evidence = sim::conformance::merge(**std::move(older), evidence);
-  }
-  if (absl::Status status = save_evidence(evidence, environment); !status.ok()) {
-    print_error(environment, cat(kEvidenceFile, ": ", to_std(status.message())));
+  const auto add_to_file = [&]() -> absl::Status {
+    QK_RETURN_IF_ERROR(check_evidence_replaceable(environment));
+    QK_ASSIGN_OR_RETURN(auto older, load_evidence(environment));
+    if (older) evidence = sim::conformance::merge(*std::move(older), evidence);
+    return save_evidence(evidence, environment);
+  };
+  if (absl::Status status = add_to_file(); !status.ok()) {
+    print_error(environment, std::string(to_std(status.message())));
     return ExitCode::kCannotWrite;
   }
   if (arguments.junit.empty()) return ExitCode::kOk;
@@ -191,6 +190,12 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
     return ExitCode::kUsage;
   }
   // Found out before hours of checks.
+  if (!arguments.list) {
+    if (absl::Status status = check_evidence_replaceable(environment); !status.ok()) {
+      print_error(environment, std::string(to_std(status.message())));
+      return ExitCode::kCannotWrite;
+    }
+  }
   const std::string junit =
       arguments.junit.empty() ? std::string() : absolute_path(environment, arguments.junit);
   if (!junit.empty() && !arguments.list) {

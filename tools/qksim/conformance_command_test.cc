@@ -307,9 +307,32 @@ TEST_CASE_METHOD(Fixture, "contract: json, markdown, unknown ids, damaged eviden
   REQUIRE(families::write_file(fs, path, "{").ok());
   run({"contract"}, ExitCode::kNoInput);
   CHECK_THAT(err.str(), Contains(".qksim/conformance.json: "));
-  // A new run replaces it and says so.
-  run({"conformance", first, "--filter", "META/save_vote/.*/plain/sim"}, ExitCode::kOk);
-  CHECK_THAT(err.str(), Contains("note: earlier evidence is not used: "));
+}
+
+TEST_CASE_METHOD(Fixture, "conformance replaces no evidence that it cannot read") {
+  const std::string path = absolute_path(environment, std::string(kEvidenceFile));
+  const std::vector<std::string> words = {"conformance", first, "--filter",
+                                          "META/save_vote/.*/plain/sim"};
+  leave(complete());
+  const std::string good = families::read_file(fs, path, 1 << 20).value();
+  std::string newer = good;
+  newer.replace(newer.find("qksim.conformance/1"), 19, "qksim.conformance/2");
+  for (const std::string& bytes : {std::string("{"), std::string(), std::string("mine"),
+                                   good.substr(0, good.size() / 2), newer}) {
+    REQUIRE(families::write_file(fs, path, bytes).ok());
+    CHECK(run(words, ExitCode::kCannotWrite) == "");  // before anything runs
+    CHECK_THAT(err.str(), Contains(std::string(kEvidenceFile)) && Contains("not replaced") &&
+                              Contains("move it away"));
+    CHECK(families::read_file(fs, path, 1 << 20).value() == bytes);
+  }
+  CHECK_THAT(err.str(), Contains("schema \"qksim.conformance/2\""));
+  REQUIRE(fs.unlink(path).ok());
+  REQUIRE(::symlink("elsewhere", path.c_str()) == 0);
+  run(words, ExitCode::kCannotWrite);
+  CHECK_THAT(err.str(), Contains("conformance.json is not a regular file"));
+  REQUIRE(fs.unlink(path).ok());
+  run(words, ExitCode::kOk);
+  CHECK(load_evidence(environment).value().has_value());
 }
 
 TEST_CASE("XML has no place for some characters") {

@@ -20,6 +20,16 @@ absl::StatusOr<std::optional<sim::conformance::Evidence>> load_evidence(
   return std::optional<sim::conformance::Evidence>(std::move(evidence));
 }
 
+absl::Status check_evidence_replaceable(const Environment& environment) {
+  const std::string path = absolute_path(environment, std::string(kEvidenceFile));
+  QK_RETURN_IF_ERROR(check_replaceable(path, {"{"}));
+  const absl::Status status = load_evidence(environment).status();
+  if (status.ok()) return status;
+  return absl::FailedPreconditionError(cat(
+      kEvidenceFile, " is not replaced, because qksim cannot read what is in it; move it away: ",
+      to_std(status.message())));
+}
+
 absl::Status save_evidence(const sim::conformance::Evidence& evidence,
                            const Environment& environment) {
   const std::string path = absolute_path(environment, std::string(kEvidenceFile));

@@ -14,7 +14,10 @@ inline constexpr std::string_view kEvidenceFile = ".qksim/conformance.json";
 // nullopt: none was left.
 absl::StatusOr<std::optional<sim::conformance::Evidence>> load_evidence(
     const Environment& environment);
-// Replaces it, atomically.
+// OK if there is none, or one that load_evidence() takes. FailedPrecondition otherwise: somebody
+// else's file, a damaged one, or one of a newer schema, which is not ours to replace.
+absl::Status check_evidence_replaceable(const Environment& environment);
+// Replaces it, atomically. The caller has asked check_evidence_replaceable().
 absl::Status save_evidence(const sim::conformance::Evidence& evidence,
                            const Environment& environment);
 

@@ -206,8 +206,21 @@ TEST_CASE_METHOD(RunFixture, "what somebody put into a run directory is not repl
     fs::remove_all(runs / id);
     fs::create_directory(runs / id);
     std::ofstream(runs / id / "data") << "mine";
-    refused("was not left by qksim");
+    refused("is not replaced: it holds no .qksim-run, ");
     CHECK(file(cat(".qksim/runs/", id, "/data")) == "mine");
+  }
+  SECTION("a run directory of a version that left no list") {
+    fs::remove(runs / id / ".qksim-run");
+    const std::string report = file(cat(".qksim/runs/", id, "/report.txt"));
+    refused(
+        "it is somebody else's or of an older qksim; move it away or remove it to run this "
+        "again, or give --out");
+    CHECK(file(cat(".qksim/runs/", id, "/report.txt")) == report);
+    // As the message says.
+    fs::rename(runs / id, runs / "kept");
+    CHECK(run_command(arguments, environment) == ExitCode::kViolated);
+    CHECK(fs::exists(runs / id / ".qksim-run"));
+    CHECK(file(".qksim/runs/kept/report.txt") == report);
   }
   SECTION("an earlier one of another outcome is replaced, as before") {
     next.violations[0].actual = "another";

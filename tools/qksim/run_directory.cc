@@ -142,8 +142,10 @@ absl::Status check_ours(families::FileSystem& fs, const std::string& directory) 
   if (!marker.ok() || !std::string_view(*marker).starts_with(kMarkerHead)) {
     // It may have been replaced a moment ago.
     QK_RETURN_IF_ERROR(fs.stat(directory).status());
-    return absl::FailedPreconditionError(cat(directory, " was not left by qksim: it holds no ",
-                                             kMarker, "; move it away to run this again"));
+    return absl::FailedPreconditionError(
+        cat(directory, " is not replaced: it holds no ", kMarker,
+            ", the list by which qksim knows what a run left there, so it is somebody else's or of "
+            "an older qksim; move it away or remove it to run this again, or give --out"));
   }
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
   for (const std::string& name : names) {
@@ -158,8 +160,8 @@ absl::Status check_ours(families::FileSystem& fs, const std::string& directory) 
     if (same) continue;
     return absl::FailedPreconditionError(
         cat(file,
-            " was added or changed since qksim left the directory; move it away to run this "
-            "again"));
+            " was added or changed since qksim left the directory, which is therefore not "
+            "replaced; move it away or remove it to run this again, or give --out"));
   }
   return absl::OkStatus();
 }
