@@ -17,7 +17,7 @@ void build_cluster(Draft& draft) {
   if (!is_identifier(cluster.group())) {
     draft.bad_value(
         cluster, "group",
-        {in_quotes(cluster.group()) + " is no group", "1 to 32 letters, digits, - and _"});
+        {in_quotes(cluster.group()) + " is not a valid group", "1 to 32 letters, digits, - and _"});
   }
   if (cluster.has_default_store())
     draft.known_store(cluster, "default_store", cluster.default_store());

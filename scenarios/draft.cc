@@ -61,7 +61,8 @@ void Draft::duration(const Message& message, std::string_view field, const std::
 void Draft::positive_duration(const Message& message, std::string_view field,
                               const std::string& text, sim::Nanos* out) {
   if (take(message, field, parse_duration(text), out) && *out == 0) {
-    bad_value(message, field, {in_quotes(text) + " is no time at all", "more than 0"});
+    bad_value(message, field,
+              {cat("found ", in_quotes(text), ", must be greater than 0"), "as in \"1s\""});
   }
 }
 
@@ -69,7 +70,7 @@ void Draft::before_the_end(const Message& message, std::string_view field, const
                            sim::Nanos time) {
   if (plan.run_for == 0 || time < plan.run_for) return;
   bad_value(message, field,
-            {cat(in_quotes(text), " never comes: the run ends at ",
+            {cat(in_quotes(text), " is not before the end of the run, ",
                  in_quotes(source_.message().run_for())),
              "less than run_for"});
 }
@@ -80,7 +81,7 @@ void Draft::probability(const Message& message, std::string_view field, double v
 }
 
 void Draft::at_least_one(const Message& message, std::string_view field, uint64_t value) {
-  if (value == 0) bad_value(message, field, {"0 is too few", "1 or more"});
+  if (value == 0) bad_value(message, field, {"found 0, must be at least 1", "1 or more"});
 }
 
 std::vector<std::string> Draft::node_ids() const {
@@ -98,11 +99,12 @@ std::vector<std::string> Draft::store_ids() const {
 void Draft::new_id(const Message& message, std::string_view field, const std::string& id,
                    const std::vector<std::string>& taken) {
   if (!is_identifier(id)) {
-    bad_value(message, field,
-              {in_quotes(id) + " is no name", "1 to 32 letters, digits, - and _, as in \"n1\""});
+    bad_value(
+        message, field,
+        {in_quotes(id) + " is not a valid name", "1 to 32 letters, digits, - and _, as in \"n1\""});
   } else if (contains(taken, id)) {
-    report(message, field, -1, Point::kValue, cat(in_quotes(id), " is taken"),
-           cat("already there: ", join(taken)));
+    report(message, field, -1, Point::kValue, cat(in_quotes(id), " is given twice"),
+           cat("given before: ", join(taken)));
   }
 }
 

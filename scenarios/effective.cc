@@ -79,7 +79,7 @@ void encode_value(const Message& message, const FieldDescriptor* field, int i, s
     case FieldDescriptor::CPPTYPE_DOUBLE:
       return put_le64(out, std::bit_cast<uint64_t>(reflection.GetDouble(message, field)));
     case FieldDescriptor::CPPTYPE_ENUM:
-      // By name: numbers may be dealt anew, names are what people write.
+      // By name, which is what people write; numbers may change.
       return put_text(out, reflection.GetEnum(message, field)->name());
     default:
       QK_CHECK(false);

@@ -79,8 +79,8 @@ sim::PartitionFault partition(Draft& draft, const qksim::Partition& partition) {
   const auto named = [&](const std::string& id) { return contains(seen, id); };
   if (partition.side_size() == 1 &&
       (named("@follower") || std::all_of(ids.begin(), ids.end(), named))) {
-    draft.report(partition, "side", 0, Draft::Point::kName, "the side holds every node",
-                 "a side that leaves somebody on the other");
+    draft.report(partition, "side", 0, Draft::Point::kName, "the side contains every node",
+                 "a side that leaves at least one node out");
   }
   return out;
 }
@@ -114,8 +114,8 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at) {
     draft.positive_duration(at, "for", at.for_(), &length);
     out.duration = length;
     if (!at.has_partition() && !at.has_disk()) {
-      draft.report(at, "for", -1, Draft::Point::kName, "for means nothing to this fault",
-                   "only partition and disk last; a crash has restart_after");
+      draft.report(at, "for", -1, Draft::Point::kName, "this fault cannot have \"for\"",
+                   "only partition and disk have a duration; a crash has restart_after");
     }
   }
   switch (at.what_case()) {
@@ -134,7 +134,7 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at) {
       break;
     case qksim::ScheduledFault::kHealAll:
       if (!at.heal_all()) {
-        draft.bad_value(at, "heal_all", {"false does nothing", "true, or no such fault"});
+        draft.bad_value(at, "heal_all", {"false does nothing", "true, or leave the fault out"});
       }
       out.what = sim::HealFault{};
       break;
@@ -149,8 +149,9 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at) {
 void build_random(Draft& draft, const qksim::RandomFaults& random) {
   sim::RandomFaultPlan& out = draft.plan.random;
   if (!random.has_mean_time_to_crash() && !random.has_mean_time_to_partition()) {
-    draft.report(draft.scenario(), "random", -1, Draft::Point::kName, "random asks for no fault",
-                 "mean_time_to_crash, mean_time_to_partition or both, or no random");
+    draft.report(draft.scenario(), "random", -1, Draft::Point::kName,
+                 "random asks for no kind of fault",
+                 "mean_time_to_crash, mean_time_to_partition or both; or leave random out");
   }
   if (random.has_mean_time_to_partition() && draft.plan.cluster.nodes.size() == 1) {
     draft.report(random, "mean_time_to_partition", -1, Draft::Point::kName,

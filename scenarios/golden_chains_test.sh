@@ -2,7 +2,7 @@
 # The chains of the shipped scenarios are the same in every build: another compiler, another build
 # type, sanitizers. golden_chains.txt holds one line per scenario and seed.
 #   golden_chains_test.sh QKSIM            compares
-#   golden_chains_test.sh QKSIM --update   writes the file anew; then read the difference: a chain
+#   golden_chains_test.sh QKSIM --update   writes the file again; then read the difference: a chain
 #                                          changes whenever what a run does changes
 set -euo pipefail
 qksim=$(readlink -f "$1")

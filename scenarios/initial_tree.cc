@@ -181,13 +181,13 @@ TreeResolver make_tree_resolver(families::FileSystem& fs, std::string base) {
       if (initial_dir.starts_with('/')) return read_real_directory(fs, initial_dir);
       if (!families::is_safe_relative_path(initial_dir)) {
         return absl::InvalidArgumentError(
-            cat("\"", initial_dir, "\" is no directory below the scenario file's"));
+            cat("\"", initial_dir, "\" is not a path below the scenario file's directory"));
       }
       return read_real_directory(fs, families::join_path(base, initial_dir));
     }
     QK_ASSIGN_OR_RETURN(sim::DirectoryTree tree,
                         braft_case(std::string_view(initial_dir).substr(kBraftScheme.size())));
-    // What braft reads from the directories is recorded beside them; the disk holds them alone.
+    // Next to them the case has what braft reads from them, which does not go to the disk.
     std::erase_if(tree.items, [](const sim::DirectoryTree::Item& item) {
       return !item.directory && item.path.find('/') == std::string::npos;
     });

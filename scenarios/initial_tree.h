@@ -1,5 +1,5 @@
 // The directory trees that simulated disks start with: real braft directories embedded in this
-// program, or directories beside a scenario file.
+// program, or directories next to a scenario file.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // The loader against texts that are right, wrong, and overridden. Every bad file in testdata has
-// its messages beside it, places included; `./qk update-golden messages` writes them; then read
-// the difference.
+// its messages in a file next to it, with their places; `./qk update-golden messages` writes them;
+// then read the difference.
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -66,7 +66,7 @@ std::string messages_of_any_build(const LoadResult& result) {
   return text;
 }
 
-TEST_CASE("every bad file gets the messages written down for it") {
+TEST_CASE("every bad file gets the messages in its .expected file") {
   std::set<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(kTestdata)) {
     if (entry.path().string().ends_with(".bad.qks.txtpb")) files.insert(entry.path());
@@ -135,7 +135,7 @@ TEST_CASE("the default scenario means what it says") {
   CHECK(plan.expect.migrated == std::vector<std::string>{"n1", "n2", "n3"});
 }
 
-TEST_CASE("an initial tree is the case's directories alone, and matches what braft recorded") {
+TEST_CASE("an initial tree has only the case's directories, and matches what braft recorded") {
   families::PosixFileSystem fs;
   const TreeResolver resolve = make_tree_resolver(fs, "/");
   const std::vector<std::string> cases = braft_cases();
@@ -173,7 +173,7 @@ TEST_CASE("an initial tree is the case's directories alone, and matches what bra
   CHECK_FALSE(resolve("a//b").ok());
 }
 
-TEST_CASE("a real directory beside the scenario, empty directories included") {
+TEST_CASE("a real directory next to the scenario, empty directories included") {
   const std::filesystem::path root =
       std::filesystem::temp_directory_path() / cat("qksim-loader-test-", getpid());
   std::filesystem::create_directories(root / "tree" / "snapshot");
@@ -230,7 +230,7 @@ TEST_CASE("archives are untrusted") {
         absl::StatusCode::kInvalidArgument);
 }
 
-TEST_CASE("--set changes one field, by id or by position, and makes what the file leaves out") {
+TEST_CASE("--set changes one field, by id or by position, and adds what the file leaves out") {
   const LoadResult plain = load_text(kSmall);
   REQUIRE(plain.plan.has_value());
   CHECK(plain.plan->cluster.link.loss_ppm == 10'000);
@@ -291,14 +291,14 @@ TEST_CASE("bad --set arguments say what is allowed") {
        "--set store[old].sqlite.synchronous=EXTRA: error: \"sqlite\" and \"local\" exclude each "
        "other, and the scenario has \"local\"\nhint: first --set store[old].family=sqlite\n"},
       {"store[old].family=memry",
-       cat("--set store[old].family=memry: error: \"memry\" is no family\n"
+       cat("--set store[old].family=memry: error: unknown family \"memry\"\n"
            "hint: did you mean \"memory\"? allowed: ",
            families_of_the_schema(), "\n")},
       {"cluster.link=1",
        "--set cluster.link=1: error: \"link\" is not a single value\n"
        "hint: set one of its fields: latency, loss, duplicate, reorder\n"},
       {"workload.clients=-1",
-       "--set workload.clients=-1: error: \"-1\" is no value for \"clients\"\n"
+       "--set workload.clients=-1: error: \"-1\" is not a value for \"clients\"\n"
        "hint: allowed: a whole number up to 4294967295\n"},
       {"run_for=5x",
        "--set run_for=5x: error: run_for: \"5x\" is not a duration\n"
@@ -307,7 +307,7 @@ TEST_CASE("bad --set arguments say what is allowed") {
        "--set cluster.link.loss=2: error: loss: 2 is not a probability\n"
        "hint: 0 to 1, with at most six decimals (parts per million), as in 0.01\n"},
       {"run_for",
-       "--set run_for: error: there is no PATH=VALUE\nhint: as in cluster.link.loss=0.01\n"},
+       "--set run_for: error: expected PATH=VALUE\nhint: as in cluster.link.loss=0.01\n"},
       {"run_for.x=1",
        "--set run_for.x=1: error: \"run_for\" is a value and has no fields\n"
        "hint: the path ends at \"run_for\"\n"},
@@ -324,7 +324,7 @@ TEST_CASE("bad --set arguments say what is allowed") {
   CHECK_FALSE(load_text("nonsense: 1").bad_override);
 }
 
-TEST_CASE("the hash covers what changes a run and nothing else") {
+TEST_CASE("the hash covers what changes a run, and only that") {
   const auto hash = [](const std::vector<std::string>& sets) {
     const LoadResult result = load_text(kSmall, sets);
     REQUIRE(result.plan.has_value());
@@ -439,7 +439,7 @@ TEST_CASE("a store of a family that is not in this build loads; its user says so
   CHECK(result.plan->stores[1].options.empty());
 }
 
-TEST_CASE("two nodes never begin with one directory, whatever it is called") {
+TEST_CASE("two nodes never begin with one directory, under any of its names") {
   const families::TempDirectory directory;
   const std::filesystem::path top = directory.path();
   std::filesystem::create_directories(top / "a" / "log");
@@ -464,7 +464,7 @@ TEST_CASE("two nodes never begin with one directory, whatever it is called") {
     INFO(first << " and " << second);
     CHECK_THAT(
         messages_of(first, second),
-        Catch::Contains(cat("directory \"", second, "\" is the initial_dir of node \"n1\", too")));
+        Catch::Contains(cat("directory \"", second, "\" is also the initial_dir of node \"n1\"")));
   }
   // ".." is never followed.
   CHECK_FALSE(messages_of("a", "b/../a").empty());

@@ -40,12 +40,11 @@ void migrate_nodes(Draft& draft, const qksim::Migration& migration, sim::Migrati
   }
   for (const sim::NodePlan& node : draft.plan.cluster.nodes) {
     if (!contains(moved, node.id) || !node.place || !node.place->parts.split()) continue;
-    draft.report(
-        migration, "from", -1, Draft::Point::kValue,
-        cat("node ", in_quotes(node.id),
-            " does not migrate: its log, raft_meta and snapshot do not lie in one directory, "
-            "and one fence must take all three from an older program"),
-        "URIs of three directories in one, or a migration of other nodes (node: ...)");
+    draft.report(migration, "from", -1, Draft::Point::kValue,
+                 cat("node ", in_quotes(node.id),
+                     " cannot migrate: its log, raft_meta and snapshot are not in one directory, "
+                     "and a migration puts its fence in the place of one directory"),
+                 "URIs of three directories in one, or a migration of other nodes (node: ...)");
   }
   for (const std::string& id : moved) {
     draft.store_of[id] = out->to;
@@ -100,12 +99,11 @@ void build_migration(Draft& draft, const qksim::Migration& migration) {
     draft.positive_duration(migration, "fresh_time", migration.fresh_time(), &out.fresh_time);
     constexpr sim::Nanos kShortest = sim::kInspectCut + sim::kLook;
     if (out.fresh_time > 0 && out.fresh_time < kShortest) {
-      draft.bad_value(
-          migration, "fresh_time",
-          {cat(in_quotes(migration.fresh_time()),
-               " is over before the operator has looked at the validated cut, so that no "
-               "cut-over can succeed"),
-           cat("at least ", kShortest / sim::kMillisecond, "ms")});
+      draft.bad_value(migration, "fresh_time",
+                      {cat(in_quotes(migration.fresh_time()),
+                           " is shorter than the operator's look at the validated cut, so that no "
+                           "cut-over can succeed"),
+                       cat("at least ", kShortest / sim::kMillisecond, "ms")});
     }
   } else {
     draft.missing(migration, "fresh_time", std::string(kFreshness));

@@ -37,8 +37,8 @@ void build_place(Draft& draft, const qksim::Node& node, sim::NodePlan* out) {
     if (!contains_component(path, "..")) continue;
     draft.report(
         node, "log_uri", -1, Draft::Point::kValue,
-        cat(path, " has a component \"..\"; a simulated disk has no links to go back through"),
-        "the directory's own path");
+        cat(path, " has a component \"..\"; a simulated disk has no links, so it is never needed"),
+        "the path without \"..\"");
     return;
   }
   for (const sim::StorePlan& store : draft.plan.stores) {
@@ -52,8 +52,7 @@ void build_place(Draft& draft, const qksim::Node& node, sim::NodePlan* out) {
   out->place = *place;
 }
 
-// Another family would find a root without anything of its own, and make itself a fresh instance
-// beside braft's files.
+// Another family would not see braft's files, and would make a fresh instance next to them.
 bool may_begin_with_tree(Draft& draft, const qksim::Node& node, const std::string& store_id) {
   std::vector<std::string> readers;
   for (const std::string& family : family_names()) {
@@ -63,7 +62,7 @@ bool may_begin_with_tree(Draft& draft, const qksim::Node& node, const std::strin
     }
   }
   for (const sim::StorePlan& store : draft.plan.stores) {
-    // A store without a family is complained of at its own place.
+    // A store without a family is reported at its own place.
     if (store.id != store_id || store.family.empty() || contains(readers, store.family)) continue;
     draft.report(
         node, "initial_dir", -1, Draft::Point::kValue,
@@ -98,8 +97,8 @@ void build_tree(Draft& draft, const qksim::Node& node, Taken* taken, sim::NodePl
   }
   const auto [first, is_new] = taken->directories.emplace(directory->identity, node.id());
   if (!is_new) {
-    return refuse(cat(name, " is the initial_dir of node ", in_quotes(first->second), ", too"),
-                  "for each node the directory that this node left");
+    return refuse(cat(name, " is also the initial_dir of node ", in_quotes(first->second)),
+                  "each node begins with the directory that it left itself");
   }
   if (out->place && !out->place->parts.split()) {
     const families::PartPaths& parts = out->place->parts;
@@ -108,9 +107,9 @@ void build_tree(Draft& draft, const qksim::Node& node, Taken* taken, sim::NodePl
           (item.path != parts.log && item.path != parts.raft_meta && item.path != parts.snapshot)) {
         continue;
       }
-      return refuse(
-          cat(name, " holds ", in_quotes(item.path), ", which a URI of the node names, too"),
-          "other names in the URIs");
+      return refuse(cat(name, " holds ", in_quotes(item.path),
+                        ", which is also the name of a part in the node's URIs"),
+                    "other names in the URIs");
     }
   }
   out->initial = std::move(directory->tree);
@@ -136,8 +135,8 @@ void build_node(Draft& draft, const qksim::Cluster& cluster, const qksim::Node& 
   }
   if (contains(taken->peers, out->peer)) {
     draft.report(node, "peer", -1, Draft::Point::kValue,
-                 cat("peer ", in_quotes(out->peer), " is taken"),
-                 cat("already there: ", join(taken->peers)));
+                 cat("peer ", in_quotes(out->peer), " is given twice"),
+                 cat("given before: ", join(taken->peers)));
   }
   if (node.has_store()) {
     out->store = node.store();

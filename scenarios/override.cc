@@ -34,7 +34,7 @@ class Override {
 
   std::optional<Diagnostic> apply() {
     if (!has_value_ || path_.empty()) {
-      return fail("there is no PATH=VALUE", "as in cluster.link.loss=0.01");
+      return fail("expected PATH=VALUE", "as in cluster.link.loss=0.01");
     }
     Message* message = &source_.message();
     std::string_view rest = path_;
@@ -120,7 +120,8 @@ class Override {
       reflection.MutableMessage(&message, &field);
       return std::nullopt;
     }
-    return fail(cat("\"", value_, "\" is no ", oneof.name()), suggestion(value_, "allowed", names));
+    return fail(cat("unknown ", oneof.name(), " \"", value_, "\""),
+                suggestion(value_, "allowed", names));
   }
 
   std::optional<Diagnostic> descend(const FieldDescriptor& field,
@@ -223,7 +224,7 @@ class Override {
   }
 
   Diagnostic bad_value(const FieldDescriptor& field, std::string_view allowed) const {
-    return fail(cat("\"", value_, "\" is no value for \"", field.name(), "\""),
+    return fail(cat("\"", value_, "\" is not a value for \"", field.name(), "\""),
                 cat("allowed: ", allowed));
   }
 

@@ -135,7 +135,7 @@ TEST_CASE("a volatile mirror that a crash took ends the migration, and the next 
   CHECK_FALSE(halted.notes.empty());
 }
 
-// Whatever volatile state a node needs is lost: it stays down, the others go on, nobody lies.
+// The volatile state that a node needs is lost: it stays down, the others go on, no oracle fires.
 void check_node_lost(sim::Plan plan, sim::PhaseCode phase) {
   keep_crashes(&plan, {phase});
   REQUIRE(plan.faults.size() == 1);

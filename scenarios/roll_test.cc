@@ -1,5 +1,5 @@
 // Rolls that an operator cannot simply carry through: few voters, machines without a vote, nodes
-// that are away, clusters that elect nobody. What the run says about each.
+// that are away, clusters without a leader. What the run says about each.
 #include <algorithm>
 
 #include "scenarios/test_support.h"
@@ -172,7 +172,7 @@ TEST_CASE("a leader transfer that Raft refuses has not been injected, and the ru
   CHECK(traced(spare) ==
         "a fault without effect: 3s: transfer to 127.0.0.1:8303:0:0: not another member\n");
 
-  // One of the three leads, one is asked first; the leader has no time for the other.
+  // One of the three leads, one is asked first; the other must wait.
   std::string to_all;
   for (const char* node : {"n1", "n2", "n3"}) {
     to_all += cat("at { t: \"3s\" leader_transfer: \"", node, "\" } ");
@@ -227,7 +227,7 @@ TEST_CASE("what a roll waits for is in the trace and in the result") {
           Catch::Contains("n2: the roll waits (node): n2 is down\n"));
 }
 
-TEST_CASE("a cluster that elects nobody says why") {
+TEST_CASE("a cluster that elects no leader says why") {
   const auto reasons = [](std::string_view cluster) {
     const sim::RunResult result =
         sim::run(roll(cat("nodes: 3 ", cluster), "", "expect { min_committed: 10 }"), {});
@@ -265,7 +265,7 @@ TEST_CASE("a node that catches up leaves the disk to its own writes") {
   CHECK(with.ack_gap->length() < 2 * sim::kSecond);
 }
 
-TEST_CASE("a gap that is longer than expected is no pass, and says when and in which phase") {
+TEST_CASE("a gap that is longer than expected is not a pass, and says when and in which phase") {
   const std::string fault =
       "at { t: \"6s\" for: \"2s\" partition { side { node: \"n1\" } side { "
       "node: \"n2\" } side { node: \"n3\" } } } ";

@@ -1,6 +1,6 @@
-// ParsedSource: a scenario's text, the message it holds, and where each field of it stands.
+// ParsedSource: a scenario's text, the message in it, and the place of each field in the text.
 //
-// Protobuf's text parser knows places, with traps that are stepped round here: it stops at its
+// Protobuf's text parser knows places, with traps that this class avoids: it stops at its
 // first error; for an unknown field, an unknown enum value and a field given twice it points at the
 // token after the culprit; its columns count tabs as up to eight; in a list ["a", "b"] only the
 // first element has a place.
@@ -32,7 +32,7 @@ class ParsedSource {
   qksim::Scenario& message() { return message_; }
   const std::string& file() const { return file_; }
 
-  // From now on errors at this field (and at whatever the field holds) name `origin`, the --set
+  // From now on errors at this field (and at everything in it) name `origin`, the --set
   // argument that gave it.
   void mark_set(const google::protobuf::Message& message,
                 const google::protobuf::FieldDescriptor& field, const std::string& origin);
@@ -48,7 +48,7 @@ class ParsedSource {
     int line = 0;  // from 0
     int column = 0;
   };
-  // Where a message stands: its own places, and its place in the message that holds it.
+  // The place of a message: its own fields' places, and its place in the message that holds it.
   struct Home {
     google::protobuf::TextFormat::ParseInfoTree* places = nullptr;
     const google::protobuf::Message* parent = nullptr;
@@ -67,7 +67,7 @@ class ParsedSource {
   // The parser's column counts tabs as up to eight; offsets count bytes.
   size_t offset(Position position) const;
   // Start of the last word `word` before `end` that is neither in a comment nor part of a longer
-  // word; `end` itself if there is none.
+  // word; `end` itself if there is no such word.
   size_t word_before(std::string_view word, size_t end) const;
   // From the start of a field's name to the start of its (first) value.
   size_t value_after(size_t name) const;

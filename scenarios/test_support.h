@@ -26,7 +26,7 @@ inline uint64_t first_seed() {
   return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
 }
 
-// With the families of this build, and directories beside the scenario.
+// With the families of this build, and directories next to the scenario.
 inline LoadResult load_here(const ScenarioSource& source,
                             const std::vector<std::string>& overrides = {}, uint64_t seed = 1) {
   families::PosixFileSystem fs;

@@ -68,7 +68,7 @@ TEST_CASE("a family that keeps all in one directory refuses three, before the ru
 }
 
 // braft's own directory, spread over three places.
-TEST_CASE("a node begins with what braft left, in directories of other names") {
+TEST_CASE("a node begins with what braft left, under other directory names") {
   const std::string names = "local:///srv/";
   const sim::Plan plan = plan_of("rolling-local-to-sqlite", 1,
                                  uris("n1", names + "wal", names + "votes", names + "images"));

@@ -45,7 +45,7 @@ TEST_CASE("another violation than the expected one fails, and both are named") {
                                  "ora.L5 is not among the expected violations: ora.D1"});
 }
 
-TEST_CASE("an expected violation that is missing beside another fails") {
+TEST_CASE("one of two expected violations alone fails") {
   const sim::RunResult one_of_two = sim::run(canary({"ora.D1", "ora.L5"}), {});
   INFO(describe(one_of_two));
   CHECK(one_of_two.verdict == Verdict::kViolation);
@@ -278,7 +278,7 @@ TEST_CASE("a run that expects a dead cluster and ends with a live one does not p
 
 TEST_CASE("what volatile nodes took with them is told, and they never vote again") {
   sim::Plan plan = crashed("memory", {"n1", "n2", "n3"}, "5s");
-  // They try to come back, and must not.
+  // They try to start again, and must fail.
   for (sim::FaultPlan& fault : plan.faults) {
     std::get<sim::CrashFault>(fault.what).restart_after = sim::kSecond;
   }
@@ -333,7 +333,7 @@ TEST_CASE("a run that asks for random faults and has none does not pass") {
   CHECK_THAT(all(both.notes), !Catch::Contains("random"));
 }
 
-TEST_CASE("an answer that is none is a finding about the clients' history") {
+TEST_CASE("an invalid answer is a finding about the clients' history") {
   sim::Plan plan = plan_of("rolling-pair", 1);
   plan.planted = sim::PlantedBug::kGarbledAnswers;
   const sim::RunResult result = sim::run(plan, {});
@@ -419,7 +419,7 @@ TEST_CASE("a directory that a node cannot begin with is found before the run") {
     CHECK(sim::check_initial(plan).size() == 3);
     CHECK(refusal(plan, 2).find("of which 0 are nodes of this scenario") != std::string::npos);
   }
-  SECTION("fresh voters beside it") {
+  SECTION("with fresh voters") {
     sim::Plan plan = good;
     plan.cluster.nodes[1].initial.reset();
     plan.cluster.nodes[2].initial.reset();
@@ -427,7 +427,7 @@ TEST_CASE("a directory that a node cannot begin with is found before the run") {
     CHECK(refusal(plan, 2).find("a voter that begins fresh has forgotten its log and its vote") !=
           std::string::npos);
   }
-  SECTION("fresh machines beside it: one is spare, four are a cluster of their own") {
+  SECTION("with fresh machines: one is a spare, four are a cluster by themselves") {
     for (const int count : {1, 4}) {
       sim::Plan plan = good;
       for (int i = 0; i < count; ++i) {

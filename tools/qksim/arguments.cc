@@ -166,7 +166,7 @@ class Parser {
     add_uris(verify_, &verify_arguments_.uris);
   }
 
-  // An unset variable of a shell must not read as an option that was left out.
+  // An unset shell variable must not count as an option that was left out.
   static CLI::Validator not_empty() {
     return {[](std::string& text) {
               return std::string(text.empty() ? "expected a value, found \"\"" : "");

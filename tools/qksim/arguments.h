@@ -51,7 +51,7 @@ struct RunArguments {
   sim::PlantedBug planted = sim::PlantedBug::kNone;  // tests only
 };
 
-// Bare braft directories carry no identity, so whoever reads one says whose it is.
+// Bare braft directories have no identity, so the user says whose they are.
 struct ImageExportArguments {
   std::string from;    // the family's root directory; empty: `uris` say where
   std::string family;  // "local", "sqlite"

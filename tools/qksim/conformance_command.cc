@@ -30,7 +30,7 @@ void list_checks(const std::vector<Check>& checks, const std::string& filter, st
   }
 }
 
-// Rows are groups, columns families; a pair stands in the column of its first.
+// Rows are groups, columns families; a pair counts in the column of its first.
 void print_table(const Report& report, std::ostream& out) {
   struct Cell {
     uint64_t passed = 0;

@@ -114,7 +114,7 @@ TEST_CASE_METHOD(Fixture, "conformance overwrites no file that it was not asked 
   for (const std::string& path : mine) REQUIRE(families::write_file(fs, path, "mine").ok());
   const std::vector<std::string> words = {
       "conformance", first, "--filter", "META/save_vote/.*/plain/sim$", "--junit", "r.xml"};
-  // Neither a file of somebody else's nor a link.
+  // Neither another program's file nor a link.
   const std::string junit = directory.path() + "/r.xml";
   REQUIRE(families::write_file(fs, junit, "<testsuites name=\"another tool's\">").ok());
   run(words, ExitCode::kCannotWrite);

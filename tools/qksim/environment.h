@@ -26,7 +26,7 @@ struct Terminal {
 
 struct Environment;
 
-// The verbs of the conformance suite; qksim has a program beside it for them.
+// The verbs of the conformance suite; they are in a program of their own.
 struct Suite {
   std::function<ExitCode(const ConformanceArguments&, const Environment&)> conformance;
   std::function<ExitCode(const ContractArguments&, const Environment&)> contract;
@@ -48,7 +48,7 @@ struct Environment {
   // Which nodes of a plan cannot begin with their initial directories.
   std::function<std::vector<sim::BadStart>(const sim::Plan&)> check_initial;
   Suite suite;
-  // Ends the process at once, after a bug of its own: nothing is unwound.
+  // Ends the process at once, after a bug of its own: no destructor runs.
   std::function<void(ExitCode)> exit_now = [](ExitCode) {};
   // A simulated machine stops: what volatile families of `registry` keep in memory is gone.
   std::function<void()> lose_memory = [] {};

@@ -8,8 +8,8 @@
 namespace qk::cli {
 namespace {
 
-// Families that the URIs of real deployments name. Whether this build has them is the registry's
-// business; that they exist is worth telling from a slip.
+// Families that the URIs of real deployments name. One that the registry lacks is reported as not
+// in this build, and not as a typing error.
 const std::vector<std::string>& known_families() {
   static const std::vector<std::string> kNames = {"leveldb", "local", "memory", "rocksdb",
                                                   "sqlite"};

@@ -104,7 +104,7 @@ absl::Status check_output(families::FileSystem& fs, const std::string& output,
   return fs.check_writable(parent);
 }
 
-// Temporary files that exports to `output` left when they were killed: nobody holds their lock.
+// Temporary files of exports to `output` that were killed: no process holds their lock.
 void say_leftovers(const Environment& environment, const std::string& output) {
   families::FileSystem& fs = *environment.fs;
   const std::string directory(families::parent_path(output));
@@ -153,7 +153,7 @@ absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
   QK_RETURN_IF_ERROR(
       family.log().scan(cut.first, cut.last, [&](const families::LogEntry& entry) -> absl::Status {
         if (entry.type != families::EntryType::kConfiguration) return absl::OkStatus();
-        // One that cannot be read names nobody; it is carried as it is.
+        // One that cannot be read names no peer; it is carried as it is.
         if (const auto read = families::decode_configuration(entry.payload); read.ok()) {
           add(read->peers);
           add(read->old_peers);
@@ -167,7 +167,7 @@ absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
 absl::Status check_peer(families::Family& family, const image::ExportCut& cut,
                         const std::string& peer) {
   QK_ASSIGN_OR_RETURN(const std::set<std::string> named, peers_named(family, cut));
-  // A vote for somebody else contradicts nothing.
+  // A vote for another peer does not contradict it.
   if (named.empty() || named.contains(peer) || cut.hard_state.voted_for == peer) {
     return absl::OkStatus();
   }
@@ -372,7 +372,7 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   }
   const auto source = image::FileSource::open(fs, path);
   if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
-  // The instance must not be open to more than the image was.
+  // The instance must not have wider permissions than the image.
   if (const auto stat = fs.stat(path); stat.ok()) {
     environment.narrow_modes(closed_modes(*stat));
   }
@@ -403,8 +403,8 @@ ExitCode image_import(const ImageImportArguments& arguments, const Environment& 
   request.family = family->name;
   request.parts = to.parts;
   request.identity = expected;
-  // Of its own, however often the same image goes into the same directory: intents and manifests
-  // name instances, and must not mean an earlier one.
+  // A fresh one each time that the same image goes into the same directory: intents and manifests
+  // name instances, and must not name an earlier one.
   request.instance = image::fresh_id(environment.random_seed);
   image::Importer importer(std::move(request), source->get());
   const Discarding<image::Importer> discarding(&importer);

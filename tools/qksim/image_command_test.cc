@@ -92,9 +92,9 @@ struct Shell {
   }
 };
 
-// A snapshot of `meta` beside the log that lies there, as an install that is cut short leaves it.
-void publish_beside(Shell& shell, const std::string& directory,
-                    const families::SnapshotMeta& meta) {
+// A snapshot of `meta` next to the log that is there, as an interrupted install leaves it.
+void publish_next_to(Shell& shell, const std::string& directory,
+                     const families::SnapshotMeta& meta) {
   families::OpenRequest request;
   request.fs = &shell.fs;
   request.root = shell.path(directory);
@@ -121,7 +121,7 @@ bool contains(const std::string& text, const std::string& what) {
 TEST_CASE("image: a log and a snapshot of two histories are refused with both named") {
   Shell shell;
   REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
-  publish_beside(shell, "node0", {10000, 2, {}, {}});
+  publish_next_to(shell, "node0", {10000, 2, {}, {}});
   const std::vector<std::string> before = shell.tree();
   const Result exported = shell.export_from("node0", "local", "b.qki");
   CHECK(exported.code == ExitCode::kData);
@@ -216,7 +216,7 @@ TEST_CASE("image: another node's image is refused") {
   REQUIRE(shell.import_to("a.qki", "sqlite", "b", "other").code == ExitCode::kData);
   REQUIRE(shell.tree() == before);
   // And so is the export of an instance under another name.
-  // Who names nobody takes the image as it is.
+  // Without a name the image is taken as it is.
   REQUIRE(shell.import_to("a.qki", "sqlite", "b", "", "").code == ExitCode::kOk);
   REQUIRE(shell
               .run(image_export,
@@ -225,7 +225,7 @@ TEST_CASE("image: another node's image is refused") {
 }
 
 // A node that lost its term and vote may vote twice in the term that its log shows.
-TEST_CASE("image: a lost vote is exported only if that is accepted, and said ever after") {
+TEST_CASE("image: a lost vote is exported only if that is accepted, and always reported") {
   Shell shell;
   REQUIRE(shell.fs.unlink(shell.path("node0/raft_meta/raft_meta")).ok());
   const std::vector<std::string> before = shell.tree();
@@ -281,7 +281,7 @@ TEST_CASE("image: inputs that are missing, in use or wrong") {
   REQUIRE(shell.run(image_verify, ImageVerifyArguments{"missing.qki"}).code == ExitCode::kNoInput);
   REQUIRE(shell.fs.mkdir(shell.path("empty")).ok());
   REQUIRE(shell.export_from("empty", "sqlite", "a.qki").code == ExitCode::kNoInput);
-  // A snapshot beside no database is what damage leaves.
+  // A snapshot without a database is what damage leaves.
   REQUIRE(shell.export_from("node0", "sqlite", "a.qki").code == ExitCode::kData);
   REQUIRE(shell.export_from("node0", "slqite", "a.qki").code == ExitCode::kUsage);
   REQUIRE(
@@ -397,7 +397,7 @@ TEST_CASE("image: a source in use is noticed by any of its names, and by locks")
   CHECK(shell.export_from("x/../link", "local", "a.qki").code == ExitCode::kOk);
 }
 
-// The clock of a file system stands still between the first look and the write: ctime says nothing.
+// The clock of a file system does not move between the first look and the write: ctime is equal.
 class StandingClock final : public families::FileSystemWrapper {
  public:
   StandingClock(families::FileSystem* base, std::string when, std::string what)
@@ -535,7 +535,7 @@ TEST_CASE("image: what failed at its last calls is what the hint says") {
       const std::string root = cat("b", n, lasts ? "-lasts" : "");
       const Result failed = import(root)();
       INFO(root << " of " << calls << ": " << faults.failed_call() << "\n" << failed.err);
-      // The last three remove a directory without state, which is in nobody's way.
+      // The last three remove a directory without state, which prevents nothing.
       if (n > calls - 3) {
         CHECK(failed.code == ExitCode::kOk);
         CHECK(opens(root));
@@ -580,7 +580,7 @@ TEST_CASE("image: a peer that the directory's own configuration does not know is
   CHECK(shell.tree() == before);
 }
 
-TEST_CASE("image: names that are the user's stay as they are") {
+TEST_CASE("image: the user's files stay as they are") {
   Shell shell;
   shell.write("a.qki.tmp", "mine");
   REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
@@ -743,7 +743,7 @@ TEST_CASE("image: out of memory leaves nothing half made") {
   }
 }
 
-TEST_CASE("image: what is written is open to nobody that the source was not open to") {
+TEST_CASE("image: what is written has no wider permissions than the source") {
   Shell shell;
   REQUIRE(::chmod(shell.path("node0/raft_meta/raft_meta").c_str(), 0600) == 0);
   REQUIRE(shell.export_from("node0", "local", "a.qki").code == ExitCode::kOk);
@@ -919,7 +919,7 @@ TEST_CASE("image: the check for use does not read the holes of a fresh file") {
   CHECK(counted.bytes < (16 << 20));
 }
 
-// Whoever waits for a reader of a FIFO must not take the check for one.
+// A process that waits for a reader of a FIFO must not take the check for one.
 TEST_CASE("image: the check for use does not open a FIFO") {
   Shell shell;
   const std::string fifo = shell.path("node0/log/fifo");
@@ -931,7 +931,7 @@ TEST_CASE("image: the check for use does not open a FIFO") {
     char byte = 1;
     if (::write(told[1], &byte, 1) != 1) ::_exit(1);  // about to wait
     if (::open(fifo.c_str(), O_WRONLY) == -1) ::_exit(1);
-    if (::write(told[1], &byte, 1) != 1) ::_exit(1);  // somebody opened it
+    if (::write(told[1], &byte, 1) != 1) ::_exit(1);  // another process opened it
     ::_exit(0);
   }
   REQUIRE(writer > 0);
@@ -958,7 +958,7 @@ TEST_CASE("image: a FIFO or a device is named as such") {
   CHECK(contains(shell.run(image_inspect, ImageInspectArguments{"/dev/null"}).err, "is a device"));
 }
 
-TEST_CASE("image: damage of a source is bad data, and a source that is not there is no input") {
+TEST_CASE("image: a damaged source is bad data, and a missing one is missing input") {
   Shell shell;
   shell.write("node0/raft_meta/raft_meta", "damaged");
   CHECK(shell.export_from("node0", "local", "a.qki").code == ExitCode::kData);
@@ -1000,7 +1000,7 @@ TEST_CASE("image: three URIs say where an instance lies") {
   REQUIRE(exported.code == ExitCode::kOk);
   REQUIRE(contains(exported.out, "entries 8636..12068, term 3, vote nobody, snapshot 8635/3"));
 
-  // A link or a ".." must not show one part as another that is missing.
+  // A link or ".." must not make one part pass for another that is missing.
   REQUIRE(::symlink("wal", shell.path("disks/fast/link").c_str()) == 0);
   for (const std::string other : {"/fast/link", "/fast/../fast/wal"}) {
     ImageExportArguments twice = from;

@@ -1,4 +1,4 @@
-// ImageSource: a directory, or three, that a verb of `qksim image` reads and nobody may use or
+// ImageSource: a directory, or three, that a verb of `qksim image` reads and no process may use or
 // change meanwhile. It is resolved as the kernel does, watched (source_guard.h), and opened through
 // an overlay in which no link leads out of it.
 #pragma once
@@ -32,7 +32,7 @@ class ImageSource {
   // Whose state lies here: what the sidecar says, and for a bare directory what the caller says.
   absl::StatusOr<image::Identity> identity(const std::string& group, const std::string& peer) const;
 
-  // From here on the source must be left alone; says why it is not, or is no whole state.
+  // From here on the source must be left alone; says why it is not, or why it is not a whole state.
   ExitCode watch();
   // Permission bits that a copy must not have.
   uint32_t closed_modes() const;
@@ -42,8 +42,9 @@ class ImageSource {
   // Once. The source must outlive the family.
   absl::StatusOr<std::unique_ptr<families::Family>> open(const image::Identity& identity);
   // After open() and an export: says what lies in the source and did not go into the image. That is
-  // what nobody has read, what recovery cut off in the overlay, and directories without a file in
-  // the snapshot's `tree` ("" if there is none). Files without a byte are left out of this as well.
+  // what was not read, what recovery cut off in the overlay, and directories without a file in
+  // the snapshot's `tree` ("" without a snapshot). Files without a byte are left out of this as
+  // well.
   void say_left_out(const std::string& tree);
 
  private:

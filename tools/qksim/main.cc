@@ -1,5 +1,5 @@
 // qksim. The conformance suite is a quarter of the code and no run needs it, so it is a program of
-// its own, which is built when somebody asks for it and which qksim starts.
+// its own, which is built on demand and which qksim starts.
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,7 +14,7 @@ namespace {
 using qk::cli::Environment;
 using qk::cli::ExitCode;
 
-// "DIR/qksim-conformance" for the qksim that runs, through whatever name it was called.
+// "DIR/qksim-conformance" for the qksim that runs, under any name by which it was called.
 std::string suite_program() {
   std::string path(4096, '\0');
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());

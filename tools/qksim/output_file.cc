@@ -11,7 +11,7 @@
 namespace qk::cli {
 namespace {
 
-// Creates PATH.<16 digits>.tmp, which nobody else has; sets *name.
+// Creates PATH.<16 digits>.tmp, which no other process has; sets *name.
 absl::StatusOr<std::unique_ptr<families::File>> make_temporary(const Environment& environment,
                                                                const std::string& path,
                                                                std::string* name) {

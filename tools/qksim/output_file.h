@@ -1,4 +1,4 @@
-// Files that a verb writes beside its output, and may replace: reports, evidence.
+// Files that a verb writes in addition to its output, and may replace: reports, evidence.
 #pragma once
 
 #include <initializer_list>
@@ -16,10 +16,10 @@ absl::Status check_replaceable(const std::string& path,
                                std::initializer_list<std::string_view> beginnings);
 
 // Replaces the file `path` by one that holds `bytes`, durably. The caller has asked
-// check_replaceable(). It is written under a name of its
-// own beside it, PATH.<16 digits>.tmp, so that no file of the user's is overwritten and any number
-// of processes may do so at once; a symbolic link at `path` is replaced and not followed. Signals
-// are held back meanwhile.
+// check_replaceable(). It is written under another
+// name in the same directory, PATH.<16 digits>.tmp, so that no file of the user's is overwritten
+// and any number of processes may do so at once; a symbolic link at `path` is replaced and not
+// followed. Signals are held back meanwhile.
 absl::Status replace_output(const Environment& environment, const std::string& path,
                             std::string_view bytes);
 

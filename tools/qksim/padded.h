@@ -6,7 +6,7 @@
 
 namespace qk::cli {
 
-// `text` with blanks behind it, at least `width` wide.
+// `text` followed by spaces, at least `width` wide.
 inline std::string padded(std::string_view text, size_t width) {
   std::string out(text);
   if (out.size() < width) out.append(width - out.size(), ' ');

@@ -1,4 +1,4 @@
-// `qksim run` around a simulator of the test's own: what is printed, returned and left behind.
+// `qksim run` with a simulator that the test supplies: what is printed, returned and left on disk.
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -179,7 +179,7 @@ TEST_CASE_METHOD(RunFixture, "after a pass without a directory, latest shows no 
   }
 }
 
-TEST_CASE_METHOD(RunFixture, "what somebody put into a run directory is not replaced") {
+TEST_CASE_METHOD(RunFixture, "a run directory that a user changed is not replaced") {
   violate();
   REQUIRE(run_command(arguments, environment) == ExitCode::kViolated);
   const fs::path runs = directory / ".qksim/runs";
@@ -202,7 +202,7 @@ TEST_CASE_METHOD(RunFixture, "what somebody put into a run directory is not repl
     std::ofstream(runs / id / "report.txt", std::ios::app) << "mine";
     refused("report.txt was added or changed");
   }
-  SECTION("a directory of somebody else's") {
+  SECTION("a directory that qksim did not make") {
     fs::remove_all(runs / id);
     fs::create_directory(runs / id);
     std::ofstream(runs / id / "data") << "mine";
@@ -213,7 +213,7 @@ TEST_CASE_METHOD(RunFixture, "what somebody put into a run directory is not repl
     fs::remove(runs / id / ".qksim-run");
     const std::string report = file(cat(".qksim/runs/", id, "/report.txt"));
     refused(
-        "it is somebody else's or of an older qksim; move it away or remove it to run this "
+        "qksim did not make it, or an older version did; move it away or remove it to run this "
         "again, or give --out");
     CHECK(file(cat(".qksim/runs/", id, "/report.txt")) == report);
     // As the message says.
@@ -330,7 +330,7 @@ TEST_CASE_METHOD(RunFixture, "a planted run says so everywhere and never passes"
   CHECK(out.str().find("--seed 0x5EED --planted vote-not-synced    #") != std::string::npos);
 }
 
-TEST_CASE_METHOD(RunFixture, "a violation that was expected is shown and is no failure") {
+TEST_CASE_METHOD(RunFixture, "an expected violation is shown and is not a failure") {
   violate();
   next.verdict = sim::Verdict::kExpected;
   CHECK(run_command(arguments, environment) == ExitCode::kOk);

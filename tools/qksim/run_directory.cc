@@ -128,8 +128,8 @@ absl::StatusOr<std::string> marker_text(families::FileSystem& fs, const std::str
   return text;
 }
 
-// OK if the directory is as a run left it, or NotFound; FailedPrecondition names what somebody else
-// put there.
+// OK if the directory is as a run left it, or NotFound; FailedPrecondition names what
+// was added or changed since.
 absl::Status check_ours(families::FileSystem& fs, const std::string& directory) {
   constexpr uint64_t kMaxMarkerBytes = 64 << 10;
   QK_ASSIGN_OR_RETURN(const families::FileStat stat, fs.stat(directory));
@@ -142,10 +142,10 @@ absl::Status check_ours(families::FileSystem& fs, const std::string& directory) 
   if (!marker.ok() || !std::string_view(*marker).starts_with(kMarkerHead)) {
     // It may have been replaced a moment ago.
     QK_RETURN_IF_ERROR(fs.stat(directory).status());
-    return absl::FailedPreconditionError(
-        cat(directory, " is not replaced: it holds no ", kMarker,
-            ", the list by which qksim knows what a run left there, so it is somebody else's or of "
-            "an older qksim; move it away or remove it to run this again, or give --out"));
+    return absl::FailedPreconditionError(cat(
+        directory, " is not replaced: it holds no ", kMarker,
+        ", the list by which qksim knows what a run left there, so qksim did not make "
+        "it, or an older version did; move it away or remove it to run this again, or give --out"));
   }
   QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(directory));
   for (const std::string& name : names) {
@@ -166,7 +166,7 @@ absl::Status check_ours(families::FileSystem& fs, const std::string& directory) 
   return absl::OkStatus();
 }
 
-// OK if there is nothing at `link`, or a link to a run directory beside it.
+// OK if there is nothing at `link`, or a link to a run directory in the same place.
 absl::Status check_our_link(const std::string& link) {
   constexpr size_t kIdDigits = 8;
   char target[kIdDigits + 2];
@@ -210,7 +210,7 @@ struct Staging {
 
 constexpr std::string_view kStagingPrefix = ".staging-";
 
-// Removes what runs left that were killed while they wrote: nobody holds its lock.
+// Removes what killed runs left half written: no process holds its lock.
 void remove_stale(families::FileSystem& fs, const std::string& runs) {
   const auto names = fs.list(runs);
   if (!names.ok()) return;

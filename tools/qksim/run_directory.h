@@ -4,9 +4,10 @@
 //   trace.txt       the trace as text           timeline.dot, timeline.svg   the picture
 //
 // .qksim/runs/<id>/ is named by a hash over effective scenario, seed, options and build, so
-// repeating a run reuses its directory; `latest` and `last-failed` beside it are symbolic links. A
-// directory is written under a name of its own, .staging-*, locked, and renamed when it is whole,
-// so that any number of processes may run at once; what a killed one left is removed by the next.
+// repeating a run reuses its directory; `latest` and `last-failed` are symbolic links in the same
+// place. A directory is written under another name, .staging-*, locked, and renamed when it is
+// whole, so that any number of processes may run at once; what a killed one left is removed by the
+// next.
 //
 // Only what qksim wrote is replaced: a directory whose marker, .qksim-run, names each file in it
 // with the hash of its bytes, and links that lead to such a directory. Anything else is refused by
@@ -44,7 +45,7 @@ absl::Status write_run_directory(const RunReport& report, const sim::Plan& plan,
                                  const std::string& effective, const Environment& environment,
                                  RunDirectory* directory);
 
-// Removes the link `latest`: after a run that left nothing beside it, it would show an earlier
+// Removes the link `latest`: after a run that left no directory it would show an earlier
 // run's picture as this one's. What it leads to stays.
 absl::Status forget_latest(const Environment& environment);
 

@@ -44,7 +44,7 @@ class SourceGuard {
   static absl::StatusOr<SourceGuard> watch(families::FileSystem& fs, const std::string& root);
   // Unavailable, naming what differs, if the directory changed.
   absl::Status check() const;
-  // "3 processes of other users, 4711 for one", or empty: nobody knows what these have open.
+  // "3 processes of other users, 4711 for one", or empty: what these have open is not known.
   const std::string& unseen() const { return unseen_; }
   // Permission bits that a copy of the content must not have: of those that group and others lack
   // at the root or at one of the files.
