@@ -52,7 +52,7 @@ absl::Status ImageReader::open() {
   opened_ = true;
   std::string magic(kMagic.size(), '\0');
   if (source_->size() < magic.size()) {
-    return damaged(0, cat("ends after ", source_->size(), " bytes"));
+    return damaged(0, cat("not a bootstrap image: ends after ", source_->size(), " bytes"));
   }
   QK_RETURN_IF_ERROR(source_->read(0, magic));
   if (magic != kMagic) return damaged(0, "not a bootstrap image: no QKIMAGE magic");

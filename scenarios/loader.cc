@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
 #include "families/fs/file_util.h"
@@ -124,7 +125,9 @@ absl::StatusOr<ScenarioSource> find_scenario(families::FileSystem& fs, std::stri
       argument.starts_with('/') ? argument : families::join_path(directory, argument);
   const absl::StatusOr<families::FileStat> stat = fs.stat(path);
   if (argument.empty() || !stat.ok() || stat->kind != families::FileKind::kFile) {
-    return absl::NotFoundError(cat("there is no scenario \"", argument, "\"\nhint: ", allowed));
+    const bool is_path = argument.find('/') != std::string::npos || argument.ends_with(".txtpb");
+    return absl::NotFoundError(cat("there is no ", is_path ? "file" : "scenario", " \"",
+                                   printable(argument), "\"\nhint: ", allowed));
   }
   QK_ASSIGN_OR_RETURN(std::string text, families::read_file(fs, path, kMaxScenarioBytes));
   return ScenarioSource{argument, std::move(text), std::string(families::parent_path(path))};

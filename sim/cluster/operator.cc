@@ -83,7 +83,7 @@ std::vector<std::string> RollingOperator::waits() const {
                    [](const Wait& a, const Wait& b) { return a.total > b.total; });
   for (const Wait& wait : ended) {
     lines.push_back(cat(who(wait), " for ", seconds_text(wait.total, 2), "s",
-                        wait.stays > 1 ? cat(" in ", wait.stays, " stays") : std::string(), ": ",
+                        wait.stays > 1 ? cat(" in ", wait.stays, " periods") : std::string(), ": ",
                         wait.reason));
   }
   return lines;
@@ -228,8 +228,11 @@ void RollingOperator::phase_entered(const SimNode& node, PhaseCode from, PhaseCo
 std::vector<std::string> RollingOperator::notes() const {
   std::vector<std::string> lines = notes_;
   for (const Return& entry : returns_) {
-    lines.push_back(cat(nodes_[entry.node - 1]->name(), " went back from ", to_string(entry.from),
-                        " to ", to_string(entry.to),
+    lines.push_back(cat(nodes_[entry.node - 1]->name(),
+                        entry.from == entry.to
+                            ? std::string(" began again with ")
+                            : cat(" went back from ", to_string(entry.from), " to "),
+                        to_string(entry.to),
                         entry.times == 1 ? std::string(" once: ")
                                          : cat(" ", entry.times, " times, the last time: "),
                         entry.reason));
@@ -260,8 +263,8 @@ std::vector<std::string> RollingOperator::not_started() const {
                       waiting_.node.empty() ? std::string() : cat(" with ", waiting_.node), ": ",
                       waiting_.reason);
       }
-      lines.push_back(
-          cat(node.name(), ": not started: ", plan.from, " to ", plan.to, ": ", reason));
+      lines.push_back(cat(node.name(), ": not started: from store \"", plan.from, "\" to store \"",
+                          plan.to, "\": ", reason));
     }
   }
   return lines;

@@ -233,7 +233,7 @@ std::string describe(const Trace& trace, const Mark& mark) {
     case EventKind::kFaultCrash:
       return cat("crash (", event.arg(1) != 0 ? "scheduled" : "random", ", ",
                  name_of(kCrashLosses, event.arg(0)), "), ", event.arg(2),
-                 " unsynced changes lost");
+                 event.arg(2) == 1 ? " unsynced change lost" : " unsynced changes lost");
     case EventKind::kFaultRestart:
       return cat("restart as incarnation ", event.incarnation);
     case EventKind::kNodeStop:

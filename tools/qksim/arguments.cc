@@ -4,6 +4,7 @@
 #include "tools/qksim/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <set>
 
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
@@ -72,7 +73,9 @@ class Parser {
     app_.name("qksim");
     app_.fallthrough();
     app_.require_subcommand(0, 1);
-    app_.add_option("--color", color_, "auto, always or never")->type_name("WHEN");
+    app_.add_option("--color", color_, "auto, always or never")
+        ->capture_default_str()
+        ->type_name("WHEN");
     app_.add_flag("--version", version_flag_, "Same as `qksim version`");
     add_run();
     add_image();
@@ -81,7 +84,7 @@ class Parser {
     add_conformance();
     version_ = app_.add_subcommand("version", "Print the version");
     help_ = app_.add_subcommand("help", "Explain a command, or exit-codes");
-    help_->add_option("TOPIC", topic_, "A command, or exit-codes");
+    help_->add_option("TOPIC", topic_, "A command, as in image export, or exit-codes");
   }
 
   std::variant<Arguments, UsageError> parse(const std::vector<std::string>& words) {
@@ -91,7 +94,12 @@ class Parser {
       app_.parse(std::vector<std::string>(words.rbegin(), words.rend()));
       return arguments();
     } catch (const CLI::CallForHelp&) {
-      return Arguments{Colour::kAuto, HelpArguments{deepest(words).help()}};
+      return Arguments{Colour::kAuto, HelpArguments{help_of(deepest(words))}};
+    } catch (const CLI::ExtrasError& error) {
+      // It puts the words after a colon, the first one first.
+      const std::string_view what = error.what();
+      return usage_error(cat("unexpected argument", what.substr(what.rfind(": "))),
+                         cat("qksim help", path_of(words)));
     } catch (const CLI::ParseError& error) {
       return usage_error(error.what(), cat("qksim help", path_of(words)));
     } catch (const BadValue& bad) {
@@ -105,6 +113,7 @@ class Parser {
     run_->add_option("SCENARIO", run_arguments_.scenario, "A file, or a built-in scenario's name")
         ->required();
     run_->add_option("--seed", seed_, "0 to 2^64-1, decimal or 0x hexadecimal, or random")
+        ->capture_default_str()
         ->type_name("N");
     repeatable(run_, "--set", run_arguments_.sets, "Replace one field of the scenario")
         ->type_name("PATH=VALUE");
@@ -112,10 +121,13 @@ class Parser {
     run_->add_option("--out", run_arguments_.out, "Run directory, instead of .qksim/runs/ID")
         ->type_name("DIR");
     run_->add_option("--artifacts", artifacts_, "When to leave a run directory: fail, always, none")
+        ->capture_default_str()
         ->type_name("WHEN");
     run_->add_option("--trace", trace_, "What the trace keeps: none, marks, full")
+        ->capture_default_str()
         ->type_name("LEVEL");
     run_->add_option("--log", log_, "short prints a line per change of state; off")
+        ->capture_default_str()
         ->type_name("FORM");
     run_->add_flag("--keep-going", run_arguments_.keep_going, "Go on after a violation");
     run_->add_flag("--check-determinism", run_arguments_.check_determinism,
@@ -130,13 +142,19 @@ class Parser {
     export_->add_option("--from", export_arguments_.from, "The family's root directory")
         ->check(not_empty())
         ->type_name("DIR");
-    export_->add_option("--family", export_arguments_.family, "As in families list")
+    export_
+        ->add_option("--family", export_arguments_.family,
+                     "The family that wrote it (qksim families list)")
         ->check(not_empty());
     add_uris(export_, &export_arguments_.uris);
-    export_->add_option("--group", export_arguments_.group, "Whose state it is")
+    export_
+        ->add_option("--group", export_arguments_.group, "The Raft group that the state belongs to")
         ->check(not_empty())
         ->required();
-    export_->add_option("--peer", export_arguments_.peer, "ip:port:index:role")->required();
+    export_
+        ->add_option("--peer", export_arguments_.peer,
+                     "The node that the state belongs to: ip:port[:index[:role]]")
+        ->required();
     export_->add_option("-o,--output", export_arguments_.output, "The image")
         ->type_name("IMG")
         ->required();
@@ -144,15 +162,20 @@ class Parser {
                       "Export a state whose term is below its log's or snapshot's");
     import_ = image_->add_subcommand("import", "Make a new instance from an image");
     import_->add_option("IMG", import_arguments_.image, "The image")->required();
-    import_->add_option("--family", import_arguments_.family, "As in families list")
+    import_
+        ->add_option("--family", import_arguments_.family,
+                     "The family to make (qksim families list)")
         ->check(not_empty());
     import_->add_option("-d,--directory", import_arguments_.directory, "Root of the new instance")
         ->check(not_empty())
         ->type_name("DIR");
     add_uris(import_, &import_arguments_.uris);
-    import_->add_option("--group", import_arguments_.group, "Whose image it must be")
+    import_
+        ->add_option("--group", import_arguments_.group, "The Raft group that the image must be of")
         ->check(not_empty());
-    import_->add_option("--peer", import_arguments_.peer, "Whose image it must be, ip:port:index")
+    import_
+        ->add_option("--peer", import_arguments_.peer,
+                     "The node that the image must be of: ip:port[:index[:role]]")
         ->check(not_empty());
     inspect_ = image_->add_subcommand("inspect", "Say what an image holds");
     inspect_->add_option("IMG", inspect_arguments_.image, "The image")->required();
@@ -161,7 +184,7 @@ class Parser {
     verify_->add_option("--from", verify_arguments_.from, "An instance that must hold the same")
         ->check(not_empty())
         ->type_name("DIR");
-    verify_->add_option("--family", verify_arguments_.family, "Of that instance")
+    verify_->add_option("--family", verify_arguments_.family, "The family of that instance")
         ->check(not_empty());
     add_uris(verify_, &verify_arguments_.uris);
   }
@@ -189,17 +212,19 @@ class Parser {
   void add_families() {
     families_ = app_.add_subcommand("families", "The storage families of this build");
     families_->require_subcommand(1);
-    families_list_ = families_->add_subcommand("list", "Name them");
-    families_show_ = families_->add_subcommand("show", "Say what one stores, and its options");
-    families_show_->add_option("FAMILY", families_arguments_.show, "Its name")->required();
+    families_list_ = families_->add_subcommand("list", "List the families");
+    families_show_ = families_->add_subcommand("show", "Say what a family stores, and its options");
+    families_show_
+        ->add_option("FAMILY", families_arguments_.show, "A family of `qksim families list`")
+        ->required();
   }
 
   void add_scenarios() {
     scenarios_ = app_.add_subcommand("scenarios", "The scenarios of this build, and files");
     scenarios_->require_subcommand(1);
-    scenarios_list_ = scenarios_->add_subcommand("list", "Name the built-in ones");
+    scenarios_list_ = scenarios_->add_subcommand("list", "List the built-in scenarios");
     scenarios_list_->add_option("--tag", list_arguments_.tag, "Only those with this tag");
-    scenarios_show_ = scenarios_->add_subcommand("show", "Print one");
+    scenarios_show_ = scenarios_->add_subcommand("show", "Print a scenario");
     scenarios_show_->add_option("SCENARIO", show_arguments_.scenario, "A file or a name")
         ->required();
     validate_ = scenarios_->add_subcommand("validate", "Check files without running them");
@@ -215,10 +240,12 @@ class Parser {
                      "Only cases whose id matches, as in BASIC/append_one/local/plain/sim")
         ->type_name("RE");
     conformance_->add_option("--seeds", seeds_, "Run each case with the seeds 1 to N")
+        ->capture_default_str()
         ->type_name("N");
     conformance_->add_option("--disk", disk_, "Where instances lie: sim, real (slow) or both")
+        ->capture_default_str()
         ->type_name("WHERE");
-    conformance_->add_flag("--list", conformance_arguments_.list, "Name the checks, run none");
+    conformance_->add_flag("--list", conformance_arguments_.list, "List the checks, run none");
     conformance_->add_option("--junit", conformance_arguments_.junit, "Also write a JUnit report")
         ->type_name("FILE");
 
@@ -230,9 +257,12 @@ class Parser {
         ->type_name("FAMILY");
     contract_->add_flag("--missing", contract_arguments_.missing,
                         "Only requirements that failed or lack evidence");
-    contract_->add_option("--format", format_, "table, json or markdown")->type_name("FORM");
-    contract_->add_subcommand("list", "Print all of them");
-    contract_show_ = contract_->add_subcommand("show", "Print one with its checks and cases");
+    contract_->add_option("--format", format_, "table, json or markdown")
+        ->capture_default_str()
+        ->type_name("FORM");
+    contract_->add_subcommand("list", "List all requirements");
+    contract_show_ =
+        contract_->add_subcommand("show", "Print a requirement with its checks and cases");
     contract_show_->add_option("ID", contract_arguments_.show, "As in SB-18")->required();
   }
 
@@ -266,20 +296,27 @@ class Parser {
     }
     return *app;
   }
-  std::string path_of(const std::vector<std::string>& words) {
-    const CLI::App* app = &deepest(words);
-    while (app->get_parent() != nullptr && app->get_parent() != &app_) app = app->get_parent();
-    return app == &app_ ? "" : cat(" ", app->get_name());
+  // " image export": the commands that lead to `app`, without the program's name.
+  static std::string path_of(const CLI::App& app) {
+    if (app.get_parent() == nullptr) return "";
+    return cat(path_of(*app.get_parent()), " ", app.get_name());
+  }
+  std::string path_of(const std::vector<std::string>& words) { return path_of(deepest(words)); }
+
+  static std::string help_of(const CLI::App& app) {
+    return app.get_parent() == nullptr ? app.help()
+                                       : app.help(cat("qksim", path_of(*app.get_parent())));
   }
 
   // Unknown commands and options, before CLI11 says it worse.
   std::optional<UsageError> check_words(const std::vector<std::string>& words) {
     CLI::App* app = &app_;
-    bool is_value = false;  // of the option before
-    bool any_command = false;
+    std::string open_option;  // the option that the next word belongs to
+    std::set<std::string> given;
+    bool help = false;
     for (const std::string& word : words) {
-      if (is_value) {
-        is_value = false;
+      if (!open_option.empty()) {
+        open_option.clear();
         continue;
       }
       if (word == "--") break;
@@ -287,7 +324,14 @@ class Parser {
         const std::string name = word.substr(0, word.find('='));
         const CLI::Option* option = find_option(app, name);
         if (option == nullptr) return unknown_option(app, name);
-        is_value = option->get_expected_max() > 0 && name.size() == word.size();
+        help = help || option == app->get_help_ptr();
+        if (option->get_multi_option_policy() == CLI::MultiOptionPolicy::Throw &&
+            option->get_expected_max() > 0 && !given.insert(option->get_name()).second) {
+          return usage_error(cat(name, " is given twice"), cat("qksim help", path_of(*app)));
+        }
+        if (option->get_expected_max() > 0 && name.size() == word.size()) {
+          open_option = name;
+        }
         continue;
       }
       if (commands_of(*app).empty()) continue;  // a positional
@@ -297,10 +341,17 @@ class Parser {
                             "commands", commands_of(*app));
       }
       app = sub;
-      any_command = true;
+      if (app == help_) return std::nullopt;  // the rest is its topic
     }
-    if (!any_command && words.empty()) {
+    if (!open_option.empty()) {
+      return usage_error(cat(open_option, " needs a value"), cat("qksim help", path_of(*app)));
+    }
+    if (words.empty()) {
       return usage_error("no command", cat("commands: ", join(commands_of(app_))));
+    }
+    if (!help && app->get_require_subcommand_min() > 0) {
+      return usage_error(cat(path_of(*app).substr(1), " needs a command"),
+                         cat("commands: ", join(commands_of(*app))));
     }
     return std::nullopt;
   }
@@ -415,12 +466,19 @@ class Parser {
 
   HelpArguments help_arguments() {
     // After parsing, an App explains the command that it found; a fresh one explains itself.
-    if (topic_.empty()) return {Parser().app_.help()};
-    if (topic_ == "exit-codes") return {exit_codes_text()};
-    if (const CLI::App* sub = find_command(app_, topic_)) return {sub->help()};
-    std::vector<std::string> topics = commands_of(app_);
-    topics.emplace_back("exit-codes");
-    throw BadValue{unknown_word("topic", topic_, "topics", topics)};
+    Parser fresh;
+    if (topic_.size() == 1 && topic_[0] == "exit-codes") return {exit_codes_text()};
+    CLI::App* app = &fresh.app_;
+    for (const std::string& word : topic_) {
+      CLI::App* sub = find_command(*app, word);
+      if (sub == nullptr) {
+        std::vector<std::string> topics = commands_of(*app);
+        if (app == &fresh.app_) topics.emplace_back("exit-codes");
+        throw BadValue{unknown_word("topic", word, "topics", topics)};
+      }
+      app = sub;
+    }
+    return {help_of(*app)};
   }
 
   CLI::App app_;
@@ -454,7 +512,7 @@ class Parser {
   std::string planted_;
   std::string seeds_ = "1";
   std::string format_ = "table";
-  std::string topic_;
+  std::vector<std::string> topic_;
 
   RunArguments run_arguments_;
   ImageExportArguments export_arguments_;

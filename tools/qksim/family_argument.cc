@@ -34,8 +34,9 @@ ExitCode find_family(const Environment& environment, std::string_view name, std:
   std::vector<std::string> built;
   for (const families::FamilyDescriptor& f : environment.registry->all()) built.push_back(f.name);
   const std::vector<std::string> others = families_not_built(environment);
-  const std::string lists = cat("\n  built in: ", join(built), "     known but not in this build: ",
-                                others.empty() ? std::string("none") : join(others));
+  const std::string lists =
+      cat("\n  built in: ", join(built),
+          others.empty() ? std::string() : cat("     known but not in this build: ", join(others)));
   if (std::find(others.begin(), others.end(), name) != others.end()) {
     print_error(environment,
                 cat("storage family \"", name, "\" (", where, ") is not in this build", lists));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <optional>
 #include <set>
 
 #include "families/base/bytes.h"
@@ -172,8 +173,8 @@ absl::Status check_peer(families::Family& family, const image::ExportCut& cut,
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(
-      cat("--peer ", peer, " is neither in a configuration nor in the vote that lie there; they ",
-          "name ", join({named.begin(), named.end()})));
+      cat("--peer ", peer, " is in no configuration and no vote found there; those ", "name ",
+          join({named.begin(), named.end()})));
 }
 
 ExitCode parse_peer(const Environment& environment, const std::string& text, std::string* peer) {
@@ -246,13 +247,13 @@ ExitCode compare_instance(const Environment& environment, StorageArgument at,
       found.content_bytes != verified.totals.content_bytes) {
     return fail(
         environment, ExitCode::kViolated, root,
-        absl::FailedPreconditionError(
-            cat("found ", describe_export(exporter), " with ", found.content_bytes,
-                " bytes of content, expected what the image holds: ",
-                describe_state(header.first_index, header.last_index, verified.hard_state,
-                               verified.snapshot),
-                " with ", verified.totals.content_bytes,
-                found.content_bytes == verified.totals.content_bytes ? ", but other ones" : "")));
+        absl::FailedPreconditionError(cat(
+            "differs from the image: found ", describe_export(exporter), " in ",
+            found.content_bytes, " bytes, expected ",
+            describe_state(header.first_index, header.last_index, verified.hard_state,
+                           verified.snapshot),
+            " in ", verified.totals.content_bytes, " bytes",
+            found.content_bytes == verified.totals.content_bytes ? " with other contents" : "")));
   }
   *environment.out << "PASS  " << source->family().name << " " << printable(root)
                    << " holds the same\n";
@@ -448,6 +449,14 @@ ExitCode image_inspect(const ImageInspectArguments& arguments, const Environment
 }
 
 ExitCode image_verify(const ImageVerifyArguments& arguments, const Environment& environment) {
+  std::optional<StorageArgument> at;  // what must hold the same
+  if (!arguments.from.empty() || !arguments.family.empty() || !arguments.uris.empty()) {
+    if (ExitCode code = find_storage(environment, arguments.family, arguments.from, "--from",
+                                     arguments.uris, &at.emplace());
+        code != ExitCode::kOk) {
+      return code;
+    }
+  }
   const std::string path = absolute_path(environment, arguments.image);
   const auto source = image::FileSource::open(*environment.fs, path);
   if (!source.ok()) return fail(environment, ExitCode::kNoInput, path, source.status());
@@ -463,16 +472,8 @@ ExitCode image_verify(const ImageVerifyArguments& arguments, const Environment& 
                    << totals.content_bytes << " bytes of content, sha256 "
                    << image::to_hex(totals.content_sha256) << "\n";
   if (verified->header.features.lost_vote) print_lost_vote(environment);
-  if (arguments.from.empty() && arguments.family.empty() && arguments.uris.empty()) {
-    return ExitCode::kOk;
-  }
-  StorageArgument at;
-  if (ExitCode code = find_storage(environment, arguments.family, arguments.from, "--from",
-                                   arguments.uris, &at);
-      code != ExitCode::kOk) {
-    return code;
-  }
-  return compare_instance(environment, std::move(at), **source, *verified);
+  if (!at) return ExitCode::kOk;
+  return compare_instance(environment, *std::move(at), **source, *verified);
 }
 
 }  // namespace qk::cli

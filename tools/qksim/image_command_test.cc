@@ -576,7 +576,7 @@ TEST_CASE("image: a peer that the directory's own configuration does not know is
       image_export, ImageExportArguments{"node0", "local", "g", "127.0.0.1:9999:0", "a.qki"});
   CHECK(result.code == ExitCode::kData);
   CHECK(contains(result.err,
-                 "--peer 127.0.0.1:9999:0:0 is neither in a configuration nor in the vote"));
+                 "--peer 127.0.0.1:9999:0:0 is in no configuration and no vote found there"));
   CHECK(shell.tree() == before);
 }
 

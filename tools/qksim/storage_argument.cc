@@ -9,7 +9,7 @@ ExitCode find_storage(const Environment& environment, const std::string& family,
                       const families::UriTriple& uris, StorageArgument* out) {
   if (uris.empty()) {
     if (family.empty() || directory.empty()) {
-      print_error(environment, cat("where the instance lies: expected --family and ", option,
+      print_error(environment, cat("no instance is named: give --family and ", option,
                                    ", or --log-uri, --raft-meta-uri and --snapshot-uri"));
       return ExitCode::kUsage;
     }
