@@ -5,19 +5,19 @@
 // then idempotent work that every start repeats until it is done. So a crash anywhere leaves the
 // phase before or after the mark, and open() goes on from there:
 //
-//   exporting, bootstrapping, validated  A serves; B and the image are deleted, export starts anew,
-//                                        or after max_attempts exports it is rolled back (mig.I14)
+//   exporting, bootstrapping, validated  A serves; B and the image are deleted, export starts
+//                                        over, or after max_attempts exports it is rolled back
+//                                        (mig.I14)
 //   dual-write, cutover-validated        reconcile, then A is primary and B mirror
 //   cut-over                             reconcile, then B is primary and A mirror
 //   accepted                             A is fenced, B serves alone
-//   retired                              A is deleted, its fence stays; B serves alone, and is the
-//   A
-//                                        of the next migration
+//   retired                              A is deleted, its fence stays; B serves alone, as A of
+//                                        the next migration
 //   rolled-back                          B is deleted or fenced, A serves alone
 //
 // A volatile family that a crash took is a lost primary or a lost mirror. Without its
 // primary a node does not start: NotFound. A lost mirror before the cut-over ends the migration on
-// A (DT1); after it the node does not start either, because nobody has said that it may go on
+// A (DT1); after it the node does not start either, because no operator has said that it may go on
 // without a rollback target (DT2).
 //
 // The controller never starts work by itself. A Runner (runner.h) drives it: asks need(), and calls

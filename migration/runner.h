@@ -11,8 +11,8 @@
 // hold up: pump -> busy_family() -> when_idle -> one piece -> pump.
 //
 // The order at the end of a step is part of the contract: what the step wrote is complete, then
-// its marks are told, then the barrier is released, then the next need is asked for. So whoever
-// hears of a phase hears of it before the node answers anybody from within it.
+// its marks are told, then the barrier is released, then the next need is asked for. So a phase
+// is told before the node answers any message from within it.
 //
 // An owner
 //   1. opens the runner: this is the start of the node's storage (Controller::open());

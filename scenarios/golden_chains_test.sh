@@ -32,11 +32,18 @@ chains() {
 }
 
 chains >got
+readme=$(dirname "$golden")/../README.md
+read -r sample_events sample_chain < <(
+  sed -n 's/^rolling-local-to-sqlite 0x1 events \([0-9]*\) chain /\1 /p' "$golden")
 if [ "${2:-}" = --update ]; then
   cp got "$golden"
   echo "wrote $golden"
 elif ! diff -u "$golden" got; then
   echo "golden_chains_test: this build's chains differ (-: golden, +: this build)" >&2
+  exit 1
+elif ! grep -q "seed 0x1 .* $sample_events events  chain $sample_chain\$" "$readme"; then
+  echo "golden_chains_test: README.md shows another run than rolling-local-to-sqlite of seed 0x1," \
+    "which has $sample_events events and chain $sample_chain" >&2
   exit 1
 else
   echo "golden_chains_test: $(wc -l <got) chains equal"

@@ -78,7 +78,7 @@ TEST_CASE("a rolling migration passes between every ordered pair of families") {
           sim::Plan plan = plan_of_pair(families, from.name, to.name, seed);
           keep_crashes(&plan, survivable(families, from.name, to.name));
           const sim::RunResult result = sim::run(plan, {});
-          INFO("seed " << seed << "\n" << describe(result));
+          INFO("rolling-pair with seed " << seed << "\n" << describe(result));
           CHECK(result.verdict == sim::Verdict::kPass);
         }
       }

@@ -89,7 +89,8 @@ TEST_CASE("a node migrates again when the operator has retired what the first mi
     INFO(describe(one));
     CHECK(one.violations.empty());
     CHECK(one.verdict == sim::Verdict::kInconclusive);
-    CHECK_THAT(all(one.inconclusive), Catch::Contains("n2: not started: from store \"new\" to store \"old\": "));
+    CHECK_THAT(all(one.inconclusive),
+               Catch::Contains("n2: not started: from store \"new\" to store \"old\": "));
     if (expected.empty()) continue;
     CHECK_THAT(all(one.inconclusive),
                Catch::Contains("n1 ended in phase accepted on store \"new\", "

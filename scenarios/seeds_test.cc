@@ -16,7 +16,7 @@ void check_seeds(const std::string& scenario, uint64_t first, uint64_t last) {
     const sim::Plan plan = plan_of(scenario, seed);
     const bool expects = plan.expect.verdict == sim::ExpectPlan::Verdict::kViolation;
     const sim::RunResult result = sim::run(plan, {});
-    INFO("seed " << seed << "\n" << describe(result));
+    INFO("qksim run " << scenario << " --seed " << seed << "\n" << describe(result));
     CHECK(result.verdict == (expects ? sim::Verdict::kExpected : sim::Verdict::kPass));
   }
 }

@@ -21,7 +21,7 @@ namespace {
 
 using benchmark::State;
 
-constexpr size_t kPayload = 200;
+constexpr size_t kPayloadBytes = 200;
 const image::Identity kIdentity{"group", "127.0.0.1:8100:0:0", "lineage", 1};
 
 // The CPU time of a shell command, or nullopt if it failed (the tool is not installed).
@@ -80,10 +80,10 @@ uint64_t export_to(const Settings& settings, Family& instance, const std::string
 void export_image(State& state, const Settings& settings, const std::string& family) {
   const Scratch scratch(settings);
   const int64_t count = settings.entries;
-  fill(settings, family, scratch.path("family"), count, kPayload);
+  fill(settings, family, scratch.path("family"), count, kPayloadBytes);
   const auto instance = open(settings, family, scratch.path("family"), false);
   auto raw = open_raw(family, scratch.path("raw"));
-  if (raw != nullptr) raw->load(count, kPayload);
+  if (raw != nullptr) raw->load(count, kPayloadBytes);
   const auto tool = tool_of(family);
   Pair pair(&state);
   for (auto _ : state) {
@@ -91,7 +91,7 @@ void export_image(State& state, const Settings& settings, const std::string& fam
     pair.ours(count,
               [&] { bytes = export_to(settings, *instance, family, scratch.path("image")); });
     if (raw == nullptr) continue;
-    pair.raw(count, raw->scan(count, kPayload));
+    pair.raw(count, raw->scan(count, kPayloadBytes));
     pair.raw(0, measure([&] { write_plain_file(scratch.path("flat"), bytes); }));
     raw.reset();
     if (tool) add_tool(&pair, count, tool, tool->dump, scratch.path("raw"), scratch.path("text"));
@@ -102,12 +102,12 @@ void export_image(State& state, const Settings& settings, const std::string& fam
 void import_image(State& state, const Settings& settings, const std::string& family) {
   const Scratch scratch(settings);
   const int64_t count = settings.entries;
-  fill(settings, family, scratch.path("family"), count, kPayload);
+  fill(settings, family, scratch.path("family"), count, kPayloadBytes);
   export_to(settings, *open(settings, family, scratch.path("family"), false), family,
             scratch.path("image"));
   const auto tool = tool_of(family);
   if (tool) {
-    open_raw(family, scratch.path("dumped"))->load(count, kPayload);
+    open_raw(family, scratch.path("dumped"))->load(count, kPayloadBytes);
     cost_of(call(tool->dump, scratch.path("dumped"), scratch.path("text")));
   }
   Pair pair(&state);
@@ -127,7 +127,7 @@ void import_image(State& state, const Settings& settings, const std::string& fam
     });
     const auto raw = open_raw(family, target.path("raw"));
     if (raw == nullptr) continue;
-    pair.raw(count, raw->load(count, kPayload));
+    pair.raw(count, raw->load(count, kPayloadBytes));
     pair.raw(0, measure([&] { read_plain_file(scratch.path("image")); }));
     if (tool) add_tool(&pair, count, tool, tool->load, target.path("tool"), scratch.path("text"));
   }

@@ -14,7 +14,7 @@ namespace qk::sim {
 // Receives one line at a time, newline included.
 using LineSink = std::function<void(std::string_view line)>;
 
-// `seq t node.incarnation lc kind cause args...`, in fixed columns, for every event at
+// `seq t node.incarnation #lc <cause kind args... ; text`, in fixed columns, for every event at
 // TraceLevel::kFull and for the marks at kMarks.
 void write_text(const Trace& trace, const LineSink& sink);
 std::string text_line(const Trace& trace, const Event& event, std::string_view text = {});

@@ -250,7 +250,8 @@ TEST_CASE("no vote leaves before save_meta has completed") {
   Cluster cluster(3);
   cluster.boot_all();
   cluster.machine(1).storage_delay = 400 * kMs;
-  // Another node's pre-vote makes 1 vote; its disk takes longer than any election timeout.
+  // Another node stands for election, so machine 1 must save its vote; its disk takes longer than
+  // any election timeout.
   REQUIRE(cluster.run_until([&] { return cluster.machine(1).in_flight > 0; }));
   CHECK(cluster.machine(1).node().term() == 2);
   CHECK(cluster.machine(1).durable.term == 1);

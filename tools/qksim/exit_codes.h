@@ -17,7 +17,7 @@ enum class ExitCode : int {
   kUnavailable = 69,   // a storage family or the conformance suite is not in this build
   kInternal = 70,      // our own bug
   kCannotWrite = 73,   // cannot write, or the destination is not empty
-  kInterrupted = 130,  // SIGINT or SIGTERM; nothing is left half made
+  kInterrupted = 130,  // SIGINT, SIGTERM or SIGHUP; nothing is left half made
 };
 
 struct ExitCodeText {
@@ -38,7 +38,8 @@ inline constexpr ExitCodeText kExitCodes[] = {
      "a storage family or the conformance suite is known but not in this build"},
     {ExitCode::kInternal, "internal error"},
     {ExitCode::kCannotWrite, "cannot write, or the destination is not empty"},
-    {ExitCode::kInterrupted, "interrupted by SIGINT or SIGTERM; what was half made is removed"},
+    {ExitCode::kInterrupted,
+     "interrupted (SIGINT, SIGTERM, SIGHUP); what was half made is removed"},
 };
 
 // The worst of several results, in the order 70, 3, 1, 2, 0; any other code beats 2 and 0 only.
