@@ -490,7 +490,7 @@ void resume_after_crash(PairContext& c) {
     node.restart();
     crashed.expect_equal("the phase of a second start", to_string(node.phase()), to_string(phase));
     if (!resumed.insert(phase).second) return;
-    node.advance_to(Phase::kAccepted);
+    node.advance_to(Phase::kRetired);
     node.expect_state();
     node.append_some(1);
     node.restart();
@@ -499,7 +499,7 @@ void resume_after_crash(PairContext& c) {
   // Each leg begins with a closed node, so that its points need not be reached from the beginning.
   std::unique_ptr<PairContext> base = c.fork();
   std::unique_ptr<MigratingNode> node = start.on(base.get());
-  for (const Phase to : {Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted}) {
+  for (const Phase to : {Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted, Phase::kRetired}) {
     const uint64_t first = base->disk()->operation_count();
     std::unique_ptr<PairContext> end = base->fork();
     std::unique_ptr<MigratingNode> ended = node->on(end.get());
@@ -537,8 +537,8 @@ void resume_after_crash(PairContext& c) {
     node = std::move(ended);
     base = std::move(end);
   }
-  for (const Phase phase :
-       {Phase::kIdle, Phase::kExporting, Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted}) {
+  for (const Phase phase : {Phase::kIdle, Phase::kExporting, Phase::kDualWrite, Phase::kCutOver,
+                            Phase::kAccepted, Phase::kRetired}) {
     c.expect(resumed.contains(phase) || !c.tries_every_point(),
              cat("phase ", to_string(phase), ": found no crash that left the node in it"));
   }
