@@ -57,6 +57,7 @@ absl::Status check_truncate_suffix(std::string_view where, const LogRange& log, 
 absl::Status check_reset(std::string_view where, int64_t next_index);
 // LogStorage::bulk_load(): FailedPrecondition unless the log is fresh; a first index of at least 1.
 absl::Status check_bulk_load(std::string_view where, const LogRange& log, int64_t first_index);
+
 // ---- The files of a snapshot
 
 // Where `local` keeps the table of a snapshot; no file of a snapshot may lie there or below it, in

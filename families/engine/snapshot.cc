@@ -33,11 +33,8 @@ class TreeSnapshotReader final : public SnapshotReader {
 
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
     const auto at = find_file(record_.files, path);
-    if (at == record_.files.end() || at->path != path) {
-      return absl::NotFoundError(cat(tree_->path(), ": file \"", path, "\" is not in the table"));
-    }
-    QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
-    return tree_->fs().open(join_path(tree_->path(), place), {.read_only = true});
+    const bool listed = at != record_.files.end() && at->path == path;
+    return open_listed_file(tree_->fs(), tree_->path(), listed, path);
   }
   absl::StatusOr<std::vector<std::string>> unlisted() const override {
     std::vector<std::string> places;
@@ -101,10 +98,6 @@ absl::StatusOr<std::unique_ptr<TreeSnapshotStorage>> TreeSnapshotStorage::open(R
   return storage;
 }
 
-TreeSnapshotStorage::~TreeSnapshotStorage() {
-  if (writer_ != nullptr) writer_->detach();
-}
-
 std::string TreeSnapshotStorage::tree_path(const SnapshotMeta& meta) const {
   std::string index = cat(meta.last_included_index);
   index.insert(0, kIndexDigits - index.size(), '0');
@@ -136,29 +129,21 @@ std::optional<SnapshotMeta> TreeSnapshotStorage::current() const {
 
 absl::StatusOr<std::unique_ptr<SnapshotWriter>> TreeSnapshotStorage::create() {
   QK_RETURN_IF_ERROR(store_.writable());
-  if (writer_ != nullptr) {
-    return absl::FailedPreconditionError(cat(root_, ": a snapshot is being written already"));
-  }
+  QK_RETURN_IF_ERROR(check_no_writer(root_, writer_));
   const std::string path = join_path(root_, kTempName);
   QK_RETURN_IF_ERROR(remove_tree(fs_, path));
   QK_RETURN_IF_ERROR(make_directories(fs_, root_));
   QK_RETURN_IF_ERROR(fs_.mkdir(path));
-  auto writer = std::make_unique<TreeSnapshotWriter>(this, &fs_, path);
-  writer_ = writer.get();
-  return writer;
+  return std::make_unique<TreeSnapshotWriter>(&fs_, path, writer_);
 }
 
 Outcome TreeSnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
   QK_REFUSE_IF_ERROR(store_.writable());
-  if (writer == nullptr || writer.get() != writer_) {
-    return Outcome::failed_clean(
-        absl::InvalidArgumentError(cat(root_, ": publish: the writer is not one of this storage")));
-  }
-  const absl::StatusOr<PublishVerdict> verdict = judge_publish(current(), writer_->meta());
-  if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
+  const absl::StatusOr<PublishVerdict> verdict =
+      prepare_publish(root_, writer_, writer.get(), current());
+  QK_REFUSE_IF_ERROR(verdict.status());
   if (*verdict == PublishVerdict::kAlreadyPublished) return Outcome::success(0);
-  QK_REFUSE_IF_ERROR(writer_->seal());
-  return make_current(*writer_);
+  return make_current(static_cast<TreeSnapshotWriter&>(**writer_));
 }
 
 Outcome TreeSnapshotStorage::make_current(TreeSnapshotWriter& writer) {

@@ -18,7 +18,7 @@
 #include <optional>
 #include <string>
 
-#include "families/contract/snapshot_storage.h"
+#include "families/contract/snapshot_tree_writer.h"
 #include "families/engine/row_store.h"
 #include "families/engine/snapshot_record.h"
 
@@ -52,7 +52,6 @@ class TreeSnapshotStorage final : public SnapshotStorage {
   // Also removes the trees that a crash orphaned. `store` must outlive the storage. The directory
   // of the trees may be missing while there is no snapshot.
   static absl::StatusOr<std::unique_ptr<TreeSnapshotStorage>> open(RowStore* store);
-  ~TreeSnapshotStorage() override;
 
   absl::StatusOr<std::shared_ptr<SnapshotReader>> open() override;
   std::optional<SnapshotMeta> current() const override;
@@ -60,7 +59,6 @@ class TreeSnapshotStorage final : public SnapshotStorage {
   Outcome publish(std::unique_ptr<SnapshotWriter> writer) override;
 
  private:
-  friend class TreeSnapshotWriter;
   explicit TreeSnapshotStorage(RowStore* store);
 
   std::string tree_path(const SnapshotMeta& meta) const;
@@ -71,8 +69,8 @@ class TreeSnapshotStorage final : public SnapshotStorage {
   const std::string root_;
   RowStore& store_;
   std::optional<SnapshotRecord> record_;
-  std::shared_ptr<SnapshotTree> tree_;    // of record_
-  TreeSnapshotWriter* writer_ = nullptr;  // the one being filled, if any
+  std::shared_ptr<SnapshotTree> tree_;  // of record_
+  const SnapshotTreeWriter::Slot writer_ = SnapshotTreeWriter::make_slot();
 };
 
 }  // namespace qk::families

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <vector>
 
-#include "families/contract/snapshot_files.h"
+#include "families/contract/rules.h"
 #include "families/fs/file_util.h"
 #include "families/local/snapshot_table.h"
 
@@ -47,19 +47,6 @@ absl::StatusOr<std::vector<int64_t>> list_snapshots(FileSystem& fs, const std::s
   return indices;
 }
 
-absl::StatusOr<std::unique_ptr<File>> open_listed(FileSystem& fs, const std::string& tree,
-                                                  bool listed, std::string_view path) {
-  if (!listed) {
-    return absl::NotFoundError(cat(tree, ": no file \"", path, "\" in the snapshot's table"));
-  }
-  QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(path));
-  auto file = fs.open(join_path(tree, place), {.read_only = true});
-  if (absl::IsNotFound(file.status())) {
-    return absl::DataLossError(cat(tree, ": file \"", path, "\" is in the table, but missing"));
-  }
-  return file;
-}
-
 }  // namespace
 
 // A published tree; dropping the last reference to one that was replaced removes it.
@@ -97,7 +84,11 @@ class DirectorySnapshotReader final : public SnapshotReader {
   const std::vector<SnapshotFile>& files() const override { return snapshot_->table().files; }
   std::string get_path() const override { return snapshot_->path(); }
   absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
-    return open_listed(snapshot_->fs(), snapshot_->path(), snapshot_->table().contains(path), path);
+    const bool listed = snapshot_->table().contains(path);
+    auto file = open_listed_file(snapshot_->fs(), snapshot_->path(), listed, path);
+    if (!listed || !absl::IsNotFound(file.status())) return file;
+    return absl::DataLossError(
+        cat(snapshot_->path(), ": file \"", path, "\" is in the table, but missing"));
   }
   absl::StatusOr<std::vector<std::string>> unlisted() const override {
     return unlisted_snapshot_files(snapshot_->fs(), snapshot_->path(), snapshot_->table().files);
@@ -110,97 +101,37 @@ class DirectorySnapshotReader final : public SnapshotReader {
   const std::shared_ptr<PublishedSnapshot> snapshot_;
 };
 
-}  // namespace
-
-class DirectorySnapshotWriter final : public SnapshotWriter {
+class DirectorySnapshotWriter final : public SnapshotTreeWriter {
  public:
-  DirectorySnapshotWriter(FileSystem& fs, std::string path, Durability durability,
-                          std::shared_ptr<DirectorySnapshotWriter*> slot)
-      : fs_(fs), path_(std::move(path)), durability_(durability), slot_(std::move(slot)) {
-    *slot_ = this;
-  }
-  ~DirectorySnapshotWriter() override {
-    *slot_ = nullptr;
-    // A tree that stays is removed at the next create() or open.
-    if (!published_) remove_tree(fs_, path_).IgnoreError();
-  }
-
-  std::string get_path() const override { return path_; }
-
-  absl::StatusOr<std::unique_ptr<File>> create_file(std::string_view path) override {
-    QK_RETURN_IF_ERROR(check_unsealed());
-    return create_snapshot_file(fs_, path_, path);
-  }
-
-  absl::Status add_file(std::string_view path, const FileMeta& meta) override {
-    QK_RETURN_IF_ERROR(check_unsealed());
-    QK_RETURN_IF_ERROR(check_snapshot_files({{std::string(path), meta}}).status());
-    if (files_.insert(path, meta)) return absl::OkStatus();
-    return absl::AlreadyExistsError(cat(path_, ": file \"", path, "\" was added already"));
-  }
-
-  absl::Status remove_file(std::string_view path) override {
-    QK_RETURN_IF_ERROR(check_unsealed());
-    if (files_.erase(path)) return absl::OkStatus();
-    return absl::NotFoundError(cat(path_, ": no file \"", path, "\" in the snapshot's table"));
-  }
-
-  absl::Status save_meta(const SnapshotMeta& meta) override {
-    QK_RETURN_IF_ERROR(check_unsealed());
-    table_.meta = meta;
-    return absl::OkStatus();
-  }
-
-  const SnapshotMeta& meta() const override { return table_.meta; }
-  const std::vector<SnapshotFile>& files() const override { return files_.list(); }
-  absl::StatusOr<std::unique_ptr<File>> open_file(std::string_view path) const override {
-    return open_listed(fs_, path_, files_.contains(path), path);
-  }
-  absl::StatusOr<std::vector<std::string>> unlisted() const override {
-    return unlisted_snapshot_files(fs_, path_, files_.list());
-  }
-  absl::StatusOr<std::unique_ptr<File>> open_unlisted(std::string_view place) const override {
-    return fs_.open(join_path(path_, place), {.read_only = true});
-  }
-
-  absl::Status seal() override {
-    if (sealed_) return absl::OkStatus();
-    table_.files = files_.list();
-    QK_RETURN_IF_ERROR(check_snapshot_files(table_.files).status());
-    for (const SnapshotFile& file : table_.files) {
-      if (file.meta.source == kSourceReference) continue;  // it may live elsewhere
-      QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(file.path));
-      QK_ASSIGN_OR_RETURN(const bool found, exists(fs_, join_path(path_, place)));
-      if (!found) {
-        return absl::InvalidArgumentError(
-            cat(path_, ": file \"", file.path, "\" was added, but never written"));
-      }
-    }
-    QK_RETURN_IF_ERROR(write_snapshot_table(fs_, path_, table_));
-    if (durability_ == Durability::kStrict) QK_RETURN_IF_ERROR(sync_tree(fs_, path_));
-    sealed_ = true;
-    return absl::OkStatus();
-  }
+  DirectorySnapshotWriter(FileSystem* fs, std::string path, Slot slot, Durability durability)
+      : SnapshotTreeWriter(fs, std::move(path), std::move(slot)), durability_(durability) {}
 
   // Complete after seal().
   const SnapshotTable& table() const { return table_; }
-  void set_published() { published_ = true; }
 
- private:
-  absl::Status check_unsealed() const {
-    if (!sealed_) return absl::OkStatus();
-    return absl::FailedPreconditionError(cat(path_, ": the snapshot is sealed"));
+ protected:
+  absl::Status seal_tree() override {
+    table_.meta = meta();
+    table_.files = files();
+    for (const SnapshotFile& file : table_.files) {
+      if (file.meta.source == kSourceReference) continue;  // it may live elsewhere
+      QK_ASSIGN_OR_RETURN(const std::string place, snapshot_file_place(file.path));
+      QK_ASSIGN_OR_RETURN(const bool found, exists(fs(), join_path(get_path(), place)));
+      if (!found) {
+        return absl::InvalidArgumentError(
+            cat(get_path(), ": file \"", file.path, "\" was added, but never written"));
+      }
+    }
+    QK_RETURN_IF_ERROR(write_snapshot_table(fs(), get_path(), table_));
+    return durability_ == Durability::kStrict ? sync_tree(fs(), get_path()) : absl::OkStatus();
   }
 
-  FileSystem& fs_;
-  const std::string path_;
+ private:
   const Durability durability_;
-  const std::shared_ptr<DirectorySnapshotWriter*> slot_;
-  SnapshotFiles files_;
   SnapshotTable table_;
-  bool sealed_ = false;
-  bool published_ = false;
 };
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> DirectorySnapshotStorage::open(
     FileSystem& fs, const std::string& directory, Durability durability, FailStop* fail_stop) {
@@ -250,31 +181,25 @@ std::optional<SnapshotMeta> DirectorySnapshotStorage::current() const {
 
 absl::StatusOr<std::unique_ptr<SnapshotWriter>> DirectorySnapshotStorage::create() {
   QK_RETURN_IF_ERROR(fail_stop_.check());
-  if (*writer_slot_ != nullptr) {
-    return absl::FailedPreconditionError(cat(directory_, ": a snapshot is being written already"));
-  }
+  QK_RETURN_IF_ERROR(check_no_writer(directory_, writer_));
   const std::string path = join_path(directory_, kTemporary);
   QK_RETURN_IF_ERROR(remove_tree(fs_, path));
   QK_RETURN_IF_ERROR(fs_.mkdir(path));
-  return std::make_unique<DirectorySnapshotWriter>(fs_, path, durability_, writer_slot_);
+  return std::make_unique<DirectorySnapshotWriter>(&fs_, path, writer_, durability_);
 }
 
 Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
   QK_REFUSE_IF_ERROR(fail_stop_.check());
-  if (writer == nullptr || writer.get() != *writer_slot_) {
-    return Outcome::failed_clean(absl::InvalidArgumentError(
-        cat(directory_, ": publish: the writer is not of this snapshot storage")));
-  }
-  DirectorySnapshotWriter& own = **writer_slot_;
-  const auto verdict = judge_publish(current(), own.meta());
-  if (!verdict.ok()) return Outcome::failed_clean(verdict.status());
+  const absl::StatusOr<PublishVerdict> verdict =
+      prepare_publish(directory_, writer_, writer.get(), current());
+  QK_REFUSE_IF_ERROR(verdict.status());
   if (*verdict == PublishVerdict::kAlreadyPublished) return Outcome::success(0);
   // The current snapshot is untouched, and whatever is left of the new tree is thrown away.
-  QK_REFUSE_IF_ERROR(own.seal());
+  auto& own = static_cast<DirectorySnapshotWriter&>(**writer_);
   const std::string path = join_path(directory_, snapshot_name(own.meta().last_included_index));
   absl::Status status = fs_.rename(own.get_path(), path);
   if (status.ok()) {
-    own.set_published();
+    own.release();
     status = sync_names(fs_, directory_, durability_);
   }
   if (!status.ok()) return fail_stop_.fail(status);

@@ -21,13 +21,12 @@
 #include <vector>
 
 #include "families/contract/fail_stop.h"
-#include "families/contract/snapshot_storage.h"
+#include "families/contract/snapshot_tree_writer.h"
 #include "families/local/durability.h"
 
 namespace qk::families::local {
 
 class PublishedSnapshot;
-class DirectorySnapshotWriter;
 
 class DirectorySnapshotStorage final : public SnapshotStorage {
  public:
@@ -45,8 +44,6 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
   Outcome publish(std::unique_ptr<SnapshotWriter> writer) override;
 
  private:
-  friend class DirectorySnapshotWriter;
-
   DirectorySnapshotStorage(FileSystem& fs, std::string directory, Durability durability,
                            FailStop* fail_stop)
       : fs_(fs),
@@ -62,9 +59,7 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
   FailStop& fail_stop_;
   std::shared_ptr<PublishedSnapshot> current_;
   std::vector<int64_t> older_;  // found by open()
-  // The one writer, so that publish() knows its own; shared so that it may outlive the storage.
-  std::shared_ptr<DirectorySnapshotWriter*> writer_slot_ =
-      std::make_shared<DirectorySnapshotWriter*>(nullptr);
+  const SnapshotTreeWriter::Slot writer_ = SnapshotTreeWriter::make_slot();
 };
 
 // Whether the directory holds a published snapshot.
