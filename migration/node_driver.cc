@@ -44,19 +44,14 @@ absl::Status copy_tree(const Source& from, families::SnapshotWriter& writer) {
 }
 
 absl::Status check_arguments(Family& family, const Mutation& mutation) {
-  const families::LogStorage& log = family.log();
+  const families::LogRange log{family.log().first_index(), family.log().last_index()};
   switch (mutation.operation) {
     case Operation::kAppend:
-      return families::check_append("node", log.last_index() + 1, mutation.entries);
+      return families::check_append("node", log.last + 1, mutation.entries);
     case Operation::kTruncateSuffix:
-      if (mutation.index >= log.first_index() - 1) return absl::OkStatus();
-      return absl::InvalidArgumentError(cat("truncate_suffix: last kept ", mutation.index,
-                                            " is below the log, which starts at ",
-                                            log.first_index()));
+      return families::check_truncate_suffix("node", log, mutation.index);
     case Operation::kReset:
-      if (mutation.index >= 1) return absl::OkStatus();
-      return absl::InvalidArgumentError(
-          cat("reset: next index ", mutation.index, ", expected at least 1"));
+      return families::check_reset("node", mutation.index);
     case Operation::kSaveMeta:
       return families::check_hard_state_change(family.meta().hard_state(), mutation.hard_state);
     default:
