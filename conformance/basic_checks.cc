@@ -273,6 +273,10 @@ void get_out_of_range(InstanceContext& c) {
     c.expect(!c.log().scan(from, to, nothing).ok(),
              cat("scan(", from, ", ", to, ") of 4..10: found OK, expected an error"));
   }
+  for (const auto& [from, to] : {std::pair<int64_t, int64_t>{6, 5}, {11, 10}}) {
+    c.expect_code(cat("scan(", from, ", ", to, ")"), c.log().scan(from, to, nothing),
+                  absl::StatusCode::kInvalidArgument);
+  }
 }
 
 std::vector<LogEntry> scanned(InstanceContext& c, int64_t from, int64_t to) {

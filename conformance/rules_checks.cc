@@ -127,6 +127,40 @@ std::string snapshot_payload(const families::SnapshotMeta& meta, size_t files) {
   return payload;
 }
 
+// A bulk load fills a fresh log without gaps, from any index that an entry may have. What is
+// refused changes nothing; only what finish() answered OK for counts.
+void bulk_loads_at_the_edge(InstanceContext& c) {
+  c.begin({});
+  for (const int64_t first : {INT64_MIN, int64_t{-1}, int64_t{0}}) {
+    c.expect_code(cat("bulk_load(", first, ")"), c.log().bulk_load(first).status(), kInvalid);
+  }
+  c.expect_state();
+  State loaded = c.model().state();
+  {
+    const auto loader = c.expect_value("bulk_load(7)", c.log().bulk_load(7));
+    c.expect_code("a batch after a gap", loader->append(entries(8, 9)), kInvalid);
+    c.expect_ok("an empty batch", loader->append({}));
+    c.expect_ok("the first batch", loader->append(entries(7, 9)));
+    c.expect_code("a batch again", loader->append(entries(9, 9)), kInvalid);
+    c.expect_code("an entry without a term", loader->append(entries(10, 10, 0)), kInvalid);
+    c.expect_ok("another batch", loader->append(entries(10, 20)));
+    c.expect_ok("finish", loader->finish());
+  }
+  loaded.first = 7;
+  loaded.entries = entries(7, 20);
+  c.settle();
+  c.adopt(loaded);
+  c.expect_state();
+  c.reopen();
+  c.expect_code("a bulk load of a log that holds entries", c.log().bulk_load(7).status(),
+                absl::StatusCode::kFailedPrecondition);
+  c.apply(reset(1));
+  c.apply(reset(2));
+  c.expect_code("a bulk load of an empty log that was written to", c.log().bulk_load(2).status(),
+                absl::StatusCode::kFailedPrecondition);
+  c.expect_state();
+}
+
 // Log and snapshot are of one history. Storage takes an installed snapshot before the log that it
 // contradicts is dropped, so such a state exists for a moment; it is not exported.
 void histories_at_the_edge(InstanceContext& c) {
@@ -324,6 +358,8 @@ std::vector<Check> rules_checks() {
   };
   add("entries_at_the_edge", {"SB-17", "CI-14"}, entries_at_the_edge);
   add("hard_states_at_the_edge", {"SB-18", "CI-15"}, hard_states_at_the_edge);
+  add("bulk_loads_at_the_edge", {"SB-4", "SB-17", "SB-23"}, bulk_loads_at_the_edge);
+  checks.back().roles = kPlainOnly;
   add("histories_at_the_edge", {"CI-3", "CI-21", "SB-25"}, histories_at_the_edge);
   add("lost_votes_at_the_edge", {"SB-18", "CI-15"}, lost_votes_at_the_edge);
   add("files_at_the_edge", {"SB-20", "CI-17"}, files_at_the_edge);

@@ -1,5 +1,6 @@
-// A family on a key-value engine against the contract: what each operation does, what it refuses,
-// and that a reopened instance holds the same. Damage: kv_damage_test.cc; failing calls:
+// A family on a key-value engine, for what is of the engine's store: its root, its bulk loads, its
+// errors, its background work. The contract's general rules are conformance's, on the engines of
+// this build. Damage: kv_damage_test.cc; failing calls:
 // kv_fault_test.cc; crashes: conformance/crash_checks.cc, with the engines of this build.
 #include "families/engine/test_util.h"
 
@@ -9,15 +10,6 @@ namespace {
 using Kind = Outcome::Kind;
 
 constexpr char kFresh[] = "log 1..0\nterm 1 vote \nno snapshot\n";
-
-TEST_CASE("a fresh instance is empty and stays so") {
-  KvInstance instance;
-  CHECK(instance.log().first_index() == 1);
-  CHECK(instance.log().last_index() == 0);
-  CHECK(instance->meta().hard_state() == HardState{});
-  CHECK(absl::IsNotFound(instance->snapshot().open().status()));
-  CHECK(instance.state() == kFresh);
-}
 
 TEST_CASE("an absent instance is made only on demand, an unfinished one is absent") {
   KvInstance instance;
@@ -49,45 +41,6 @@ TEST_CASE("one instance at a time") {
   CHECK(absl::IsUnavailable(second.status()));
 }
 
-TEST_CASE("the log appends, truncates, resets and reopens") {
-  KvInstance instance;
-  Outcome outcome = instance.log().append(data_entries(1, 40, 3, 300));
-  REQUIRE_OK(outcome);
-  CHECK(outcome.count() == 40);
-  for (int64_t i = 41; i <= 300; ++i) REQUIRE_OK(instance.log().append(data_entries(i, i, 4)));
-  CHECK(instance.log().entry(17)->payload == data_entries(17, 17, 3, 300)[0].payload);
-  CHECK(*instance.log().term(40) == 3);
-  CHECK(*instance.log().term(41) == 4);
-  CHECK(absl::IsOutOfRange(instance.log().entry(301).status()));
-  CHECK(absl::IsOutOfRange(instance.log().term(0).status()));
-  instance.state();
-
-  REQUIRE_OK(instance.log().truncate_prefix(10));
-  REQUIRE_OK(instance.log().truncate_suffix(280));
-  CHECK(instance.log().first_index() == 10);
-  CHECK(instance.log().last_index() == 280);
-  instance.state();
-  CHECK(instance.log().first_index() == 10);
-  CHECK(instance.log().last_index() == 280);
-
-  // To the empty log, whose range is state.
-  REQUIRE_OK(instance.log().truncate_suffix(9));
-  CHECK(instance.state() == "log 10..9\nterm 1 vote \nno snapshot\n");
-  REQUIRE_OK(instance.log().append(data_entries(10, 12, 5)));
-  REQUIRE_OK(instance.log().truncate_prefix(100));
-  CHECK(instance.state() == "log 100..99\nterm 1 vote \nno snapshot\n");
-  REQUIRE_OK(instance.log().truncate_prefix(101));
-  REQUIRE_OK(instance.log().append(data_entries(101, 103, 5)));
-  REQUIRE_OK(instance.log().reset(102));
-  CHECK(instance.state() == "log 102..101\nterm 1 vote \nno snapshot\n");
-  REQUIRE_OK(instance.log().append(data_entries(102, 102, 6)));
-  CHECK(instance.state() ==
-        "log 102..102\n102 6 data entry 102 term 6\nterm 1 vote \nno snapshot\n");
-  REQUIRE_OK(instance.log().reset(7));
-  REQUIRE_OK(instance.log().reset(8));
-  CHECK(instance.state() == "log 8..7\nterm 1 vote \nno snapshot\n");
-}
-
 TEST_CASE("entries of every kind and size come back as they went in") {
   KvInstance instance;
   REQUIRE_OK(instance.log().reset((int64_t{1} << 40) - 2));
@@ -114,63 +67,6 @@ TEST_CASE("entries of every kind and size come back as they went in") {
     return absl::OkStatus();
   }));
   CHECK(found == all);
-}
-
-TEST_CASE("a batch that does not fit is refused and changes nothing") {
-  KvInstance instance;
-  REQUIRE_OK(instance.log().append(data_entries(1, 3, 2)));
-  const std::string before = instance.state();
-  LogStorage& log = instance.log();
-  CHECK(log.append(data_entries(5, 6, 2)).kind() == Kind::kFailedClean);
-  CHECK(log.append(data_entries(3, 4, 2)).kind() == Kind::kFailedClean);
-  CHECK(log.append(data_entries(4, 4, 0)).kind() == Kind::kFailedClean);
-  std::vector<LogEntry> gap = data_entries(4, 6, 2);
-  gap[2].index = 7;
-  CHECK(absl::IsInvalidArgument(log.append(gap).status()));
-  REQUIRE_OK(log.append({}));
-  CHECK(log.truncate_suffix(-1).kind() == Kind::kFailedClean);
-  CHECK(log.reset(0).kind() == Kind::kFailedClean);
-  REQUIRE_OK(log.truncate_suffix(3));
-  REQUIRE_OK(log.truncate_suffix(9));
-  REQUIRE_OK(log.truncate_prefix(1));
-  REQUIRE_OK(log.truncate_prefix(-4));
-  CHECK(instance.state() == before);
-}
-
-TEST_CASE("a scan ends with its visitor, and a visitor may scan") {
-  KvInstance instance;
-  REQUIRE_OK(instance.log().append(data_entries(1, 5, 2)));
-  LogStorage& log = instance.log();
-  int visits = 0;
-  const absl::Status stopped = log.scan(2, 5, [&](const LogEntry& e) -> absl::Status {
-    ++visits;
-    int inner = 0;
-    CHECK(log.scan(1, 5,
-                   [&](const LogEntry&) {
-                     ++inner;
-                     return absl::OkStatus();
-                   })
-              .ok());
-    CHECK(inner == 5);
-    return e.index == 3 ? absl::CancelledError("enough") : absl::OkStatus();
-  });
-  CHECK(absl::IsCancelled(stopped));
-  CHECK(visits == 2);
-  const auto ignore = [](const LogEntry&) { return absl::OkStatus(); };
-  CHECK(absl::IsOutOfRange(log.scan(0, 5, ignore)));
-  CHECK(absl::IsOutOfRange(log.scan(1, 6, ignore)));
-  CHECK(absl::IsInvalidArgument(log.scan(3, 2, ignore)));
-}
-
-TEST_CASE("term and vote are kept, and only go forward") {
-  KvInstance instance;
-  REQUIRE_OK(instance->meta().save({5, "127.0.0.1:8100:0:0"}));
-  CHECK(instance->meta().save({4, ""}).kind() == Kind::kFailedClean);
-  CHECK(instance->meta().save({5, "127.0.0.1:8101:0:0"}).kind() == Kind::kFailedClean);
-  CHECK(instance.state() == "log 1..0\nterm 5 vote 127.0.0.1:8100:0:0\nno snapshot\n");
-  REQUIRE_OK(instance->meta().save({6, ""}));
-  REQUIRE_OK(instance->meta().save({6, "127.0.0.1:8101:0:0"}));
-  CHECK(instance.state() == "log 1..0\nterm 6 vote 127.0.0.1:8101:0:0\nno snapshot\n");
 }
 
 TEST_CASE("a snapshot is published, replaced, and held by its reader") {
@@ -222,6 +118,16 @@ TEST_CASE("a load that fails ends the instance's mutations") {
   CHECK_FALSE((*loader)->append(data_entries(4, 4, 1)).ok());
   CHECK(instance.log().last_index() == 0);
   CHECK(instance.log().append(data_entries(1, 1, 1)).kind() == Kind::kFailedClean);
+}
+
+TEST_CASE("a load that is not finished ends the instance's mutations") {
+  KvInstance instance;
+  absl::StatusOr<std::unique_ptr<LogLoader>> loader = instance.log().bulk_load(1);
+  REQUIRE_OK(loader);
+  REQUIRE_OK((*loader)->append(data_entries(1, 3, 1)));
+  loader->reset();
+  CHECK(instance.log().append(data_entries(1, 1, 1)).kind() == Kind::kFailedClean);
+  CHECK(instance->meta().save({9, ""}).kind() == Kind::kFailedClean);
 }
 
 TEST_CASE("any error of the engine ends the instance's mutations, and reads go on") {

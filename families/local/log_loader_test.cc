@@ -117,19 +117,6 @@ TEST_CASE("local bulk load: what was not finished does not open, and takes no mo
   }
 }
 
-TEST_CASE("local bulk load: a log that was written to is refused, and so is a gap") {
-  ScratchDisk disk;
-  Log log(disk.fs(), join_path(disk.path(), "log"), {});
-  REQUIRE(log.storage->append(make_entries(1, 1, 5)).ok());
-  REQUIRE(absl::IsFailedPrecondition(log.storage->bulk_load(2).status()));
-
-  Log fresh(disk.fs(), join_path(disk.path(), "fresh"), {});
-  auto loader = fresh.storage->bulk_load(5).value();
-  REQUIRE(absl::IsInvalidArgument(loader->append(make_entries(6, 1, 5))));
-  REQUIRE(loader->append(make_entries(5, 2, 5)).ok());
-  REQUIRE(absl::IsInvalidArgument(loader->append(make_entries(8, 1, 5))));
-}
-
 TEST_CASE("local bulk load: each failing file operation ends it") {
   int failed = 0;
   for (uint64_t n = 1;; ++n) {

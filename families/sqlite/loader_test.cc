@@ -148,19 +148,6 @@ TEST_CASE("sqlite: a batch may be larger than the page cache") {
   }
 }
 
-TEST_CASE("sqlite bulk load: a log that was written to is refused, and so is a gap") {
-  Disk disk;
-  auto written = open_sqlite(disk.fs, disk.path("written"), true).value();
-  REQUIRE_OK(written->log().append(data_entries(1, 1, 1)));
-  REQUIRE(absl::IsFailedPrecondition(written->log().bulk_load(2).status()));
-
-  auto fresh = open_sqlite(disk.fs, disk.path("fresh"), true).value();
-  auto loader = fresh->log().bulk_load(5).value();
-  REQUIRE(absl::IsInvalidArgument(loader->append(data_entries(6, 6, 1))));
-  REQUIRE_OK(loader->append(data_entries(5, 6, 1)));
-  REQUIRE(absl::IsInvalidArgument(loader->append(data_entries(8, 8, 1))));
-}
-
 TEST_CASE("sqlite bulk load: each failing file operation ends it") {
   for (const std::string journal : {"WAL", "DELETE", "TRUNCATE"}) {
     INFO(journal);

@@ -1,6 +1,6 @@
-// The sqlite family against the contract: what each operation does, what it
-// refuses, and that a reopened instance holds the same. Crashes: sqlite_crash_test.cc; damage:
-// sqlite_damage_test.cc.
+// The sqlite family, for what is its own: journal modes, options, statements, foreign databases,
+// the bytes of equal runs. The contract's general rules are conformance's. Crashes:
+// sqlite_crash_test.cc; damage: sqlite_damage_test.cc.
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -53,26 +53,6 @@ class Instance {
   std::unique_ptr<Family> family_;
 };
 
-TEST_CASE("a fresh instance is empty and stays so") {
-  Instance instance;
-  CHECK(instance->log().first_index() == 1);
-  CHECK(instance->log().last_index() == 0);
-  CHECK(instance->meta().hard_state() == HardState{});
-  CHECK(absl::IsNotFound(instance->snapshot().open().status()));
-  CHECK_FALSE(instance->snapshot().current().has_value());
-  CHECK(instance.state() == "log 1..0\nterm 1 vote \nno snapshot\n");
-}
-
-TEST_CASE("an absent instance is made only on demand") {
-  TempDirectory directory;
-  PosixFileSystem fs;
-  const std::string root = cat(directory.path(), "/root");
-  CHECK(absl::IsNotFound(open_sqlite(fs, root, false).status()));
-  CHECK_FALSE(*exists(fs, root));
-  REQUIRE_OK(open_sqlite(fs, root, true));
-  REQUIRE_OK(open_sqlite(fs, root, false));
-}
-
 TEST_CASE("every journal mode appends, truncates, resets and reopens") {
   const std::string journal = GENERATE("WAL", "DELETE", "TRUNCATE");
   const std::string page_size = GENERATE("1024", "4096", "65536");
@@ -111,55 +91,6 @@ TEST_CASE("every journal mode appends, truncates, resets and reopens") {
   CHECK(instance.state() == "log 7..6\nterm 1 vote \nno snapshot\n");
 }
 
-TEST_CASE("entries of every kind and size come back as they went in") {
-  Instance instance;
-  LogEntry no_op;
-  no_op.index = 1;
-  no_op.term = 1;
-  no_op.type = EntryType::kNoOp;
-  LogEntry configuration;
-  configuration.index = 2;
-  configuration.term = 1;
-  configuration.type = EntryType::kConfiguration;
-  configuration.payload = encode_configuration({{"127.0.0.1:8100:0:0"}, {"127.0.0.1:8101:0:0"}});
-  LogEntry zeros = data_entry(3, int64_t{1} << 62, std::string(5000, '\0'));
-  LogEntry large = data_entry(4, int64_t{1} << 62, std::string(3'000'000, 'z'));
-  const std::vector<LogEntry> all = {no_op, configuration, zeros, large,
-                                     data_entry(5, int64_t{1} << 62, "")};
-  REQUIRE_OK(instance->log().append(all));
-  instance.reopen();
-  std::vector<LogEntry> found;
-  REQUIRE_OK(instance->log().scan(1, 5, [&](const LogEntry& e) {
-    found.push_back(e);
-    return absl::OkStatus();
-  }));
-  CHECK(found == all);
-}
-
-TEST_CASE("a batch that does not fit is refused and changes nothing") {
-  Instance instance;
-  REQUIRE_OK(instance->log().append(data_entries(1, 3, 2)));
-  const std::string before = instance.state();
-  LogStorage& log = instance->log();
-  CHECK(log.append(data_entries(5, 6, 2)).kind() == Kind::kFailedClean);
-  CHECK(log.append(data_entries(3, 4, 2)).kind() == Kind::kFailedClean);
-  CHECK(log.append(data_entries(4, 4, 0)).kind() == Kind::kFailedClean);
-  std::vector<LogEntry> gap = data_entries(4, 6, 2);
-  gap[2].index = 7;
-  CHECK(absl::IsInvalidArgument(log.append(gap).status()));
-  std::vector<LogEntry> odd = data_entries(4, 4, 2);
-  odd[0].type = static_cast<EntryType>(9);
-  CHECK(log.append(odd).kind() == Kind::kFailedClean);
-  REQUIRE_OK(log.append({}));
-  CHECK(log.truncate_suffix(-1).kind() == Kind::kFailedClean);
-  CHECK(log.reset(0).kind() == Kind::kFailedClean);
-  REQUIRE_OK(log.truncate_suffix(3));
-  REQUIRE_OK(log.truncate_suffix(9));
-  REQUIRE_OK(log.truncate_prefix(1));
-  REQUIRE_OK(log.truncate_prefix(-4));
-  CHECK(instance.state() == before);
-}
-
 TEST_CASE("a scan ends with its visitor, and a visitor may read") {
   Instance instance;
   REQUIRE_OK(instance->log().append(data_entries(1, 5, 2)));
@@ -184,111 +115,6 @@ TEST_CASE("a scan ends with its visitor, and a visitor may read") {
   CHECK(absl::IsOutOfRange(log.scan(1, 6, [](const LogEntry&) { return absl::OkStatus(); })));
   // The statement of an ended scan holds nothing up.
   REQUIRE_OK(log.append(data_entries(6, 6, 2)));
-}
-
-TEST_CASE("term and vote are kept, and only go forward") {
-  Instance instance;
-  REQUIRE_OK(instance->meta().save({5, "127.0.0.1:8100:0:0"}));
-  CHECK(instance->meta().save({4, ""}).kind() == Kind::kFailedClean);
-  CHECK(instance->meta().save({5, "127.0.0.1:8101:0:0"}).kind() == Kind::kFailedClean);
-  CHECK(instance->meta().save({5, ""}).kind() == Kind::kFailedClean);
-  instance.reopen();
-  CHECK(instance->meta().hard_state() == HardState{5, "127.0.0.1:8100:0:0"});
-  REQUIRE_OK(instance->meta().save({6, ""}));
-  REQUIRE_OK(instance->meta().save({6, "127.0.0.1:8101:0:0"}));
-  CHECK(instance.state() == "log 1..0\nterm 6 vote 127.0.0.1:8101:0:0\nno snapshot\n");
-}
-
-TEST_CASE("a snapshot keeps its tree, its table and its meta") {
-  Instance instance;
-  absl::StatusOr<std::unique_ptr<SnapshotWriter>> writer = instance->snapshot().create();
-  REQUIRE_OK(writer);
-  SnapshotWriter& w = **writer;
-  CHECK(instance->snapshot().create().status().code() == absl::StatusCode::kFailedPrecondition);
-  SnapshotMeta meta;
-  meta.last_included_index = 12;
-  meta.last_included_term = 3;
-  meta.peers = {"127.0.0.1:8100:0:0", "127.0.0.1:8101:0:0"};
-  meta.old_peers = {"127.0.0.1:8100:0:0"};
-  REQUIRE_OK(w.save_meta(meta));
-  REQUIRE_OK(fill_file(w, "data", "hello"));
-  REQUIRE_OK(fill_file(w, "gone", "x"));
-  REQUIRE_OK(w.remove_file("gone"));
-  CHECK(absl::IsNotFound(w.remove_file("gone")));
-  CHECK(absl::IsAlreadyExists(w.add_file("data", {})));
-  for (const char* unsafe : {"", "/..", "../x", "a/../../x", "a/.", "."}) {
-    CHECK(absl::IsInvalidArgument(w.create_file(unsafe).status()));
-    CHECK(absl::IsInvalidArgument(w.add_file(unsafe, {})));
-  }
-  FileMeta full;
-  full.user_meta = "u";
-  full.source = 0;
-  full.checksum = "";
-  // Written by the caller itself, then added.
-  REQUIRE_OK(make_directories(instance.fs, cat(w.get_path(), "/deep/er")));
-  REQUIRE_OK(write_file(instance.fs, cat(w.get_path(), "/deep/er/é"), ""));
-  REQUIRE_OK(w.add_file("deep/er/é", full));
-  REQUIRE_OK(w.create_file("never added"));
-  REQUIRE_OK(w.open_file("data"));
-  REQUIRE_OK(w.seal());
-  REQUIRE_OK(w.seal());
-  CHECK_FALSE(w.create_file("late").ok());
-  CHECK_FALSE(w.save_meta(meta).ok());
-  Outcome outcome = instance->snapshot().publish(std::move(*writer));
-  REQUIRE_OK(outcome);
-  CHECK(outcome.count() == 1);
-
-  CHECK(instance.state() ==
-        "log 1..0\nterm 1 vote \n"
-        "snapshot 12 3 127.0.0.1:8100:0:0 127.0.0.1:8101:0:0 / 127.0.0.1:8100:0:0 \n"
-        "data [-|-1|-] hello\n"
-        "deep/er/é [u|0|] \n");
-  const std::shared_ptr<SnapshotReader> reader = *instance->snapshot().open();
-  CHECK(reader->meta() == meta);
-  CHECK(reader->files()[1].meta == full);
-  CHECK(absl::IsNotFound(reader->open_file("gone").status()));
-  CHECK(*list_tree(instance.fs, reader->get_path()) ==
-        std::vector<std::string>{"data", "deep/er/é", "gone", "never added"});
-  CHECK(*reader->unlisted() == std::vector<std::string>{"gone", "never added"});
-}
-
-TEST_CASE("publishing follows A-10") {
-  Instance instance;
-  REQUIRE_OK(publish_snapshot(*instance, 5, 2, {{"data", "five"}}));
-  Outcome again = publish_snapshot(*instance, 5, 2, {{"data", "other"}});
-  REQUIRE_OK(again);
-  CHECK(again.count() == 0);
-  CHECK(publish_snapshot(*instance, 5, 3, {}).kind() == Kind::kFailedClean);
-  CHECK(publish_snapshot(*instance, 4, 2, {}).kind() == Kind::kFailedClean);
-  CHECK(publish_snapshot(*instance, 0, 0, {}).kind() == Kind::kFailedClean);
-  CHECK(instance.state().find("five") != std::string::npos);
-  CHECK(instance.fs.list(cat(instance.root, "/snapshot"))->size() == 1);
-}
-
-TEST_CASE("a file that was added but never written keeps a snapshot from being published") {
-  Instance instance;
-  absl::StatusOr<std::unique_ptr<SnapshotWriter>> writer = instance->snapshot().create();
-  REQUIRE_OK(writer);
-  SnapshotMeta meta;
-  meta.last_included_index = meta.last_included_term = 1;
-  REQUIRE_OK((*writer)->save_meta(meta));
-  REQUIRE_OK((*writer)->add_file("absent", {}));
-  const Outcome outcome = instance->snapshot().publish(std::move(*writer));
-  CHECK(outcome.kind() == Kind::kFailedClean);
-  CHECK(std::string(outcome.status().message()).find("absent") != std::string::npos);
-  REQUIRE_OK(publish_snapshot(*instance, 1, 1, {}));
-}
-
-TEST_CASE("an old snapshot stays readable while it is held, then goes") {
-  Instance instance;
-  REQUIRE_OK(publish_snapshot(*instance, 5, 2, {{"data", "five"}}));
-  std::shared_ptr<SnapshotReader> held = *instance->snapshot().open();
-  REQUIRE_OK(publish_snapshot(*instance, 6, 2, {{"data", "six"}}));
-  CHECK(*read_file(instance.fs, cat(held->get_path(), "/data"), 100) == "five");
-  const std::string path = held->get_path();
-  held.reset();
-  CHECK_FALSE(*exists(instance.fs, path));
-  CHECK((*instance->snapshot().open())->meta().last_included_index == 6);
 }
 
 TEST_CASE("opening removes orphaned trees and leaves foreign names alone") {
