@@ -1,8 +1,8 @@
-// What the engines that keep a store in rows have in common: the state rows and their codecs, the
-// checksums of all rows, and the rule of an append. Each engine lays its rows out in its own way.
+// What rows hold, whatever engine keeps them: the state rows and their codecs, and the checksums of
+// all rows. Each engine lays its rows out in its own way.
 //
-// A log row's payload has its CRC-32C, and that is covered by the checksum of the row's head, so
-// that a term is verified without its payload.
+// A log row's payload has its CRC-32C, and the checksum of the row's head covers that, so that a
+// term is verified without its payload.
 //
 // Each state row exists from the creation on; a missing one is damage, never a default.
 #pragma once

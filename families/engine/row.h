@@ -29,12 +29,12 @@ std::optional<int64_t> log_key_index(std::string_view key);
 inline constexpr std::string_view kLogKeysBegin = "\x02";
 inline constexpr std::string_view kLogKeysEnd = "\x03";
 
-// What precedes the value.
+// What is before the value.
 std::string encode_state_head(StateRow row, std::string_view value);
 // DataLoss, not naming the store.
 absl::StatusOr<std::string> decode_state_row(StateRow row, std::string_view bytes);
 
-// Replaces `head` by what precedes the payload of `entry`.
+// Replaces `head` by what is before the payload of `entry`.
 void set_log_head(std::string* head, const LogEntry& entry);
 
 // A log row, seen in its bytes.

@@ -7,8 +7,8 @@
 // told apart from a torn one (vfs.h, record.h, wal.h).
 //
 // It does not detect a lost write, nor damage to the last transaction of a WAL or to a rollback
-// journal that a crash left behind. Layout and life cycle: store.h. Runs that must be repeatable
-// call sqlite_reset_for_run() first (engine.h).
+// journal that a crash left behind. Life cycle: database.h; rows: store.h. Runs that must be
+// repeatable call sqlite_reset_for_run() first (engine.h).
 #pragma once
 
 #include "families/contract/family.h"
