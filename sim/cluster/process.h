@@ -1,33 +1,54 @@
-// Process: what runs on a SimNode between two starts, and the glue by which the Raft node reaches
-// virtual time, the network, the trace and the oracles. It ends with the crash.
+// Process: what runs on a machine between two starts, and ends with the next crash: the migration
+// controller under its runner, the Raft node, and the replicated state, all on one mount of the
+// machine's disk. Here is the glue by which they reach virtual time, disk and network.
+//
+// A controller step under a barrier blocks the whole process until its disk operations are done:
+// what arrives meanwhile is handled afterwards, as in a process whose only thread sits in fsync.
+// Background work of the engines goes on beside it.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
-#include "sim/cluster/node.h"
+#include "migration/runner.h"
+#include "sim/cluster/machine.h"
+#include "sim/cluster/state_machine.h"
+#include "sim/cluster/witness.h"
+#include "sim/raft/node.h"
 
 namespace qk::sim {
 
-// Everything of a node lies below this directory of its disk.
-inline constexpr char kNodeDir[] = "/node";
-
-PhaseCode code_of(migration::Phase phase);
-PhaseRecord record_of(const migration::Manifest& manifest);
-
-class SimNode::Process final : public raft::Environment, public raft::NodeObserver {
+class Process final : public raft::Environment {
  public:
-  Process(SimNode& node, const World& world);
+  Process(SimNode& node, const World& world, Machine& machine, Witness& witness);
   ~Process() override;
 
-  void start_node();
-  // The node stops by itself; an operator brings it back later.
-  void storage_failed(const absl::Status& status);
+  // The start of the storage; a fresh instance is made if `create` and there is none.
+  absl::Status open(bool create);
+  // What the start wrote is durable: tells of its marks. Raft follows.
+  void announce_start() { runner_->start(); }
+  absl::Status start_raft();
+  // Takes messages, and goes on with the migration.
+  void go_live();
+  // Nothing begins any more; the end is an event of its own.
+  void begin_to_stop();
+  bool stopping() const { return stopping_; }
+  // By a controller step under a barrier.
+  bool blocked() const { return blocked_; }
 
-  std::unique_ptr<migration::Runner> runner;
-  std::unique_ptr<raft::Node> node;
+  families::FileSystem& fs() { return *fs_; }
+  // Null before open() and start_raft().
+  migration::Controller* controller() { return runner_ ? &runner_->controller() : nullptr; }
+  raft::Node* raft() { return raft_.get(); }
+  uint64_t state_hash() const { return state_.state.state_hash(); }
+
+  // Runs `fn` now, or when the process is no longer blocked.
+  void when_free(std::function<void()> fn);
+  // After whatever may have used the disk.
+  void touch_disk();
 
  private:
   class ReplicatedState final : public raft::StateMachine {
@@ -42,45 +63,44 @@ class SimNode::Process final : public raft::Environment, public raft::NodeObserv
     sim::StateMachine state;
   };
 
+  class Host final : public migration::RunnerHost {
+   public:
+    explicit Host(Process* process) : process_(*process) {}
+    void after(int64_t ns, std::function<void()> then) override;
+    void at_barrier(std::function<void()> then) override;
+    void release_barrier() override;
+    void after_storage(std::function<void()> then) override;
+    void when_idle(std::function<void()> then) override { after_storage(std::move(then)); }
+    void stop(const absl::Status& why) override;
+
+   private:
+    Process& process_;
+  };
+
   // raft::Environment
-  raft::Nanos now() override;
-  uint64_t random_below(uint64_t bound) override;
+  raft::Nanos now() override { return world_.scheduler->now(); }
+  uint64_t random_below(uint64_t bound) override { return machine_.elections().below(bound); }
   uint64_t start_timer(raft::Nanos delay, std::function<void()> fire) override;
   void cancel_timer(uint64_t id) override;
   void send(const std::string& to_peer, raft::Packet packet) override;
   void after_storage(std::function<void()> done) override;
 
-  // raft::NodeObserver
-  void role_changed(raft::Role role, int64_t term, const raft::Reason& why) override;
-  void term_changed(int64_t term) override;
-  void vote_granted(int64_t term, const std::string& candidate) override;
-  void leader_started(int64_t term, const families::LogId& last) override;
-  void mutation_issued(uint64_t id, const families::Mutation& mutation) override;
-  void mutation_completed(uint64_t id, const families::Outcome& outcome) override;
-  void message_sent(const std::string& to, const raft::Packet& packet,
-                    const raft::Message* message) override;
-  void committed(int64_t index, int64_t term) override;
-  void applied(const families::LogEntry& entry) override;
-  void snapshot_published(const families::SnapshotMeta& meta) override;
-  void snapshot_installed(const families::SnapshotMeta& meta) override;
-  void failed(const absl::Status& status) override;
-
-  NodeId peer_id(const std::string& peer) const;
-  int index() const { return node_.id_ - 1; }
+  void deliver(const std::string& from_peer, const NetMessage& message);
 
   SimNode& node_;
   World world_;
-  ReplicatedState state_machine_;
+  Machine& machine_;
+  Witness& witness_;
+  Host host_{this};
+  ReplicatedState state_;
+  std::unique_ptr<families::FileSystem> fs_;
+  std::unique_ptr<migration::Runner> runner_;
+  std::unique_ptr<raft::Node> raft_;  // refers to the controller's driver
   std::map<uint64_t, EventId> timers_;
   uint64_t next_timer_ = 1;
-  struct OpenMutation {
-    families::Operation operation;
-    Nanos issued;
-  };
-  std::map<uint64_t, OpenMutation> open_;
-  raft::Role role_ = raft::Role::kFollower;
-  uint64_t message_term_ = 0;  // of the message being sent, for the trace
-  uint64_t message_index_ = 0;
+  bool stopping_ = false;
+  bool blocked_ = false;
+  std::deque<std::function<void()>> waiting_;
 };
 
 }  // namespace qk::sim

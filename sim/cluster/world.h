@@ -1,6 +1,7 @@
 // World: what every part of a running cluster shares. It owns nothing; the Cluster does.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -41,6 +42,13 @@ struct World {
       families::builtin_families;
 
   RandomStream stream(std::string_view name) const { return RandomStream(plan->seed, name); }
+  // 0: nobody of the cluster.
+  NodeId id_of(std::string_view peer) const {
+    const auto& nodes = plan->cluster.nodes;
+    const auto it = std::find_if(nodes.begin(), nodes.end(),
+                                 [&](const NodePlan& node) { return node.peer == peer; });
+    return it == nodes.end() ? 0 : static_cast<NodeId>(it - nodes.begin() + 1);
+  }
 };
 
 }  // namespace qk::sim

@@ -1,0 +1,350 @@
+#include "sim/cluster/witness.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "families/fs/file_util.h"
+#include "sim/cluster/node.h"
+
+namespace qk::sim {
+namespace {
+
+using migration::Manifest;
+using migration::Phase;
+
+// The trace numbers operations and roles as the system does.
+static_assert(static_cast<int>(StoreOp::kSaveSnapshot) ==
+              static_cast<int>(families::Operation::kPublish));
+static_assert(static_cast<int>(StoreOp::kSaveMeta) ==
+              static_cast<int>(families::Operation::kSaveMeta));
+static_assert(static_cast<int>(Role::kLeader) == static_cast<int>(raft::Role::kLeader));
+
+struct Span {
+  uint64_t first = 0;
+  uint64_t last = 0;
+};
+
+// What a mutation covers, for the trace.
+Span span_of(const families::Mutation& mutation) {
+  switch (mutation.operation) {
+    case families::Operation::kAppend:
+      if (mutation.entries.empty()) return {};
+      return {static_cast<uint64_t>(mutation.entries.front().index),
+              static_cast<uint64_t>(mutation.entries.back().index)};
+    case families::Operation::kSaveMeta:
+      return {static_cast<uint64_t>(mutation.hard_state.term), 0};
+    case families::Operation::kPublish:
+      return {static_cast<uint64_t>(mutation.writer->meta().last_included_index), 0};
+    default:
+      return {static_cast<uint64_t>(mutation.index), 0};
+  }
+}
+
+PhaseRecord record_of(const Manifest& manifest) {
+  PhaseRecord record;
+  record.phase = static_cast<MigrationPhase>(manifest.phase);
+  record.generation = manifest.generation;
+  record.authority = static_cast<Side>(manifest.authoritative);
+  return record;
+}
+
+}  // namespace
+
+PhaseCode code_of(Phase phase) {
+  switch (phase) {
+    case Phase::kIdle:
+    case Phase::kRolledBack:
+      return PhaseCode::kA;
+    case Phase::kExporting:
+      return PhaseCode::kExport;
+    case Phase::kBootstrapping:
+      return PhaseCode::kBoot;
+    case Phase::kValidated:
+      return PhaseCode::kV1;
+    case Phase::kDualWrite:
+      return PhaseCode::kDual;
+    case Phase::kCutoverValidated:
+      return PhaseCode::kV2;
+    case Phase::kCutOver:
+      return PhaseCode::kCut;
+    case Phase::kAccepted:
+    case Phase::kRetired:
+      return PhaseCode::kB;
+  }
+  return PhaseCode::kA;
+}
+
+Witness::Witness(SimNode& node, const World& world, NodeId id, const NodePlan& plan,
+                 Machine& machine)
+    : node_(node),
+      world_(world),
+      id_(id),
+      machine_(machine),
+      probe_random_(world.stream(cat("probe.", plan.id))) {
+  manifest_.a.family = machine.initial().family;
+  manifest_.a.root = machine.initial().root;
+  manifest_.a.options = machine.initial().options;
+}
+
+void Witness::migration_begun(size_t migration) {
+  begun_migration_ = migration;
+  const MigrationPlan& plan = world_.plan->migrations[migration];
+  world_.checker->migration_began(index(), plan.fresh_mutations, plan.fresh_time);
+}
+
+void Witness::adopt(const Manifest& manifest) {
+  manifest_ = manifest;
+  if (manifest.phase == Phase::kAccepted) accepted_migration_ = begun_migration_;
+}
+
+// ------------------------------------------------------------------------- the process's life
+
+void Witness::process_begins(families::FileSystem& fs) {
+  open_.clear();
+  role_ = raft::Role::kFollower;
+  message_term_ = 0;
+  message_index_ = 0;
+
+  const auto found =
+      migration::ManifestStore(&fs, families::join_path(kNodeDir, "migration")).load();
+  if (found.ok() && *found) {
+    world_.checker->phase_resumed(index(), record_of(**found));
+    if (is_dual((*found)->phase)) judge_hard_states(**found);
+  }
+  // Without its authority no node starts, nor with an old family gone after the cut-over.
+  const Manifest& on_disk = found.ok() && *found ? **found : manifest_;
+  needs_lost_memory_ = machine_.memory_lost() &&
+                       (machine_.is_volatile(on_disk.side(on_disk.authoritative)) ||
+                        (on_disk.phase == Phase::kCutOver && machine_.is_volatile(on_disk.a)));
+}
+
+void Witness::goes_live() { record_phase(code_of(phase()), manifest_, ""); }
+
+void Witness::start_failed(const absl::Status& status) {
+  if (needs_lost_memory_ && absl::IsNotFound(status)) {
+    world_.checker->lost(index(), to_std(status.message()));
+  } else {
+    world_.checker->start_failed(index(), to_std(status.message()));
+  }
+  stopped(status.code(), to_std(status.message()));
+}
+
+void Witness::stopped(absl::StatusCode code, std::string_view why) {
+  Event event = this->event(EventKind::kNodeStop);
+  event.args = {static_cast<uint64_t>(code)};
+  world_.trace->record(event, why);
+}
+
+void Witness::crashed(CrashLoss loss, bool scheduled, const CrashReport& report) {
+  Event crashed = event(EventKind::kFaultCrash);
+  crashed.args = {static_cast<uint64_t>(loss), scheduled, report.dropped + report.torn};
+  world_.trace->record(crashed, report.text);
+  Event survived = event(EventKind::kDiskCrash);
+  survived.args = {report.pending, report.kept, report.dropped + report.torn,
+                   machine_.disk().image_hash()};
+  world_.trace->record(survived);
+}
+
+// ---------------------------------------------------------------------------- the migration
+
+void Witness::export_begun() {
+  const auto cut = read_state(node_.controller()->driver().authority());
+  if (cut.ok()) {
+    cut_state_ = *cut;
+  } else {
+    world_.checker->unreadable(index(), annotate(cut.status(), "at the cut of the export"));
+  }
+}
+
+void Witness::phase_changed(Phase from, const Manifest& to) {
+  if (to.phase == Phase::kCutOver && from != to.phase) {
+    world_.checker->cutting_over(index(), world_.scheduler->now());
+  }
+}
+
+void Witness::record_phase(PhaseCode code, const Manifest& manifest, std::string_view text) {
+  Event event = this->event(EventKind::kMigPhase);
+  int64_t index = 0;
+  if (manifest.cutover_cut) {
+    index = manifest.cutover_cut->last_index;
+  } else if (manifest.export_cut) {
+    index = manifest.export_cut->last_index;
+  }
+  const auto last = [&](migration::Side side) -> int64_t {
+    families::Family* family = node_.controller()->family(side);
+    return family == nullptr ? -1 : family->log().last_index();
+  };
+  const raft::Node* const raft = node_.raft();
+  const int64_t commit = raft == nullptr ? 0 : raft->commit_index();
+  event.args = {static_cast<uint64_t>(code),
+                manifest.generation,
+                static_cast<uint64_t>(index),
+                static_cast<uint64_t>(last(migration::Side::kA)),
+                static_cast<uint64_t>(last(migration::Side::kB)),
+                static_cast<uint64_t>(commit)};
+  world_.trace->record(event, text);
+}
+
+void Witness::mark_durable(Phase entered_from, const Manifest& to) {
+  const PhaseCode from = code_of(phase());
+  // ora.M2, M3: judged against what a disk that lost everything unsynced would tell.
+  SimDisk copy = machine_.after_power_cut();
+  const auto fs = copy.mount();
+  migration::ManifestStore store(fs.get(), families::join_path(kNodeDir, "migration"));
+  const auto durable = [&]() -> absl::StatusOr<PhaseRecord> {
+    QK_ASSIGN_OR_RETURN(const auto manifest, store.load());
+    return manifest ? record_of(*manifest) : PhaseRecord{};
+  }();
+
+  adopt(to);
+  if (entered_from == to.phase && to.phase != Phase::kExporting) return;
+  if (to.phase == Phase::kCutOver) {
+    world_.checker->fenced(index(), to.generation, durable_state(migration::Side::kA),
+                           durable_state(migration::Side::kB));
+  }
+  if (to.phase == Phase::kBootstrapping && cut_state_) judge_image();
+  world_.checker->phase_changed(index(), record_of(to), durable);
+  // Retirement changes nothing of what the node does.
+  if (to.phase == Phase::kRetired) return record_phase(code_of(phase()), to, "retired");
+  if (to.phase == Phase::kRolledBack) enter(from, PhaseCode::kRollback, to);
+  enter(from, code_of(phase()), to);
+}
+
+void Witness::enter(PhaseCode from, PhaseCode to, const Manifest& manifest) {
+  record_phase(to, manifest, manifest.reason);
+  ++phase_entries_;
+  world_.events->phase_entered(node_, from, to);
+}
+
+void Witness::step_complete() { world_.events->migration_progressed(node_); }
+
+void Witness::storage_used() { world_.events->disk_advanced(node_); }
+
+// ------------------------------------------------------------------------------------- Raft
+
+void Witness::role_changed(raft::Role role, int64_t term, const raft::Reason& why) {
+  Event event = this->event(EventKind::kRaftRole);
+  event.args = {static_cast<uint64_t>(role), static_cast<uint64_t>(term),
+                static_cast<uint64_t>(node_.raft()->last_index()),
+                static_cast<uint64_t>(node_.raft()->commit_index()), static_cast<uint64_t>(role_)};
+  role_ = role;
+  if (role == raft::Role::kCandidate) world_.elections->candidate();
+  if (role == raft::Role::kLeader) world_.elections->leader();
+  world_.trace->record(event, world_.trace->keeps_marks() ? to_string(why) : std::string());
+}
+
+void Witness::term_changed(int64_t term) {
+  Event event = this->event(EventKind::kRaftTerm);
+  event.args = {static_cast<uint64_t>(term)};
+  world_.trace->record(event);
+  world_.checker->term_observed(index(), term);
+}
+
+void Witness::vote_granted(int64_t term, const std::string& candidate) {
+  Event event = this->event(EventKind::kRaftTerm);
+  event.args = {static_cast<uint64_t>(term), world_.id_of(candidate)};
+  world_.trace->record(event);
+  world_.checker->vote_granted(index(), term, candidate);
+}
+
+void Witness::leader_started(int64_t term, const families::LogId&) {
+  std::vector<EntryDigest> queued;
+  for (const families::LogEntry& entry : node_.raft()->queued_entries())
+    queued.push_back(digest_of(entry));
+  world_.checker->leader_elected(index(), term, queued);
+}
+
+void Witness::mutation_issued(uint64_t id, const families::Mutation& mutation) {
+  const Span span = span_of(mutation);
+  Event event = this->event(EventKind::kStoreIssue);
+  event.args = {static_cast<uint64_t>(mutation.operation), static_cast<uint64_t>(authority()),
+                span.first, span.last, id};
+  world_.trace->record(event);
+  std::optional<uint64_t> tree;
+  if (mutation.operation == families::Operation::kPublish) {
+    const auto hash = tree_hash(*mutation.writer);
+    if (hash.ok()) {
+      tree = *hash;
+    } else {
+      world_.checker->unreadable(index(), annotate(hash.status(), "a tree to be published"));
+    }
+  }
+  open_[id] = {mutation.operation, world_.scheduler->now()};
+  if (mutation.operation == families::Operation::kSaveMeta) world_.elections->vote_issued();
+  world_.checker->mutation_issued(index(), id, mutation, tree);
+}
+
+void Witness::mutation_completed(uint64_t id, const families::Outcome& outcome) {
+  const auto it = open_.find(id);
+  QK_CHECK(it != open_.end());
+  const families::Operation operation = it->second.operation;
+  if (operation == families::Operation::kSaveMeta) {
+    world_.elections->vote_saved(world_.scheduler->now() - it->second.issued);
+  }
+  open_.erase(it);
+  Event event = this->event(EventKind::kStoreDone);
+  event.args = {static_cast<uint64_t>(operation),
+                static_cast<uint64_t>(authority()),
+                static_cast<uint64_t>(outcome.count()),
+                static_cast<uint64_t>(node_.controller()->driver().authority().log().last_index()),
+                id,
+                static_cast<uint64_t>(outcome.status().code())};
+  world_.trace->record(event);
+  if (!outcome.ok()) {
+    world_.checker->mutation_failed(index(), id, outcome.kind(), outcome.count());
+    return;
+  }
+  world_.checker->mutation_acked(index(), id, outcome.count());
+  probe_ack(operation);
+}
+
+void Witness::message_sent(const std::string&, const raft::Packet&, const raft::Message* message) {
+  world_.checker->served(index(), static_cast<Side>(authority()), manifest_.generation);
+  if (message == nullptr) return;
+  message_term_ = static_cast<uint64_t>(term_of(*message));
+  if (const auto* append = std::get_if<raft::AppendRequest>(&message->body)) {
+    message_index_ = static_cast<uint64_t>(append->prev.index) + append->entries.size();
+  } else if (const auto* answer = std::get_if<raft::AppendResponse>(&message->body)) {
+    message_index_ = static_cast<uint64_t>(answer->last_log_index);
+  }
+}
+
+void Witness::committed(int64_t index, int64_t term) {
+  Event event = this->event(EventKind::kRaftCommit);
+  event.args = {static_cast<uint64_t>(index), static_cast<uint64_t>(term)};
+  world_.trace->record(event);
+  world_.events->commit_advanced(node_, index, term);
+}
+
+void Witness::applied(const families::LogEntry& entry) {
+  const uint64_t hash = node_.state_hash();
+  Event event = this->event(EventKind::kRaftApply);
+  event.args = {static_cast<uint64_t>(entry.index), hash};
+  world_.trace->record(event);
+  world_.checker->committed(index(), digest_of(entry), node_.raft()->term());
+  world_.checker->applied(index(), entry.index, hash);
+}
+
+void Witness::snapshot_published(const families::SnapshotMeta& meta) {
+  Event event = this->event(EventKind::kSnapPublish);
+  event.args = {static_cast<uint64_t>(meta.last_included_index),
+                static_cast<uint64_t>(meta.last_included_term)};
+  world_.trace->record(event);
+}
+
+void Witness::snapshot_installed(const families::SnapshotMeta& meta) {
+  Event event = this->event(EventKind::kSnapInstall);
+  event.args = {static_cast<uint64_t>(meta.last_included_index),
+                static_cast<uint64_t>(meta.last_included_term),
+                world_.id_of(node_.raft()->leader())};
+  world_.trace->record(event);
+}
+
+void Witness::failed(const absl::Status& status) { node_.fail(status); }
+
+void Witness::label(NetMessage* message) {
+  message->term = std::exchange(message_term_, 0);
+  message->index = std::exchange(message_index_, 0);
+}
+
+}  // namespace qk::sim
