@@ -173,7 +173,7 @@ TEST_CASE("cut-over without a cut, with a stale one, or after a restart is M3") 
       REQUIRE(run.go(Phase::kCutOver, Side::kB) == (age > 1000 ? "ora.M3" : ""));
     }
   }
-  SECTION("by the bounds of an earlier migration") {
+  SECTION("by the bounds of an earlier migration, or of another node's") {
     Migration run;
     run.checker.migration_began(0, 1, 1000);
     run.checker.migration_began(1, 9, 1000);
