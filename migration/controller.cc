@@ -299,7 +299,6 @@ DualPair Controller::dual_pair(Side mirror) {
   pair.journal = journal_.get();
   pair.primary_instance = manifest_.side(primary).instance;
   pair.mirror_instance = manifest_.side(mirror).instance;
-  pair.mirror_deferred = options_.planted_mirror_deferred;
   pair.caches = {&cache_a_, &cache_b_};
   return pair;
 }

@@ -89,8 +89,7 @@ struct ControllerOptions {
   uint64_t max_queued_bytes = 256 << 20;
   uint64_t max_attempts = 16;  // exports per generation, restarts counted; then it is rolled back
 
-  // Planted defects, for tests of the oracles only.
-  bool planted_mirror_deferred = false;
+  // Planted defect, for tests of the oracles only.
   bool planted_marker_first = false;
 };
 

@@ -224,7 +224,6 @@ void NodeDriver::set_plain(Family* primary) {
   end_queue();
   primary_ = primary;
   pair_ = {};
-  deferred_.reset();
 }
 
 void NodeDriver::set_dual(Family* primary, DualPair pair) {
@@ -285,11 +284,6 @@ Outcome NodeDriver::apply_mirror(Mutation& mutation) {
 }
 
 Outcome NodeDriver::apply_dual(Mutation& mutation) {
-  if (deferred_ != nullptr) {
-    const std::unique_ptr<Mutation> deferred = std::move(deferred_);
-    if (Outcome outcome = apply_mirror(*deferred); !outcome.ok()) return outcome;
-  }
-
   // A publish reaches the mirror as a second sealed tree, so that both publishes are one rename
   // each.
   std::unique_ptr<families::SnapshotWriter> mirror_writer;
@@ -325,10 +319,6 @@ Outcome NodeDriver::apply_dual(Mutation& mutation) {
   if (!primary.ok()) return poison(annotate(primary.status(), "primary"), 0);
 
   if (mutation.operation == Operation::kPublish) mutation.writer = std::move(mirror_writer);
-  if (pair_.mirror_deferred) {
-    deferred_ = std::make_unique<Mutation>(std::move(mutation));
-    return primary;
-  }
   const Outcome mirror = apply_mirror(mutation);
   if (!mirror.ok()) return mirror;
   if (mirror.count() != primary.count()) {

@@ -40,9 +40,6 @@ struct DualPair {
   IntentJournal* journal = nullptr;
   std::string primary_instance;
   std::string mirror_instance;
-  // Planted defect for tests of the oracles: the outcome is returned when the primary is durable,
-  // and the mirror is written at the beginning of the next mutation.
-  bool mirror_deferred = false;
   // Told of every mutation that changes what a digest covers.
   std::vector<image::DigestCache*> caches;
 };
@@ -102,7 +99,6 @@ class NodeDriver final : public families::StorageDriver {
   uint64_t queued_bytes_ = 0;
 
   DualPair pair_;
-  std::unique_ptr<families::Mutation> deferred_;
 };
 
 }  // namespace qk::migration

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "families/fs/file_util.h"
-#include "sim/disk/sync_dropping.h"
 
 namespace qk::sim {
 namespace {
@@ -85,13 +84,7 @@ void Machine::install_initial_tree() {
 
 std::unique_ptr<families::FileSystem> Machine::mount() {
   touch();
-  std::unique_ptr<families::FileSystem> fs = disk_.mount();
-  if (world_.plan->planted == PlantedBug::kVoteNotSynced) {
-    fs = std::make_unique<SyncDroppingFileSystem>(std::move(fs), [](std::string_view path) {
-      return path.find("/raft_meta") != std::string_view::npos;
-    });
-  }
-  return fs;
+  return disk_.mount();
 }
 
 SimDisk Machine::after_power_cut() const {

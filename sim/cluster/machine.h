@@ -34,7 +34,7 @@ class Machine {
   // ---- Disk
   SimDisk& disk() { return disk_; }
   const SimDisk& disk() const { return disk_; }
-  // What a process sees from now on.
+  // For the next process.
   std::unique_ptr<families::FileSystem> mount();
   // When everything that was issued so far is complete.
   Nanos quiet_at() const { return std::max(disk_.busy_until(), world_.scheduler->now()); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/cluster/node.h"
+#include "sim/disk/sync_dropping.h"
 
 namespace qk::sim {
 namespace {
@@ -12,10 +13,35 @@ constexpr Nanos kRpcTimeout = 400 * kMillisecond;
 constexpr Nanos kStepPause = 12 * kMillisecond;
 constexpr int64_t kStepEntries = 48;
 
+// Planted defects that the disk can play, so that the product knows nothing of them.
+std::unique_ptr<families::FileSystem> with_planted(PlantedBug bug, const Witness* witness,
+                                                   std::unique_ptr<families::FileSystem> fs) {
+  switch (bug) {
+    case PlantedBug::kVoteNotSynced:
+      return std::make_unique<SyncDroppingFileSystem>(std::move(fs), [](std::string_view path) {
+        return path.find("/raft_meta") != std::string_view::npos;
+      });
+    case PlantedBug::kAckBeforeMirror:
+      return std::make_unique<SyncDroppingFileSystem>(
+          std::move(fs), [witness](std::string_view path) {
+            const migration::Manifest& manifest = witness->manifest();
+            if (!is_dual(manifest.phase)) return false;
+            const bool a_answers = manifest.authoritative == migration::Side::kA;
+            return path.starts_with((a_answers ? manifest.b : manifest.a).root);
+          });
+    default:
+      return fs;
+  }
+}
+
 }  // namespace
 
 Process::Process(SimNode& node, const World& world, Machine& machine, Witness& witness)
-    : node_(node), world_(world), machine_(machine), witness_(witness), fs_(machine.mount()) {}
+    : node_(node),
+      world_(world),
+      machine_(machine),
+      witness_(witness),
+      fs_(with_planted(world.plan->planted, &witness, machine.mount())) {}
 
 Process::~Process() {
   for (const auto& [id, event] : timers_) world_.scheduler->cancel(event);
@@ -38,7 +64,6 @@ absl::Status Process::open(bool create) {
   options.storage_clock = [this] { return machine_.quiet_at(); };
   options.random = [this] { return machine_.ids().next(); };
   options.step_entries = kStepEntries;
-  options.planted_mirror_deferred = world_.plan->planted == PlantedBug::kAckBeforeMirror;
   options.planted_marker_first = world_.plan->planted == PlantedBug::kImportMarkerFirst;
   QK_ASSIGN_OR_RETURN(runner_, migration::Runner::open(std::move(options), &host_, &witness_));
   return absl::OkStatus();

@@ -1,10 +1,11 @@
 // SyncDroppingFileSystem: forwards everything to another file system, but silently skips the sync
-// of files, and of directories, whose path the predicate names. For planted bugs: the oracles must
-// find a family that forgets a sync. A file keeps the path that it was opened by.
+// of files, and of directories, whose path the predicate names at that moment. For planted bugs:
+// the oracles must find who forgets a sync. A file keeps the path that it was opened by.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -24,16 +25,23 @@ class SyncDroppingFileSystem final : public families::FileSystemWrapper {
   }
 
  private:
-  class UnsyncedFile final : public families::FileWrapper {
+  class DroppingFile final : public families::FileWrapper {
    public:
-    using FileWrapper::FileWrapper;
-    absl::Status sync(families::SyncKind) override { return absl::OkStatus(); }
+    DroppingFile(std::unique_ptr<families::File> inner, std::string_view path,
+                 const Predicate* drops)
+        : FileWrapper(std::move(inner)), path_(path), drops_(*drops) {}
+    absl::Status sync(families::SyncKind kind) override {
+      return drops_(path_) ? absl::OkStatus() : inner().sync(kind);
+    }
+
+   private:
+    const std::string path_;
+    const Predicate& drops_;
   };
 
   std::unique_ptr<families::File> wrap(std::unique_ptr<families::File> file, std::string_view path,
                                        families::OpenFlags) override {
-    if (!drops_(path)) return file;
-    return std::make_unique<UnsyncedFile>(std::move(file));
+    return std::make_unique<DroppingFile>(std::move(file), path, &drops_);
   }
 
   const std::unique_ptr<families::FileSystem> owned_;
