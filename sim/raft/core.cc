@@ -8,6 +8,7 @@
 namespace qk::raft {
 
 void Effects::clear() {
+  released.clear();
   decisions.clear();
   persist.clear();
   election_timer = TimerAction::kNone;
@@ -92,9 +93,17 @@ void Core::handle(event::ElectionTimeout) {
 }
 
 void Core::handle(event::Persisted event) {
-  if (event.lane == families::Lane::kMeta) {
-    QK_CHECK(event.token > meta_durable_ && event.token <= meta_issued_);
-    meta_durable_ = event.token;
+  const bool meta = event.lane == families::Lane::kMeta;
+  QK_CHECK(meta || event.lane == families::Lane::kLog);
+  uint64_t& durable = meta ? meta_durable_ : log_durable_;
+  QK_CHECK(event.token > durable && event.token <= (meta ? meta_issued_ : log_issued_));
+  durable = event.token;
+  for (size_t n = waiting_.size(); n > 0; --n) {
+    Outgoing outgoing = std::move(waiting_.front());
+    waiting_.pop_front();
+    send_when_durable(std::move(outgoing), &effects_.released);
+  }
+  if (meta) {
     if (role_ == Role::kCandidate && vote_token_ != 0 && meta_durable_ >= vote_token_) {
       vote_token_ = 0;
       effects_.self_vote_durable = true;
@@ -103,8 +112,6 @@ void Core::handle(event::Persisted event) {
     }
     return;
   }
-  QK_CHECK(event.lane == families::Lane::kLog);
-  QK_CHECK(event.token <= log_issued_);
   log_.persisted(event.token);
   advance_commit();
 }
@@ -144,8 +151,15 @@ void Core::decide(Reason why, bool role_changed) {
 void Core::send(const std::string& to, uint64_t call_id, decltype(Message::body) body,
                 uint64_t after_log) {
   QK_CHECK(to != options_.self);
-  effects_.messages.push_back(
-      {{to, call_id, std::move(body)}, after_log, meta_issued_ > meta_durable_ ? meta_issued_ : 0});
+  send_when_durable({{to, call_id, std::move(body)}, after_log, meta_issued_}, &effects_.messages);
+}
+
+void Core::send_when_durable(Outgoing outgoing, std::vector<Message>* leaving) {
+  if (outgoing.after_log <= log_durable_ && outgoing.after_meta <= meta_durable_) {
+    leaving->push_back(std::move(outgoing.message));
+  } else {
+    waiting_.push_back(std::move(outgoing));
+  }
 }
 
 void Core::fail(absl::Status status) {

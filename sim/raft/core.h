@@ -2,14 +2,17 @@
 // randomness: timers, storage and network belong to the node (node.h), which carries out the
 // effects of one step in this order:
 //
+//   released    messages of earlier steps that waited for what is durable now
 //   decisions   what was decided and why, for traces and oracles
 //   persist     durable changes, per lane in token order
 //   timers      (re)arm or cancel
-//   messages    each leaves once the tokens that it depends on are durable (ora.R13): any message
-//               waits for the hard state it speaks of, a successful append response for the
-//               entries that it acknowledges
+//   messages    those that wait for nothing
 //   commit      entries up to here may be applied
 //   the rest    snapshot transfers, failure
+//
+// The core alone knows which tokens are durable, and keeps the messages that wait for one
+// (ora.R13): any message waits for the hard state it speaks of, a successful append response for
+// the entries that it acknowledges. event::Persisted releases them.
 //
 // As braft does: pre-vote with term + 1, refused while a leader is heard; a new leader first
 // appends a CONFIGURATION entry with the configuration in force; heartbeats are empty
@@ -116,6 +119,7 @@ struct Persist {
   families::Mutation mutation;
 };
 
+// A message, and the tokens that must be durable before it leaves.
 struct Outgoing {
   Message message;
   uint64_t after_log = 0;
@@ -131,11 +135,12 @@ struct Download {
 };
 
 struct Effects {
+  std::vector<Message> released;
   std::vector<Decision> decisions;
   std::vector<Persist> persist;
   TimerAction election_timer = TimerAction::kNone;
   TimerAction heartbeat_timer = TimerAction::kNone;
-  std::vector<Outgoing> messages;
+  std::vector<Message> messages;
   std::optional<int64_t> commit;
   std::optional<int64_t> proposed_at;       // Propose was accepted: index of its first entry
   bool self_vote_durable = false;           // a candidate's vote for itself counts from now on
@@ -167,6 +172,8 @@ class Core {
   bool transferring() const { return !transfer_to_.empty(); }
   RaftLog& log() { return log_; }
   const RaftLog& log() const { return log_; }
+  // Messages that may not leave yet, in the order of their steps.
+  const std::deque<Outgoing>& waiting() const { return waiting_; }
   // Call ids are shared with the node's own calls.
   uint64_t next_call_id() { return next_call_id_++; }
 
@@ -200,6 +207,7 @@ class Core {
   void decide(Reason why, bool role_changed = false);
   void send(const std::string& to, uint64_t call_id, decltype(Message::body) body,
             uint64_t after_log = 0);
+  void send_when_durable(Outgoing outgoing, std::vector<Message>* leaving);
   void fail(absl::Status status);
   bool is_member(const std::string& peer) const;
   void check_invariants() const;
@@ -245,9 +253,12 @@ class Core {
 
   families::HardState hard_state_;
   bool hard_state_changed_ = false;  // in this step; saved once at its end
+  // Of each lane, the last token that was issued and the last that is durable.
   uint64_t log_issued_ = 0;
+  uint64_t log_durable_ = 0;
   uint64_t meta_issued_ = 0;
   uint64_t meta_durable_ = 0;
+  std::deque<Outgoing> waiting_;
 
   Role role_ = Role::kFollower;
   std::string leader_;

@@ -73,9 +73,7 @@ struct Machine {
   std::optional<families::SnapshotMeta> snapshot;
   std::unique_ptr<Core> core;
   std::deque<Persist> issued;
-  std::deque<Outgoing> held;
-  uint64_t log_durable = 0;
-  uint64_t meta_durable = 0;
+  size_t waiting = 0;  // Core::waiting() after the last step
   std::optional<Download> download;
 };
 
@@ -183,8 +181,7 @@ class Story {
   void boot(const std::string& peer) {
     Machine& m = node(peer);
     m.issued.clear();
-    m.held.clear();
-    m.log_durable = m.meta_durable = 0;
+    m.waiting = 0;
     m.download.reset();
     CoreOptions options;
     options.self = peer;
@@ -212,6 +209,8 @@ class Story {
 
   void carry_out(const std::string& peer, Effects& effects) {
     Machine& m = node(peer);
+    for (Message& message : effects.released) leave(peer, std::move(message));
+    m.waiting -= effects.released.size();
     for (const Decision& d : effects.decisions) {
       say(peer,
           cat("(", to_string(m.core->role()), ", term ", m.core->term(), ") ", to_string(d.why)));
@@ -230,14 +229,11 @@ class Story {
       say(peer, cat("  issues ", what));
       m.issued.push_back(std::move(p));
     }
-    for (Outgoing& o : effects.messages) {
-      if (ready(m, o)) {
-        leave(peer, std::move(o.message));
-      } else {
-        say(peer, cat("  holds until durable: > ", o.message.peer, " ",
-                      std::visit(Describe(), o.message.body)));
-        m.held.push_back(std::move(o));
-      }
+    for (Message& message : effects.messages) leave(peer, std::move(message));
+    for (; m.waiting < m.core->waiting().size(); ++m.waiting) {
+      const Message& message = m.core->waiting()[m.waiting].message;
+      say(peer, cat("  holds until durable: > ", message.peer, " ",
+                    std::visit(Describe(), message.body)));
     }
     if (effects.commit) say(peer, cat("  commits ", *effects.commit));
     for (const std::string& follower : effects.install) {
@@ -249,9 +245,6 @@ class Story {
     if (!effects.failure.ok()) say(peer, cat("  FAILS: ", to_std(effects.failure.message())));
   }
 
-  static bool ready(const Machine& m, const Outgoing& o) {
-    return o.after_log <= m.log_durable && o.after_meta <= m.meta_durable;
-  }
   void leave(const std::string& from, Message message) {
     say(from, cat("  > ", message.peer, " ", std::visit(Describe(), message.body)));
     network_.emplace_back(from, std::move(message));
@@ -271,21 +264,10 @@ class Story {
       any = true;
       if (lane == Lane::kMeta) {
         m.hard_state = p.mutation.hard_state;
-        m.meta_durable = p.token;
       } else {
         m.log.apply(p.mutation);
-        m.log_durable = p.token;
       }
       say(peer, cat("  ", to_string(p.mutation.operation), " is durable"));
-      for (size_t h = m.held.size(); h > 0; --h) {
-        Outgoing o = std::move(m.held.front());
-        m.held.pop_front();
-        if (ready(m, o)) {
-          leave(peer, std::move(o.message));
-        } else {
-          m.held.push_back(std::move(o));
-        }
-      }
       step(peer, event::Persisted{lane, p.token});
     }
     return any;

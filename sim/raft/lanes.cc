@@ -36,6 +36,12 @@ void Lanes::issue(uint64_t token, Mutation mutation) {
   }
 }
 
+bool Lanes::may_start(const Item& item) const {
+  const LaneState& meta = lanes_[static_cast<size_t>(Lane::kMeta)];
+  if (meta.in_flight) return item.after_meta < meta.in_flight->token;
+  return meta.queue.empty() || item.after_meta < meta.queue.front().token;
+}
+
 void Lanes::pump() {
   if (pumping_) return;  // the loop below goes on
   pumping_ = true;
@@ -69,9 +75,9 @@ void Lanes::start(Lane which) {
       lane.queue.pop_front();
     }
   }
-  const uint64_t id = next_id_++;
-  observer_->mutation_issued(id, item.mutation);
-  lane.in_flight = InFlight{item.token, id, driver_->apply(std::move(item.mutation))};
+  const uint64_t sequence = next_sequence_++;
+  observer_->mutation_issued(sequence, item.mutation);
+  lane.in_flight = InFlight{item.token, sequence, driver_->apply(std::move(item.mutation))};
   environment_->after_storage([this, which, alive = std::weak_ptr<int>(alive_)] {
     if (!alive.expired()) complete(which);
   });
@@ -82,8 +88,7 @@ void Lanes::complete(Lane which) {
   QK_CHECK(lane.in_flight.has_value());
   const InFlight done = std::move(*lane.in_flight);
   lane.in_flight.reset();
-  if (which == Lane::kMeta && done.outcome.ok()) meta_complete_ = done.token;
-  observer_->mutation_completed(done.id, done.outcome);
+  observer_->mutation_completed(done.sequence, done.outcome);
   completed_(which, done.token, done.outcome);
   if (!alive_) return;
   check_barrier();

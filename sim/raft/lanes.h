@@ -20,7 +20,7 @@
 #include <optional>
 #include <vector>
 
-#include "sim/raft/node.h"
+#include "sim/raft/environment.h"
 
 namespace qk::raft {
 
@@ -55,7 +55,7 @@ class Lanes {
   };
   struct InFlight {
     uint64_t token;
-    uint64_t id;
+    uint64_t sequence;
     families::Outcome outcome;
   };
   struct LaneState {
@@ -63,7 +63,7 @@ class Lanes {
     std::optional<InFlight> in_flight;
   };
 
-  bool may_start(const Item& item) const { return item.after_meta <= meta_complete_; }
+  bool may_start(const Item& item) const;
   void start(families::Lane lane);
   void complete(families::Lane lane);
   void check_barrier();
@@ -73,10 +73,9 @@ class Lanes {
   NodeObserver* observer_;
   Completed completed_;
   std::array<LaneState, families::kLaneCount> lanes_;
-  uint64_t next_id_ = 1;
+  uint64_t next_sequence_ = 1;
   int64_t term_ = 0;         // of the last save that was issued
   uint64_t term_token_ = 0;  // of the last save that was issued and raised the term
-  uint64_t meta_complete_ = 0;
   bool pumping_ = false;
   bool barrier_ = false;
   std::function<void()> barrier_ready_;

@@ -6,7 +6,6 @@
 #include "families/base/check.h"
 #include "families/contract/log_terms.h"
 #include "families/contract/lost_vote.h"
-#include "sim/raft/node_impl.h"
 #include "sim/raft/wire/convert.h"
 
 namespace qk::raft {
@@ -53,8 +52,8 @@ absl::StatusOr<std::vector<LogEntry>> StorageView::entries(int64_t from, int64_t
   return out;
 }
 
-Node::Impl::Impl(NodeOptions options, families::StorageDriver* driver, StateMachine* state_machine,
-                 Environment* environment, NodeObserver* observer)
+Node::Node(NodeOptions options, families::StorageDriver* driver, StateMachine* state_machine,
+           Environment* environment, NodeObserver* observer)
     : options_(std::move(options)),
       driver_(driver),
       state_machine_(state_machine),
@@ -66,14 +65,15 @@ Node::Impl::Impl(NodeOptions options, families::StorageDriver* driver, StateMach
              [this](Lane lane, uint64_t token, const Outcome& outcome) {
                if (halted_) return;
                if (!outcome.ok()) return fail(outcome.status());
-               post(MutationDone{lane, token});
+               if (lane == Lane::kSnapshot) return post(Published{});
+               post(Event(event::Persisted{lane, token}));
              }),
       server_(options_.peer,
               static_cast<int64_t>(environment->random_below(uint64_t{1} << 40) << 20)) {}
 
-Node::Impl::~Impl() { stop(); }
+Node::~Node() { stop(); }
 
-absl::Status Node::Impl::start() {
+absl::Status Node::start() {
   QK_CHECK(!started_);
   families::Family& family = driver_->authority();
   StartState state;
@@ -127,7 +127,7 @@ absl::Status Node::Impl::start() {
   return failure_;
 }
 
-void Node::Impl::receive(const std::string& from, const Packet& packet) {
+void Node::receive(const std::string& from, const Packet& packet) {
   if (halted_ || !started_ || from == options_.peer) return;
   if (packet.method == Method::kGetFile) {
     if (!packet.response) {
@@ -153,7 +153,7 @@ void Node::Impl::receive(const std::string& from, const Packet& packet) {
   }
 }
 
-absl::Status Node::Impl::refusal() const {
+absl::Status Node::refusal() const {
   if (halted_ || !started_) return absl::PermissionDeniedError("the node is not running");
   if (core_.role() == Role::kLeader) {
     return absl::PermissionDeniedError("not the leader for long: leadership is being handed over");
@@ -163,7 +163,7 @@ absl::Status Node::Impl::refusal() const {
                                          : cat("not the leader; the leader is ", core_.leader()));
 }
 
-void Node::Impl::propose(std::string payload, Done done) {
+void Node::propose(std::string payload, Done done) {
   if (halted_ || !started_ || core_.role() != Role::kLeader || core_.transferring()) {
     return done(refusal());
   }
@@ -173,7 +173,7 @@ void Node::Impl::propose(std::string payload, Done done) {
   post(Event(std::move(event)));
 }
 
-absl::Status Node::Impl::transfer_leadership(const std::string& to) {
+absl::Status Node::transfer_leadership(const std::string& to) {
   if (halted_ || !started_ || core_.role() != Role::kLeader) {
     return absl::FailedPreconditionError(cat("transfer to ", to, ": not the leader"));
   }
@@ -189,32 +189,31 @@ absl::Status Node::Impl::transfer_leadership(const std::string& to) {
   return absl::OkStatus();
 }
 
-void Node::Impl::stop() {
+void Node::stop() {
   halted_ = true;
   stopped_ = true;
   lanes_.stop();
   cancel_timers();
   work_.clear();
-  held_.clear();
   proposing_.clear();
   proposals_.clear();
 }
 
-void Node::Impl::post(std::variant<Event, MutationDone> work) {
+void Node::post(Work work) {
   if (halted_) return;
   work_.push_back(std::move(work));
   drain();
 }
 
 // One event at a time: what a callback posts waits until the effects before it are carried out.
-void Node::Impl::drain() {
+void Node::drain() {
   if (busy_) return;
   busy_ = true;
   while (!halted_ && !work_.empty()) {
-    auto work = std::move(work_.front());
+    Work work = std::move(work_.front());
     work_.pop_front();
-    if (const auto* done = std::get_if<MutationDone>(&work)) {
-      handle(*done);
+    if (std::holds_alternative<Published>(work)) {
+      on_published();
       continue;
     }
     auto& event = std::get<Event>(work);
@@ -234,23 +233,9 @@ void Node::Impl::drain() {
   busy_ = false;
 }
 
-void Node::Impl::handle(MutationDone done) {
-  switch (done.lane) {
-    case Lane::kSnapshot:
-      return on_published();
-    case Lane::kLog:
-      log_durable_ = done.token;
-      break;
-    case Lane::kMeta:
-      meta_durable_ = done.token;
-      break;
-  }
-  release_held_messages();
-  if (!halted_) carry_out(core_.step(event::Persisted{done.lane, done.token}));
-}
-
 // The order is that of core.h. Nothing here steps the core.
-void Node::Impl::carry_out(Effects& effects) {
+void Node::carry_out(Effects& effects) {
+  for (const Message& message : effects.released) transmit(message);
   announce(effects);
   // Term and vote first: whatever else the step writes is of this term, and waits for its save.
   for (const bool meta : {true, false}) {
@@ -262,7 +247,7 @@ void Node::Impl::carry_out(Effects& effects) {
   if (!effects.persist.empty()) lanes_.pump();
   if (halted_) return;
   set_timers(effects);
-  for (Outgoing& outgoing : effects.messages) send_when_durable(std::move(outgoing));
+  for (const Message& message : effects.messages) transmit(message);
   if (effects.commit) apply_committed(*effects.commit);
   if (halted_) return;
   after_role_change();
@@ -271,7 +256,7 @@ void Node::Impl::carry_out(Effects& effects) {
   if (!halted_ && !effects.failure.ok()) fail(effects.failure);
 }
 
-void Node::Impl::announce(const Effects& effects) {
+void Node::announce(const Effects& effects) {
   if (core_.term() != term_) {
     term_ = core_.term();
     observer_->term_changed(term_);
@@ -287,7 +272,7 @@ void Node::Impl::announce(const Effects& effects) {
   if (effects.won_with) observer_->leader_started(term_, *effects.won_with);
 }
 
-void Node::Impl::after_role_change() {
+void Node::after_role_change() {
   if (download_ && !publishing_download_ && core_.leader() != download_->offer().leader) {
     abandon_download();
   }
@@ -299,7 +284,7 @@ void Node::Impl::after_role_change() {
   abort_proposals("leadership was lost; the outcome is unknown");
 }
 
-void Node::Impl::abort_proposals(std::string_view why) {
+void Node::abort_proposals(std::string_view why) {
   while (!stopped_ && !proposals_.empty()) {
     const Done done = std::move(proposals_.front().done);
     proposals_.pop_front();
@@ -307,35 +292,19 @@ void Node::Impl::abort_proposals(std::string_view why) {
   }
 }
 
-void Node::Impl::send_when_durable(Outgoing outgoing) {
-  if (outgoing.after_log <= log_durable_ && outgoing.after_meta <= meta_durable_) {
-    transmit(outgoing.message);
-  } else {
-    held_.push_back(std::move(outgoing));
-  }
-}
-
-void Node::Impl::release_held_messages() {
-  for (size_t n = held_.size(); n > 0 && !halted_; --n) {
-    Outgoing outgoing = std::move(held_.front());
-    held_.pop_front();
-    send_when_durable(std::move(outgoing));
-  }
-}
-
-void Node::Impl::transmit(const Message& message) {
+void Node::transmit(const Message& message) {
   if (const VoteResponse* vote = as_granted_vote(message)) {
     observer_->vote_granted(vote->term, message.peer);
   }
   transmit(message.peer, to_packet(message, options_.group, options_.peer), &message);
 }
 
-void Node::Impl::transmit(const std::string& to, Packet packet, const Message* message) {
+void Node::transmit(const std::string& to, Packet packet, const Message* message) {
   observer_->message_sent(to, packet, message);
   environment_->send(to, std::move(packet));
 }
 
-void Node::Impl::apply_committed(int64_t commit) {
+void Node::apply_committed(int64_t commit) {
   if (commit <= applied_) return;  // known from a snapshot
   const auto term = core_.log().term(commit);
   if (!term.ok()) return fail(term.status());
@@ -360,7 +329,7 @@ void Node::Impl::apply_committed(int64_t commit) {
 }
 
 // False once a callback has stopped the node.
-bool Node::Impl::apply_entry(const LogEntry& entry) {
+bool Node::apply_entry(const LogEntry& entry) {
   QK_CHECK(entry.index == applied_ + 1);
   ApplyResult result;
   if (entry.type == families::EntryType::kData) result = state_machine_->apply(entry);
@@ -375,14 +344,13 @@ bool Node::Impl::apply_entry(const LogEntry& entry) {
   return !halted_;
 }
 
-void Node::Impl::fail(const absl::Status& status) {
+void Node::fail(const absl::Status& status) {
   if (halted_) return;
   failure_ = status;
   halted_ = true;
   lanes_.stop();
   cancel_timers();
   work_.clear();
-  held_.clear();
   download_.reset();
   server_.close_all();
   observer_->failed(failure_);
@@ -391,42 +359,6 @@ void Node::Impl::fail(const absl::Status& status) {
     proposing_.pop_front();
   }
   abort_proposals("storage failed; the outcome is unknown");
-}
-
-Node::Node(NodeOptions options, families::StorageDriver* driver, StateMachine* state_machine,
-           Environment* environment, NodeObserver* observer)
-    : impl_(std::make_unique<Impl>(std::move(options), driver, state_machine, environment,
-                                   observer)) {}
-Node::~Node() = default;
-absl::Status Node::start() { return impl_->start(); }
-void Node::receive(const std::string& from_peer, const Packet& packet) {
-  impl_->receive(from_peer, packet);
-}
-void Node::propose(std::string payload, Done done) {
-  impl_->propose(std::move(payload), std::move(done));
-}
-absl::Status Node::transfer_leadership(const std::string& to_peer) {
-  return impl_->transfer_leadership(to_peer);
-}
-void Node::request_barrier(std::function<void()> ready) {
-  impl_->lanes().request_barrier(std::move(ready));
-}
-void Node::release_barrier() { impl_->lanes().release_barrier(); }
-void Node::trigger_snapshot() { impl_->trigger_snapshot(); }
-void Node::stop() { impl_->stop(); }
-bool Node::failed() const { return !impl_->failure().ok(); }
-const absl::Status& Node::failure() const { return impl_->failure(); }
-Role Node::role() const { return impl_->core().role(); }
-int64_t Node::term() const { return impl_->core().term(); }
-int64_t Node::commit_index() const { return impl_->core().commit(); }
-int64_t Node::applied_index() const { return impl_->applied(); }
-int64_t Node::last_index() const { return impl_->core().log().last().index; }
-const std::string& Node::leader() const { return impl_->core().leader(); }
-std::vector<families::LogEntry> Node::queued_entries() const {
-  return impl_->lanes().queued_entries();
-}
-const families::Configuration& Node::configuration() const {
-  return impl_->core().log().configuration();
 }
 
 }  // namespace qk::raft

@@ -16,19 +16,24 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "families/contract/mutation.h"
-#include "sim/raft/message.h"
-#include "sim/raft/wire/packet.h"
+#include "sim/raft/core.h"
+#include "sim/raft/environment.h"
+#include "sim/raft/lanes.h"
+#include "sim/raft/snapshot_download.h"
+#include "sim/raft/snapshot_server.h"
 
 namespace qk::raft {
-
-using Nanos = int64_t;
 
 struct NodeOptions {
   std::string group;
@@ -47,61 +52,19 @@ struct NodeOptions {
   families::Configuration initial_configuration;
 };
 
-// Everything impure that a node needs. Callbacks come from the event loop, except that
-// after_storage may also call at once; the node copes with both.
-class Environment {
+// The log of the authoritative family.
+class StorageView final : public LogView {
  public:
-  virtual ~Environment() = default;
-  virtual Nanos now() = 0;
-  virtual uint64_t random_below(uint64_t bound) = 0;  // bound >= 1
-  virtual uint64_t start_timer(Nanos delay, std::function<void()> fire) = 0;
-  virtual void cancel_timer(uint64_t id) = 0;  // a timer that fired or was cancelled: no effect
-  virtual void send(const std::string& to_peer, Packet packet) = 0;
-  // Storage calls are synchronous; in virtual time they end later. Calls `done` when everything
-  // issued to the disk so far is complete.
-  virtual void after_storage(std::function<void()> done) = 0;
-};
+  explicit StorageView(families::StorageDriver* driver) : driver_(driver) {}
+  int64_t first() const override { return log().first_index(); }
+  int64_t last() const override { return log().last_index(); }
+  absl::StatusOr<int64_t> term(int64_t index) override { return log().term(index); }
+  absl::StatusOr<std::vector<families::LogEntry>> entries(int64_t from, int64_t to,
+                                                          size_t max_bytes) override;
 
-struct ApplyResult {
-  std::string response;
-};
-
-class StateMachine {
- public:
-  virtual ~StateMachine() = default;
-  // DATA entries, in index order, each once (again after a restart, from the snapshot on).
-  virtual ApplyResult apply(const families::LogEntry& entry) = 0;
-  // Writes and adds the files of the state as of the last apply(); the node saves the meta.
-  virtual absl::Status save(families::SnapshotWriter& writer) = 0;
-  // Replaces the whole state.
-  virtual absl::Status load(const families::SnapshotReader& reader) = 0;
-};
-
-// For oracles and traces. Called at the instant the thing happens; must not call the node.
-class NodeObserver {
- public:
-  virtual ~NodeObserver() = default;
-  virtual void role_changed(Role, int64_t /*term*/, const Reason& /*why*/) {}
-  // Any other decision worth a line in a trace.
-  virtual void decided(const Reason& /*why*/) {}
-  virtual void term_changed(int64_t /*term*/) {}  // adopted in memory; durable later
-  // When the grant leaves; for the vote for itself when it is durable.
-  virtual void vote_granted(int64_t /*term*/, const std::string& /*candidate*/) {}
-  // `last` is the new leader's last entry before its first own one.
-  virtual void leader_started(int64_t /*term*/, const families::LogId& /*last*/) {}
-  // Ids 1, 2, ... in the order of StorageDriver::apply(). Completion of two lanes may interleave.
-  virtual void mutation_issued(uint64_t /*id*/, const families::Mutation&) {}
-  virtual void mutation_completed(uint64_t /*id*/, const families::Outcome&) {}
-  // `message` is what the packet says, nullptr for get_file.
-  virtual void message_sent(const std::string& /*to*/, const Packet&, const Message* /*message*/) {}
-  // A packet or snapshot offer from `from` was dropped as invalid.
-  virtual void refused(const std::string& /*from*/, const absl::Status& /*why*/) {}
-  virtual void committed(int64_t /*index*/, int64_t /*term*/) {}
-  virtual void applied(const families::LogEntry&) {}  // every type
-  virtual void snapshot_published(const families::SnapshotMeta&) {}
-  // A leader's snapshot became the state machine's state.
-  virtual void snapshot_installed(const families::SnapshotMeta&) {}
-  virtual void failed(const absl::Status&) {}
+ private:
+  families::LogStorage& log() const { return driver_->authority().log(); }
+  families::StorageDriver* driver_;
 };
 
 class Node {
@@ -130,29 +93,100 @@ class Node {
   // Barrier over all lanes: `ready` is called (at once if it can be) when no mutation is in flight,
   // and none starts until release_barrier(). Work queued meanwhile goes on afterwards. One at a
   // time. A node that fails meanwhile may never be ready.
-  void request_barrier(std::function<void()> ready);
-  void release_barrier();
+  void request_barrier(std::function<void()> ready) { lanes_.request_barrier(std::move(ready)); }
+  void release_barrier() { lanes_.release_barrier(); }
 
   // Snapshot of what is applied, unless there is nothing new or one is under way.
   void trigger_snapshot();
   // Nothing is called or sent after it.
   void stop();
 
-  bool failed() const;
-  const absl::Status& failure() const;  // OK unless failed()
-  Role role() const;
-  int64_t term() const;
-  int64_t commit_index() const;
-  int64_t applied_index() const;
-  int64_t last_index() const;
-  const std::string& leader() const;  // empty: unknown
-  const families::Configuration& configuration() const;
+  bool failed() const { return !failure_.ok(); }
+  const absl::Status& failure() const { return failure_; }  // OK unless failed()
+  Role role() const { return core_.role(); }
+  int64_t term() const { return core_.term(); }
+  int64_t commit_index() const { return core_.commit(); }
+  int64_t applied_index() const { return applied_; }
+  int64_t last_index() const { return core_.log().last().index; }
+  const std::string& leader() const { return core_.leader(); }  // empty: unknown
+  const families::Configuration& configuration() const { return core_.log().configuration(); }
   // The end of the log that storage was not given yet: for oracles.
-  std::vector<families::LogEntry> queued_entries() const;
+  std::vector<families::LogEntry> queued_entries() const { return lanes_.queued_entries(); }
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  // The publish in flight is complete; handled in its turn, as events of the core are.
+  struct Published {};
+  using Work = std::variant<Event, Published>;
+  struct Proposal {
+    int64_t index = 0;
+    Done done;
+  };
+
+  // node.cc
+  void post(Work work);
+  void drain();
+  void carry_out(Effects& effects);
+  void announce(const Effects& effects);
+  void after_role_change();
+  void transmit(const Message& message);
+  void transmit(const std::string& to, Packet packet, const Message* message);
+  void apply_committed(int64_t commit);
+  bool apply_entry(const families::LogEntry& entry);
+  void abort_proposals(std::string_view why);
+  void fail(const absl::Status& status);
+  absl::Status refusal() const;
+
+  // node_timers.cc
+  void set_timers(const Effects& effects);
+  void arm_election_timer(bool new_delay);
+  void start_election_timer(Nanos delay);
+  void on_election_timer();
+  void start_heartbeat_timer();
+  void on_heartbeat_timer();
+  void cancel_timers();
+
+  // node_snapshot.cc
+  void on_published();
+  void offer_snapshot(const std::string& follower);
+  void begin_download(Download offer);
+  void on_download(SnapshotDownload::Result result);
+  void publish_download();
+  void abandon_download();
+
+  const NodeOptions options_;
+  families::StorageDriver* driver_;
+  StateMachine* state_machine_;
+  Environment* environment_;
+  NodeObserver* observer_;
+  StorageView view_;
+  Core core_;
+  Lanes lanes_;
+  SnapshotServer server_;
+
+  bool started_ = false;
+  bool halted_ = false;   // stopped or failed
+  bool stopped_ = false;  // no callback any more
+  absl::Status failure_;
+  bool busy_ = false;
+  std::deque<Work> work_;
+
+  Role role_ = Role::kFollower;  // as last announced
+  int64_t term_ = 0;
+  int64_t applied_ = 0;
+  uint64_t snapshot_token_ = 0;
+  std::deque<Done> proposing_;      // one per Propose event in work_
+  std::deque<Proposal> proposals_;  // appended, by index
+
+  std::optional<families::SnapshotMeta> saving_;  // own snapshot, being published
+  std::unique_ptr<SnapshotDownload> download_;
+  bool publishing_download_ = false;
+
+  uint64_t election_timer_ = 0;
+  Nanos election_timer_at_ = 0;
+  Nanos election_delay_ = 0;
+  Nanos election_deadline_ = 0;
+  uint64_t heartbeat_timer_ = 0;
+  uint64_t download_timer_ = 0;
 };
 
 }  // namespace qk::raft

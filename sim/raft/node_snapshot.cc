@@ -1,10 +1,10 @@
 // Snapshots of a node: saving its own, offering it to a follower, taking a leader's.
 #include "families/base/check.h"
-#include "sim/raft/node_impl.h"
+#include "sim/raft/node.h"
 
 namespace qk::raft {
 
-void Node::Impl::trigger_snapshot() {
+void Node::trigger_snapshot() {
   // The storage has one writer at a time, so saving and downloading exclude each other.
   if (halted_ || !started_ || saving_ || download_) return;
   const RaftLog& log = core_.log();
@@ -24,7 +24,7 @@ void Node::Impl::trigger_snapshot() {
   lanes_.pump();
 }
 
-void Node::Impl::on_published() {
+void Node::on_published() {
   if (saving_) {
     const families::SnapshotMeta meta = std::move(*saving_);
     saving_.reset();
@@ -49,7 +49,7 @@ void Node::Impl::on_published() {
   carry_out(core_.step(event::SnapshotInstalled{offer.meta, offer.leader, offer.call_id}));
 }
 
-void Node::Impl::offer_snapshot(const std::string& follower) {
+void Node::offer_snapshot(const std::string& follower) {
   if (halted_) return;
   auto reader = driver_->authority().snapshot().open();
   if (!reader.ok()) return fail(reader.status());
@@ -61,7 +61,7 @@ void Node::Impl::offer_snapshot(const std::string& follower) {
               InstallRequest{core_.term(), transfer.reader->meta(), server_.uri_of(transfer)}});
 }
 
-void Node::Impl::begin_download(Download offer) {
+void Node::begin_download(Download offer) {
   if (halted_) return;
   const auto refuse = [&] { post(Event(event::InstallRefused{offer.leader, offer.call_id})); };
   if (download_) {
@@ -82,7 +82,7 @@ void Node::Impl::begin_download(Download offer) {
   on_download(SnapshotDownload::Result::kContinue);
 }
 
-void Node::Impl::on_download(SnapshotDownload::Result result) {
+void Node::on_download(SnapshotDownload::Result result) {
   using Result = SnapshotDownload::Result;
   if (result == Result::kIgnored) return;
   if (download_timer_ != 0) environment_->cancel_timer(download_timer_);
@@ -108,13 +108,13 @@ void Node::Impl::on_download(SnapshotDownload::Result result) {
   }
 }
 
-void Node::Impl::publish_download() {
+void Node::publish_download() {
   publishing_download_ = true;
   lanes_.issue(++snapshot_token_, families::Mutation::publish(download_->take_writer()));
   lanes_.pump();
 }
 
-void Node::Impl::abandon_download() {
+void Node::abandon_download() {
   QK_CHECK(download_ && !publishing_download_);
   if (download_timer_ != 0) environment_->cancel_timer(download_timer_);
   download_timer_ = 0;

@@ -1,11 +1,11 @@
 // Timers. The election deadline moves with every message of the leader, so its timer is lazy: it
 // fires at an earlier deadline and goes on to the current one.
 #include "families/base/check.h"
-#include "sim/raft/node_impl.h"
+#include "sim/raft/node.h"
 
 namespace qk::raft {
 
-void Node::Impl::set_timers(const Effects& effects) {
+void Node::set_timers(const Effects& effects) {
   switch (effects.election_timer) {
     case TimerAction::kNone:
       break;
@@ -32,7 +32,7 @@ void Node::Impl::set_timers(const Effects& effects) {
   }
 }
 
-void Node::Impl::arm_election_timer(bool new_delay) {
+void Node::arm_election_timer(bool new_delay) {
   if (new_delay) {
     // A leader checks its quorum at a fixed pace; everybody else must not wake together.
     const Nanos spread = options_.election_timeout_high - options_.election_timeout_low;
@@ -48,12 +48,12 @@ void Node::Impl::arm_election_timer(bool new_delay) {
   start_election_timer(election_delay_);
 }
 
-void Node::Impl::start_election_timer(Nanos delay) {
+void Node::start_election_timer(Nanos delay) {
   election_timer_at_ = environment_->now() + delay;
   election_timer_ = environment_->start_timer(delay, [this] { on_election_timer(); });
 }
 
-void Node::Impl::on_election_timer() {
+void Node::on_election_timer() {
   election_timer_ = 0;
   if (halted_) return;
   const Nanos left = election_deadline_ - environment_->now();
@@ -61,13 +61,13 @@ void Node::Impl::on_election_timer() {
   post(Event(event::ElectionTimeout{}));
 }
 
-void Node::Impl::start_heartbeat_timer() {
+void Node::start_heartbeat_timer() {
   if (heartbeat_timer_ != 0) environment_->cancel_timer(heartbeat_timer_);
   heartbeat_timer_ =
       environment_->start_timer(options_.heartbeat, [this] { on_heartbeat_timer(); });
 }
 
-void Node::Impl::on_heartbeat_timer() {
+void Node::on_heartbeat_timer() {
   heartbeat_timer_ = 0;
   if (halted_) return;
   // A snapshot offer, or the follower itself, may be lost: offer again while nothing is fetched.
@@ -82,7 +82,7 @@ void Node::Impl::on_heartbeat_timer() {
   post(Event(event::HeartbeatTimeout{}));
 }
 
-void Node::Impl::cancel_timers() {
+void Node::cancel_timers() {
   for (uint64_t* timer : {&election_timer_, &heartbeat_timer_, &download_timer_}) {
     if (*timer != 0) environment_->cancel_timer(*timer);
     *timer = 0;

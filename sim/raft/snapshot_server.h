@@ -10,7 +10,7 @@
 #include <string>
 
 #include "families/contract/snapshot_storage.h"
-#include "sim/raft/node.h"
+#include "sim/raft/environment.h"
 #include "sim/raft/wire/convert.h"
 
 namespace qk::raft {
