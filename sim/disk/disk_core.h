@@ -1,5 +1,8 @@
-// DiskCore: the state and the rules of SimDisk; sim_disk.h states the model. Shared by the disk
-// and its handles, so a handle that outlives the machine finds out that it is dead.
+// DiskCore: the state and the rules of SimDisk; sim_disk.h states the model.
+//
+// Not one class with SimDisk: that is a value which its owner moves, forks and destroys, while
+// handles and file systems of any incarnation still share this state, to find out that they are
+// dead. The split also keeps inodes out of the header that every user of a disk includes.
 #pragma once
 
 #include <map>
