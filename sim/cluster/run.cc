@@ -271,7 +271,7 @@ class Cluster final : private ClusterEvents {
 
   void found(const Finding& finding) {
     Event event{.kind = EventKind::kCheckViolation};
-    Violation violation;
+    Violation violation{finding};
     for (const auto& node : nodes_) {
       if (node->name() != finding.node) continue;
       event.node = node->id();
@@ -281,13 +281,7 @@ class Cluster final : private ClusterEvents {
                   xxh3_64(finding.expected), xxh3_64(finding.actual)};
     violation.last_fault = last_fault();
     violation.seq = trace_->record(event, cat(finding.oracle, " ", finding.name));
-    violation.oracle = finding.oracle;
-    violation.name = finding.name;
-    violation.node = finding.node;
-    violation.index = finding.index;
     violation.t = scheduler_.now();
-    violation.expected = finding.expected;
-    violation.actual = finding.actual;
     violation.chain = trace_->chain();
     violations_.push_back(std::move(violation));
     halted_ = halts();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "families/builtin.h"
+#include "sim/check/finding.h"
 #include "sim/cluster/ack_watch.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/time.h"
@@ -20,18 +21,12 @@
 
 namespace qk::sim {
 
-// An invariant that did not hold. Oracle ids are prefixed: "ora.L1", "mig.I7".
-struct Violation {
-  std::string oracle;
-  std::string name;  // "acked-entries-durable"
-  std::string node;  // empty: of the whole cluster
-  int64_t index = 0;
+// A finding, and where in the run it was made.
+struct Violation : Finding {
   Nanos t = 0;
-  uint64_t seq = 0;  // the event that showed it
-  std::string expected;
-  std::string actual;
-  std::string phase;
-  std::string last_fault;
+  uint64_t seq = 0;        // the event that showed it
+  std::string phase = {};  // of the node
+  std::string last_fault = {};
   uint64_t chain = 0;  // at `seq`
 };
 
