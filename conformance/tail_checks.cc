@@ -16,7 +16,7 @@
 namespace qk::sim::conformance {
 namespace {
 
-constexpr uint64_t kMaxFile = 64u << 20;
+constexpr uint64_t kMaxTailFile = 64u << 20;
 constexpr size_t kSector = 512;
 constexpr size_t kPage = 4096;
 
@@ -198,7 +198,7 @@ void damage_each_file(InstanceContext& c, const Declared& declared,
   for (const auto& instance : instances(c)) {
     for (const std::string& path : files_of(*instance)) {
       const std::string bytes =
-          c.expect_value("read", families::read_file(instance->fs(), path, kMaxFile));
+          c.expect_value("read", families::read_file(instance->fs(), path, kMaxTailFile));
       for (const auto& [what, left] : damages(bytes)) {
         if (left == bytes) continue;
         const auto damaged = instance->fork();
@@ -348,7 +348,7 @@ void repair_cannot_write(InstanceContext& c) {
   for (const auto& instance : instances(c)) {
     for (const std::string& path : files_of(*instance)) {
       const std::string bytes =
-          c.expect_value("read", families::read_file(instance->fs(), path, kMaxFile));
+          c.expect_value("read", families::read_file(instance->fs(), path, kMaxTailFile));
       if (bytes.size() < 30) continue;
       const auto damaged = instance->fork();
       overwrite(*damaged, path, bytes.substr(0, bytes.size() - 30));
