@@ -476,11 +476,12 @@ void resume_after_crash(PairContext& c) {
     const State found = node.state();
     std::vector<State> legal = {node.model().state()};
     if (stop.inside) {
-      // Before the dual write A is alone, and nothing reconciles what it declares as partial.
-      legal = node.model().after_crash(*stop.inside,
-                                       migration::is_dual(node.phase())
-                                           ? families::Partial::kNone
-                                           : c.descriptor(kA).partials(stop.inside->operation));
+      // Where one family is alone nothing reconciles what it declares as partial.
+      const bool b_alone = node.phase() == Phase::kAccepted || node.phase() == Phase::kRetired;
+      const families::FamilyDescriptor& alone = c.descriptor(b_alone ? kB : kA);
+      legal = node.model().after_crash(*stop.inside, migration::is_dual(node.phase())
+                                                         ? families::Partial::kNone
+                                                         : alone.partials(stop.inside->operation));
     }
     crashed.expect(std::find(legal.begin(), legal.end(), found) != legal.end(),
                    cat("found ", describe(found), ", expected ", describe(legal.front()), " to ",

@@ -97,6 +97,7 @@ class ToyLog final : public LogStorage {
     return found.term;
   }
   absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override {
+    QK_RETURN_IF_ERROR(check_scan("toy", {first_index(), last_index()}, from, to));
     for (int64_t index = from; index <= to; ++index) {
       const int64_t lost = toy_->faults->lost_in_scan;
       if (lost > 0 && index == lost) return absl::OkStatus();
