@@ -24,7 +24,7 @@ fi
 
 mapfile -t objects < <(find "$build" -path '*/qk_*.dir/*.o' -o -path '*/qksim.dir/*.o' |
   grep -v '/qk_test_main.dir/' | sort)
-if [ "${#objects[@]}" -lt 100 ]; then
+if [ "${#objects[@]}" -lt 60 ]; then
   echo "threads_test: found ${#objects[@]} objects below $build, expected all of the product's" >&2
   exit 1
 fi

@@ -843,7 +843,7 @@ TEST_CASE("image: the state counts files that are not listed, and an empty direc
   // One that differs is said to have as many.
   const Result differs = shell.run(image_verify, ImageVerifyArguments{"a.qki", "node0", "local"});
   CHECK(differs.code == ExitCode::kViolated);
-  CHECK(contains(differs.err, "8635/3 with 2 files with "));
+  CHECK(contains(differs.err, "8635/3 with 2 files in "));
 }
 
 TEST_CASE("image: other last names for a family that has none are a usage error at once") {

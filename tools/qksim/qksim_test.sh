@@ -95,7 +95,7 @@ expect 65 err 'a voter that begins fresh has forgotten its log and its vote' -- 
 
 # A missing one: 66.
 expect 66 err 'did you mean "rolling-local-to-sqlite"?' -- run roling-local-to-sqlite
-expect 66 err 'there is no scenario "nowhere/x.qks.txtpb"' -- run nowhere/x.qks.txtpb
+expect 66 err 'there is no file "nowhere/x.qks.txtpb"' -- run nowhere/x.qks.txtpb
 
 expect 66 err 'missing.qki: error: ' -- image verify missing.qki
 # An unset variable of a shell is not an option that was left out.

@@ -396,10 +396,10 @@ TEST_CASE_METHOD(RunFixture, "bad input never reaches the simulator") {
   };
   arguments.scenario = "nowhere.qks.txtpb";
   CHECK(code() == ExitCode::kNoInput);
-  CHECK(err.str().starts_with("error: there is no scenario \"nowhere.qks.txtpb\"\nhint: "));
+  CHECK(err.str().starts_with("error: there is no file \"nowhere.qks.txtpb\"\nhint: "));
   arguments.scenario = "\x1b[2J\x9b.qks.txtpb";
   CHECK(code() == ExitCode::kNoInput);
-  CHECK(err.str().starts_with("error: there is no scenario \"\\x1b[2J\\x9b.qks.txtpb\"\nhint: "));
+  CHECK(err.str().starts_with("error: there is no file \"\\x1b[2J\\x9b.qks.txtpb\"\nhint: "));
   arguments.scenario = "small.qks.txtpb";
   arguments.sets = {"cluster.lnk.loss=1"};
   CHECK(code() == ExitCode::kUsage);
