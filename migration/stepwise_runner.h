@@ -1,7 +1,7 @@
-// StepwiseRunner: a Runner whose owner is one thread that says when: he mutates through the
+// StepwiseRunner: a Runner whose owner is one thread that says when: it mutates through the
 // controller's driver, takes a step, mutates again. Nothing is in flight between two calls, so a
 // barrier holds by itself, and pauses are the owner's business. For checks, and for a tool that
-// migrates a node that serves nobody.
+// migrates a node that is not serving.
 #pragma once
 
 #include <functional>

@@ -24,10 +24,18 @@ fi
 
 mapfile -t objects < <(find "$build" -path '*/qk_*.dir/*.o' -o -path '*/qksim.dir/*.o' |
   grep -v '/qk_test_main.dir/' | sort)
-if [ "${#objects[@]}" -lt 60 ]; then
-  echo "threads_test: found ${#objects[@]} objects below $build, expected all of the product's" >&2
+# Each library of ours must be among them, however its sources are grouped into objects.
+mapfile -t libraries < <(find "$build" -name 'libqk_*.a' | sed 's/.*\/lib\(.*\)\.a$/\1/' | sort)
+if [ "${#libraries[@]}" -lt 20 ]; then
+  echo "threads_test: found ${#libraries[@]} libraries below $build, expected all of the product's" >&2
   exit 1
 fi
+for library in "${libraries[@]}"; do
+  if [[ "${objects[*]}" != *"/$library.dir/"* ]]; then
+    echo "threads_test: found no object of $library below $build" >&2
+    exit 1
+  fi
+done
 found=$(printf '%s\n' "${objects[@]}" | references)
 if [ -n "$found" ]; then
   echo "threads_test: the product is to have one thread, but" >&2

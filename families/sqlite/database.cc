@@ -64,7 +64,7 @@ absl::StatusOr<uint32_t> read_header(FileSystem& fs, const std::string& path) {
   }
   QK_RETURN_IF_ERROR(check_format(path, get_be32(header.data() + kApplicationIdAt),
                                   get_be32(header.data() + kUserVersionAt)));
-  // Big-endian; 1 stands for 65536.
+  // Big-endian; 1 means 65536.
   const auto high = static_cast<unsigned char>(header[kPageSizeAt]);
   const auto low = static_cast<unsigned char>(header[kPageSizeAt + 1]);
   const uint32_t coded = uint32_t{high} << 8 | low;
