@@ -2,7 +2,9 @@
 
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
 #include <bit>
+#include <span>
 
 #include "families/base/bytes.h"
 #include "families/base/check.h"
@@ -86,16 +88,20 @@ void encode_value(const Message& message, const FieldDescriptor* field, int i, s
   }
 }
 
-bool changes_no_run(const FieldDescriptor* field) {
-  return field->containing_type() == qksim::Scenario::descriptor() &&
-         (field->name() == "name" || field->name() == "summary" || field->name() == "tag");
+// Fields of a scenario that no hash covers, and those that the chain's does not.
+constexpr std::string_view kNoRun[] = {"name", "summary", "tag", "seed"};
+constexpr std::string_view kNotInChain[] = {"at", "random", "expect", "until"};
+
+bool is_among(const FieldDescriptor* field, std::span<const std::string_view> names) {
+  return std::find(names.begin(), names.end(), field->name()) != names.end();
 }
 
 void encode(const Message& message, std::string* out) {
   const Reflection& reflection = *message.GetReflection();
   for (int f = 0; f < message.GetDescriptor()->field_count(); ++f) {
     const FieldDescriptor* field = message.GetDescriptor()->field(f);
-    if (changes_no_run(field) || field->name() == "initial_dir") continue;
+    const bool top = field->containing_type() == qksim::Scenario::descriptor();
+    if ((top && is_among(field, kNoRun)) || field->name() == "initial_dir") continue;
     const int count = field->is_repeated() ? reflection.FieldSize(message, field)
                                            : static_cast<int>(reflection.HasField(message, field));
     if (count == 0) continue;
@@ -127,7 +133,16 @@ std::string effective_text(const qksim::Scenario& scenario, const std::string& d
   }
   std::string text;
   QK_CHECK(google::protobuf::TextFormat::PrintToString(copy, &text));
-  return "# proto-file: scenarios/scenario.proto\n# proto-message: qksim.Scenario\n" + text;
+  return cat(kScenarioHead, text);
+}
+
+uint64_t chain_hash(const qksim::Scenario& scenario, const sim::Plan& plan) {
+  qksim::Scenario runs = scenario;
+  for (const std::string_view name : kNotInChain) {
+    runs.GetReflection()->ClearField(
+        &runs, qksim::Scenario::descriptor()->FindFieldByName(std::string(name)));
+  }
+  return scenario_hash(runs, plan);
 }
 
 uint64_t scenario_hash(const qksim::Scenario& scenario, const sim::Plan& plan) {

@@ -25,7 +25,79 @@ void fault_node(Draft& draft, const google::protobuf::Message& fault, bool given
   }
 }
 
-sim::CrashFault crash(Draft& draft, const qksim::Crash& crash) {
+// What the decisions of one scenario name, at most.
+constexpr uint64_t kMaxKept = 200'000;
+constexpr size_t kMaxFileName = 4096;
+
+template <typename Operation>  // Kept or Executing
+sim::OperationKey key_of(Draft& draft, const Operation& operation) {
+  if (operation.file().empty() || operation.file().size() > kMaxFileName) {
+    draft.missing(operation, "file", "a path on the node's disk, as in \"/node/sqlite/db\"");
+  }
+  draft.at_least_one(operation, "ordinal", operation.ordinal());
+  return {operation.file(), static_cast<sim::PendingOperation::Kind>(operation.op()),
+          operation.ordinal()};
+}
+
+sim::Fate fate_of(Draft& draft, const qksim::Kept& kept) {
+  if (kept.has_sectors() && kept.op() != qksim::WRITE) {
+    draft.report(kept, "sectors", -1, Draft::Point::kName, "only a write has sectors",
+                 "op: WRITE, or no sectors");
+  }
+  if (kept.garbage() && kept.op() != qksim::SIZE) {
+    draft.report(kept, "garbage", -1, Draft::Point::kName, "only a growing size leaves garbage",
+                 "op: SIZE, or no garbage");
+  }
+  if (kept.has_sectors()) {
+    if (kept.sectors() == 0) {
+      draft.bad_value(kept, "sectors", {"found 0, which is nothing", "leave the operation out"});
+    }
+    return sim::Fate::torn(kept.sectors());
+  }
+  return kept.garbage() ? sim::Fate::garbage() : sim::Fate::keep();
+}
+
+sim::Decision decided(Draft& draft, const qksim::Crash& crash, uint64_t* total) {
+  sim::Decision out;
+  const qksim::Decided& decided = crash.decided();
+  const bool process = crash.unsynced() == qksim::Crash::PROCESS;
+  if (process && decided.kept_size() > 0) {
+    draft.report(decided, "kept", 0, Draft::Point::kName,
+                 "the end of a process takes nothing away but a part of what is executing",
+                 "executing, or another unsynced");
+  }
+  for (const qksim::Kept& kept : decided.kept()) {
+    sim::OperationKey key = key_of(draft, kept);
+    const sim::Fate fate = fate_of(draft, kept);
+    draft.at_least_one(kept, "count", kept.count());
+    *total += kept.count();
+    if (*total > kMaxKept) {
+      draft.bad_value(kept, "count",
+                      {"the decisions name too many operations", cat("at most ", kMaxKept)});
+      return out;
+    }
+    for (uint32_t i = 0; i < kept.count(); ++i, ++key.ordinal) {
+      if (out.kept.emplace(key, fate).second) continue;
+      draft.report(kept, "ordinal", -1, Draft::Point::kName,
+                   cat(to_string(key), " is decided twice"), "each operation once");
+      break;
+    }
+  }
+  if (!decided.has_executing()) return out;
+  if (!process) {
+    draft.report(decided, "executing", -1, Draft::Point::kName,
+                 "a power loss cuts no operation in the middle", "unsynced: PROCESS, or kept");
+  }
+  out.executing = key_of(draft, decided.executing());
+  out.picked = decided.executing().part();
+  const uint32_t last = decided.executing().op() == qksim::WRITE ? 4 : 1;
+  if (out.picked > last) {
+    draft.bad_value(decided.executing(), "part", {cat("found ", out.picked), cat("0 to ", last)});
+  }
+  return out;
+}
+
+sim::CrashFault crash(Draft& draft, const qksim::Crash& crash, uint64_t* kept) {
   sim::CrashFault out;
   out.node = crash.node();
   fault_node(draft, crash, crash.has_node(), crash.node());
@@ -48,6 +120,7 @@ sim::CrashFault crash(Draft& draft, const qksim::Crash& crash) {
       out.loss = Loss::kProcess;
       break;
   }
+  if (crash.has_decided()) out.decided = decided(draft, crash, kept);
   return out;
 }
 
@@ -98,8 +171,9 @@ sim::SlowDiskFault slow_disk(Draft& draft, const qksim::DiskFault& disk) {
   return out;
 }
 
-void build_fault(Draft& draft, const qksim::ScheduledFault& at) {
+void build_fault(Draft& draft, const qksim::ScheduledFault& at, uint64_t* kept) {
   sim::FaultPlan out;
+  out.drawn = at.drawn();
   const Diagnostic place =
       draft.source().at(draft.scenario(), "at", index_of(draft, at), Draft::Point::kName);
   out.where = place.line > 0 ? cat(place.file, ":", place.line) : place.file;
@@ -120,7 +194,7 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at) {
   }
   switch (at.what_case()) {
     case qksim::ScheduledFault::kCrash:
-      out.what = crash(draft, at.crash());
+      out.what = crash(draft, at.crash(), kept);
       break;
     case qksim::ScheduledFault::kPartition:
       out.what = partition(draft, at.partition());
@@ -146,6 +220,17 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at) {
   draft.plan.faults.push_back(std::move(out));
 }
 
+// All faults are drawn before the run: their number is bounded.
+void mean_time(Draft& draft, const qksim::RandomFaults& random, std::string_view field,
+               const std::string& text, sim::Nanos* out) {
+  constexpr sim::Nanos kMaxDrawn = 1'000'000;
+  draft.positive_duration(random, field, text, out);
+  if (*out == 0 || draft.plan.run_for / *out <= kMaxDrawn) return;
+  draft.bad_value(
+      random, field,
+      {cat(in_quotes(text), " draws too many faults"), cat("at least run_for / ", kMaxDrawn)});
+}
+
 void build_random(Draft& draft, const qksim::RandomFaults& random) {
   sim::RandomFaultPlan& out = draft.plan.random;
   if (!random.has_mean_time_to_crash() && !random.has_mean_time_to_partition()) {
@@ -158,14 +243,14 @@ void build_random(Draft& draft, const qksim::RandomFaults& random) {
                  "a cluster of one node has no partitions", "two nodes or more");
   }
   if (random.has_mean_time_to_crash()) {
-    draft.positive_duration(random, "mean_time_to_crash", random.mean_time_to_crash(),
-                            &out.mean_time_to_crash);
+    mean_time(draft, random, "mean_time_to_crash", random.mean_time_to_crash(),
+              &out.mean_time_to_crash);
   }
   draft.take(random, "restart_after", parse_duration_range(random.restart_after()),
              &out.restart_after);
   if (random.has_mean_time_to_partition()) {
-    draft.positive_duration(random, "mean_time_to_partition", random.mean_time_to_partition(),
-                            &out.mean_time_to_partition);
+    mean_time(draft, random, "mean_time_to_partition", random.mean_time_to_partition(),
+              &out.mean_time_to_partition);
   }
   draft.take(random, "partition_for", parse_duration_range(random.partition_for()),
              &out.partition_for);
@@ -180,7 +265,8 @@ void build_random(Draft& draft, const qksim::RandomFaults& random) {
 
 void build_faults(Draft& draft) {
   const qksim::Scenario& scenario = draft.scenario();
-  for (const qksim::ScheduledFault& at : scenario.at()) build_fault(draft, at);
+  uint64_t kept = 0;
+  for (const qksim::ScheduledFault& at : scenario.at()) build_fault(draft, at, &kept);
   if (scenario.has_random()) build_random(draft, scenario.random());
 }
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kSuffix = ".qks.txtpb";
 constexpr uint64_t kMaxScenarioBytes = 1 << 20;
+constexpr uint64_t kDefaultSeed = 1;
 
 bool stands_before(const Diagnostic& a, const Diagnostic& b) {
   return std::pair(a.line, a.column) < std::pair(b.line, b.column);
@@ -53,8 +54,8 @@ void report_bad_starts(ParsedSource& parsed, const std::vector<sim::BadStart>& s
 }  // namespace
 
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
-                uint64_t seed, const families::Registry& registry, const TreeResolver& resolve,
-                const StartCheck& check) {
+                std::optional<uint64_t> seed, const families::Registry& registry,
+                const TreeResolver& resolve, const StartCheck& check) {
   LoadResult result;
   ParsedSource parsed(source.file, source.text);
   if (std::optional<Diagnostic> error = parsed.parse()) {
@@ -72,8 +73,10 @@ LoadResult load(const ScenarioSource& source, const std::vector<std::string>& ov
     sim::Plan plan = build_plan(parsed, registry, resolve, &result.diagnostics);
     if (result.diagnostics.empty()) {
       fill_defaults(&parsed.message());
-      plan.seed = seed;
-      plan.scenario_hash = scenario_hash(parsed.message(), plan);
+      const qksim::Scenario& scenario = parsed.message();
+      plan.seed = seed.value_or(scenario.has_seed() ? scenario.seed() : kDefaultSeed);
+      plan.scenario_hash = scenario_hash(scenario, plan);
+      plan.chain_hash = chain_hash(scenario, plan);
       if (check) report_bad_starts(parsed, check(plan), &result.diagnostics);
       result.effective = effective_text(parsed.message(), source.directory);
       if (result.diagnostics.empty()) result.plan = std::move(plan);

@@ -40,10 +40,10 @@ using StartCheck = std::function<std::vector<sim::BadStart>(const sim::Plan&)>;
 
 // `overrides` are --set arguments, PATH=VALUE, applied in order. `registry` has the families whose
 // options the stores may have; the options of one that it does not have are not read. Without
-// `check` the initial directories are only read.
+// `check` the initial directories are only read. Without `seed` it is the scenario's own, or 1.
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
-                uint64_t seed, const families::Registry& registry, const TreeResolver& resolve,
-                const StartCheck& check = {});
+                std::optional<uint64_t> seed, const families::Registry& registry,
+                const TreeResolver& resolve, const StartCheck& check = {});
 
 // What `scenarios list` shows; empty strings where the text says nothing.
 struct ScenarioHead {

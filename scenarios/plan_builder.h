@@ -12,7 +12,7 @@
 
 namespace qk::scenarios {
 
-// The plan is complete but for seed and scenario_hash, and only meaningful if nothing was appended
+// The plan is complete but for seed and hashes, and only meaningful if nothing was appended
 // to `diagnostics`.
 sim::Plan build_plan(ParsedSource& source, const families::Registry& registry,
                      const TreeResolver& resolve, std::vector<Diagnostic>* diagnostics);

@@ -28,7 +28,8 @@ inline uint64_t first_seed() {
 
 // With the families of this build, and directories next to the scenario.
 inline LoadResult load_here(const ScenarioSource& source,
-                            const std::vector<std::string>& overrides = {}, uint64_t seed = 1) {
+                            const std::vector<std::string>& overrides = {},
+                            std::optional<uint64_t> seed = 1) {
   families::PosixFileSystem fs;
   families::VolatileMemory memory(0);
   return load(source, overrides, seed, families::builtin_families(&memory),
@@ -36,21 +37,25 @@ inline LoadResult load_here(const ScenarioSource& source,
 }
 
 inline sim::Plan must_load(const ScenarioSource& source,
-                           const std::vector<std::string>& overrides = {}, uint64_t seed = 1) {
+                           const std::vector<std::string>& overrides = {},
+                           std::optional<uint64_t> seed = 1) {
   LoadResult loaded = load_here(source, overrides, seed);
   for (const Diagnostic& d : loaded.diagnostics) UNSCOPED_INFO(d.message);
   REQUIRE(loaded.plan.has_value());
   return std::move(*loaded.plan);
 }
 
-inline sim::Plan plan_of(const std::string& name, uint64_t seed,
-                         const std::vector<std::string>& overrides = {}) {
-  for (const ScenarioSource& source : builtin_scenarios()) {
-    if (scenario_stem(source.file) != name) continue;
-    return must_load(source, overrides, seed);
+inline ScenarioSource source_of(const std::string& name) {
+  for (ScenarioSource& source : builtin_scenarios()) {
+    if (scenario_stem(source.file) == name) return std::move(source);
   }
   FAIL("no scenario " << name);
   return {};
+}
+
+inline sim::Plan plan_of(const std::string& name, uint64_t seed,
+                         const std::vector<std::string>& overrides = {}) {
+  return must_load(source_of(name), overrides, seed);
 }
 
 // A scenario of the test's own: `text` without its name.

@@ -8,6 +8,7 @@
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
 #include "families/base/units.h"
+#include "sim/kernel/trace_text.h"
 
 namespace qk::scenarios {
 namespace {
@@ -123,6 +124,16 @@ Parsed<sim::Trigger> parse_phase_trigger(std::string_view text, size_t colon) {
 }
 
 }  // namespace
+
+std::string duration_text(sim::Nanos duration) {
+  if (duration % sim::kMillisecond == 0 && duration < sim::kSecond) {
+    return cat(duration / sim::kMillisecond, "ms");
+  }
+  std::string text = sim::seconds_text(duration, 9);
+  text.resize(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text + "s";
+}
 
 Parsed<sim::Nanos> parse_duration(std::string_view text) {
   const std::optional<uint64_t> value = with_unit(text, kDurationUnits, kMaxDuration);

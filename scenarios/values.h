@@ -46,6 +46,8 @@ struct SizeRange {
 
 // "250ms", "1.5s"; 0 .. 1000 hours.
 Parsed<sim::Nanos> parse_duration(std::string_view text);
+// As parse_duration() reads it: "250ms", "1.500000001s".
+std::string duration_text(sim::Nanos duration);
 // "1ms..10ms", or one duration for both ends.
 Parsed<sim::DurationRange> parse_duration_range(std::string_view text);
 // "80B", "1MiB"; up to 1 TiB.

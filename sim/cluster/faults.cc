@@ -8,11 +8,10 @@
 namespace qk::sim {
 
 FaultInjector::FaultInjector(const World& world, std::vector<SimNode*> nodes)
-    : world_(world),
-      nodes_(std::move(nodes)),
-      crash_random_(world.stream("fault.crash")),
-      partition_random_(world.stream("fault.partition")) {
-  for (const FaultPlan& plan : world_.plan->faults) faults_.push_back(Armed{.plan = &plan});
+    : world_(world), nodes_(std::move(nodes)) {
+  for (const FaultPlan& plan : world_.plan->faults) {
+    faults_.push_back(Armed{.plan = &plan, .injected = plan});
+  }
 }
 
 void FaultInjector::start(Nanos end) {
@@ -20,16 +19,32 @@ void FaultInjector::start(Nanos end) {
     if (fault.plan->at.kind != Trigger::Kind::kTime || fault.plan->at.time >= end) continue;
     world_.scheduler->at(fault.plan->at.time, [this, &fault] { fire(fault); });
   }
-  if (world_.plan->random.mean_time_to_crash > 0) draw_crash();
-  if (world_.plan->random.mean_time_to_partition > 0) draw_partition();
 }
 
 std::vector<std::string> FaultInjector::unfired() const {
   std::vector<std::string> result;
   for (const Armed& fault : faults_) {
-    if (fault.fired && !fault.due) continue;
+    if ((fault.fired && !fault.due) || fault.plan->max_others_down) continue;
     result.push_back(cat(fault.plan->where, ": ", fault.plan->at.text, " never fired",
                          fault.why.empty() ? std::string() : cat(": ", fault.why)));
+  }
+  return result;
+}
+
+std::vector<FaultPlan> FaultInjector::injected() const {
+  std::vector<FaultPlan> result;
+  for (const Armed& fault : faults_) {
+    if (!fault.fired && fault.plan->max_others_down) continue;
+    result.push_back(fault.injected);
+    result.back().max_others_down.reset();
+  }
+  return result;
+}
+
+std::vector<std::string> FaultInjector::undecided() const {
+  std::vector<std::string> result;
+  for (const Armed& fault : faults_) {
+    if (!fault.undecided.empty()) result.push_back(cat(fault.plan->where, ": ", fault.undecided));
   }
   return result;
 }
@@ -38,20 +53,24 @@ FaultInjector::Undrawn FaultInjector::undrawn() const {
   const RandomFaultPlan& random = world_.plan->random;
   Undrawn result;
   bool some = false;
-  const auto judge = [&](std::string_view kind, Nanos mean, uint64_t injected) {
+  const auto judge = [&](std::string_view kind, Nanos mean, bool crashes) {
     if (mean == 0) return;
-    some = some || injected > 0;
-    if (injected > 0) return;
+    const bool injected = std::any_of(faults_.begin(), faults_.end(), [&](const Armed& fault) {
+      return fault.fired && fault.plan->max_others_down &&
+             std::holds_alternative<CrashFault>(fault.plan->what) == crashes;
+    });
+    some = some || injected;
+    if (injected) return;
     result.kinds.push_back(cat(kind, " (mean_time_to_", kind, " ", seconds_text(mean, 3), "s)"));
   };
-  judge("crash", random.mean_time_to_crash, random_crashes_);
-  judge("partition", random.mean_time_to_partition, random_partitions_);
+  judge("crash", random.mean_time_to_crash, true);
+  judge("partition", random.mean_time_to_partition, false);
   result.all = !some && !result.kinds.empty();
   return result;
 }
 
 void FaultInjector::has_no_effect(Armed& fault, std::string why) {
-  if (fault.traced != why) {
+  if (fault.traced != why && !fault.plan->max_others_down) {
     world_.trace->record({.kind = EventKind::kFaultNoEffect}, cat(fault.plan->at.text, ": ", why));
     fault.traced = why;
   }
@@ -176,7 +195,21 @@ void FaultInjector::apply(const CrashFault& crash, Armed& fault) {
   SimNode* node = resolve_one(crash.node, fault);
   if (node == nullptr) return has_no_effect(fault, cat("no node is ", crash.node));
   if (!node->running()) return has_no_effect(fault, cat(node->name(), " is down already"));
-  node->crash(static_cast<CrashLoss>(crash.loss), crash.restart_after, true);
+  const auto others_down =
+      std::count_if(nodes_.begin(), nodes_.end(),
+                    [node](const SimNode* other) { return other != node && !other->up(); });
+  if (fault.plan->max_others_down && others_down >= int64_t{*fault.plan->max_others_down}) {
+    return has_no_effect(fault, "enough nodes are down");
+  }
+  CrashFault& injected = std::get<CrashFault>(fault.injected.what);
+  injected.node = node->name();
+  node->crash(crash, !fault.plan->drawn, [&fault, &injected](const CrashReport& report) {
+    if (injected.decided) {
+      const std::string different = difference(*injected.decided, report.decision);
+      if (!different.empty()) fault.undecided = cat("crash of ", injected.node, ": ", different);
+    }
+    injected.decided = report.decision;
+  });
 }
 
 void FaultInjector::begin_partition(const std::vector<std::vector<NodeId>>& sides, bool asymmetric,
@@ -226,12 +259,18 @@ void FaultInjector::apply(const PartitionFault& partition, Armed& fault) {
   const bool empty =
       std::any_of(sides.begin(), sides.end(), [](const auto& s) { return s.empty(); });
   if (empty) return has_no_effect(fault, "one of its sides holds every node");
+  auto& injected = std::get<PartitionFault>(fault.injected.what).sides;
+  injected.assign(sides.size(), {});
+  for (size_t i = 0; i < sides.size(); ++i) {
+    for (const NodeId id : sides[i]) injected[i].push_back(nodes_[id - 1]->name());
+  }
   begin_partition(sides, partition.asymmetric, fault.plan->duration);
 }
 
 void FaultInjector::apply(const SlowDiskFault& slow, Armed& fault) {
   SimNode* node = resolve_one(slow.node, fault);
   if (node == nullptr) return has_no_effect(fault, cat("no node is ", slow.node));
+  std::get<SlowDiskFault>(fault.injected.what).node = node->name();
   node->slow_disk(slow.factor);
   if (fault.plan->duration) {
     world_.scheduler->after(*fault.plan->duration, [node] { node->slow_disk(1); });
@@ -246,6 +285,7 @@ void FaultInjector::apply(const TransferFault& transfer, Armed& fault) {
     return has_no_effect(fault, cat("no other node leads that could hand over to ", transfer.node));
   }
   // A leader that sits in a step of its migration answers later, or dies in it.
+  std::get<TransferFault>(fault.injected.what).node = target->name();
   fault.due = true;
   fault.why = cat((*leader)->name(), " never answered the request to hand over");
   (*leader)->transfer_leadership(*target, [this, &fault](const absl::Status& answer) {
@@ -260,50 +300,6 @@ void FaultInjector::apply(const HealFault&, Armed& fault) {
   if (!slow && world_.network->is_whole()) return has_no_effect(fault, "there is nothing to heal");
   world_.network->heal_all();
   for (SimNode* node : nodes_) node->slow_disk(1);
-}
-
-bool FaultInjector::quiet() const {
-  return world_.plan->random.quiet_after > 0 &&
-         world_.scheduler->now() >= world_.plan->random.quiet_after;
-}
-
-// Gaps are uniform in [0, 2 * mean): no logarithm, so no floating point.
-void FaultInjector::draw_crash() {
-  const RandomFaultPlan& plan = world_.plan->random;
-  world_.scheduler->after(crash_random_.between(1, 2 * plan.mean_time_to_crash), [this] {
-    const RandomFaultPlan& random = world_.plan->random;
-    if (quiet()) return;
-    SimNode* node = nodes_[crash_random_.below(nodes_.size())];
-    const auto loss = static_cast<CrashLoss>(crash_random_.below(5));
-    const Nanos restart =
-        crash_random_.between(random.restart_after.low, random.restart_after.high);
-    const auto others_down =
-        std::count_if(nodes_.begin(), nodes_.end(),
-                      [node](const SimNode* other) { return other != node && !other->up(); });
-    // A node that is still recovering may be stopped again.
-    if (node->running() && others_down < static_cast<int64_t>(random.max_concurrent_down)) {
-      node->crash(loss, restart, false);
-      ++random_crashes_;
-    }
-    draw_crash();
-  });
-}
-
-void FaultInjector::draw_partition() {
-  const RandomFaultPlan& plan = world_.plan->random;
-  world_.scheduler->after(partition_random_.between(1, 2 * plan.mean_time_to_partition), [this] {
-    const RandomFaultPlan& random = world_.plan->random;
-    if (quiet()) return;
-    std::vector<std::vector<NodeId>> sides(2);
-    const size_t alone = partition_random_.below(nodes_.size());
-    for (size_t i = 0; i < nodes_.size(); ++i) sides[i == alone ? 0 : 1].push_back(nodes_[i]->id());
-    const bool asymmetric = partition_random_.below(4) == 0;
-    const Nanos duration =
-        partition_random_.between(random.partition_for.low, random.partition_for.high);
-    begin_partition(sides, asymmetric, duration);
-    ++random_partitions_;
-    draw_partition();
-  });
 }
 
 }  // namespace qk::sim

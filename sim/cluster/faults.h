@@ -1,7 +1,6 @@
-// FaultInjector: applies the plan's scheduled faults when their triggers come true, and draws
-// random faults from streams of its own. A scheduled fault that never fired is reported by its
-// line, and so is a kind of random fault of which none came, so that a scenario cannot rot into an
-// empty pass.
+// FaultInjector: applies the plan's faults when their triggers come true. A scheduled fault that
+// never fired is reported by its line, and so is a kind of random fault of which none came, so that
+// a scenario cannot rot into an empty pass. What was injected can be written down.
 #pragma once
 
 #include <optional>
@@ -28,6 +27,13 @@ class FaultInjector {
   // "rolling.qks.txtpb:37: n2:EXPORT@50% never fired", one line per fault that did not.
   std::vector<std::string> unfired() const;
 
+  // The plan's faults with their targets as they were found and what crashes left, in the plan's
+  // order, without the drawn ones that had no effect.
+  std::vector<FaultPlan> injected() const;
+  // Crashes that could not leave what their decision asks for: "rolling.qks.txtpb:40: crash of n2:
+  // /node/db write 3 is not pending".
+  std::vector<std::string> undecided() const;
+
   // Kinds of random fault that the plan asks for: one phrase for each kind of which none was
   // injected, "crash (mean_time_to_crash 600.000s)".
   struct Undrawn {
@@ -39,6 +45,8 @@ class FaultInjector {
  private:
   struct Armed {
     const FaultPlan* plan = nullptr;
+    FaultPlan injected = {};  // as it took effect
+    std::string undecided = {};
     bool fired = false;
     bool due = false;         // its trigger came true; what comes of it is not decided yet
     std::string why = {};     // it had no effect when its time came
@@ -64,17 +72,9 @@ class FaultInjector {
   void begin_partition(const std::vector<std::vector<NodeId>>& sides, bool asymmetric,
                        std::optional<Nanos> duration);
 
-  void draw_crash();
-  void draw_partition();
-  bool quiet() const;
-
   World world_;
   std::vector<SimNode*> nodes_;
   std::vector<Armed> faults_;
-  RandomStream crash_random_;
-  RandomStream partition_random_;
-  uint64_t random_crashes_ = 0;  // that were injected
-  uint64_t random_partitions_ = 0;
 };
 
 }  // namespace qk::sim

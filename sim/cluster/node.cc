@@ -74,34 +74,41 @@ void SimNode::refuse_to_start(const absl::Status& status) {
   machine_.lose_memory();
 }
 
-void SimNode::crash(CrashLoss loss, Nanos restart_after, bool scheduled) {
+namespace {
+
+std::unique_ptr<Choice> choice_of(const CrashFault& crash, RandomStream random) {
+  if (crash.decided) return std::make_unique<Scripted>(*crash.decided);
+  switch (crash.loss) {
+    case CrashLoss::kProcess:
+    case CrashLoss::kRandomSubset:
+      return std::make_unique<Sampled>(random);
+    case CrashLoss::kKeepSynced:
+      return std::make_unique<DropAll>();
+    case CrashLoss::kKeepAll:
+      return std::make_unique<KeepAll>();
+    case CrashLoss::kTornTail:
+      return std::make_unique<TornTail>();
+  }
+  QK_CHECK(false);
+}
+
+}  // namespace
+
+void SimNode::crash(const CrashFault& crash, bool scheduled,
+                    std::function<void(const CrashReport&)> crashed) {
   if (!running()) return;
   process_->begin_to_stop();
   world_.checker->explain_stop(id_ - 1, StopReason::kCrash, scheduled ? "scheduled" : "drawn");
   // An event of its own: the process may be on the call stack right now.
-  world_.scheduler->after(0, [this, loss, restart_after, scheduled] {
-    RandomStream random = world_.stream(cat("choice.", name(), ".", ++choices_));
-    std::unique_ptr<Choice> choice;
-    switch (loss) {
-      case CrashLoss::kProcess:
-      case CrashLoss::kRandomSubset:
-        choice = std::make_unique<Sampled>(random);
-        break;
-      case CrashLoss::kKeepSynced:
-        choice = std::make_unique<DropAll>();
-        break;
-      case CrashLoss::kKeepAll:
-        choice = std::make_unique<KeepAll>();
-        break;
-      case CrashLoss::kTornTail:
-        choice = std::make_unique<TornTail>();
-        break;
-    }
-    const CrashLevel level = loss == CrashLoss::kProcess ? CrashLevel::kP0 : CrashLevel::kP2;
+  world_.scheduler->after(0, [this, crash, scheduled, crashed = std::move(crashed)] {
+    const auto choice = choice_of(crash, world_.stream(cat("choice.", name(), ".", ++choices_)));
+    const CrashLevel level = crash.loss == CrashLoss::kProcess ? CrashLevel::kP0 : CrashLevel::kP2;
     machine_.touch();
-    witness_.crashed(loss, scheduled, disk().crash(level, world_.scheduler->now(), *choice));
+    const CrashReport report = disk().crash(level, world_.scheduler->now(), *choice);
+    crashed(report);
+    witness_.crashed(crash.loss, scheduled, report);
     machine_.lose_memory();
-    stop_process(restart_after, scheduled, "");
+    stop_process(crash.restart_after, scheduled, "");
     witness_.judge_import();
   });
 }

@@ -50,7 +50,9 @@ class SimNode final {
   bool migrating() const;
   uint64_t phase_entries() const { return witness_.phase_entries(); }
 
-  void crash(CrashLoss loss, Nanos restart_after, bool scheduled);
+  // `crash.node` is this one. `crashed` is told what was left.
+  void crash(const CrashFault& crash, bool scheduled,
+             std::function<void(const CrashReport&)> crashed);
   // Stops the process in good order and starts it again.
   void planned_restart(Nanos down_for);
   void slow_disk(uint32_t factor);

@@ -1,6 +1,8 @@
 // Plan: everything a run does, spelled out. A seed and a scenario expand into a plan; a run
 // executes a plan and draws nothing that the plan could have said. So a failure can be replayed by
-// seed, written out as a scenario, edited by hand and shrunk by removing parts.
+// seed, written out as a scenario, edited by hand and shrunk by removing parts. Random faults are
+// drawn before the run (expand_random()); what a crash left is decided in the run, told by it
+// (RunResult::injected), and can be given to another one.
 //
 // Probabilities are parts per million; durations are nanoseconds of virtual time. A plan has no
 // defaults: what a scenario leaves out has the default that the schema gives it (scenario.proto).
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "families/contract/uri.h"
+#include "sim/disk/choice.h"
 #include "sim/kernel/event.h"
 #include "sim/kernel/phase.h"
 #include "sim/kernel/time.h"
@@ -127,6 +130,8 @@ struct CrashFault {
   std::string node;
   Nanos restart_after = 0;
   Loss loss = Loss::kKeepSynced;
+  // What survives, instead of what `loss` would draw.
+  std::optional<Decision> decided = {};
 };
 struct PartitionFault {
   std::vector<std::vector<std::string>> sides;
@@ -146,9 +151,14 @@ struct FaultPlan {
   std::optional<Nanos> duration;  // absent: instantaneous, or until healed
   std::variant<CrashFault, PartitionFault, SlowDiskFault, TransferFault, HealFault> what;
   std::string where;  // "file:line" of the scenario, for messages
+  bool drawn =
+      false;  // by RandomFaultPlan, in this run or in the one that the scenario was written by
+  // Of expand_random(): a crash that happens only if fewer other nodes are down; a fault that has
+  // no effect when its time comes is then not reported.
+  std::optional<uint32_t> max_others_down = {};
 };
 
-// Faults drawn while the run goes, each kind from a stream of its own. 0 switches a kind off.
+// Faults drawn by the seed, each kind from a stream of its own. 0 switches a kind off.
 struct RandomFaultPlan {
   Nanos mean_time_to_crash = 0;
   DurationRange restart_after;
@@ -194,9 +204,17 @@ struct Plan {
   RandomFaultPlan random;
   ExpectPlan expect;
   PlantedBug planted = PlantedBug::kNone;
-  // Hash over the effective scenario text; the trace chain starts from it and the seed.
+  std::optional<Nanos> until = {};  // stop earlier
+  // Over the effective scenario: what names a run. And over the part of it that says what runs,
+  // without the faults, which are events themselves, and what is expected: the chain starts from
+  // it and the seed, so a run has one chain, whether its faults are drawn or written down.
   uint64_t scenario_hash = 0;
+  uint64_t chain_hash = 0;
 };
+
+// Draws the faults of plan->random that would begin before `end`, and appends them to plan->faults.
+// `random` itself stays: a run says of which kind none came.
+void expand_random(Plan* plan, Nanos end);
 
 // How often the operator looks, and for how long at a validated cut before the switch: a cut that
 // may not be as old as both together can never lead to a cut-over.

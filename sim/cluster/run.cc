@@ -31,7 +31,7 @@ constexpr Nanos kClientQuiet = 2 * kSecond;
 class Cluster final : private ClusterEvents {
  public:
   Cluster(const Plan& plan, const RunOptions& options)
-      : plan_(plan),
+      : plan_(expanded(plan)),
         options_(options),
         trace_(std::make_shared<Trace>(&scheduler_, trace_start(plan), options.trace)),
         network_(&scheduler_, trace_.get(), plan.seed, link_options(plan.cluster.link)),
@@ -122,7 +122,7 @@ class Cluster final : private ClusterEvents {
 
  private:
   void run_events() {
-    const Nanos end = options_.until ? std::min(*options_.until, plan_.run_for) : plan_.run_for;
+    const Nanos end = end_of(plan_);
     for (const auto& node : nodes_) node->boot_first();
     for (const auto& node : nodes_) start_index_ = std::max(start_index_, last_index(*node));
     workload_->start();
@@ -178,8 +178,17 @@ class Cluster final : private ClusterEvents {
     });
   }
 
+  static Nanos end_of(const Plan& plan) {
+    return std::min(plan.run_for, plan.until.value_or(plan.run_for));
+  }
+
+  static Plan expanded(Plan plan) {
+    expand_random(&plan, end_of(plan));
+    return plan;
+  }
+
   static TraceStart trace_start(const Plan& plan) {
-    return {plan.scenario_hash, plan.seed, node_names(plan)};
+    return {plan.chain_hash, plan.seed, node_names(plan)};
   }
 
   static LinkOptions link_options(const LinkPlan& plan) {
@@ -314,6 +323,7 @@ class Cluster final : private ClusterEvents {
       result.waits = operator_->waits();
     }
     result.stops = checker_.ledger();
+    if (faults_ != nullptr) result.injected = faults_->injected();
     for (size_t i = 0; i < kOracleCount; ++i) {
       if (checker_.evaluations()[i] == 0) result.unjudged.emplace_back(kOracles[i].id);
     }
@@ -399,6 +409,7 @@ class Cluster final : private ClusterEvents {
       if (leaderless_ && !failure) result->inconclusive.push_back(*leaderless_);
     }
     for (std::string& line : faults_->unfired()) result->inconclusive.push_back(std::move(line));
+    for (std::string& line : faults_->undecided()) result->inconclusive.push_back(std::move(line));
     // A kind of which none came may be chance; a run that asks for random faults and has none at
     // all has not shown what it was made for.
     const FaultInjector::Undrawn undrawn = faults_->undrawn();

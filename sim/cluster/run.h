@@ -44,14 +44,16 @@ struct RunResult {
   std::vector<std::string> notes;
   std::vector<std::string> stops;  // the ledger of explained stops, one line for each node
   std::vector<std::string> waits;  // RollingOperator::waits()
-  std::optional<AckGap> ack_gap;   // the longest; nullopt: there were no clients
+  // What the plan's faults and the drawn ones came to; the same plan with these for its faults, and
+  // no random ones, is the same run.
+  std::vector<FaultPlan> injected;
+  std::optional<AckGap> ack_gap;  // the longest; nullopt: there were no clients
   // As much as RunOptions::trace asked for. The run is over: it is read, never recorded to.
   std::shared_ptr<const Trace> trace;
 };
 
 struct RunOptions {
-  bool keep_going = false;     // go on after the first violation
-  std::optional<Nanos> until;  // stop earlier than the plan says
+  bool keep_going = false;  // go on after the first violation
   TraceLevel trace = TraceLevel::kMarks;
   // Called with what is known so far when a check of our own fails inside the run, or an exception
   // is not caught. It should end the process: nothing of the run can be relied on any more. If it

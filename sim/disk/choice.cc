@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <optional>
+#include <string_view>
+
+#include "families/base/strings.h"
 
 namespace qk::sim {
 namespace {
@@ -172,19 +174,45 @@ std::vector<Fate> Sampled::decide(std::span<const PendingOperation> pending) {
 }
 uint32_t Sampled::pick(uint32_t n) { return static_cast<uint32_t>(random_.below(n)); }
 
+std::string to_string(const OperationKey& key) {
+  constexpr std::string_view kKinds[] = {"write", "size", "name"};
+  return cat(key.file, " ", kKinds[static_cast<size_t>(key.kind)], " ", key.ordinal);
+}
+
+std::string difference(const Decision& asked, const Decision& found) {
+  if (asked.executing != found.executing) {
+    return cat("executing is ",
+               found.executing ? to_string(*found.executing) : std::string("no operation"),
+               ", the decision is about ",
+               asked.executing ? to_string(*asked.executing) : std::string("none"));
+  }
+  if (asked.picked != found.picked) {
+    return cat("part ", asked.picked, " of the executing operation is not possible");
+  }
+  for (const auto& [key, fate] : asked.kept) {
+    const auto there = found.kept.find(key);
+    if (there == found.kept.end()) return cat(to_string(key), " is not pending");
+    if (there->second != fate) return cat("what is asked of ", to_string(key), " is not possible");
+  }
+  return "";
+}
+
 std::vector<Fate> Scripted::decide(std::span<const PendingOperation> pending) {
-  std::vector<Fate> fates = decision_.fates;
-  fates.resize(pending.size(), Fate::drop());
+  std::vector<Fate> fates;
+  for (const PendingOperation& operation : pending) {
+    const auto kept = decision_.kept.find({operation.file, operation.kind, operation.ordinal});
+    fates.push_back(kept == decision_.kept.end() ? Fate::drop() : kept->second);
+  }
   return fates;
 }
 uint32_t Scripted::pick(uint32_t n) { return std::min(decision_.picked, n - 1); }
 
-std::string format_decision(const Decision& decision) {
-  std::string text = cat(decision.picked, ":");
-  for (size_t i = 0; i < decision.fates.size();) {
-    const Fate fate = decision.fates[i];
+std::string short_form(std::span<const Fate> fates) {
+  std::string text;
+  for (size_t i = 0; i < fates.size();) {
+    const Fate fate = fates[i];
     size_t end = i + 1;
-    while (end < decision.fates.size() && decision.fates[end] == fate) ++end;
+    while (end < fates.size() && fates[end] == fate) ++end;
     if (fate.kind == Fate::Kind::kTorn) {
       // One by one: a repetition count could not be told from more hexadecimal digits.
       text += cat("T", absl::Hex(fate.sectors, absl::kZeroPad2));
@@ -196,48 +224,6 @@ std::string format_decision(const Decision& decision) {
     i = end;
   }
   return text;
-}
-
-absl::StatusOr<Decision> parse_decision(std::string_view text) {
-  // Far beyond any real crash; it bounds what a repetition count can allocate.
-  constexpr size_t kMaxFates = 1'000'000;
-  const absl::Status bad = absl::InvalidArgumentError(cat(
-      "crash decision \"", text, "\": expected a number, ':', then K, D, G with counts or Txx"));
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  Decision decision;
-  const auto pick = std::from_chars(at, end, decision.picked);
-  if (pick.ec != std::errc() || pick.ptr == end || *pick.ptr != ':') return bad;
-  at = pick.ptr + 1;
-  while (at < end) {
-    const char letter = *at++;
-    if (letter == 'T') {
-      uint32_t sectors = 0;
-      if (end - at < 2) return bad;
-      const auto hex = std::from_chars(at, at + 2, sectors, 16);
-      if (hex.ec != std::errc() || hex.ptr != at + 2) return bad;
-      at += 2;
-      decision.fates.push_back(Fate::torn(sectors));
-      continue;
-    }
-    Fate fate;
-    if (letter == 'K') {
-      fate = Fate::keep();
-    } else if (letter == 'G') {
-      fate = Fate::garbage();
-    } else if (letter != 'D') {
-      return bad;
-    }
-    size_t count = 1;
-    if (at < end && *at >= '0' && *at <= '9') {
-      const auto number = std::from_chars(at, end, count);
-      if (number.ec != std::errc()) return bad;
-      at = number.ptr;
-    }
-    if (count == 0 || count > kMaxFates - decision.fates.size()) return bad;
-    decision.fates.insert(decision.fates.end(), count, fate);
-  }
-  return decision;
 }
 
 }  // namespace qk::sim

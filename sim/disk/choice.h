@@ -1,20 +1,21 @@
 // Choice: who decides what a crash leaves. A power cut shows its pending micro-operations, in issue
 // order, and a Choice gives each one its fate; so exploring, sampling, replaying and shrinking are
-// implementations of one interface, and every decision is a short text that goes into the trace and
-// can be replayed from there (format_decision, Scripted).
+// implementations of one interface, and every decision can be written down and replayed (Decision,
+// Scripted).
 //
 // Not here: the rules of a strictness level. SimDisk makes any answer legal before it uses it (see
 // legal_fate), so a Choice, or an edited replay, can ask for anything.
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "families/base/status.h"
 #include "sim/kernel/random.h"
 
 namespace qk::sim {
@@ -34,6 +35,11 @@ struct PendingOperation {
   uint32_t sectors = 0;  // kWrite: bit i is sector i of the page
   bool extends = false;  // kSize: larger than before, so it exposes bytes
   std::string text;      // for reports: "log_1: page 0, sectors 03"
+  // What names it in a run that goes a little differently: the file, by the path that it (or the
+  // directory, for kName) was made under, "~2" for the second made there; and which of the file's
+  // operations of this kind it is, from 1.
+  std::string file = {};
+  uint64_t ordinal = 0;
 };
 
 struct Fate {
@@ -139,18 +145,34 @@ class Sampled final : public Choice {
   RandomStream random_;
 };
 
-// What one crash decided.
+// Names one operation on one node's disk; see PendingOperation::file.
+struct OperationKey {
+  std::string file;
+  PendingOperation::Kind kind = PendingOperation::Kind::kWrite;
+  uint64_t ordinal = 0;
+  auto operator<=>(const OperationKey&) const = default;
+};
+
+// "/node/local/log/log_1 write 3", as messages name it.
+std::string to_string(const OperationKey& key);
+
+// What one crash decided, by names that survive an edit of the run: never by a position in a list,
+// which one operation more or less would shift.
 struct Decision {
+  // P2: what survived, all or part of it (no Fate::kDrop). Everything else is lost.
+  std::map<OperationKey, Fate> kept = {};
+  // P0: the operation that was executing, and how much of it happened: Choice::pick().
+  std::optional<OperationKey> executing = {};
   uint32_t picked = 0;
-  std::vector<Fate> fates;
   bool operator==(const Decision&) const = default;
 };
 
-// "2:" or "0:K12D3T05G": the pick, then the fates with repetition counts (sectors in hexadecimal).
-std::string format_decision(const Decision& decision);
-absl::StatusOr<Decision> parse_decision(std::string_view text);
+// "", or the first thing in which `found` is not what `asked` says: after a replay, that the run
+// has changed so far that the decision is no longer about it.
+std::string difference(const Decision& asked, const Decision& found);
 
-// Replays a decision. If the run was edited and there are more operations now, the new ones drop.
+// Replays a decision. Operations that it does not name are lost; what it names and is not there
+// shows in difference() with the report of the crash.
 class Scripted final : public Choice {
  public:
   explicit Scripted(Decision decision) : decision_(std::move(decision)) {}
@@ -160,5 +182,8 @@ class Scripted final : public Choice {
  private:
   Decision decision_;
 };
+
+// "K12D3T05G", for reports: fates with repetition counts, the sectors of a tear in hexadecimal.
+std::string short_form(std::span<const Fate> fates);
 
 }  // namespace qk::sim

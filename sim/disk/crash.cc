@@ -50,9 +50,9 @@ CrashReport DiskCore::crash(CrashLevel level, Nanos at, Choice& choice) {
   collect_garbage();
 
   const std::string details = std::move(report.text);
-  report.text = cat(level == CrashLevel::kP0 ? "P0" : "P2", " at ", at, ": ", report.pending,
-                    " pending, ", report.kept, " kept, ", report.dropped, " dropped, ", report.torn,
-                    " torn; decision ", format_decision(report.decision), details);
+  report.text =
+      cat(level == CrashLevel::kP0 ? "P0" : "P2", " at ", at, ": ", report.pending, " pending, ",
+          report.kept, " kept, ", report.dropped, " dropped, ", report.torn, " torn", details);
   return report;
 }
 
@@ -98,7 +98,9 @@ void DiskCore::cut_executing(Nanos at, Choice& choice, CrashReport* report) {
   const Location last = locations.back();
   const MicroOperation executing = inode(last.number).pending[last.position];
   if (executing.stamp.end <= at) return;
-  report->text = cat("; executing ", describe(last).text);
+  const PendingOperation shown = describe(last);
+  report->text = cat("; executing ", shown.text);
+  report->decision.executing = OperationKey{shown.file, shown.kind, shown.ordinal};
 
   if (executing.kind != Kind::kWrite) {
     report->decision.picked = choice.pick(2);
@@ -153,6 +155,8 @@ PendingOperation DiskCore::describe(const Location& location) const {
   result.sequence = op.sequence;
   result.call = op.call;
   result.inode = location.number;
+  result.file = location.number == kRootInode ? "/" : node.born;
+  result.ordinal = op.ordinal;
   switch (op.kind) {
     case Kind::kWrite:
       result.sectors = sectors_of(op, options_.sector_size);
@@ -187,8 +191,12 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
   std::vector<Fate> fates = choice.decide(pending);
   QK_CHECK(fates.size() == pending.size());
   report->pending = pending.size();
+  for (size_t i = 0; i < fates.size(); ++i) fates[i] = legal_fate(pending[i], fates[i]);
+  if (!fates.empty()) report->text = cat(": ", short_form(fates));
   for (size_t i = 0; i < fates.size(); ++i) {
-    fates[i] = legal_fate(pending[i], fates[i]);
+    if (fates[i].kind != Fate::Kind::kDrop) {
+      report->decision.kept[{pending[i].file, pending[i].kind, pending[i].ordinal}] = fates[i];
+    }
     if (fates[i].kind == Fate::Kind::kKeep) {
       ++report->kept;
     } else if (fates[i].kind == Fate::Kind::kDrop) {
@@ -203,7 +211,6 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
       }
     }
   }
-  report->decision.fates = fates;
 
   std::set<InodeNumber> changed;
   for (size_t i = 0; i < locations.size(); ++i) {

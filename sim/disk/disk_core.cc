@@ -255,7 +255,7 @@ int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes)
     grow.old_size = node.file.size();
     grow.size = end;
     node.file.set_size(end);
-    node.pending.push_back(std::move(grow));
+    node.issue(std::move(grow));
   }
   for (uint64_t at = offset; at < end;) {
     if (at != offset) stamp = write_stamp();
@@ -272,7 +272,7 @@ int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes)
     op.image = std::move(image);
     node.file.set_page(op.page, op.image);
     at += op.to - op.from;
-    node.pending.push_back(std::move(op));
+    node.issue(std::move(op));
   }
   end_operation();
   return 0;
@@ -292,7 +292,7 @@ int DiskCore::truncate(InodeNumber number, uint64_t size) {
   op.size = size;
   op.cuts = size < op.old_size;
   node.file.apply(op, Fate::keep(), options_.sector_size);
-  node.pending.push_back(std::move(op));
+  node.issue(std::move(op));
   end_operation();
   return 0;
 }

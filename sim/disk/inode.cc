@@ -141,6 +141,11 @@ void apply_entry(Entries* entries, const MicroOperation& operation) {
   }
 }
 
+void Inode::issue(MicroOperation operation) {
+  operation.ordinal = ++issued[static_cast<size_t>(operation.kind)];
+  pending.push_back(std::move(operation));
+}
+
 void Inode::rebuild(uint32_t sector_size) {
   file = durable_file;
   entries = durable_entries;

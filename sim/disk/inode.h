@@ -35,6 +35,7 @@ struct MicroOperation {
   PendingOperation::Kind kind = PendingOperation::Kind::kWrite;
   uint64_t sequence = 0;  // the two entries of a rename share it
   uint64_t call = 0;
+  uint64_t ordinal = 0;  // among the operations of this kind on the inode, from 1
   Stamp stamp;
 
   // kWrite: bytes [from, to) of page number `page`; `image` is the whole page after the write.
@@ -91,10 +92,18 @@ using Entries = std::map<std::string, InodeNumber, std::less<>>;
 struct Inode {
   families::FileKind kind = families::FileKind::kFile;
   std::string label;  // its last name, for reports
+  // What names the inode in a written crash decision (PendingOperation::file).
+  std::string born = {};
+  // Of a directory: how often each name was made in it. No crash takes that back.
+  std::map<std::string, uint32_t, std::less<>> births = {};
+  std::array<uint64_t, 3> issued = {};  // micro-operations so far, by kind
   // One pair is used, according to kind.
   FileImage durable_file, file;
   Entries durable_entries, entries;
   std::vector<MicroOperation> pending;  // by sequence
+
+  // Appends to `pending`, numbered.
+  void issue(MicroOperation operation);
 
   bool is_directory() const { return kind == families::FileKind::kDirectory; }
   // Volatile state := durable state and all that is pending.

@@ -76,7 +76,7 @@ void DiskCore::issue_name(const Parent& parent, InodeNumber target, Stamp stamp,
   if (target != kNoInode) change(target).label = op.name;
   Inode& directory = change(parent.directory);
   apply_entry(&directory.entries, op);
-  directory.pending.push_back(std::move(op));
+  directory.issue(std::move(op));
 }
 
 int DiskCore::create(std::string_view path, FileKind kind, InodeNumber* number) {
@@ -86,6 +86,10 @@ int DiskCore::create(std::string_view path, FileKind kind, InodeNumber* number) 
   if (find_entry(parent) != kNoInode) return EEXIST;
   begin_operation();
   const InodeNumber created = add_inode(kind);
+  Inode& directory = change(parent.directory);
+  const uint32_t birth = ++directory.births[std::string(parent.name)];
+  change(created).born =
+      cat(directory.born, "/", parent.name, birth == 1 ? std::string() : cat("~", birth));
   issue_name(parent, created, write_stamp(), next_sequence_++, kNoInode);
   end_operation();
   if (number != nullptr) *number = created;

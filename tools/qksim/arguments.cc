@@ -112,14 +112,18 @@ class Parser {
     run_ = app_.add_subcommand("run", "Run a scenario once, for one seed");
     run_->add_option("SCENARIO", run_arguments_.scenario, "A file, or a built-in scenario's name")
         ->required();
-    run_->add_option("--seed", seed_, "0 to 2^64-1, decimal or 0x hexadecimal, or random")
-        ->capture_default_str()
+    run_->add_option("--seed", seed_,
+                     "0 to 2^64-1, decimal or 0x hexadecimal, or random; default: the scenario's, "
+                     "or 1")
         ->type_name("N");
     repeatable(run_, "--set", run_arguments_.sets, "Replace one field of the scenario")
         ->type_name("PATH=VALUE");
     run_->add_option("--until", until_, "Stop at this simulated time")->type_name("TIME");
     run_->add_option("--out", run_arguments_.out, "Run directory, instead of .qksim/runs/ID")
         ->type_name("DIR");
+    run_->add_option("--write-plan", run_arguments_.write_plan,
+                     "Write the scenario with all that was drawn spelled out")
+        ->type_name("FILE");
     run_->add_option("--artifacts", artifacts_, "When to leave a run directory: fail, always, none")
         ->capture_default_str()
         ->type_name("WHEN");
@@ -422,8 +426,8 @@ class Parser {
   RunArguments run_arguments() {
     RunArguments out = run_arguments_;
     if (seed_ == "random") {
-      out.seed.reset();
-    } else {
+      out.random_seed = true;
+    } else if (!seed_.empty()) {
       out.seed = value_of("--seed", scenarios::parse_seed(seed_));
     }
     if (!until_.empty()) out.until = value_of("--until", scenarios::parse_duration(until_));
@@ -504,7 +508,7 @@ class Parser {
   // Words that need more than CLI11's look.
   std::string color_ = "auto";
   bool version_flag_ = false;
-  std::string seed_ = "1";
+  std::string seed_;
   std::string until_;
   std::string artifacts_ = "fail";
   std::string trace_ = "marks";

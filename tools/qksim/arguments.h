@@ -39,10 +39,12 @@ std::string_view planted_name(sim::PlantedBug bug);
 
 struct RunArguments {
   std::string scenario;          // file, or name of a built-in scenario
-  std::optional<uint64_t> seed;  // absent: `random`, drawn by the verb
+  std::optional<uint64_t> seed;  // absent: the scenario's own, or 1
+  bool random_seed = false;      // `random`: drawn by the verb
   std::vector<std::string> sets;
   std::optional<sim::Nanos> until;
-  std::string out;  // run directory; empty: .qksim/runs/<id>
+  std::string out;         // run directory; empty: .qksim/runs/<id>
+  std::string write_plan;  // file for the written plan; empty: none
   Artifacts artifacts = Artifacts::kFail;
   sim::TraceLevel trace = sim::TraceLevel::kMarks;
   ShortLog log = ShortLog::kOff;

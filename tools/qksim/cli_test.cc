@@ -65,13 +65,13 @@ TEST_CASE("run: every option arrives") {
 TEST_CASE("run: defaults") {
   const auto run = std::get<RunArguments>(parsed({"run", "--set", "a=1", "rolling"}).command);
   CHECK(run.scenario == "rolling");  // --set takes one word, not all that follow
-  CHECK(run.seed == 1u);
+  CHECK_FALSE(run.seed.has_value());
+  CHECK_FALSE(run.random_seed);
   CHECK(run.artifacts == Artifacts::kFail);
   CHECK(run.trace == sim::TraceLevel::kMarks);
   CHECK(run.log == ShortLog::kOff);
   CHECK(run.planted == sim::PlantedBug::kNone);
-  CHECK_FALSE(
-      std::get<RunArguments>(parsed({"run", "x", "--seed", "random"}).command).seed.has_value());
+  CHECK(std::get<RunArguments>(parsed({"run", "x", "--seed", "random"}).command).random_seed);
 }
 
 TEST_CASE("the other verbs") {
@@ -148,6 +148,7 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"run", "x", "--sede", "3"},
        "error: there is no option \"--sede\"\n"
        "hint: did you mean \"--seed\"? options: --help, --seed, --set, --until, --out, "
+       "--write-plan, "
        "--artifacts, --trace, --log, --keep-going, --check-determinism, --color, --version\n"},
       {{"run", "x", "--seed", "-1"},
        "error: --seed: \"-1\" is not a seed\n"

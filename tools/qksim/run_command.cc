@@ -1,7 +1,12 @@
+#include <algorithm>
+#include <optional>
+
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "families/fs/file_util.h"
+#include "scenarios/written_plan.h"
 #include "sim/kernel/trace_text.h"
+#include "tools/qksim/output_file.h"
 #include "tools/qksim/run_directory.h"
 #include "tools/qksim/run_report.h"
 #include "tools/qksim/scenario_argument.h"
@@ -60,6 +65,25 @@ ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
   return ExitCode::kOk;
 }
 
+// A plan that was written before may be replaced; a scenario that somebody wrote may not.
+absl::Status check_plan_file(const std::string& path) {
+  return check_replaceable(path, {scenarios::written_plan_head()});
+}
+
+ExitCode write_plan(const RunReport& report, const sim::Plan& plan, const std::string& effective,
+                    const Environment& environment) {
+  const std::string path = absolute_path(environment, report.arguments.write_plan);
+  absl::Status status = check_plan_file(path);
+  if (status.ok()) {
+    status = replace_output(environment, path,
+                            scenarios::written_plan(effective, scenarios::scenario_stem(path), plan,
+                                                    report.result.injected));
+  }
+  if (status.ok()) return ExitCode::kOk;
+  print_error(environment, cat("--write-plan: ", to_std(status.message())));
+  return ExitCode::kCannotWrite;
+}
+
 void print(const RunReport& report, const Environment& environment) {
   if (report.arguments.log == ShortLog::kShort && report.result.trace != nullptr) {
     sim::write_short_log(*report.result.trace,
@@ -78,13 +102,25 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   report.arguments = arguments;
   report.version = environment.version;
   report.build = environment.build;
-  report.seed = arguments.seed.has_value() ? *arguments.seed : environment.random_seed();
+  const std::optional<uint64_t> seed =
+      arguments.random_seed ? std::optional<uint64_t>(environment.random_seed()) : arguments.seed;
   scenarios::LoadResult loaded;
-  code = load_scenario(environment, source, arguments.sets, report.seed, &loaded);
+  code = load_scenario(environment, source, arguments.sets, seed, &loaded);
   if (code != ExitCode::kOk) return code;
   sim::Plan& plan = *loaded.plan;
+  report.seed = plan.seed;
+  if (arguments.until.has_value()) {
+    plan.until = std::min(*arguments.until, plan.until.value_or(*arguments.until));
+  }
   plan.planted = arguments.planted;
   report.name = plan.name;
+  if (!arguments.write_plan.empty()) {
+    const absl::Status status = check_plan_file(absolute_path(environment, arguments.write_plan));
+    if (!status.ok()) {
+      print_error(environment, std::string(to_std(status.message())));
+      return ExitCode::kCannotWrite;
+    }
+  }
   absl::StatusOr<RunDirectory> directory =
       plan_run_directory(report, plan.scenario_hash, environment);
   if (!directory.ok()) {
@@ -95,7 +131,6 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   *environment.err << "run " << printable(plan.name) << " seed " << seed_text(report.seed) << "\n";
   sim::RunOptions options;
   options.keep_going = arguments.keep_going;
-  options.until = arguments.until;
   options.trace = arguments.trace;
   const int64_t start_ms = environment.wall_ms();
   const auto tell = [&](const sim::RunResult& result) {
@@ -120,6 +155,9 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   };
   tell(environment.run(plan, options));
   code = exit_code(report);
+  if (!arguments.write_plan.empty()) {
+    code = worst(code, write_plan(report, plan, loaded.effective, environment));
+  }
   if (arguments.check_determinism && !repeats(plan, options, report.result, environment)) {
     code = worst(code, ExitCode::kDiverged);
   }

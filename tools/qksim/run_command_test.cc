@@ -124,7 +124,8 @@ TEST_CASE_METHOD(RunFixture, "a failure prints the whole block and leaves a dire
       "  phase     n3 B    last fault: crash n3 t=52.000s (#1345, torn tail)\n"
       "  repro     qksim run small.qks.txtpb --seed 0x5EED --set cluster.link.loss=0.01 --set "
       "'summary=it'\\''s odd' --until 30s    # chain 6db01e1d78d0 at #1372, build c0ffee12\n";
-  CHECK(out.str() == cat(block, "  artifacts .qksim/runs/", id, "/  scenario.txtpb  report.txt\n"));
+  CHECK(out.str() ==
+        cat(block, "  artifacts .qksim/runs/", id, "/  scenario.txtpb  plan.txtpb  report.txt\n"));
   CHECK(file(".qksim/runs/latest/report.txt") == block);
   CHECK(file(".qksim/runs/last-failed/scenario.txtpb").find("loss: 0.01") != std::string::npos);
 
@@ -276,7 +277,7 @@ TEST_CASE_METHOD(RunFixture, "trace and timeline are written from the result") {
   arguments.artifacts = Artifacts::kAlways;
   arguments.out = "elsewhere";
   CHECK(run_command(arguments, environment) == ExitCode::kOk);
-  CHECK(out.str().find("  artifacts elsewhere/  scenario.txtpb  report.txt  trace.txt  "
+  CHECK(out.str().find("  artifacts elsewhere/  scenario.txtpb  plan.txtpb  report.txt  trace.txt  "
                        "timeline.dot  timeline.svg\n") != std::string::npos);
   CHECK(fs::exists(directory / "elsewhere/trace.txt"));
   CHECK(file("elsewhere/timeline.svg").find("<svg") != std::string::npos);
@@ -371,12 +372,40 @@ TEST_CASE_METHOD(RunFixture, "--check-determinism runs twice and compares") {
 }
 
 TEST_CASE_METHOD(RunFixture, "a random seed is drawn, printed and in the repro line") {
-  arguments.seed.reset();
+  arguments.random_seed = true;
   violate();
   arguments.artifacts = Artifacts::kNone;
   CHECK(run_command(arguments, environment) == ExitCode::kViolated);
   CHECK(err.str() == "run small seed 0x4D\n");
   CHECK(out.str().find("qksim run small.qks.txtpb --seed 0x4D ") != std::string::npos);
+}
+
+TEST_CASE_METHOD(RunFixture, "--write-plan replaces a plan that was written, and no other file") {
+  arguments.write_plan = "plans.qks.txtpb";
+  next.injected.push_back({});
+  next.injected.back().at.text = "1.5s";
+  next.injected.back().what = sim::CrashFault{"n2", sim::kSecond, sim::CrashLoss::kTornTail, {}};
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  const std::string text = file("plans.qks.txtpb");
+  CHECK(text.find("name: \"plans\"") != std::string::npos);
+  CHECK(text.find("seed: 24301") != std::string::npos);
+  CHECK(text.find("t: \"1.5s\"") != std::string::npos);
+  arguments.seed = 7;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(file("plans.qks.txtpb").find("seed: 7") != std::string::npos);
+
+  // Its own seed, unless another is given.
+  arguments = {};
+  arguments.scenario = "plans.qks.txtpb";
+  arguments.artifacts = Artifacts::kNone;
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(plans.back().seed == 7);
+  CHECK(plans.back().faults.size() == 1);
+
+  plans.clear();
+  arguments.write_plan = "small.qks.txtpb";
+  CHECK(run_command(arguments, environment) == ExitCode::kCannotWrite);
+  CHECK(plans.empty());
 }
 
 TEST_CASE_METHOD(RunFixture, "options reach the simulator") {
@@ -385,7 +414,7 @@ TEST_CASE_METHOD(RunFixture, "options reach the simulator") {
   arguments.trace = sim::TraceLevel::kFull;
   run_command(arguments, environment);
   CHECK(seen.keep_going);
-  CHECK(seen.until == 5);
+  CHECK(plans.back().until == 5);
   CHECK(seen.trace == sim::TraceLevel::kFull);
 }
 

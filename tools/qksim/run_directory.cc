@@ -11,6 +11,7 @@
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "families/fs/file_util.h"
+#include "scenarios/written_plan.h"
 #include "sim/kernel/trace_text.h"
 #include "viz/render.h"
 #include "viz/timeline_dot.h"
@@ -311,6 +312,8 @@ absl::Status write_files(const RunReport& report, const sim::Plan& plan,
     return families::write_file(fs, families::join_path(path, name), text);
   };
   QK_RETURN_IF_ERROR(write("scenario.txtpb", effective));
+  QK_RETURN_IF_ERROR(write(
+      "plan.txtpb", scenarios::written_plan(effective, plan.name, plan, report.result.injected)));
   QK_RETURN_IF_ERROR(write("report.txt", report_text(report, /*colour=*/false, /*timing=*/false)));
   const sim::Trace* trace = report.result.trace.get();
   if (trace == nullptr || report.arguments.trace == sim::TraceLevel::kNone) {

@@ -1,6 +1,7 @@
 // The directory that a run leaves: what a person needs to look at it again.
 //
 //   scenario.txtpb  the effective scenario      report.txt   what the run printed
+//   plan.txtpb      the same, with all that was drawn spelled out (scenarios/written_plan.h)
 //   trace.txt       the trace as text           timeline.dot, timeline.svg   the picture
 //
 // .qksim/runs/<id>/ is named by a hash over effective scenario, seed, options and build, so

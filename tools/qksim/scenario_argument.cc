@@ -27,7 +27,7 @@ ExitCode find_scenario(const Environment& environment, const std::string& argume
 }
 
 ExitCode load_scenario(const Environment& environment, const scenarios::ScenarioSource& source,
-                       const std::vector<std::string>& sets, uint64_t seed,
+                       const std::vector<std::string>& sets, std::optional<uint64_t> seed,
                        scenarios::LoadResult* result) {
   *result = scenarios::load(source, sets, seed, *environment.registry,
                             scenarios::make_tree_resolver(*environment.fs, source.directory),

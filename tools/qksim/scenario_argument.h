@@ -1,6 +1,7 @@
 // A scenario named on the command line: found, loaded, complained about.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ ExitCode find_scenario(const Environment& environment, const std::string& argume
 // Sets `result`, whose plan is then present; or prints the diagnostics and returns kData, kUsage if
 // a --set argument is to blame, or kUnavailable if a store's family is not in this build.
 ExitCode load_scenario(const Environment& environment, const scenarios::ScenarioSource& source,
-                       const std::vector<std::string>& sets, uint64_t seed,
+                       const std::vector<std::string>& sets, std::optional<uint64_t> seed,
                        scenarios::LoadResult* result);
 
 }  // namespace qk::cli

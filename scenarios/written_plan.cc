@@ -1,0 +1,110 @@
+#include "scenarios/written_plan.h"
+
+#include <google/protobuf/text_format.h>
+
+#include "families/base/check.h"
+#include "scenarios/effective.h"
+#include "scenarios/values.h"
+
+namespace qk::scenarios {
+namespace {
+
+qksim::Crash::Loss written(sim::CrashLoss loss) {
+  switch (loss) {
+    case sim::CrashLoss::kProcess:
+      return qksim::Crash::PROCESS;
+    case sim::CrashLoss::kKeepSynced:
+      return qksim::Crash::KEEP_SYNCED;
+    case sim::CrashLoss::kKeepAll:
+      return qksim::Crash::KEEP_ALL;
+    case sim::CrashLoss::kRandomSubset:
+      return qksim::Crash::RANDOM_SUBSET;
+    case sim::CrashLoss::kTornTail:
+      return qksim::Crash::TORN_TAIL;
+  }
+  QK_CHECK(false);
+}
+
+template <typename Operation>  // Kept or Executing
+void write_key(const sim::OperationKey& key, Operation* out) {
+  out->set_file(key.file);
+  out->set_op(static_cast<qksim::DiskOperation>(key.kind));
+  out->set_ordinal(key.ordinal);
+}
+
+void write(const sim::Decision& decision, qksim::Decided* out) {
+  qksim::Kept* last = nullptr;
+  sim::OperationKey next;  // that would continue `last`
+  sim::Fate fate;
+  for (const auto& [key, kept] : decision.kept) {
+    if (last != nullptr && key == next && kept == fate) {
+      last->set_count(last->count() + 1);
+    } else {
+      last = out->add_kept();
+      write_key(key, last);
+      last->set_count(1);
+      if (kept.kind == sim::Fate::Kind::kTorn) last->set_sectors(kept.sectors);
+      if (kept.kind == sim::Fate::Kind::kGarbage) last->set_garbage(true);
+    }
+    fate = kept;
+    next = key;
+    ++next.ordinal;
+  }
+  if (!decision.executing) return;
+  write_key(*decision.executing, out->mutable_executing());
+  out->mutable_executing()->set_part(decision.picked);
+}
+
+void write(const sim::CrashFault& crash, qksim::ScheduledFault* out) {
+  qksim::Crash* written_crash = out->mutable_crash();
+  written_crash->set_node(crash.node);
+  written_crash->set_restart_after(duration_text(crash.restart_after));
+  written_crash->set_unsynced(written(crash.loss));
+  if (crash.decided) write(*crash.decided, written_crash->mutable_decided());
+}
+void write(const sim::PartitionFault& partition, qksim::ScheduledFault* out) {
+  for (const std::vector<std::string>& side : partition.sides) {
+    qksim::Side* written_side = out->mutable_partition()->add_side();
+    for (const std::string& node : side) written_side->add_node(node);
+  }
+  out->mutable_partition()->set_asymmetric(partition.asymmetric);
+}
+void write(const sim::SlowDiskFault& slow, qksim::ScheduledFault* out) {
+  out->mutable_disk()->set_node(slow.node);
+  out->mutable_disk()->set_factor(slow.factor);
+}
+void write(const sim::TransferFault& transfer, qksim::ScheduledFault* out) {
+  out->set_leader_transfer(transfer.node);
+}
+void write(const sim::HealFault&, qksim::ScheduledFault* out) { out->set_heal_all(true); }
+
+}  // namespace
+
+std::string written_plan_head() {
+  return cat(kScenarioHead,
+             "#\n# Written by qksim: every fault with its time and target, every crash with what "
+             "it left.\n");
+}
+
+std::string written_plan(std::string_view effective, std::string_view name, const sim::Plan& plan,
+                         const std::vector<sim::FaultPlan>& injected) {
+  qksim::Scenario scenario;
+  QK_CHECK(google::protobuf::TextFormat::ParseFromString(std::string(effective), &scenario));
+  scenario.set_name(std::string(name));
+  scenario.set_seed(plan.seed);
+  if (plan.until) scenario.set_until(duration_text(*plan.until));
+  scenario.clear_random();
+  scenario.clear_at();
+  for (const sim::FaultPlan& fault : injected) {
+    qksim::ScheduledFault* at = scenario.add_at();
+    at->set_t(fault.at.text);
+    if (fault.drawn) at->set_drawn(true);
+    if (fault.duration) at->set_for_(duration_text(*fault.duration));
+    std::visit([&](const auto& what) { write(what, at); }, fault.what);
+  }
+  fill_defaults(&scenario);
+  const std::string text = effective_text(scenario, "/");
+  return written_plan_head() + text.substr(kScenarioHead.size());
+}
+
+}  // namespace qk::scenarios
