@@ -102,6 +102,7 @@ class OneNode final : private ClusterEvents {
     world.events = this;
     world.elections = &elections_;
     world.acks = &acks_;
+    world.reach = &reach_;
     checker_.set_peers({plan_.cluster.nodes[0].peer});
     world.registry_of = [this](families::VolatileMemory* memory) {
       families::Registry registry = families::builtin_families(memory);
@@ -183,6 +184,7 @@ class OneNode final : private ClusterEvents {
   Network network_{&scheduler, &trace_, 7, {}};
   ElectionWatch elections_;
   AckWatch acks_;
+  Reach reach_{1};
   Checker checker_{{"n1"}, [this](const Finding& finding) { found.push_back(finding); }};
   std::unique_ptr<SimNode> node_;
 };

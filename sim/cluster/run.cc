@@ -37,6 +37,7 @@ class Cluster final : private ClusterEvents {
         network_(&scheduler_, trace_.get(), plan.seed, link_options(plan.cluster.link)),
         checker_(node_names(plan), [this](const Finding& finding) { found(finding); }),
         probe_random_(plan.seed, "probe.commit"),
+        reach_(plan.cluster.nodes.size()),
         failure_scope_([this](const std::string& what) { failed(what); }) {
     families::reset_engines_for_run(plan.seed);
     world_.plan = &plan_;
@@ -48,6 +49,8 @@ class Cluster final : private ClusterEvents {
     world_.registry_of = options.registry_of;
     world_.elections = &elections_;
     world_.acks = &acks_;
+    world_.reach = &reach_;
+    trace_->set_observer(&reach_);
     for (size_t i = 0; i < plan_.cluster.nodes.size(); ++i) {
       nodes_.push_back(
           std::make_unique<SimNode>(world_, static_cast<NodeId>(i + 1), plan_.cluster.nodes[i]));
@@ -325,7 +328,9 @@ class Cluster final : private ClusterEvents {
     result.stops = checker_.ledger();
     if (faults_ != nullptr) result.injected = faults_->injected();
     for (size_t i = 0; i < kOracleCount; ++i) {
-      if (checker_.evaluations()[i] == 0) result.unjudged.emplace_back(kOracles[i].id);
+      const uint64_t times = checker_.evaluations()[i];
+      result.evaluated[std::string(kOracles[i].id)] = times;
+      if (times == 0) result.unjudged.emplace_back(kOracles[i].id);
     }
     const bool expects = plan_.expect.verdict == ExpectPlan::Verdict::kViolation;
     const bool internal = !violations_.empty() && violations_.back().oracle == kInternal;
@@ -352,7 +357,20 @@ class Cluster final : private ClusterEvents {
     result.chain = trace_->chain();
     result.digest = to_hex(trace_->digest());
     result.trace = trace_;
+    result.reach = reach_.counts(reach_subjects());
     return result;
+  }
+
+  Reach::Subjects reach_subjects() const {
+    families::VolatileMemory memory(0);
+    const families::Registry registry = world_.registry_of(&memory);
+    const bool is_volatile =
+        std::any_of(plan_.stores.begin(), plan_.stores.end(), [&](const StorePlan& store) {
+          return registry.find(store.family)->volatility == families::Volatility::kVolatile;
+        });
+    return {.migration = !plan_.migrations.empty(),
+            .volatile_family = is_volatile,
+            .duplicates = plan_.cluster.link.duplicate_ppm > 0};
   }
 
   // Exactly the listed oracles: one that stays silent is as wrong as one that is not listed.
@@ -467,6 +485,7 @@ class Cluster final : private ClusterEvents {
   RandomStream probe_random_;
   ElectionWatch elections_;
   AckWatch acks_;
+  Reach reach_;
   World world_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<SimNode*> node_pointers_;

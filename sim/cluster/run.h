@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,8 @@ struct RunResult {
   std::optional<AckGap> ack_gap;  // the longest; nullopt: there were no clients
   // As much as RunOptions::trace asked for. The run is over: it is read, never recorded to.
   std::shared_ptr<const Trace> trace;
+  std::map<std::string, uint64_t> evaluated = {};  // oracle id -> how often it was evaluated
+  std::map<std::string, uint64_t> reach = {};      // Reach::counts()
 };
 
 struct RunOptions {

@@ -84,6 +84,7 @@ Witness::Witness(SimNode& node, const World& world, NodeId id, const NodePlan& p
   manifest_.a.family = machine.initial().family;
   manifest_.a.root = machine.initial().root;
   manifest_.a.options = machine.initial().options;
+  tell_families();
 }
 
 void Witness::migration_begun(size_t migration) {
@@ -95,12 +96,29 @@ void Witness::migration_begun(size_t migration) {
 void Witness::adopt(const Manifest& manifest) {
   manifest_ = manifest;
   if (manifest.phase == Phase::kAccepted) accepted_migration_ = begun_migration_;
+  tell_families();
+}
+
+// For the cells of reach: where the node is, and where the plan takes it next.
+void Witness::tell_families() const {
+  std::string to = manifest_.b.family;
+  const auto moves = planned_moves(*world_.plan);
+  for (size_t i = begun_migration_ ? *begun_migration_ + 1 : 0; to.empty() && i < moves.size();
+       ++i) {
+    const auto node = static_cast<size_t>(id_ - 1);
+    if (std::find(moves[i].begin(), moves[i].end(), node) == moves[i].end()) continue;
+    for (const StorePlan& store : world_.plan->stores) {
+      if (store.id == world_.plan->migrations[i].to) to = store.family;
+    }
+  }
+  world_.reach->set_families(id_, manifest_.a.family, to);
 }
 
 // ------------------------------------------------------------------------- the process's life
 
 void Witness::process_begins(families::FileSystem& fs) {
   open_.clear();
+  shrinks_ = machine_.disk().shrink_count();
   role_ = raft::Role::kFollower;
   message_term_ = 0;
   message_index_ = 0;
@@ -118,10 +136,21 @@ void Witness::process_begins(families::FileSystem& fs) {
                         (on_disk.phase == Phase::kCutOver && machine_.is_volatile(on_disk.a)));
 }
 
-void Witness::goes_live() { record_phase(code_of(phase()), manifest_, ""); }
+void Witness::opened(const Manifest& manifest) {
+  if (torn_ && machine_.disk().shrink_count() != shrinks_) {
+    world_.reach->hit(ReachProbe::kTornTailCut);
+  }
+  adopt(manifest);
+}
+
+void Witness::goes_live() {
+  torn_ = false;
+  record_phase(code_of(phase()), manifest_, "");
+}
 
 void Witness::start_failed(const absl::Status& status) {
   if (needs_lost_memory_ && absl::IsNotFound(status)) {
+    world_.reach->hit(ReachProbe::kMemoryLost);
     world_.checker->lost(index(), to_std(status.message()));
   } else {
     world_.checker->start_failed(index(), to_std(status.message()));
@@ -143,6 +172,9 @@ void Witness::crashed(CrashLoss loss, bool scheduled, const CrashReport& report)
   survived.args = {report.pending, report.kept, report.dropped + report.torn,
                    machine_.disk().image_hash()};
   world_.trace->record(survived);
+  if (report.torn == 0) return;
+  torn_ = true;
+  world_.reach->hit(ReachProbe::kCrashTorn);
 }
 
 // ---------------------------------------------------------------------------- the migration
@@ -215,6 +247,9 @@ void Witness::enter(PhaseCode from, PhaseCode to, const Manifest& manifest) {
   ++phase_entries_;
   world_.events->phase_entered(node_, from, to);
 }
+
+// What a start had to repair: the primary had it, the mirror did not.
+void Witness::reconciled(const std::string&) { world_.reach->hit(ReachProbe::kCrashBetweenPair); }
 
 void Witness::step_complete() { world_.events->migration_progressed(node_); }
 

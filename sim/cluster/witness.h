@@ -42,7 +42,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   // What a reader of the disk finds before anything is repaired.
   void process_begins(families::FileSystem& fs);
   // The storage is open.
-  void opened(const migration::Manifest& manifest) { adopt(manifest); }
+  void opened(const migration::Manifest& manifest);
   // What the start has made of the disk; an error if it cannot be read.
   absl::Status judge_start();
   // The trace shows the phase that the node starts in, after those that the start went through.
@@ -92,8 +92,10 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void mark_durable(migration::Phase from, const migration::Manifest& to) override;
   void step_complete() override;
   void storage_used() override;
+  void reconciled(const std::string& action) override;
 
   void adopt(const migration::Manifest& manifest);
+  void tell_families() const;
   void judge_hard_states(const migration::Manifest& found);
   void record_phase(PhaseCode code, const migration::Manifest& manifest, std::string_view text);
   void enter(PhaseCode from, PhaseCode to, const migration::Manifest& manifest);
@@ -114,6 +116,8 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   std::optional<size_t> accepted_migration_;
   bool seen_ = false;
   bool needs_lost_memory_ = false;       // this start does
+  bool torn_ = false;                    // a crash tore a write since the last start that succeeded
+  uint64_t shrinks_ = 0;                 // of files, before this start
   uint64_t probed_entry_ = UINT64_MAX;   // the phase_entries_ at the last probe of an ack
   std::optional<StateImage> cut_state_;  // of the export under way
 

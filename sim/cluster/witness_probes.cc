@@ -114,6 +114,7 @@ void Witness::judge_import() {
   const bool lost =
       machine_.registry().find(manifest_.b.family)->volatility == families::Volatility::kVolatile;
   if (!opened.ok() && (lost || !claims_whole)) {
+    world_.reach->hit(ReachProbe::kCrashHalfImport);
     const ImportOpen how =
         absl::IsNotFound(opened.status()) ? ImportOpen::kAbsent : ImportOpen::kIncomplete;
     world_.checker->import_opened(index(), how, opened.status(), *cut_state_);

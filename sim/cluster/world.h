@@ -10,6 +10,7 @@
 #include "sim/cluster/ack_watch.h"
 #include "sim/cluster/election_watch.h"
 #include "sim/cluster/plan.h"
+#include "sim/cluster/reach.h"
 #include "sim/kernel/scheduler.h"
 #include "sim/kernel/trace.h"
 #include "sim/net/network.h"
@@ -37,6 +38,7 @@ struct World {
   ClusterEvents* events = nullptr;
   ElectionWatch* elections = nullptr;
   AckWatch* acks = nullptr;
+  Reach* reach = nullptr;
   // The families of a machine with this memory.
   std::function<families::Registry(families::VolatileMemory*)> registry_of =
       families::builtin_families;

@@ -37,6 +37,7 @@ DiskCore::DiskCore(const DiskCore& other)
       syncs_(other.syncs_),
       next_sequence_(other.next_sequence_),
       operation_count_(other.operation_count_),
+      shrink_count_(other.shrink_count_),
       now_(other.now_),
       busy_until_(other.busy_until_),
       pin_(other.pin_),
@@ -291,6 +292,7 @@ int DiskCore::truncate(InodeNumber number, uint64_t size) {
   op.old_size = node.file.size();
   op.size = size;
   op.cuts = size < op.old_size;
+  shrink_count_ += op.cuts ? 1 : 0;
   node.file.apply(op, Fate::keep(), options_.sector_size);
   node.issue(std::move(op));
   end_operation();

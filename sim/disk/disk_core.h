@@ -33,6 +33,7 @@ class DiskCore {
   Nanos now() const { return now_; }
   Nanos busy_until() const { return busy_until_; }
   uint64_t operation_count() const { return operation_count_; }
+  uint64_t shrink_count() const { return shrink_count_; }
   void pin(uint64_t operation);
   std::optional<Nanos> pinned_crash() const { return pinned_; }
   void clear_pin();
@@ -121,6 +122,7 @@ class DiskCore {
   std::vector<PendingSync> syncs_;  // by end
   uint64_t next_sequence_ = 1;
   uint64_t operation_count_ = 0;
+  uint64_t shrink_count_ = 0;
   Nanos now_ = 0;
   Nanos busy_until_ = 0;
   Nanos operation_begin_ = 0;

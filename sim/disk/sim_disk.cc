@@ -204,6 +204,8 @@ void SimDisk::set_now(Nanos now) { core_->set_now(now); }
 Nanos SimDisk::now() const { return core_->now(); }
 Nanos SimDisk::busy_until() const { return core_->busy_until(); }
 uint64_t SimDisk::operation_count() const { return core_->operation_count(); }
+
+uint64_t SimDisk::shrink_count() const { return core_->shrink_count(); }
 void SimDisk::pin_crash_at_operation(uint64_t n) { core_->pin(n); }
 std::optional<Nanos> SimDisk::pinned_crash() const { return core_->pinned_crash(); }
 void SimDisk::clear_pin() { core_->clear_pin(); }

@@ -110,6 +110,8 @@ class SimDisk {
   // sync_dir) issued since construction. Calls that fail their checks or change nothing do not
   // count.
   uint64_t operation_count() const;
+  // Of these: truncations that made a file shorter.
+  uint64_t shrink_count() const;
 
   // When operation number `n` (1 is the first) is issued, pinned_crash() becomes a time in its
   // middle: the operation is executing then, and no later one has begun.

@@ -77,6 +77,7 @@ uint64_t Trace::record(Event event, std::string_view text) {
   if (seq_ % kCheckpointEvery == 0) checkpoint();
   scheduler_->set_current_cause(event.seq);
 
+  if (observer_ != nullptr) observer_->recorded(event);
   if (level_ != TraceLevel::kNone) {
     follow(event);
     if (info(event.kind).mark) marks_.push_back({event, chain_, node.state, std::string(text)});

@@ -55,6 +55,13 @@ struct Mark {
   std::string text;
 };
 
+// Told of every event, at every level, when it is recorded. Must not record.
+class TraceObserver {
+ public:
+  virtual ~TraceObserver() = default;
+  virtual void recorded(const Event& event) = 0;
+};
+
 class Trace {
  public:
   static constexpr uint64_t kCheckpointEvery = 1024;
@@ -67,6 +74,8 @@ class Trace {
   // Records `event` at the present instant and returns its seq. `text` is kept for marks only: do
   // not build one for anything else.
   uint64_t record(Event event, std::string_view text = {});
+  // Must outlive the recording; null: nobody.
+  void set_observer(TraceObserver* observer) { observer_ = observer; }
 
   TraceLevel level() const { return level_; }
   // Whether text of marks is kept, for callers to whom it costs something to make.
@@ -110,6 +119,7 @@ class Trace {
   void keep(const Event& event);
 
   Scheduler* scheduler_;
+  TraceObserver* observer_ = nullptr;
   TraceStart start_;
   TraceLevel level_;
   uint64_t seq_ = 0;

@@ -1,0 +1,297 @@
+#include "sim/cluster/reach.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "families/base/check.h"
+#include "families/base/strings.h"
+#include "sim/raft/wire/packet.h"
+
+namespace qk::sim {
+namespace {
+
+static_assert(static_cast<int>(ReachProbe::kRestartInA) + static_cast<int>(PhaseCode::kB) ==
+              static_cast<int>(ReachProbe::kRestartInB));
+
+// As Process::send() numbers messages.
+constexpr uint64_t kFetch = static_cast<uint64_t>(raft::Method::kGetFile) * 2;
+// A fetch that is older than this has been given up or is complete (Process: kRpcTimeout).
+constexpr Nanos kFetchLasts = 400 * kMillisecond;
+
+bool is_dual(PhaseCode phase) {
+  return phase == PhaseCode::kDual || phase == PhaseCode::kV2 || phase == PhaseCode::kCut;
+}
+// The old family serves, and what it is given queues up for the new one.
+bool catches_up(PhaseCode phase) {
+  return phase == PhaseCode::kExport || phase == PhaseCode::kBoot || phase == PhaseCode::kV1;
+}
+bool is_migrating(PhaseCode phase) {
+  return phase != PhaseCode::kA && phase != PhaseCode::kB && phase != PhaseCode::kRollback;
+}
+
+}  // namespace
+
+Reach::Reach(size_t nodes) : nodes_(nodes + 1), families_{"-"}, cells_(1) {}
+
+void Reach::set_families(NodeId node, std::string_view from, std::string_view to) {
+  const std::string pair = cat(from, "->", to.empty() ? std::string_view("-") : to);
+  const auto it = std::find(families_.begin(), families_.end(), pair);
+  nodes_[node].families = static_cast<size_t>(it - families_.begin());
+  if (it != families_.end()) return;
+  families_.push_back(pair);
+  cells_.emplace_back();
+}
+
+void Reach::recorded(const Event& event) {
+  Node& node = nodes_[event.node];
+  switch (event.kind) {
+    case EventKind::kFaultCrash:
+      return crashed(event.node, event);
+    case EventKind::kNodeStop:
+      if (!is_planned_stop(event)) fault(ReachFault::kStop, node);
+      return ended(event.node, event);
+    case EventKind::kFaultRestart:
+      return restarted(node);
+    case EventKind::kFaultPartition:
+      return partitioned(event);
+    case EventKind::kFaultSlowDisk:
+      if (event.arg(0) > 1) fault(ReachFault::kSlowDisk, node);
+      return;
+    case EventKind::kFaultTransfer:
+      return transferred(node, nodes_[event.arg(0)]);
+    case EventKind::kRaftRole: {
+      const Role before = std::exchange(node.role, static_cast<Role>(event.arg(0)));
+      node.last = event.signed_arg(2);
+      if (node.role == Role::kLeader && is_dual(node.phase)) hit(ReachProbe::kLeaderInDual);
+      if (before == Role::kLeader && node.role != Role::kLeader) hit(ReachProbe::kLeaderDeposed);
+      return;
+    }
+    case EventKind::kRaftTerm:
+      if (event.arg(1) != 0 && node.phase == PhaseCode::kDual) hit(ReachProbe::kVoteInDual);
+      if (event.arg(1) != 0 && node.phase == PhaseCode::kCut) hit(ReachProbe::kVoteInCut);
+      return;
+    case EventKind::kRaftCommit:
+      node.commit = event.signed_arg(0);
+      if (node.phase == PhaseCode::kCut) hit(ReachProbe::kCommitInCut);
+      return;
+    case EventKind::kMigPhase:
+      return entered(node, event);
+    case EventKind::kMigCut:
+      if (event.arg(2) == 0) hit(ReachProbe::kCutDiffers);
+      return;
+    case EventKind::kMigWait:
+      if (static_cast<RollWait>(event.arg(0)) == RollWait::kGuard) hit(ReachProbe::kGuardWait);
+      return;
+    case EventKind::kStoreIssue:
+      return issued(node, event);
+    case EventKind::kStoreDone:
+      QK_CHECK(node.open_mutations > 0);
+      --node.open_mutations;
+      return;
+    case EventKind::kSnapPublish:
+      node.fetches_from = 0;
+      if (catches_up(node.phase)) hit(ReachProbe::kSnapshotInExport);
+      if (is_dual(node.phase)) hit(ReachProbe::kSnapshotInDual);
+      return;
+    case EventKind::kSnapInstall:
+      hit(ReachProbe::kInstalled);
+      if (catches_up(node.phase)) hit(ReachProbe::kInstalledInExport);
+      if (is_dual(node.phase)) hit(ReachProbe::kInstalledInDual);
+      return;
+    case EventKind::kNetSend:
+      return sent(node, event);
+    case EventKind::kNetRecv:
+      return received(node, event);
+    case EventKind::kNetDrop:
+      if (static_cast<DropReason>(event.arg(3)) == DropReason::kPartitionInFlight) {
+        hit(ReachProbe::kMessageCut);
+      }
+      return;
+    case EventKind::kClientFail:
+      if (event.arg(2) == 0) hit(ReachProbe::kAckUnknown);
+      return;
+    default:
+      return;
+  }
+}
+
+// A process ends, in whatever way.
+void Reach::ended(NodeId id, const Event& event) {
+  transfers_cut(id, event.t);
+  Node& node = nodes_[id];
+  node.up = false;
+  node.recovering = false;
+  node.role = Role::kFollower;
+  node.open_mutations = 0;
+  node.fetches_from = 0;
+  const auto down =
+      std::count_if(nodes_.begin() + 1, nodes_.end(), [](const Node& other) { return !other.up; });
+  if (down >= 2) hit(ReachProbe::kTwoDown);
+  if (2 * static_cast<size_t>(down) >= nodes_.size() - 1) hit(ReachProbe::kNoQuorum);
+}
+
+void Reach::crashed(NodeId id, const Event& event) {
+  Node& node = nodes_[id];
+  fault(ReachFault::kCrash, node);
+  if (node.recovering) {
+    hit(node.recoveries_cut++ == 0 ? ReachProbe::kCrashInRecovery
+                                   : ReachProbe::kCrashInSecondRecovery);
+  }
+  if (is_migrating(node.phase) && ++node.crashes_in_phase == 2) {
+    hit(ReachProbe::kCrashTwiceInPhase);
+  }
+  if (node.role == Role::kLeader) {
+    hit(ReachProbe::kCrashLeader);
+    if (node.last > node.commit) hit(ReachProbe::kCrashUncommitted);
+  }
+  if (node.open_mutations > 0) {
+    hit(ReachProbe::kCrashMutation);
+    if (is_dual(node.phase)) hit(ReachProbe::kCrashDualWrite);
+  }
+  if (event.arg(2) > 0) hit(ReachProbe::kCrashLost);
+  ended(id, event);
+}
+
+void Reach::restarted(Node& node) {
+  node.up = true;
+  node.recovering = true;
+  node.first_msg = last_msg_ + 1;
+  // A node rests in no ROLLBACK: it is back in A at the same instant.
+  if (node.phase == PhaseCode::kRollback) return;
+  hit(static_cast<ReachProbe>(static_cast<int>(ReachProbe::kRestartInA) +
+                              static_cast<int>(node.phase)));
+}
+
+// A phase is told when it begins, and when a start has succeeded in it.
+void Reach::entered(Node& node, const Event& event) {
+  const auto phase = static_cast<PhaseCode>(event.arg(0));
+  const PhaseCode before = std::exchange(node.phase, phase);
+  node.recovering = false;
+  node.recoveries_cut = 0;
+  node.commit = event.signed_arg(5);
+  if (phase != before) node.crashes_in_phase = 0;
+  switch (phase) {
+    case PhaseCode::kExport: {
+      const uint64_t earlier = std::exchange(node.export_generation, event.arg(1));
+      if (earlier != 0 && earlier != event.arg(1)) hit(ReachProbe::kExportAgain);
+      if (std::exchange(node.rolled_back, false)) hit(ReachProbe::kRetry);
+      node.dual = false;
+      return;
+    }
+    case PhaseCode::kDual:
+      node.dual = true;
+      return;
+    case PhaseCode::kRollback:
+      hit(node.dual ? ReachProbe::kRollbackAfterDual : ReachProbe::kRollback);
+      node.rolled_back = true;
+      node.dual = false;
+      return;
+    case PhaseCode::kB:
+      node.export_generation = 0;
+      return;
+    default:
+      return;
+  }
+}
+
+// Counts nodes that are on no side with a majority; the others go on as before.
+void Reach::partitioned(const Event& event) {
+  for (size_t i = 2; i < kMaxArgs; ++i) {
+    const uint64_t side = event.arg(i);
+    if (2 * static_cast<size_t>(std::popcount(side)) > nodes_.size() - 1) continue;
+    for (NodeId id = 1; id < nodes_.size(); ++id) {
+      const Node& node = nodes_[id];
+      if ((side >> (id - 1) & 1) == 0 || !node.up) continue;
+      fault(ReachFault::kPartition, node);
+      transfers_cut(id, event.t);
+      if (is_dual(node.phase)) hit(ReachProbe::kCutOffInDual);
+      if (node.role != Role::kLeader) continue;
+      hit(ReachProbe::kLeaderCutOff);
+      if (node.phase == PhaseCode::kCut) hit(ReachProbe::kLeaderCutOffInCut);
+    }
+  }
+}
+
+void Reach::transferred(const Node& from, const Node& to) {
+  fault(ReachFault::kTransfer, from);
+  if (is_migrating(from.phase) || is_migrating(to.phase)) hit(ReachProbe::kTransferInPhase);
+}
+
+void Reach::issued(Node& node, const Event& event) {
+  ++node.open_mutations;
+  switch (static_cast<StoreOp>(event.arg(0))) {
+    case StoreOp::kAppend:
+      node.last = event.signed_arg(3);
+      return;
+    case StoreOp::kTruncateSuffix:
+      hit(ReachProbe::kTruncateSuffix);
+      if (catches_up(node.phase)) hit(ReachProbe::kTruncateInCatchUp);
+      if (is_dual(node.phase)) hit(ReachProbe::kTruncateInDual);
+      return;
+    case StoreOp::kTruncatePrefix:
+      if (is_dual(node.phase)) hit(ReachProbe::kPrefixInDual);
+      return;
+    case StoreOp::kReset:
+      if (is_dual(node.phase)) hit(ReachProbe::kResetInDual);
+      return;
+    default:
+      return;
+  }
+}
+
+void Reach::sent(Node& node, const Event& event) {
+  last_msg_ = std::max(last_msg_, event.msg);
+  if (event.arg(1) != kFetch) return;
+  node.fetches_from = static_cast<NodeId>(event.arg(0));
+  node.fetched_at = event.t;
+}
+
+void Reach::received(Node& node, const Event& event) {
+  if (event.msg < nodes_[event.arg(0)].first_msg) hit(ReachProbe::kLateMessage);
+  if (event.msg < node.first_msg) hit(ReachProbe::kMessageToOld);
+  if (event.arg(5) != 0) hit(ReachProbe::kMessageTwice);
+}
+
+// Of snapshots that the node fetches, and that others fetch from it.
+void Reach::transfers_cut(NodeId id, Nanos now) {
+  for (NodeId other = 1; other < nodes_.size(); ++other) {
+    Node& node = nodes_[other];
+    if (node.fetches_from == 0 || (other != id && node.fetches_from != id)) continue;
+    if (now - node.fetched_at <= kFetchLasts) hit(ReachProbe::kTransferBroken);
+    node.fetches_from = 0;
+  }
+}
+
+std::map<std::string, uint64_t> Reach::counts(const Subjects& subjects) const {
+  std::map<std::string, uint64_t> result;
+  const auto has_subject = [&](ReachNeed need) {
+    switch (need) {
+      case ReachNeed::kNothing:
+        return true;
+      case ReachNeed::kMigration:
+        return subjects.migration;
+      case ReachNeed::kVolatileFamily:
+        return subjects.volatile_family;
+      case ReachNeed::kDuplicates:
+        return subjects.duplicates;
+    }
+    return true;
+  };
+  for (size_t i = 0; i < kReachProbeCount; ++i) {
+    if (counts_[i] == 0 && !has_subject(kReachProbes[i].need)) continue;
+    result[std::string(kReachProbes[i].name)] = counts_[i];
+  }
+  for (size_t pair = 0; pair < families_.size(); ++pair) {
+    for (size_t kind = 0; kind < kReachFaultCount; ++kind) {
+      for (size_t phase = 0; phase < kPhaseCount; ++phase) {
+        const uint64_t count = cells_[pair][kind][phase];
+        if (count == 0) continue;
+        result[cat("fault/", kReachFaults[kind], "/", to_string(static_cast<PhaseCode>(phase)), "/",
+                   families_[pair])] = count;
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace qk::sim
