@@ -127,15 +127,10 @@ absl::Status Importer::prepare() {
   }
   staged_ = true;
   if (replaced_leftover_) QK_RETURN_IF_ERROR(clear_instance(fs, root, *descriptor_));
-  if (request_.marker_first) {
-    QK_RETURN_IF_ERROR(write_state(root, request_.final_state));
-    where_ = root;
-  } else {
-    QK_RETURN_IF_ERROR(write_state(root, InstanceState::kImporting));
-    QK_RETURN_IF_ERROR(fs.mkdir(staging_));
-    // The staging directory must not open by its own name either.
-    QK_RETURN_IF_ERROR(write_state(staging_, InstanceState::kImporting));
-  }
+  QK_RETURN_IF_ERROR(write_state(root, InstanceState::kImporting));
+  QK_RETURN_IF_ERROR(fs.mkdir(staging_));
+  // The staging directory must not open by its own name either.
+  QK_RETURN_IF_ERROR(write_state(staging_, InstanceState::kImporting));
   QK_ASSIGN_OR_RETURN(family_, open(true));
   reader_ = std::make_unique<ImageReader>(source_, Hashing::kXxh3);
   stage_ = Stage::kWrite;
@@ -252,24 +247,19 @@ absl::Status Importer::compare(int64_t max_entries) {
 
 absl::Status Importer::commit() {
   QK_RETURN_IF_ERROR(close_family());
-  if (!request_.marker_first) {
-    QK_RETURN_IF_ERROR(move_into_root());
-    if (const absl::Status status = write_state(request_.root, request_.final_state);
-        !status.ok()) {
-      // The new sidecar may be there all the same; an import that failed must not open (CI-24).
-      write_state(request_.root, InstanceState::kImporting).IgnoreError();
-      return status;
-    }
+  QK_RETURN_IF_ERROR(move_into_root());
+  if (const absl::Status status = write_state(request_.root, request_.final_state); !status.ok()) {
+    // The new sidecar may be there all the same; an import that failed must not open (CI-24).
+    write_state(request_.root, InstanceState::kImporting).IgnoreError();
+    return status;
   }
   QK_RETURN_IF_ERROR(lock_->check());
-  if (!request_.marker_first) {
-    // Empty, and harmless if it stays.
-    const std::string publishing = families::join_path(request_.root, kPublishingName);
-    for (const std::string_view name : {kPublishedNames, kSidecarName}) {
-      request_.fs->unlink(families::join_path(publishing, name)).IgnoreError();
-    }
-    request_.fs->rmdir(publishing).IgnoreError();
+  // Empty, and harmless if it stays.
+  const std::string publishing = families::join_path(request_.root, kPublishingName);
+  for (const std::string_view name : {kPublishedNames, kSidecarName}) {
+    request_.fs->unlink(families::join_path(publishing, name)).IgnoreError();
   }
+  request_.fs->rmdir(publishing).IgnoreError();
   staged_ = false;
   stage_ = Stage::kDone;
   lock_.reset();
@@ -318,11 +308,6 @@ absl::Status Importer::discard() {
   if (staged_) {
     staged_ = false;
     QK_RETURN_IF_ERROR(lock->check());
-    if (request_.marker_first) {
-      for (const std::string& name : descriptor_->root_names) {
-        QK_RETURN_IF_ERROR(families::remove_tree(fs, families::join_path(request_.root, name)));
-      }
-    }
     // Without the list of the names that were moved, nothing in the root says whose they are; left
     // there, they would open as a bare instance once the sidecar is gone.
     const std::string list =

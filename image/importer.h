@@ -45,9 +45,6 @@ struct ImportRequest {
   Identity identity;               // what the image must say (CI-X1)
   std::string instance;            // goes into the sidecar
   InstanceState final_state = InstanceState::kCurrent;
-  // A planted defect, for tests of the oracles only: the final marker and name come before the
-  // content.
-  bool marker_first = false;
 };
 
 class Importer {

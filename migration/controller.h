@@ -88,9 +88,6 @@ struct ControllerOptions {
   size_t max_queued = 100'000;
   uint64_t max_queued_bytes = 256 << 20;
   uint64_t max_attempts = 16;  // exports per generation, restarts counted; then it is rolled back
-
-  // Planted defect, for tests of the oracles only.
-  bool planted_marker_first = false;
 };
 
 struct MigrationRequest {

@@ -87,7 +87,6 @@ absl::Status Controller::step_bootstrapping() {
     request.identity = manifest_.identity();
     request.instance = manifest_.b.instance;
     request.final_state = image::InstanceState::kCatchingUp;
-    request.marker_first = options_.planted_marker_first;
     importer_ = std::make_unique<image::Importer>(std::move(request), source_.get());
   }
   QK_ASSIGN_OR_RETURN(const bool done,

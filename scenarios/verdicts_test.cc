@@ -336,7 +336,7 @@ TEST_CASE("a run that asks for random faults and has none does not pass") {
 
 TEST_CASE("an invalid answer is a finding about the clients' history") {
   sim::Plan plan = plan_of("rolling-pair", 1);
-  plan.planted = sim::PlantedBug::kGarbledAnswers;
+  plan.planted = sim::kGarbledAnswers;
   const sim::RunResult result = sim::run(plan, {});
   INFO(describe(result));
   CHECK(result.verdict == Verdict::kViolation);
@@ -347,7 +347,7 @@ TEST_CASE("an invalid answer is a finding about the clients' history") {
 
 TEST_CASE("an exception inside a run is an internal error, with the trace so far") {
   sim::Plan plan = plan_of("rolling-pair", 1);
-  plan.planted = sim::PlantedBug::kException;
+  plan.planted = sim::kException;
   int called = 0;
   sim::RunOptions options;
   options.internal_error = [&](const sim::RunResult& result) {

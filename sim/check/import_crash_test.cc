@@ -14,6 +14,7 @@
 #include "image/toy_family.h"
 #include "sim/check/import_oracle.h"
 #include "sim/disk/sim_disk.h"
+#include "sim/explore/buggy_file_system.h"
 
 namespace qk::sim {
 namespace {
@@ -81,7 +82,7 @@ class Fixture {
     return SimDisk(options, RandomStream(1, "disk"));
   }
 
-  absl::Status import(FileSystem& fs, bool marker_first = false) const {
+  absl::Status import(FileSystem& fs) const {
     ImportRequest request;
     request.registry = &registry_;
     request.fs = &fs;
@@ -89,7 +90,6 @@ class Fixture {
     request.family = family_;
     request.identity = kIdentity;
     request.instance = "i";
-    request.marker_first = marker_first;
     const image::MemorySource source("image", image_);
     image::Importer importer(request, &source);
     return importer.run();
@@ -162,8 +162,14 @@ struct Reached {
 template <typename Then>
 Reached crash_everywhere(Fixture& fixture, bool marker_first, const Then& then) {
   SimDisk finished = fixture.empty_disk();
-  const auto fs = finished.mount();
-  const absl::Status imported = fixture.import(*fs, marker_first);
+  FileBugs bugs;
+  if (marker_first) {
+    bugs.write = [](std::string_view path, uint64_t, std::string* bytes) {
+      return mark_import_complete(path, bytes);
+    };
+  }
+  BuggyFileSystem fs(finished.mount(), bugs);
+  const absl::Status imported = fixture.import(fs);
   INFO(imported);
   REQUIRE(imported.ok());
   Reached reached;

@@ -101,8 +101,10 @@ void SimNode::crash(const CrashFault& crash, bool scheduled,
   world_.checker->explain_stop(id_ - 1, StopReason::kCrash, scheduled ? "scheduled" : "drawn");
   // An event of its own: the process may be on the call stack right now.
   world_.scheduler->after(0, [this, crash, scheduled, crashed = std::move(crashed)] {
-    const auto choice = choice_of(crash, world_.stream(cat("choice.", name(), ".", ++choices_)));
+    std::unique_ptr<Choice> choice =
+        choice_of(crash, world_.stream(cat("choice.", name(), ".", ++choices_)));
     const CrashLevel level = crash.loss == CrashLoss::kProcess ? CrashLevel::kP0 : CrashLevel::kP2;
+    if (world_.mutant != nullptr) choice = world_.mutant->choice(std::move(choice));
     machine_.touch();
     const CrashReport report = disk().crash(level, world_.scheduler->now(), *choice);
     crashed(report);

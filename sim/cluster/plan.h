@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -168,18 +169,11 @@ struct RandomFaultPlan {
   Nanos quiet_after = 0;  // from then on no new fault; 0: never quiet
 };
 
-// Defects switched on for tests of the oracles. A planted run says so in its output, and never
-// prints PASS.
-enum class PlantedBug : uint8_t {
-  kNone,
-  kAckBeforeMirror,    // dual write acks when the primary is durable; the mirror follows later
-  kVoteNotSynced,      // the sync of the metadata file is skipped
-  kImportMarkerFirst,  // import marks the instance complete before its content is durable
-  // Of the simulation itself, half way through the run:
-  kCheckFails,      // a QK_CHECK fails
-  kException,       // an exception is thrown that nobody catches
-  kGarbledAnswers,  // clients get answers that are not valid
-};
+// Defects of the simulation itself that a plan may ask for, half way through the run. All others
+// are made by RunOptions::mutant_of.
+inline constexpr std::string_view kCheckFails = "check-fails";          // a QK_CHECK fails
+inline constexpr std::string_view kException = "exception";             // one that nobody catches
+inline constexpr std::string_view kGarbledAnswers = "garbled-answers";  // clients get invalid ones
 
 struct ExpectPlan {
   enum class Verdict : uint8_t { kPass, kViolation };
@@ -203,7 +197,9 @@ struct Plan {
   std::vector<FaultPlan> faults;
   RandomFaultPlan random;
   ExpectPlan expect;
-  PlantedBug planted = PlantedBug::kNone;
+  // A defect switched on to see that an oracle notices: "NAME" or, where it acts seldom,
+  // "NAME:hard". Empty: none. A planted run says so in its output, and never prints PASS.
+  std::string planted;
   std::optional<Nanos> until = {};  // stop earlier
   // Over the effective scenario: what names a run. And over the part of it that says what runs,
   // without the faults, which are events themselves, and what is expected: the chain starts from

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "sim/cluster/node.h"
-#include "sim/disk/sync_dropping.h"
 
 namespace qk::sim {
 namespace {
@@ -13,25 +12,11 @@ constexpr Nanos kRpcTimeout = 400 * kMillisecond;
 constexpr Nanos kStepPause = 12 * kMillisecond;
 constexpr int64_t kStepEntries = 48;
 
-// Planted defects that the disk can play, so that the product knows nothing of them.
-std::unique_ptr<families::FileSystem> with_planted(PlantedBug bug, const Witness* witness,
-                                                   std::unique_ptr<families::FileSystem> fs) {
-  switch (bug) {
-    case PlantedBug::kVoteNotSynced:
-      return std::make_unique<SyncDroppingFileSystem>(std::move(fs), [](std::string_view path) {
-        return path.find("/raft_meta") != std::string_view::npos;
-      });
-    case PlantedBug::kAckBeforeMirror:
-      return std::make_unique<SyncDroppingFileSystem>(
-          std::move(fs), [witness](std::string_view path) {
-            const migration::Manifest& manifest = witness->manifest();
-            if (!is_dual(manifest.phase)) return false;
-            const bool a_answers = manifest.authoritative == migration::Side::kA;
-            return path.starts_with((a_answers ? manifest.b : manifest.a).root);
-          });
-    default:
-      return fs;
-  }
+std::unique_ptr<families::FileSystem> mounted(const World& world, const MutantNode& node,
+                                              Machine& machine) {
+  auto disk = machine.mount();
+  return world.mutant == nullptr ? std::move(disk)
+                                 : world.mutant->file_system(node, std::move(disk));
 }
 
 }  // namespace
@@ -41,7 +26,11 @@ Process::Process(SimNode& node, const World& world, Machine& machine, Witness& w
       world_(world),
       machine_(machine),
       witness_(witness),
-      fs_(with_planted(world.plan->planted, &witness, machine.mount())) {}
+      fs_(mounted(world, {node.id(), &witness}, machine)) {
+  if (world.mutant != nullptr) {
+    mutated_registry_ = world.mutant->registry({node.id(), &witness}, machine.registry());
+  }
+}
 
 Process::~Process() {
   for (const auto& [id, event] : timers_) world_.scheduler->cancel(event);
@@ -53,7 +42,7 @@ Process::~Process() {
 absl::Status Process::open(bool create) {
   migration::ControllerOptions options;
   options.fs = fs_.get();
-  options.registry = &machine_.registry();
+  options.registry = mutated_registry_ ? &*mutated_registry_ : &machine_.registry();
   options.node_dir = kNodeDir;
   options.group_id = world_.plan->cluster.group;
   options.peer_id = node_.peer();
@@ -64,7 +53,6 @@ absl::Status Process::open(bool create) {
   options.storage_clock = [this] { return machine_.quiet_at(); };
   options.random = [this] { return machine_.ids().next(); };
   options.step_entries = kStepEntries;
-  options.planted_marker_first = world_.plan->planted == PlantedBug::kImportMarkerFirst;
   QK_ASSIGN_OR_RETURN(runner_, migration::Runner::open(std::move(options), &host_, &witness_));
   return absl::OkStatus();
 }
@@ -120,6 +108,7 @@ void Process::deliver(const std::string& from_peer, const NetMessage& message) {
   when_free([this, from_peer, bytes = message.bytes] {
     const absl::StatusOr<raft::Packet> packet = raft::decode(bytes);
     QK_CHECK(packet.ok());  // the network corrupts nothing
+    if (world_.mutant != nullptr) mutate_received(from_peer, *packet);
     raft_->receive(from_peer, *packet);
     touch_disk();
   });
@@ -191,11 +180,26 @@ void Process::send(const std::string& to_peer, raft::Packet packet) {
   const NodeId to = world_.id_of(to_peer);
   // Nobody listens at an address outside the cluster.
   if (to == 0 || to == node_.id()) return;
+  if (world_.mutant == nullptr) return transmit(to, packet);
+  std::vector<raft::Packet> packets;
+  packets.push_back(std::move(packet));
+  world_.mutant->sending(node_.id(), to, &packets);
+  for (const raft::Packet& other : packets) transmit(to, other);
+}
+
+void Process::transmit(NodeId to, const raft::Packet& packet) {
   NetMessage message;
   message.type = static_cast<uint16_t>(static_cast<int>(packet.method) * 2 + packet.response);
   witness_.label(&message);
   message.bytes = raft::encode(packet);
   world_.network->send(node_.id(), to, std::move(message));
+}
+
+void Process::mutate_received(const std::string& from_peer, const raft::Packet& packet) {
+  const NodeId from = world_.id_of(from_peer);
+  std::vector<raft::Packet> answers;
+  world_.mutant->receiving(from, node_.id(), packet, &answers);
+  for (const raft::Packet& answer : answers) transmit(from, answer);
 }
 
 void Process::after_storage(std::function<void()> done) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "migration/runner.h"
@@ -86,6 +87,9 @@ class Process final : public raft::Environment {
   void after_storage(std::function<void()> done) override;
 
   void deliver(const std::string& from_peer, const NetMessage& message);
+  void transmit(NodeId to, const raft::Packet& packet);
+  // What a planted bug makes of an arrival.
+  void mutate_received(const std::string& from_peer, const raft::Packet& packet);
 
   SimNode& node_;
   World world_;
@@ -94,6 +98,7 @@ class Process final : public raft::Environment {
   Host host_{this};
   ReplicatedState state_;
   std::unique_ptr<families::FileSystem> fs_;
+  std::optional<families::Registry> mutated_registry_;  // absent: the machine's
   std::unique_ptr<migration::Runner> runner_;
   std::unique_ptr<raft::Node> raft_;  // refers to the controller's driver
   std::map<uint64_t, EventId> timers_;

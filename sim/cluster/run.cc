@@ -51,6 +51,7 @@ class Cluster final : private ClusterEvents {
     world_.acks = &acks_;
     world_.reach = &reach_;
     trace_->set_observer(&reach_);
+    plant();
     for (size_t i = 0; i < plan_.cluster.nodes.size(); ++i) {
       nodes_.push_back(
           std::make_unique<SimNode>(world_, static_cast<NodeId>(i + 1), plan_.cluster.nodes[i]));
@@ -63,7 +64,7 @@ class Cluster final : private ClusterEvents {
     workload_ = std::make_unique<Workload>(
         world_, [this](NodeId node, std::string payload,
                        std::function<void(absl::StatusOr<std::string>)> done) {
-          if (plan_.planted == PlantedBug::kGarbledAnswers && half_way()) {
+          if (plan_.planted == kGarbledAnswers && half_way()) {
             done = [done = std::move(done)](absl::StatusOr<std::string> answer) {
               if (answer.ok()) answer->pop_back();
               done(std::move(answer));
@@ -173,10 +174,19 @@ class Cluster final : private ClusterEvents {
 
   bool half_way() const { return scheduler_.now() >= plan_.run_for / 2; }
 
+  void plant() {
+    const std::string& name = plan_.planted;
+    if (name.empty() || name == kCheckFails || name == kException || name == kGarbledAnswers)
+      return;
+    if (options_.mutant_of) mutant_ = options_.mutant_of(plan_);
+    QK_CHECK(mutant_ != nullptr && "a planted bug that nobody makes");
+    world_.mutant = mutant_.get();
+  }
+
   void plant_failure() {
-    if (plan_.planted != PlantedBug::kCheckFails && plan_.planted != PlantedBug::kException) return;
+    if (plan_.planted != kCheckFails && plan_.planted != kException) return;
     scheduler_.at(plan_.run_for / 2, [this] {
-      if (plan_.planted == PlantedBug::kException) throw std::bad_alloc();
+      if (plan_.planted == kException) throw std::bad_alloc();
       QK_CHECK(!half_way() && "planted");
     });
   }
@@ -487,6 +497,7 @@ class Cluster final : private ClusterEvents {
   AckWatch acks_;
   Reach reach_;
   World world_;
+  std::unique_ptr<Mutant> mutant_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<SimNode*> node_pointers_;
   std::unique_ptr<RollingOperator> operator_;
@@ -519,7 +530,7 @@ std::vector<BadStart> check_initial(const Plan& plan) {
   alone.faults.clear();
   alone.random = {};
   alone.migrations.clear();
-  alone.planted = PlantedBug::kNone;
+  alone.planted.clear();
   std::vector<InitialState> states;
   for (size_t i = 0; i < plan.cluster.nodes.size(); ++i) {
     if (!plan.cluster.nodes[i].initial && !plan.cluster.nodes[i].place) continue;

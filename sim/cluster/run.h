@@ -16,6 +16,7 @@
 #include "families/builtin.h"
 #include "sim/check/finding.h"
 #include "sim/cluster/ack_watch.h"
+#include "sim/cluster/mutant.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/time.h"
 #include "sim/kernel/trace.h"
@@ -65,6 +66,9 @@ struct RunOptions {
   // The families of a machine with this memory; tests put theirs in.
   std::function<families::Registry(families::VolatileMemory*)> registry_of =
       families::builtin_families;
+  // Makes the defect that Plan::planted names, other than those of plan.h itself. A plan that names
+  // one that it does not make is a bug of the caller.
+  std::function<std::unique_ptr<Mutant>(const Plan&)> mutant_of = {};
 };
 
 RunResult run(const Plan& plan, const RunOptions& options);

@@ -9,6 +9,7 @@
 #include "sim/check/checker.h"
 #include "sim/cluster/ack_watch.h"
 #include "sim/cluster/election_watch.h"
+#include "sim/cluster/mutant.h"
 #include "sim/cluster/plan.h"
 #include "sim/cluster/reach.h"
 #include "sim/kernel/scheduler.h"
@@ -39,6 +40,7 @@ struct World {
   ElectionWatch* elections = nullptr;
   AckWatch* acks = nullptr;
   Reach* reach = nullptr;
+  Mutant* mutant = nullptr;  // null: nothing is planted
   // The families of a machine with this memory.
   std::function<families::Registry(families::VolatileMemory*)> registry_of =
       families::builtin_families;

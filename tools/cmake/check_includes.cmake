@@ -19,15 +19,16 @@ set(allow_migration ${below} families image)
 set(allow_sim/kernel families/base)
 set(allow_sim/raft ${below})
 set(allow_sim ${below} families image migration sim/kernel sim/raft)
+set(allow_sim/explore ${allow_sim} sim sim/disk)
 set(allow_conformance ${below} families image migration sim/disk sim/kernel sim/raft)
 set(allow_scenarios ${below} sim sim/kernel)
 set(allow_viz families/base sim/kernel)
 set(allow_tools/qksim ${below} families image migration conformance sim sim/disk sim/kernel sim/raft
-    scenarios viz)
+    sim/explore scenarios viz)
 # The rest of sim may look into sim/disk, which is a room for the suite's sake.
 list(APPEND allow_sim sim/disk)
 set(allow_sim/disk ${below} sim/kernel)
-set(rooms ${below} families/engine families image migration sim/kernel sim/raft sim/disk sim
+set(rooms ${below} families/engine families image migration sim/kernel sim/raft sim/disk sim/explore sim
     conformance scenarios viz tools/qksim)
 # A folder of families/ is a family's own, unless several share it.
 file(GLOB engines RELATIVE ${root}/families LIST_DIRECTORIES true ${root}/families/*/)

@@ -136,7 +136,8 @@ class Parser {
     run_->add_flag("--keep-going", run_arguments_.keep_going, "Go on after a violation");
     run_->add_flag("--check-determinism", run_arguments_.check_determinism,
                    "Run twice and compare the chains");
-    run_->add_option("--planted", planted_, "Switch a known defect on")->group("");  // tests only
+    run_->add_option("--planted", run_arguments_.planted, "Switch a known defect on")
+        ->group("");  // tests only
   }
 
   void add_image() {
@@ -440,11 +441,6 @@ class Parser {
                                          {"full", sim::TraceLevel::kFull}});
     out.log =
         choose<ShortLog>("--log", log_, {{"short", ShortLog::kShort}, {"off", ShortLog::kOff}});
-    std::vector<Choice<sim::PlantedBug>> bugs;
-    for (const PlantedName& planted : kPlantedNames) {
-      bugs.push_back({std::string(planted.name), planted.bug});
-    }
-    if (!planted_.empty()) out.planted = choose("--planted", planted_, bugs);
     return out;
   }
 
@@ -513,7 +509,6 @@ class Parser {
   std::string artifacts_ = "fail";
   std::string trace_ = "marks";
   std::string log_ = "off";
-  std::string planted_;
   std::string seeds_ = "1";
   std::string format_ = "table";
   std::vector<std::string> topic_;
@@ -533,13 +528,6 @@ class Parser {
 };
 
 }  // namespace
-
-std::string_view planted_name(sim::PlantedBug bug) {
-  for (const PlantedName& planted : kPlantedNames) {
-    if (planted.bug == bug) return planted.name;
-  }
-  return "";
-}
 
 std::variant<Arguments, UsageError> parse_arguments(const std::vector<std::string>& words) {
   return Parser().parse(words);

@@ -21,22 +21,6 @@ enum class Artifacts : uint8_t { kFail, kAlways, kNone };
 enum class Disks : uint8_t { kSimulated, kReal, kBoth };
 enum class ShortLog : uint8_t { kOff, kShort };
 
-// As --planted spells them.
-struct PlantedName {
-  std::string_view name;
-  sim::PlantedBug bug;
-};
-inline constexpr PlantedName kPlantedNames[] = {
-    {"ack-before-mirror", sim::PlantedBug::kAckBeforeMirror},
-    {"vote-not-synced", sim::PlantedBug::kVoteNotSynced},
-    {"import-marker-first", sim::PlantedBug::kImportMarkerFirst},
-    {"check-fails", sim::PlantedBug::kCheckFails},
-    {"exception", sim::PlantedBug::kException},
-    {"garbled-answers", sim::PlantedBug::kGarbledAnswers},
-};
-// "" for kNone.
-std::string_view planted_name(sim::PlantedBug bug);
-
 struct RunArguments {
   std::string scenario;          // file, or name of a built-in scenario
   std::optional<uint64_t> seed;  // absent: the scenario's own, or 1
@@ -50,7 +34,7 @@ struct RunArguments {
   ShortLog log = ShortLog::kOff;
   bool keep_going = false;
   bool check_determinism = false;
-  sim::PlantedBug planted = sim::PlantedBug::kNone;  // tests only
+  std::string planted;  // "NAME" or "NAME:hard"; empty: none; tests only
 };
 
 // Bare braft directories have no identity, so the user says whose they are.

@@ -59,7 +59,7 @@ TEST_CASE("run: every option arrives") {
   CHECK(run.log == ShortLog::kShort);
   CHECK(run.keep_going);
   CHECK(run.check_determinism);
-  CHECK(run.planted == sim::PlantedBug::kVoteNotSynced);
+  CHECK(run.planted == "vote-not-synced");
 }
 
 TEST_CASE("run: defaults") {
@@ -70,7 +70,7 @@ TEST_CASE("run: defaults") {
   CHECK(run.artifacts == Artifacts::kFail);
   CHECK(run.trace == sim::TraceLevel::kMarks);
   CHECK(run.log == ShortLog::kOff);
-  CHECK(run.planted == sim::PlantedBug::kNone);
+  CHECK(run.planted.empty());
   CHECK(std::get<RunArguments>(parsed({"run", "x", "--seed", "random"}).command).random_seed);
 }
 

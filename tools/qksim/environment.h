@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <ostream>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "families/contract/family.h"
 #include "families/fs/file_system.h"
 #include "sim/cluster/run.h"
+#include "sim/explore/planted.h"
 #include "tools/qksim/arguments.h"
 #include "tools/qksim/exit_codes.h"
 
@@ -45,6 +47,8 @@ struct Environment {
   std::string version;    // "0.1.0"
   std::string build;      // "c0ffee12"
   std::function<sim::RunResult(const sim::Plan&, const sim::RunOptions&)> run;
+  // What --planted may name.
+  std::span<const sim::PlantedBug> planted = {};
   // Which nodes of a plan cannot begin with their initial directories.
   std::function<std::vector<sim::BadStart>(const sim::Plan&)> check_initial;
   Suite suite;

@@ -98,7 +98,12 @@ int run_process(int argc, char** argv, const Suite& suite) {
   environment.version = QKSIM_VERSION;
   environment.build = QKSIM_BUILD_ID;
   environment.suite = suite;
-  environment.run = sim::run;
+  environment.run = [](const sim::Plan& plan, const sim::RunOptions& options) {
+    sim::RunOptions planting = options;
+    planting.mutant_of = sim::make_mutant;
+    return sim::run(plan, planting);
+  };
+  environment.planted = sim::planted_bugs();
   environment.check_initial = sim::check_initial;
   environment.exit_now = [](ExitCode code) {
     std::cout.flush();

@@ -3,6 +3,7 @@
 
 #include "families/base/printable.h"
 #include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 #include "scenarios/written_plan.h"
 #include "sim/kernel/trace_text.h"
@@ -92,11 +93,32 @@ void print(const RunReport& report, const Environment& environment) {
   *environment.out << report_text(report, environment.colour_out, /*timing=*/true);
 }
 
+// kOk, or kUsage if --planted names no bug.
+ExitCode check_planted(const std::string& planted, const Environment& environment) {
+  if (planted.empty()) return ExitCode::kOk;
+  constexpr std::string_view kHard = ":hard";
+  std::string_view name = planted;
+  if (name.ends_with(kHard)) name.remove_suffix(kHard.size());
+  std::vector<std::string> names;
+  for (const sim::PlantedBug& bug : environment.planted) {
+    if (bug.name == name) return ExitCode::kOk;
+    names.emplace_back(bug.name);
+  }
+  const std::string_view near = nearest(name, names);
+  print_error(environment, cat("--planted: ", in_quotes(planted), " is not allowed"));
+  *environment.err
+      << "hint: " << (near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "))
+      << "qksim selftest --list names them all; NAME:hard is the form that acts seldom\n";
+  return ExitCode::kUsage;
+}
+
 }  // namespace
 
 ExitCode run_command(const RunArguments& arguments, const Environment& environment) {
   scenarios::ScenarioSource source;
-  ExitCode code = find_scenario(environment, arguments.scenario, &source);
+  ExitCode code = check_planted(arguments.planted, environment);
+  if (code != ExitCode::kOk) return code;
+  code = find_scenario(environment, arguments.scenario, &source);
   if (code != ExitCode::kOk) return code;
   RunReport report;
   report.arguments = arguments;

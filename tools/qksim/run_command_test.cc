@@ -22,6 +22,14 @@ cluster { nodes: 3 default_store: "old" }
 store { id: "old" local {} }
 )";
 
+const sim::PlantedBug kPlanted[] = {{.name = "vote-not-synced",
+                                     .known_as = "",
+                                     .component = "BL",
+                                     .level = "P1",
+                                     .scenario = "small",
+                                     .oracles = "ora.L5",
+                                     .what = ""}};
+
 struct RunFixture {
   RunFixture() : directory(fs::temp_directory_path() / cat("qksim-run-test-", getpid())) {
     fs::remove_all(directory);
@@ -52,6 +60,7 @@ struct RunFixture {
       result.chain += drift * (plans.size() - 1);
       return result;
     };
+    environment.planted = kPlanted;
     arguments.scenario = "small.qks.txtpb";
     arguments.seed = 0x5eed;
     next.simulated = 60 * sim::kSecond;
@@ -315,11 +324,20 @@ TEST_CASE_METHOD(RunFixture, "inconclusive says why, and how to see it again") {
         "build c0ffee12\n");
 }
 
+TEST_CASE_METHOD(RunFixture, "an unknown planted bug is a usage error") {
+  arguments.planted = "vote-not-syncd:hard";
+  CHECK(run_command(arguments, environment) == ExitCode::kUsage);
+  CHECK(
+      err.str().starts_with("error: --planted: \"vote-not-syncd:hard\" is not allowed\n"
+                            "hint: did you mean \"vote-not-synced\"? "));
+  CHECK(plans.empty());
+}
+
 TEST_CASE_METHOD(RunFixture, "a planted run says so everywhere and never passes") {
-  arguments.planted = sim::PlantedBug::kVoteNotSynced;
+  arguments.planted = "vote-not-synced";
   arguments.artifacts = Artifacts::kNone;
   CHECK(run_command(arguments, environment) == ExitCode::kInconclusive);
-  CHECK(plans[0].planted == sim::PlantedBug::kVoteNotSynced);
+  CHECK(plans[0].planted == "vote-not-synced");
   CHECK(out.str().starts_with("?     small  seed 0x5EED  planted vote-not-synced  "));
   CHECK(out.str().find("PASS") == std::string::npos);
   CHECK(out.str().find("--planted vote-not-synced    #") != std::string::npos);
@@ -343,7 +361,7 @@ TEST_CASE_METHOD(RunFixture, "an expected violation is shown and is not a failur
 
   // A planted run may show what it was expected to show.
   out.str("");
-  arguments.planted = sim::PlantedBug::kVoteNotSynced;
+  arguments.planted = "vote-not-synced";
   CHECK(run_command(arguments, environment) == ExitCode::kOk);
   CHECK(out.str().starts_with(
       "EXPECTED ora.L1  small  seed 0x5EED  planted vote-not-synced  60.0s sim"));

@@ -361,7 +361,7 @@ std::string run_id(const RunReport& report, uint64_t scenario_hash) {
   put_bytes(&bytes, report.build);
   put_le64(&bytes, static_cast<uint64_t>(arguments.until.value_or(-1)));
   put_u8(&bytes, arguments.keep_going ? 1 : 0);
-  put_u8(&bytes, static_cast<uint8_t>(arguments.planted));
+  put_bytes(&bytes, arguments.planted);
   return cat(hex8(static_cast<uint32_t>(xxh3_64(bytes) >> 32)));
 }
 

@@ -106,14 +106,12 @@ std::string repro_command(const RunReport& report) {
   for (const std::string& set : arguments.sets) out += cat(" --set ", shell_quoted(set));
   if (arguments.until.has_value()) out += cat(" --until ", until_text(*arguments.until));
   if (arguments.keep_going) out += " --keep-going";
-  if (arguments.planted != sim::PlantedBug::kNone) {
-    out += cat(" --planted ", planted_name(arguments.planted));
-  }
+  if (!arguments.planted.empty()) out += cat(" --planted ", shell_quoted(arguments.planted));
   return out;
 }
 
 std::string_view verdict_word(const RunReport& report) {
-  const bool planted = report.arguments.planted != sim::PlantedBug::kNone;
+  const bool planted = !report.arguments.planted.empty();
   switch (report.result.verdict) {
     case sim::Verdict::kPass:
       return planted ? "?" : "PASS";
@@ -137,7 +135,7 @@ bool is_good(const RunReport& report) {
 std::string report_text(const RunReport& report, bool colour, bool timing) {
   const std::string_view word = verdict_word(report);
   const sim::RunResult& result = report.result;
-  const sim::PlantedBug planted = report.arguments.planted;
+  const std::string& planted = report.arguments.planted;
   std::string head = painted(word, colour);
   if (word == "EXPECTED") {
     head += cat(" ", violated_ids(result), "  ");
@@ -145,7 +143,7 @@ std::string report_text(const RunReport& report, bool colour, bool timing) {
     head.append(6 - word.size(), ' ');
   }
   head += cat(printable(report.name), "  seed ", seed_text(report.seed));
-  if (planted != sim::PlantedBug::kNone) head += cat("  planted ", planted_name(planted));
+  if (!planted.empty()) head += cat("  planted ", printable(planted));
 
   // A failure is told by its violations; any other verdict, and the absence of an expected
   // violation, by one line, which the violations that there are follow.

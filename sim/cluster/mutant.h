@@ -1,0 +1,51 @@
+// Mutant: a planted bug, as a run sees it: the places where something outside the product may come
+// between a node and its disk, its families, its messages, or between the simulation and what a
+// crash leaves. The product itself has no switch for any of it. Which bugs there are is the
+// catalogue's matter (sim/explore/planted.h); a run only asks.
+//
+// Every hook does nothing unless it is overridden. A mutant draws from streams of its own, so that
+// until it acts the run is the one that it would be without it.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "families/contract/family.h"
+#include "sim/disk/choice.h"
+#include "sim/kernel/event.h"
+#include "sim/raft/wire/packet.h"
+
+namespace qk::sim {
+
+class Witness;
+
+// Of whom a hook is asked.
+struct MutantNode {
+  NodeId id = 0;
+  const Witness* witness = nullptr;  // outlives all that a hook returns
+};
+
+class Mutant {
+ public:
+  virtual ~Mutant() = default;
+
+  // A process begins. What lies between it and its disk, and the families that it can open.
+  virtual std::unique_ptr<families::FileSystem> file_system(
+      const MutantNode& /*node*/, std::unique_ptr<families::FileSystem> disk) {
+    return disk;
+  }
+  virtual families::Registry registry(const MutantNode& /*node*/,
+                                      const families::Registry& families) {
+    return families;
+  }
+  // A message leaves: `packets` holds it alone, and what it holds afterwards leaves instead.
+  virtual void sending(NodeId /*from*/, NodeId /*to*/, std::vector<raft::Packet>* /*packets*/) {}
+  // A message arrives; `answers` leave at once, for its sender.
+  virtual void receiving(NodeId /*from*/, NodeId /*to*/, const raft::Packet& /*packet*/,
+                         std::vector<raft::Packet>* /*answers*/) {}
+  // Who decides what a power cut leaves.
+  virtual std::unique_ptr<Choice> choice(std::unique_ptr<Choice> drawn) { return drawn; }
+};
+
+}  // namespace qk::sim

@@ -1,0 +1,171 @@
+#include "sim/explore/buggy_family.h"
+
+#include <utility>
+#include <vector>
+
+#include "families/contract/family_wrapper.h"
+
+namespace qk::sim {
+namespace {
+
+using families::Family;
+using families::HardState;
+using families::LogEntry;
+using families::Outcome;
+using families::SnapshotWriter;
+
+class BuggyLoader final : public families::LogLoader {
+ public:
+  BuggyLoader(std::unique_ptr<families::LogLoader> inner, const StorageBugs* bugs)
+      : inner_(std::move(inner)), bugs_(*bugs) {}
+  absl::Status append(std::span<const LogEntry> entries) override {
+    std::vector<LogEntry> changed(entries.begin(), entries.end());
+    for (LogEntry& entry : changed) bugs_.load(&entry);
+    return inner_->append(changed);
+  }
+  absl::Status finish() override { return inner_->finish(); }
+
+ private:
+  const std::unique_ptr<families::LogLoader> inner_;
+  const StorageBugs& bugs_;
+};
+
+class BuggyLog final : public families::LogWrapper {
+ public:
+  BuggyLog(families::LogStorage* inner, const StorageBugs* bugs)
+      : LogWrapper(inner), bugs_(*bugs) {}
+  Outcome append(std::span<const LogEntry> entries) override {
+    return bugs_.append ? bugs_.append(inner(), entries) : inner().append(entries);
+  }
+  Outcome truncate_prefix(int64_t first_kept) override {
+    return bugs_.truncate_prefix ? bugs_.truncate_prefix(inner(), first_kept)
+                                 : inner().truncate_prefix(first_kept);
+  }
+  Outcome truncate_suffix(int64_t last_kept) override {
+    return bugs_.truncate_suffix ? bugs_.truncate_suffix(inner(), last_kept)
+                                 : inner().truncate_suffix(last_kept);
+  }
+  Outcome reset(int64_t next_index) override {
+    return bugs_.reset ? bugs_.reset(inner(), next_index) : inner().reset(next_index);
+  }
+  absl::StatusOr<LogEntry> entry(int64_t index) override {
+    auto entry = inner().entry(index);
+    if (entry.ok() && bugs_.read) bugs_.read(&*entry);
+    return entry;
+  }
+  absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override {
+    if (!bugs_.read) return inner().scan(from, to, visit);
+    return inner().scan(from, to, [&](const LogEntry& entry) {
+      LogEntry changed = entry;
+      bugs_.read(&changed);
+      return visit(changed);
+    });
+  }
+  absl::StatusOr<std::unique_ptr<families::LogLoader>> bulk_load(int64_t first_index) override {
+    auto loader = inner().bulk_load(first_index);
+    if (!loader.ok() || !bugs_.load) return loader;
+    return std::make_unique<BuggyLoader>(*std::move(loader), &bugs_);
+  }
+
+ private:
+  const StorageBugs& bugs_;
+};
+
+class BuggyMeta final : public families::MetaWrapper {
+ public:
+  BuggyMeta(families::MetaStorage* inner, const StorageBugs* bugs)
+      : MetaWrapper(inner), bugs_(*bugs) {}
+  HardState hard_state() const override {
+    return bugs_.hard_state ? bugs_.hard_state(inner().hard_state()) : inner().hard_state();
+  }
+  Outcome save(const HardState& state) override {
+    return bugs_.save ? bugs_.save(inner(), state) : inner().save(state);
+  }
+
+ private:
+  const StorageBugs& bugs_;
+};
+
+class BuggyWriter final : public families::SnapshotWriterWrapper {
+ public:
+  BuggyWriter(std::unique_ptr<SnapshotWriter> inner, const StorageBugs* bugs)
+      : SnapshotWriterWrapper(std::move(inner)), bugs_(*bugs) {}
+  absl::Status save_meta(const families::SnapshotMeta& meta) override {
+    families::SnapshotMeta changed = meta;
+    if (bugs_.snapshot_meta) bugs_.snapshot_meta(&changed);
+    return inner().save_meta(changed);
+  }
+  absl::Status add_file(std::string_view path, const families::FileMeta& meta) override {
+    families::FileMeta changed = meta;
+    if (bugs_.snapshot_file) bugs_.snapshot_file(&changed);
+    return inner().add_file(path, changed);
+  }
+
+ private:
+  const StorageBugs& bugs_;
+};
+
+class BuggySnapshot final : public families::SnapshotWrapper {
+ public:
+  BuggySnapshot(families::SnapshotStorage* inner, const StorageBugs* bugs)
+      : SnapshotWrapper(inner), bugs_(*bugs) {}
+  absl::StatusOr<std::unique_ptr<SnapshotWriter>> create() override {
+    auto writer = inner().create();
+    if (!writer.ok() || !wraps_writers()) return writer;
+    return std::make_unique<BuggyWriter>(*std::move(writer), &bugs_);
+  }
+  Outcome publish(std::unique_ptr<SnapshotWriter> writer) override {
+    if (wraps_writers()) {
+      // It is one of create(): a publish takes no other.
+      writer = BuggyWriter::unwrap(
+          std::unique_ptr<BuggyWriter>(static_cast<BuggyWriter*>(writer.release())));
+    }
+    return bugs_.publish ? bugs_.publish(inner(), std::move(writer))
+                         : inner().publish(std::move(writer));
+  }
+
+ private:
+  bool wraps_writers() const { return bugs_.snapshot_meta || bugs_.snapshot_file; }
+
+  const StorageBugs& bugs_;
+};
+
+class BuggyFamily final : public families::FamilyWrapper {
+ public:
+  BuggyFamily(std::unique_ptr<Family> right, StorageBugs bugs)
+      : FamilyWrapper(std::move(right)),
+        bugs_(std::move(bugs)),
+        log_(&inner().log(), &bugs_),
+        meta_(&inner().meta(), &bugs_),
+        snapshot_(&inner().snapshot(), &bugs_) {}
+  families::LogStorage& log() override { return log_; }
+  families::MetaStorage& meta() override { return meta_; }
+  families::SnapshotStorage& snapshot() override { return snapshot_; }
+
+ private:
+  const StorageBugs bugs_;
+  BuggyLog log_;
+  BuggyMeta meta_;
+  BuggySnapshot snapshot_;
+};
+
+}  // namespace
+
+families::Registry with_bugs(const families::Registry& families, const BugsOf& bugs_of) {
+  families::Registry buggy;
+  for (families::FamilyDescriptor family : families.all()) {
+    const auto open = family.open;
+    family.open =
+        [open,
+         bugs_of](const families::OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
+      QK_ASSIGN_OR_RETURN(std::unique_ptr<Family> right, open(request));
+      StorageBugs bugs = bugs_of(request);
+      if (bugs.recovered && !request.create) bugs.recovered(*right);
+      return std::make_unique<BuggyFamily>(std::move(right), std::move(bugs));
+    };
+    buggy.add(std::move(family));
+  }
+  return buggy;
+}
+
+}  // namespace qk::sim

@@ -1,0 +1,44 @@
+// BuggyFamily: a family that does some things wrongly, between its callers and a right one, for
+// planted bugs. What a hook of StorageBugs does not mention is as it should be.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "families/contract/family.h"
+
+namespace qk::sim {
+
+// Each stands for the call of its name, and is given the right storage; null: as it should be.
+struct StorageBugs {
+  using Log = families::LogStorage;
+  using Outcome = families::Outcome;
+  std::function<Outcome(Log&, std::span<const families::LogEntry>)> append;
+  std::function<Outcome(Log&, int64_t)> truncate_prefix;
+  std::function<Outcome(Log&, int64_t)> truncate_suffix;
+  std::function<Outcome(Log&, int64_t)> reset;
+  std::function<Outcome(families::MetaStorage&, const families::HardState&)> save;
+  std::function<Outcome(families::SnapshotStorage&, std::unique_ptr<families::SnapshotWriter>)>
+      publish;
+  // May change what a bulk load (of an import) is given.
+  std::function<void(families::LogEntry*)> load;
+  // May change what a reader is told.
+  std::function<void(families::LogEntry*)> read;
+  std::function<families::HardState(const families::HardState&)> hard_state;
+  // May change what a writer of a snapshot is given.
+  std::function<void(families::SnapshotMeta*)> snapshot_meta;
+  std::function<void(families::FileMeta*)> snapshot_file;
+  // At the end of each open that does not create.
+  std::function<void(families::Family&)> recovered;
+};
+
+// Asked at each open, of the instance at `root`.
+using BugsOf = std::function<StorageBugs(const families::OpenRequest& request)>;
+
+// The same families, with these bugs.
+families::Registry with_bugs(const families::Registry& families, const BugsOf& bugs_of);
+
+}  // namespace qk::sim

@@ -1,0 +1,45 @@
+// The catalogue of planted bugs: known defects that are switched on, one at a time, to see that an
+// oracle notices. All of them lie outside the product: between a node and its disk, its families or
+// its messages, or in the simulation itself.
+//
+// Forms. "NAME" acts whenever it can. "NAME:hard" acts at one occasion in four to twelve, one in
+// eight on average. The rate and the place (where a bug has several) are drawn from the stream
+// "planted" of the seed, so that a detection does not depend on one constant.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace qk::sim {
+
+class Mutant;
+struct Plan;
+
+// How a bug is judged.
+enum class Judge : uint8_t {
+  kRun,          // oracles of a run
+  kDeterminism,  // two runs of one seed (ora.S1)
+  kLitmus,       // what a simulated disk may and may not forget (ora.S2)
+};
+
+struct PlantedBug {
+  std::string_view name;
+  std::string_view known_as;   // "KB-45" of known-bugs.md; empty: thought of here
+  std::string_view component;  // as there: BL, RK, SQ, IMG, DW, MC, RC, REC, SIM; DET: determinism
+  std::string_view level;      // the weakest condition that can show it: P0, P1, P2, E, N, det
+  std::string_view scenario;   // a built-in one that shows it; empty: not one of selftest's
+  std::string_view oracles;    // those meant for it, separated by spaces
+  std::string_view what;
+  Judge judge = Judge::kRun;
+};
+
+// In the order of the components.
+std::span<const PlantedBug> planted_bugs();
+// By "NAME" or "NAME:hard"; null if there is none.
+const PlantedBug* find_planted(std::string_view planted);
+
+// For RunOptions::mutant_of: what Plan::planted names, or null.
+std::unique_ptr<Mutant> make_mutant(const Plan& plan);
+
+}  // namespace qk::sim
