@@ -90,7 +90,7 @@ void encode_value(const Message& message, const FieldDescriptor* field, int i, s
 
 // Fields of a scenario that no hash covers, and those that the chain's does not.
 constexpr std::string_view kNoRun[] = {"name", "summary", "tag", "seed"};
-constexpr std::string_view kNotInChain[] = {"at", "random", "expect", "until"};
+constexpr std::string_view kNotInChain[] = {"at", "random", "expect", "until", "planted"};
 
 bool is_among(const FieldDescriptor* field, std::span<const std::string_view> names) {
   return std::find(names.begin(), names.end(), field->name()) != names.end();

@@ -36,6 +36,7 @@ sim::Plan build_plan(ParsedSource& source, const families::Registry& registry,
   const qksim::Scenario& scenario = draft.scenario();
   build_name(draft);
   draft.positive_duration(scenario, "run_for", scenario.run_for(), &draft.plan.run_for);
+  draft.plan.planted = scenario.planted();
   if (scenario.has_until()) {
     sim::Nanos until = 0;
     draft.positive_duration(scenario, "until", scenario.until(), &until);

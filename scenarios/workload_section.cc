@@ -17,6 +17,8 @@ void build_workload(Draft& draft) {
   if (out.rate == 0 || out.rate > 100'000) {
     draft.bad_value(workload, "rate", {cat(out.rate, " operations per second"), "1 to 100000"});
   }
+  out.operations = workload.operations();
+  if (workload.has_operations()) draft.at_least_one(workload, "operations", out.operations);
   SizeRange size;
   if (draft.take(workload, "value_size", parse_size_range(workload.value_size()), &size)) {
     constexpr uint64_t kMaxValue = 1 << 20;

@@ -92,6 +92,7 @@ std::string written_plan(std::string_view effective, std::string_view name, cons
   QK_CHECK(google::protobuf::TextFormat::ParseFromString(std::string(effective), &scenario));
   scenario.set_name(std::string(name));
   scenario.set_seed(plan.seed);
+  if (!plan.planted.empty()) scenario.set_planted(plan.planted);
   if (plan.until) scenario.set_until(duration_text(*plan.until));
   scenario.clear_random();
   scenario.clear_at();

@@ -104,6 +104,7 @@ struct WorkloadPlan {
   uint32_t read_ppm = 0;
   uint32_t cas_ppm = 0;
   uint32_t counter_ppm = 0;  // increments of braft's example counter
+  uint64_t operations = 0;   // of all clients together, then they stop; 0: no limit
 };
 
 struct Trigger {

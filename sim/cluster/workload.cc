@@ -80,6 +80,8 @@ Command Workload::draw(Client& client) {
 
 void Workload::issue(size_t index) {
   if (stopped_) return;
+  const uint64_t limit = world_.plan->workload.operations;
+  if (limit != 0 && next_operation_ > limit) return stop();
   Client& client = clients_[index];
   ++client.request;
   client.command = draw(client);

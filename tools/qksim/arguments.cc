@@ -78,6 +78,7 @@ class Parser {
         ->type_name("WHEN");
     app_.add_flag("--version", version_flag_, "Same as `qksim version`");
     add_run();
+    add_shrink();
     add_image();
     add_families();
     add_scenarios();
@@ -137,6 +138,27 @@ class Parser {
     run_->add_flag("--check-determinism", run_arguments_.check_determinism,
                    "Run twice and compare the chains");
     run_->add_option("--planted", run_arguments_.planted, "Switch a known defect on")
+        ->group("");  // tests only
+  }
+
+  void add_shrink() {
+    shrink_ = app_.add_subcommand("shrink", "Make a run that fails as small as it goes");
+    shrink_
+        ->add_option("SCENARIO", shrink_arguments_.scenario,
+                     "A file, a built-in scenario's name, a run directory, latest or last-failed")
+        ->required();
+    shrink_
+        ->add_option("--seed", shrink_seed_, "The seed that fails; default: the scenario's, or 1")
+        ->type_name("N");
+    repeatable(shrink_, "--set", shrink_arguments_.sets, "Replace one field of the scenario")
+        ->type_name("PATH=VALUE");
+    shrink_->add_option("--for", time_limit_, "Stop after this time, with what there is by then")
+        ->type_name("TIME");
+    shrink_
+        ->add_option("-o,--output", shrink_arguments_.output,
+                     "The file; default: NAME-shrunk.qks.txtpb")
+        ->type_name("FILE");
+    shrink_->add_option("--planted", shrink_arguments_.planted, "Switch a known defect on")
         ->group("");  // tests only
   }
 
@@ -394,6 +416,8 @@ class Parser {
         {{"auto", Colour::kAuto}, {"always", Colour::kAlways}, {"never", Colour::kNever}});
     if (run_->parsed()) {
       out.command = run_arguments();
+    } else if (shrink_->parsed()) {
+      out.command = shrink_arguments();
     } else if (export_->parsed()) {
       out.command = export_arguments_;
     } else if (import_->parsed()) {
@@ -444,6 +468,15 @@ class Parser {
     return out;
   }
 
+  ShrinkArguments shrink_arguments() {
+    ShrinkArguments out = shrink_arguments_;
+    if (!shrink_seed_.empty()) out.seed = value_of("--seed", scenarios::parse_seed(shrink_seed_));
+    if (!time_limit_.empty()) {
+      out.time_limit = value_of("--for", scenarios::parse_duration(time_limit_));
+    }
+    return out;
+  }
+
   ConformanceArguments conformance_arguments() {
     ConformanceArguments out = conformance_arguments_;
     out.seeds = value_of("--seeds", scenarios::parse_seed(seeds_));
@@ -483,6 +516,7 @@ class Parser {
 
   CLI::App app_;
   CLI::App* run_ = nullptr;
+  CLI::App* shrink_ = nullptr;
   CLI::App* image_ = nullptr;
   CLI::App* export_ = nullptr;
   CLI::App* import_ = nullptr;
@@ -505,6 +539,8 @@ class Parser {
   std::string color_ = "auto";
   bool version_flag_ = false;
   std::string seed_;
+  std::string shrink_seed_;
+  std::string time_limit_;
   std::string until_;
   std::string artifacts_ = "fail";
   std::string trace_ = "marks";
@@ -514,6 +550,7 @@ class Parser {
   std::vector<std::string> topic_;
 
   RunArguments run_arguments_;
+  ShrinkArguments shrink_arguments_;
   ImageExportArguments export_arguments_;
   ImageImportArguments import_arguments_;
   ImageInspectArguments inspect_arguments_;

@@ -37,6 +37,15 @@ struct RunArguments {
   std::string planted;  // "NAME" or "NAME:hard"; empty: none; tests only
 };
 
+struct ShrinkArguments {
+  std::string scenario;          // file, name, run directory, `latest` or `last-failed`
+  std::optional<uint64_t> seed;  // absent: the scenario's own, or 1
+  std::vector<std::string> sets;
+  std::string planted;
+  std::optional<sim::Nanos> time_limit;  // wall time; absent: until nothing more can be taken away
+  std::string output;                    // empty: NAME-shrunk.qks.txtpb
+};
+
 // Bare braft directories have no identity, so the user says whose they are.
 struct ImageExportArguments {
   std::string from;    // the family's root directory; empty: `uris` say where
@@ -103,10 +112,10 @@ struct HelpArguments {
 };
 
 using Command =
-    std::variant<RunArguments, ImageExportArguments, ImageImportArguments, ImageInspectArguments,
-                 ImageVerifyArguments, FamiliesArguments, ScenariosListArguments,
-                 ScenariosShowArguments, ScenariosValidateArguments, ConformanceArguments,
-                 ContractArguments, VersionArguments, HelpArguments>;
+    std::variant<RunArguments, ShrinkArguments, ImageExportArguments, ImageImportArguments,
+                 ImageInspectArguments, ImageVerifyArguments, FamiliesArguments,
+                 ScenariosListArguments, ScenariosShowArguments, ScenariosValidateArguments,
+                 ConformanceArguments, ContractArguments, VersionArguments, HelpArguments>;
 
 struct Arguments {
   Colour colour = Colour::kAuto;

@@ -136,11 +136,11 @@ TEST_CASE("help") {
 TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   const std::pair<std::vector<std::string>, const char*> kCases[] = {
       {{},
-       "error: no command\nhint: commands: run, image, families, scenarios, conformance, contract, "
+       "error: no command\nhint: commands: run, shrink, image, families, scenarios, conformance, contract, "
        "version, help\n"},
       {{"rnu", "x"},
        "error: there is no command \"rnu\"\n"
-       "hint: did you mean \"run\"? commands: run, image, families, scenarios, conformance, "
+       "hint: did you mean \"run\"? commands: run, shrink, image, families, scenarios, conformance, "
        "contract, version, help\n"},
       {{"image", "exprot"},
        "error: there is no image command \"exprot\"\n"
@@ -171,7 +171,7 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"run"}, "error: SCENARIO is required\nhint: qksim help run\n"},
       {{"help", "exit-code"},
        "error: there is no topic \"exit-code\"\n"
-       "hint: did you mean \"exit-codes\"? topics: run, image, families, scenarios, conformance, "
+       "hint: did you mean \"exit-codes\"? topics: run, shrink, image, families, scenarios, conformance, "
        "contract, version, help, "
        "exit-codes\n"},
   };

@@ -12,6 +12,7 @@ struct Run {
   const Environment& environment;
 
   ExitCode operator()(const RunArguments& a) const { return run_command(a, environment); }
+  ExitCode operator()(const ShrinkArguments& a) const { return shrink_command(a, environment); }
   ExitCode operator()(const ImageExportArguments& a) const { return image_export(a, environment); }
   ExitCode operator()(const ImageImportArguments& a) const { return image_import(a, environment); }
   ExitCode operator()(const ImageInspectArguments& a) const {

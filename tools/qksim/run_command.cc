@@ -93,32 +93,11 @@ void print(const RunReport& report, const Environment& environment) {
   *environment.out << report_text(report, environment.colour_out, /*timing=*/true);
 }
 
-// kOk, or kUsage if --planted names no bug.
-ExitCode check_planted(const std::string& planted, const Environment& environment) {
-  if (planted.empty()) return ExitCode::kOk;
-  constexpr std::string_view kHard = ":hard";
-  std::string_view name = planted;
-  if (name.ends_with(kHard)) name.remove_suffix(kHard.size());
-  std::vector<std::string> names;
-  for (const sim::PlantedBug& bug : environment.planted) {
-    if (bug.name == name) return ExitCode::kOk;
-    names.emplace_back(bug.name);
-  }
-  const std::string_view near = nearest(name, names);
-  print_error(environment, cat("--planted: ", in_quotes(planted), " is not allowed"));
-  *environment.err
-      << "hint: " << (near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "))
-      << "qksim selftest --list names them all; NAME:hard is the form that acts seldom\n";
-  return ExitCode::kUsage;
-}
-
 }  // namespace
 
 ExitCode run_command(const RunArguments& arguments, const Environment& environment) {
   scenarios::ScenarioSource source;
-  ExitCode code = check_planted(arguments.planted, environment);
-  if (code != ExitCode::kOk) return code;
-  code = find_scenario(environment, arguments.scenario, &source);
+  ExitCode code = find_scenario(environment, arguments.scenario, &source);
   if (code != ExitCode::kOk) return code;
   RunReport report;
   report.arguments = arguments;
@@ -134,7 +113,10 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   if (arguments.until.has_value()) {
     plan.until = std::min(*arguments.until, plan.until.value_or(*arguments.until));
   }
-  plan.planted = arguments.planted;
+  if (!arguments.planted.empty()) plan.planted = arguments.planted;
+  code = check_planted(environment, plan.planted);
+  if (code != ExitCode::kOk) return code;
+  report.arguments.planted = plan.planted;
   report.name = plan.name;
   if (!arguments.write_plan.empty()) {
     const absl::Status status = check_plan_file(absolute_path(environment, arguments.write_plan));

@@ -328,7 +328,7 @@ TEST_CASE_METHOD(RunFixture, "an unknown planted bug is a usage error") {
   arguments.planted = "vote-not-syncd:hard";
   CHECK(run_command(arguments, environment) == ExitCode::kUsage);
   CHECK(
-      err.str().starts_with("error: --planted: \"vote-not-syncd:hard\" is not allowed\n"
+      err.str().starts_with("error: there is no planted bug \"vote-not-syncd:hard\"\n"
                             "hint: did you mean \"vote-not-synced\"? "));
   CHECK(plans.empty());
 }

@@ -1,6 +1,7 @@
 #include "tools/qksim/scenario_argument.h"
 
 #include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "tools/qksim/family_argument.h"
 
 namespace qk::cli {
@@ -42,6 +43,24 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
     if (code != ExitCode::kOk) return code;
   }
   return ExitCode::kOk;
+}
+
+ExitCode check_planted(const Environment& environment, const std::string& planted) {
+  if (planted.empty()) return ExitCode::kOk;
+  constexpr std::string_view kHard = ":hard";
+  std::string_view name = planted;
+  if (name.ends_with(kHard)) name.remove_suffix(kHard.size());
+  std::vector<std::string> names;
+  for (const sim::PlantedBug& bug : environment.planted) {
+    if (bug.name == name) return ExitCode::kOk;
+    names.emplace_back(bug.name);
+  }
+  const std::string_view near = nearest(name, names);
+  print_error(environment, cat("there is no planted bug ", in_quotes(planted)));
+  *environment.err
+      << "hint: " << (near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "))
+      << "qksim selftest --list names them all; NAME:hard is the form that acts seldom\n";
+  return ExitCode::kUsage;
 }
 
 }  // namespace qk::cli

@@ -21,4 +21,8 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
                        const std::vector<std::string>& sets, std::optional<uint64_t> seed,
                        scenarios::LoadResult* result);
 
+// kOk if `planted` is empty or names a bug of the catalogue ("NAME" or "NAME:hard"); or prints the
+// nearest one and returns kUsage.
+ExitCode check_planted(const Environment& environment, const std::string& planted);
+
 }  // namespace qk::cli

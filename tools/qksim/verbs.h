@@ -8,6 +8,7 @@
 namespace qk::cli {
 
 ExitCode run_command(const RunArguments& arguments, const Environment& environment);
+ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& environment);
 
 ExitCode families_command(const FamiliesArguments& arguments, const Environment& environment);
 

@@ -1,0 +1,63 @@
+// Shrinking: a scenario that fails, made as small as it goes while it fails in the same way.
+//
+// Method. The failing run is written out (written_plan.h), so that all it does is in the text. Then
+// one thing after another is taken away: faults, what crashes left, migrations, nodes, clients,
+// operations, properties of links and disks, waits, time. A step that still fails with the same
+// signature is kept, and written out again, so that decisions which no longer apply are gone.
+// Rounds go on until one of them keeps nothing, or the caller's time is over; the result is then as
+// small as single steps of this kind can make it, which is not the smallest there is.
+//
+// Nothing here reads a clock or draws anything: same failure, same calls of `run`, same result,
+// unless time runs out.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scenarios/loader.h"
+#include "sim/cluster/run.h"
+
+namespace qk::scenarios {
+
+// What must stay: the oracle that the first violation broke, and the phase of its node.
+struct FailureSignature {
+  std::string oracle;
+  std::string phase;
+  bool operator==(const FailureSignature&) const = default;
+};
+
+// Nothing, if the run violates nothing.
+std::optional<FailureSignature> failure_of(const sim::RunResult& result);
+
+struct ShrinkTools {
+  std::function<LoadResult(const ScenarioSource&)> load;
+  std::function<sim::RunResult(const sim::Plan&)> run;
+  // Asked before each run: whether to stop here.
+  std::function<bool()> stop = [] { return false; };
+  // Told of each step that was kept: "faults 12 -> 3".
+  std::function<void(const std::string&)> kept = [](const std::string&) {};
+};
+
+struct Shrunk {
+  // A scenario that expects the violation, and pins seed and planted bug; loads and runs as a file.
+  std::string text;
+  FailureSignature failure;
+  sim::RunResult result;
+  // The nearest scenario that was tried and passes, as a file; of a planted bug one without it.
+  // Empty: none was found.
+  std::string sibling;
+  std::string difference;          // of the sibling: "without crash n2 at 22.8s"
+  std::vector<std::string> steps;  // that were kept
+  uint64_t runs = 0;
+  bool complete = false;  // the last round kept nothing
+};
+
+// `loaded` is what ran and failed with `result`. The scenario is called `name`, and the sibling
+// NAME-passes. FailedPrecondition if `result` has no violation, or if its written form does not
+// fail in the same way.
+absl::StatusOr<Shrunk> shrink(const LoadResult& loaded, const sim::RunResult& result,
+                              const std::string& name, const ShrinkTools& tools);
+
+}  // namespace qk::scenarios
