@@ -441,6 +441,7 @@ class Cluster final : private ClusterEvents {
     // A kind of which none came may be chance; a run that asks for random faults and has none at
     // all has not shown what it was made for.
     const FaultInjector::Undrawn undrawn = faults_->undrawn();
+    result->no_random_fault = undrawn.all;
     if (undrawn.all) {
       result->inconclusive.push_back(
           cat("random faults are asked for, and none was injected: ", join(undrawn.kinds)));

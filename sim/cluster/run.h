@@ -54,6 +54,9 @@ struct RunResult {
   std::shared_ptr<const Trace> trace;
   std::map<std::string, uint64_t> evaluated = {};  // oracle id -> how often it was evaluated
   std::map<std::string, uint64_t> reach = {};      // Reach::counts()
+  // One of `inconclusive` is that random faults are asked for and none was injected: of one seed
+  // among many that is chance.
+  bool no_random_fault = false;
 };
 
 struct RunOptions {

@@ -8,6 +8,7 @@
 
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "families/base/units.h"
 #include "scenarios/values.h"
 
 namespace qk::cli {
@@ -79,6 +80,7 @@ class Parser {
     app_.add_flag("--version", version_flag_, "Same as `qksim version`");
     add_run();
     add_shrink();
+    add_sweep();
     add_image();
     add_families();
     add_scenarios();
@@ -137,6 +139,8 @@ class Parser {
     run_->add_flag("--keep-going", run_arguments_.keep_going, "Go on after a violation");
     run_->add_flag("--check-determinism", run_arguments_.check_determinism,
                    "Run twice and compare the chains");
+    run_->add_flag("--swarm", run_arguments_.swarm,
+                   "Let the seed draw which kinds of fault are on, and how strong");
     run_->add_option("--planted", run_arguments_.planted, "Switch a known defect on")
         ->group("");  // tests only
   }
@@ -160,6 +164,74 @@ class Parser {
         ->type_name("FILE");
     shrink_->add_option("--planted", shrink_arguments_.planted, "Switch a known defect on")
         ->group("");  // tests only
+  }
+
+  void add_sweep() {
+    sweep_ = app_.add_subcommand(
+        "sweep",
+        "Run scenarios for many seeds, in several processes\n"
+        "Exit code 0 says that every seed passed, every oracle with a subject was evaluated in "
+        "some\n"
+        "seed, every probe of --sometimes was reached, and random faults came where they are "
+        "asked\n"
+        "for; 1 that a seed failed, 70 that a seed ended this program, 3 that a seed gave two\n"
+        "different runs, 2 that none of these happened and something was not shown");
+    sweep_->require_subcommand(0, 1);
+    SweepArguments& to = sweep_arguments_;
+    sweep_->add_option("SCENARIO", to.scenarios, "Files, or built-in scenarios' names");
+    repeatable(sweep_, "--seeds", sweep_seeds_,
+               "Seeds A to B, or 1 to N; default 1 to 1000, without an end if --for is given")
+        ->type_name("A..B|N");
+    sweep_->add_option("--seeds-from", to.seeds_from, "Seeds of a file, one in a line")
+        ->type_name("FILE");
+    sweep_->add_option("--for", sweep_time_, "Start no seed after this much time of the clock")
+        ->type_name("TIME");
+    sweep_->add_option("--jobs", sweep_jobs_, "Processes; default: as many as there are CPUs")
+        ->type_name("N");
+    sweep_
+        ->add_option("--max-failures", max_failures_,
+                     "End after so many different failures; 0: do not")
+        ->capture_default_str()
+        ->type_name("N");
+    sweep_->add_flag("--swarm", to.swarm,
+                     "Let each seed draw which kinds of fault are on, and how strong");
+    repeatable(sweep_, "--axis", to.axes, "Run with each of these values of a field")
+        ->type_name("PATH=V1,V2");
+    repeatable(sweep_, "--set", to.sets, "Replace one field of each scenario")
+        ->type_name("PATH=VALUE");
+    sweep_->add_option("--det-ratio", det_ratio_, "Run this share of the seeds twice and compare")
+        ->capture_default_str()
+        ->type_name("SHARE");
+    sweep_->add_option("--seed-limit", seed_limit_, "CPU time after which a seed is stuck")
+        ->capture_default_str()
+        ->type_name("TIME");
+    repeatable(sweep_, "--sometimes", to.sometimes, "A probe that some seed must reach")
+        ->type_name("PROBE");
+    sweep_->add_option("--junit", to.junit, "Also write a JUnit report")->type_name("FILE");
+    sweep_->add_option("--out", to.out, "Directory of the sweep, instead of .qksim/sweeps/ID")
+        ->check(not_empty())
+        ->type_name("DIR");
+    sweep_->add_option("--resume", to.resume, "Go on with the sweep in this directory")
+        ->check(not_empty())
+        ->type_name("DIR");
+    sweep_
+        ->add_option("--against", to.against,
+                     "Say which findings are new since the sweep in this directory")
+        ->check(not_empty())
+        ->type_name("DIR");
+    sweep_->add_option("--shard", shard_, "Run each N-th seed, from the K-th on")->type_name("K/N");
+    sweep_->add_flag("--json", to.json, "Print one line of JSON for each seed, then one for all");
+    sweep_->add_option("--progress", progress_, "auto, plain or none")
+        ->capture_default_str()
+        ->type_name("FORM");
+    sweep_->add_option("--planted", to.planted, "Switch a known defect on")->group("");
+    merge_ = sweep_->add_subcommand("merge", "Make one sweep of its shards");
+    merge_->add_option("DIR", merge_arguments_.directories, "Directories of the shards")
+        ->required();
+    merge_->add_option("--out", merge_arguments_.out, "Directory of the whole sweep")
+        ->check(not_empty())
+        ->required()
+        ->type_name("DIR");
   }
 
   void add_image() {
@@ -363,6 +435,7 @@ class Parser {
       }
       if (commands_of(*app).empty()) continue;  // a positional
       CLI::App* sub = find_command(*app, word);
+      if (sub == nullptr && takes_words(*app)) continue;
       if (sub == nullptr) {
         return unknown_word(app == &app_ ? "command" : cat(app->get_name(), " command"), word,
                             "commands", commands_of(*app));
@@ -381,6 +454,12 @@ class Parser {
                          cat("commands: ", join(commands_of(*app))));
     }
     return std::nullopt;
+  }
+
+  static bool takes_words(const CLI::App& app) {
+    const std::vector<const CLI::Option*> options = app.get_options();
+    return std::any_of(options.begin(), options.end(),
+                       [](const CLI::Option* option) { return option->get_positional(); });
   }
 
   static bool is_number(const std::string& word) {
@@ -418,6 +497,10 @@ class Parser {
       out.command = run_arguments();
     } else if (shrink_->parsed()) {
       out.command = shrink_arguments();
+    } else if (merge_->parsed()) {
+      out.command = merge_arguments_;
+    } else if (sweep_->parsed()) {
+      out.command = sweep_arguments();
     } else if (export_->parsed()) {
       out.command = export_arguments_;
     } else if (import_->parsed()) {
@@ -477,6 +560,73 @@ class Parser {
     return out;
   }
 
+  // "1000", "5..10", "0x10..0x1F".
+  static sim::SeedRange seed_range(const std::string& word) {
+    const size_t dots = word.find("..");
+    if (dots == std::string::npos) return {1, value_of("--seeds", scenarios::parse_seed(word))};
+    return {value_of("--seeds", scenarios::parse_seed(word.substr(0, dots))),
+            value_of("--seeds", scenarios::parse_seed(word.substr(dots + 2)))};
+  }
+
+  static uint32_t count_of(std::string_view option, const std::string& word, uint64_t max) {
+    const auto number = whole_number(word);
+    if (number && *number <= max) return static_cast<uint32_t>(*number);
+    throw BadValue{usage_error(cat(option, ": ", in_quotes(word), " is not allowed"),
+                               cat("allowed: 0 to ", max))};
+  }
+
+  static uint32_t share_of(std::string_view option, const std::string& word) {
+    constexpr uint32_t kAll = 1'000'000;
+    const auto ppm = scaled_decimal(word, kAll, kAll);
+    if (ppm) return static_cast<uint32_t>(*ppm);
+    throw BadValue{usage_error(cat(option, ": ", in_quotes(word), " is not a share"),
+                               "allowed: 0 to 1 with at most six decimals")};
+  }
+
+  SweepArguments sweep_arguments() {
+    SweepArguments out = sweep_arguments_;
+    if (out.resume.empty() == out.scenarios.empty()) {
+      throw BadValue{usage_error("sweep needs one of: SCENARIO, --resume DIR", "qksim help sweep")};
+    }
+    for (const std::string& word : sweep_seeds_) out.seeds.push_back(seed_range(word));
+    if (!sweep_time_.empty()) out.time = value_of("--for", scenarios::parse_duration(sweep_time_));
+    if (!sweep_jobs_.empty()) out.jobs = count_of("--jobs", sweep_jobs_, 1024);
+    out.max_failures = count_of("--max-failures", max_failures_, 1'000'000);
+    out.again_ppm = share_of("--det-ratio", det_ratio_);
+    out.seed_limit = value_of("--seed-limit", scenarios::parse_duration(seed_limit_));
+    if (out.seed_limit < sim::kMillisecond) {
+      throw BadValue{usage_error("--seed-limit: too short", "allowed: 1ms or more")};
+    }
+    if (!shard_.empty()) {
+      const size_t slash = std::min(shard_.find('/'), shard_.size());
+      const auto k = whole_number(shard_.substr(0, slash));
+      const auto n = whole_number(shard_.substr(std::min(slash + 1, shard_.size())));
+      if (!k || !n || *k < 1 || *k > *n || *n > UINT32_MAX) {
+        throw BadValue{usage_error(cat("--shard: ", in_quotes(shard_), " is not a shard"),
+                                   "allowed: K/N with K from 1 to N")};
+      }
+      out.shard = static_cast<uint32_t>(*k);
+      out.shards = static_cast<uint32_t>(*n);
+    }
+    out.progress = choose<ProgressForm>("--progress", progress_,
+                                        {{"auto", ProgressForm::kAuto},
+                                         {"plain", ProgressForm::kPlain},
+                                         {"none", ProgressForm::kNone}});
+    if (!out.resume.empty()) refuse_beside_resume();
+    return out;
+  }
+
+  // What a sweep runs lies in its directory; another word beside it would be ignored.
+  void refuse_beside_resume() const {
+    for (const char* name :
+         {"--seeds", "--seeds-from", "--max-failures", "--swarm", "--axis", "--set", "--det-ratio",
+          "--seed-limit", "--sometimes", "--out", "--shard", "--planted"}) {
+      if (sweep_->get_option(name)->count() == 0) continue;
+      throw BadValue{usage_error(cat(name, " cannot be given with --resume"),
+                                 "what a sweep runs is in its directory")};
+    }
+  }
+
   ConformanceArguments conformance_arguments() {
     ConformanceArguments out = conformance_arguments_;
     out.seeds = value_of("--seeds", scenarios::parse_seed(seeds_));
@@ -517,6 +667,8 @@ class Parser {
   CLI::App app_;
   CLI::App* run_ = nullptr;
   CLI::App* shrink_ = nullptr;
+  CLI::App* sweep_ = nullptr;
+  CLI::App* merge_ = nullptr;
   CLI::App* image_ = nullptr;
   CLI::App* export_ = nullptr;
   CLI::App* import_ = nullptr;
@@ -549,8 +701,19 @@ class Parser {
   std::string format_ = "table";
   std::vector<std::string> topic_;
 
+  std::vector<std::string> sweep_seeds_;
+  std::string sweep_time_;
+  std::string sweep_jobs_;
+  std::string max_failures_ = "5";
+  std::string det_ratio_ = "0.05";
+  std::string seed_limit_ = "60s";
+  std::string shard_;
+  std::string progress_ = "auto";
+
   RunArguments run_arguments_;
   ShrinkArguments shrink_arguments_;
+  SweepArguments sweep_arguments_;
+  SweepMergeArguments merge_arguments_;
   ImageExportArguments export_arguments_;
   ImageImportArguments import_arguments_;
   ImageInspectArguments inspect_arguments_;

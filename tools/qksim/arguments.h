@@ -11,6 +11,7 @@
 
 #include "families/contract/uri.h"
 #include "sim/cluster/plan.h"
+#include "sim/explore/sweep_definition.h"
 #include "sim/kernel/trace.h"
 #include "tools/qksim/exit_codes.h"
 
@@ -35,6 +36,36 @@ struct RunArguments {
   bool keep_going = false;
   bool check_determinism = false;
   std::string planted;  // "NAME" or "NAME:hard"; empty: none; tests only
+  bool swarm = false;
+};
+
+enum class ProgressForm : uint8_t { kAuto, kPlain, kNone };
+struct SweepArguments {
+  std::vector<std::string> scenarios;      // files, or names of built-in scenarios
+  std::vector<sim::SeedRange> seeds = {};  // of --seeds and --seeds-from
+  std::string seeds_from = {};             // file; empty: none
+  std::optional<sim::Nanos> time = {};     // of the clock
+  uint32_t jobs = 0;                       // 0: as many as there are CPUs
+  uint32_t max_failures = 5;               // 0: no limit
+  bool swarm = false;
+  std::vector<std::string> axes = {};
+  std::vector<std::string> sets = {};
+  uint32_t again_ppm = 0;                   // share of the seeds that run twice
+  sim::Nanos seed_limit = 0;                // CPU time
+  std::vector<std::string> sometimes = {};  // probes
+  std::string junit = {};                   // file; empty: none
+  std::string out = {};                     // empty: .qksim/sweeps/ID
+  std::string resume = {};                  // directory; empty: a new sweep
+  std::string against = {};                 // directory; empty: none
+  uint32_t shard = 1;
+  uint32_t shards = 1;
+  bool json = false;
+  ProgressForm progress = ProgressForm::kAuto;
+  std::string planted = {};  // as of `run`
+};
+struct SweepMergeArguments {
+  std::vector<std::string> directories;
+  std::string out;
 };
 
 struct ShrinkArguments {
@@ -112,10 +143,11 @@ struct HelpArguments {
 };
 
 using Command =
-    std::variant<RunArguments, ShrinkArguments, ImageExportArguments, ImageImportArguments,
-                 ImageInspectArguments, ImageVerifyArguments, FamiliesArguments,
-                 ScenariosListArguments, ScenariosShowArguments, ScenariosValidateArguments,
-                 ConformanceArguments, ContractArguments, VersionArguments, HelpArguments>;
+    std::variant<RunArguments, ImageExportArguments, ImageImportArguments, ImageInspectArguments,
+                 ImageVerifyArguments, FamiliesArguments, ScenariosListArguments,
+                 ScenariosShowArguments, ScenariosValidateArguments, ConformanceArguments,
+                 ContractArguments, VersionArguments, HelpArguments, ShrinkArguments,
+                 SweepArguments, SweepMergeArguments>;
 
 struct Arguments {
   Colour colour = Colour::kAuto;

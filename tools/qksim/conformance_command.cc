@@ -7,9 +7,9 @@
 #include "families/base/printable.h"
 #include "families/base/suggest.h"
 #include "tools/qksim/conformance_evidence.h"
+#include "tools/qksim/conformance_junit.h"
 #include "tools/qksim/conformance_verbs.h"
 #include "tools/qksim/family_argument.h"
-#include "tools/qksim/junit.h"
 #include "tools/qksim/output_file.h"
 #include "tools/qksim/padded.h"
 
@@ -164,8 +164,8 @@ ExitCode save(const Report& report, const ConformanceArguments& arguments,
   }
   if (arguments.junit.empty()) return ExitCode::kOk;
   const std::string path = absolute_path(environment, arguments.junit);
-  absl::Status status = check_replaceable(path, {kJunitBeginnings[0], kJunitBeginnings[1]});
-  if (status.ok()) status = replace_output(environment, path, junit_text(report));
+  absl::Status status = check_junit_replaceable(path, "conformance");
+  if (status.ok()) status = replace_output(environment, path, junit_text(junit_suites(report)));
   if (!status.ok()) {
     print_error(environment, cat(arguments.junit, " (--junit): ", to_std(status.message())));
     return ExitCode::kCannotWrite;
@@ -199,8 +199,7 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
   const std::string junit =
       arguments.junit.empty() ? std::string() : absolute_path(environment, arguments.junit);
   if (!junit.empty() && !arguments.list) {
-    const absl::Status status =
-        check_replaceable(junit, {kJunitBeginnings[0], kJunitBeginnings[1]});
+    const absl::Status status = check_junit_replaceable(junit, "conformance");
     if (!status.ok()) {
       print_error(environment, cat("--junit: ", to_std(status.message())));
       return ExitCode::kCannotWrite;

@@ -13,8 +13,8 @@
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "tools/qksim/conformance_evidence.h"
+#include "tools/qksim/conformance_junit.h"
 #include "tools/qksim/conformance_verbs.h"
-#include "tools/qksim/junit.h"
 #include "tools/qksim/verbs.h"
 
 namespace qk::cli {

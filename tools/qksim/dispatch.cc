@@ -35,6 +35,8 @@ struct Run {
   ExitCode operator()(const ContractArguments& a) const {
     return environment.suite.contract(a, environment);
   }
+  ExitCode operator()(const SweepArguments& a) const { return sweep_command(a, environment); }
+  ExitCode operator()(const SweepMergeArguments& a) const { return sweep_merge(a, environment); }
   ExitCode operator()(const VersionArguments&) const { return version_command(environment); }
   ExitCode operator()(const HelpArguments& a) const {
     *environment.out << a.text;

@@ -60,6 +60,9 @@ struct Environment {
   std::function<uint64_t()> random_seed = [] { return uint64_t{0}; };
   // For "60.0s sim in 1.4s", and to say from time to time how far a verb has come.
   std::function<int64_t()> wall_ms = [] { return int64_t{0}; };
+  // CPU time of this process, and how many CPUs it may use.
+  std::function<int64_t()> cpu_ns = [] { return int64_t{0}; };
+  uint32_t processors = 1;
   // From now on SIGINT and SIGTERM do not end the process but make interrupted() true; a second one
   // ends it. For verbs that leave something half made when they are killed.
   std::function<void()> catch_signals = [] {};

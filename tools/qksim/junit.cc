@@ -1,31 +1,43 @@
 #include "tools/qksim/junit.h"
 
-#include <algorithm>
-
 #include "families/base/strings.h"
+#include "tools/qksim/output_file.h"
 
 namespace qk::cli {
 namespace {
 
-using sim::conformance::CaseResult;
-using sim::conformance::Report;
-using sim::conformance::Verdict;
+constexpr std::string_view kHead = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
+constexpr std::string_view kTail = "</testsuites>\n";
 
-std::string case_text(const CaseResult& result) {
-  const sim::conformance::Check& check = *result.what.check;
-  std::string out = cat("    <testcase classname=\"", xml_escaped(check.group), "\" name=\"",
-                        xml_escaped(result.what.id()), "\">\n      <properties>\n");
-  for (const std::string& id : check.requirements) {
-    out += cat("        <property name=\"requirement\" value=\"", xml_escaped(id), "\"/>\n");
+std::string suite_head(std::string_view name) {
+  return cat("  <testsuite name=\"", xml_escaped(name));
+}
+
+std::string case_text(const JunitCase& one) {
+  std::string out = cat("    <testcase classname=\"", xml_escaped(one.classname), "\" name=\"",
+                        xml_escaped(one.name), "\">\n");
+  if (!one.properties.empty()) {
+    out += "      <properties>\n";
+    for (const auto& [name, value] : one.properties) {
+      out += cat("        <property name=\"", xml_escaped(name), "\" value=\"", xml_escaped(value),
+                 "\"/>\n");
+    }
+    out += "      </properties>\n";
   }
-  out += "      </properties>\n";
-  const std::string message = xml_escaped(result.message);
-  if (result.verdict == Verdict::kFailed) {
-    out +=
-        cat("      <failure type=\"conformance\" message=\"", message.substr(0, message.find('\n')),
-            "\">seed ", result.seed, "\n", message, "</failure>\n");
-  } else if (result.verdict == Verdict::kNotApplicable) {
-    out += cat("      <skipped message=\"", message, "\"/>\n");
+  const std::string message = xml_escaped(one.message);
+  switch (one.kind) {
+    case JunitCase::Kind::kPassed:
+      break;
+    case JunitCase::Kind::kSkipped:
+      out += cat("      <skipped message=\"", message, "\"/>\n");
+      break;
+    case JunitCase::Kind::kFailed:
+    case JunitCase::Kind::kError: {
+      const std::string_view tag = one.kind == JunitCase::Kind::kFailed ? "failure" : "error";
+      out += cat("      <", tag, " type=\"", xml_escaped(one.type), "\" message=\"", message, "\">",
+                 xml_escaped(one.text), "</", tag, ">\n");
+      break;
+    }
   }
   return out + "    </testcase>\n";
 }
@@ -55,32 +67,28 @@ std::string xml_escaped(std::string_view text) {
   return out;
 }
 
-std::string junit_text(const Report& report) {
-  std::vector<std::string> families;
-  for (const CaseResult& result : report.results) {
-    const std::string& name = result.what.family->name;
-    if (std::find(families.begin(), families.end(), name) == families.end()) {
-      families.push_back(name);
-    }
-  }
-  std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n";
-  for (const std::string& family : families) {
+std::string junit_text(const std::vector<JunitSuite>& suites) {
+  std::string out(kHead);
+  for (const JunitSuite& suite : suites) {
     std::string cases;
-    uint64_t count = 0;
     uint64_t failures = 0;
+    uint64_t errors = 0;
     uint64_t skipped = 0;
-    for (const CaseResult& result : report.results) {
-      if (result.what.family->name != family) continue;
-      ++count;
-      failures += result.verdict == Verdict::kFailed ? 1 : 0;
-      skipped += result.verdict == Verdict::kNotApplicable ? 1 : 0;
-      cases += case_text(result);
+    for (const JunitCase& one : suite.cases) {
+      failures += one.kind == JunitCase::Kind::kFailed ? 1 : 0;
+      errors += one.kind == JunitCase::Kind::kError ? 1 : 0;
+      skipped += one.kind == JunitCase::Kind::kSkipped ? 1 : 0;
+      cases += case_text(one);
     }
-    out += cat("  <testsuite name=\"conformance ", xml_escaped(family), "\" tests=\"", count,
-               "\" failures=\"", failures, "\" errors=\"0\" skipped=\"", skipped, "\">\n", cases,
-               "  </testsuite>\n");
+    out +=
+        cat(suite_head(suite.name), "\" tests=\"", suite.cases.size(), "\" failures=\"", failures,
+            "\" errors=\"", errors, "\" skipped=\"", skipped, "\">\n", cases, "  </testsuite>\n");
   }
-  return out + "</testsuites>\n";
+  return out + std::string(kTail);
+}
+
+absl::Status check_junit_replaceable(const std::string& path, std::string_view kind) {
+  return check_replaceable(path, {cat(kHead, suite_head(cat(kind, " "))), cat(kHead, kTail)});
 }
 
 }  // namespace qk::cli

@@ -4,18 +4,33 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "conformance/runner.h"
+#include "families/base/status.h"
 
 namespace qk::cli {
 
-// How each of our reports begins, one without a case included.
-inline constexpr std::string_view kJunitBeginnings[] = {
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"conformance ",
-    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n</testsuites>\n"};
+struct JunitCase {
+  enum class Kind : uint8_t { kPassed, kFailed, kError, kSkipped };
+  std::string classname;
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> properties = {};
+  Kind kind = Kind::kPassed;
+  std::string type = {};     // kFailed, kError
+  std::string message = {};  // one line; not of kPassed
+  std::string text = {};     // kFailed, kError: the whole of it
+};
 
-// One suite per family, one case per conformance case; a requirement is a property of its case.
-std::string junit_text(const sim::conformance::Report& report);
+struct JunitSuite {
+  std::string name;  // "conformance sqlite": begins with what the report is of
+  std::vector<JunitCase> cases;
+};
+
+std::string junit_text(const std::vector<JunitSuite>& suites);
+
+// OK if nothing lies at `path`, or an earlier report of the same kind ("conformance", "sweep").
+absl::Status check_junit_replaceable(const std::string& path, std::string_view kind);
 
 // For attributes and text; control characters, which XML has no way to say, become '?'.
 std::string xml_escaped(std::string_view text);

@@ -1,11 +1,14 @@
 #include "tools/qksim/process.h"
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -43,6 +46,20 @@ std::string working_directory() {
 uint64_t random_u64() {
   std::random_device device;
   return (uint64_t{device()} << 32) | device();
+}
+
+int64_t cpu_ns() {
+  timespec time = {};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return time.tv_sec * sim::kSecond + time.tv_nsec;
+}
+
+// That this process may run on, which may be fewer than there are.
+uint32_t processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<uint32_t>(std::max(1, CPU_COUNT(&set)));
 }
 
 // No verb throws by design, but the standard library may: out of memory above all. Unwinding lets
@@ -121,6 +138,8 @@ int run_process(int argc, char** argv, const Suite& suite) {
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
   };
+  environment.cpu_ns = cpu_ns;
+  environment.processors = processors();
   environment.catch_signals = catch_signals;
   environment.interrupted = [] { return signalled != 0; };
   environment.narrow_modes = narrow_modes;

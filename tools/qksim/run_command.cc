@@ -108,6 +108,7 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   scenarios::LoadResult loaded;
   code = load_scenario(environment, source, arguments.sets, seed, &loaded);
   if (code != ExitCode::kOk) return code;
+  if (arguments.swarm) load_swarm(environment, source, arguments.sets, &loaded);
   sim::Plan& plan = *loaded.plan;
   report.seed = plan.seed;
   if (arguments.until.has_value()) {

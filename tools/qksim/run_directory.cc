@@ -362,6 +362,7 @@ std::string run_id(const RunReport& report, uint64_t scenario_hash) {
   put_le64(&bytes, static_cast<uint64_t>(arguments.until.value_or(-1)));
   put_u8(&bytes, arguments.keep_going ? 1 : 0);
   put_bytes(&bytes, arguments.planted);
+  put_u8(&bytes, arguments.swarm ? 1 : 0);
   return cat(hex8(static_cast<uint32_t>(xxh3_64(bytes) >> 32)));
 }
 

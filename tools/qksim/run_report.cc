@@ -5,6 +5,7 @@
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "sim/explore/sweep_definition.h"
 #include "sim/kernel/trace_text.h"
 
 namespace qk::cli {
@@ -72,13 +73,7 @@ std::string until_text(sim::Nanos until) {
 
 }  // namespace
 
-std::string seed_text(uint64_t seed) {
-  std::string digits = cat(absl::Hex(seed));
-  for (char& c : digits) {
-    if (c >= 'a' && c <= 'f') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return cat("0x", digits);
-}
+std::string seed_text(uint64_t seed) { return sim::hex_seed(seed); }
 
 std::string chain_text(uint64_t chain) { return cat(hex16(chain)).substr(0, 12); }
 
@@ -106,6 +101,7 @@ std::string repro_command(const RunReport& report) {
   for (const std::string& set : arguments.sets) out += cat(" --set ", shell_quoted(set));
   if (arguments.until.has_value()) out += cat(" --until ", until_text(*arguments.until));
   if (arguments.keep_going) out += " --keep-going";
+  if (arguments.swarm) out += " --swarm";
   if (!arguments.planted.empty()) out += cat(" --planted ", shell_quoted(arguments.planted));
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "sim/explore/swarm.h"
 #include "tools/qksim/family_argument.h"
 
 namespace qk::cli {
@@ -61,6 +62,17 @@ ExitCode check_planted(const Environment& environment, const std::string& plante
       << "hint: " << (near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "))
       << "qksim selftest --list names them all; NAME:hard is the form that acts seldom\n";
   return ExitCode::kUsage;
+}
+
+void load_swarm(const Environment& environment, const scenarios::ScenarioSource& source,
+                const std::vector<std::string>& sets, scenarios::LoadResult* result) {
+  const sim::Plan drawn = sim::swarm(*result->plan);
+  std::vector<std::string> all = sets;
+  for (std::string& set : sim::link_overrides(*result->plan, drawn)) all.push_back(std::move(set));
+  *result = scenarios::load(source, all, drawn.seed, *environment.registry,
+                            scenarios::make_tree_resolver(*environment.fs, source.directory));
+  QK_CHECK(result->plan.has_value());  // it has without the swarm
+  result->plan->random = drawn.random;
 }
 
 }  // namespace qk::cli

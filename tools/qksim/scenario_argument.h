@@ -21,6 +21,12 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
                        const std::vector<std::string>& sets, std::optional<uint64_t> seed,
                        scenarios::LoadResult* result);
 
+// Gives a loaded scenario what the swarm of its seed draws. What that is for links is in the
+// effective text as well; random faults are in the text as they were, and spelled out in a written
+// plan.
+void load_swarm(const Environment& environment, const scenarios::ScenarioSource& source,
+                const std::vector<std::string>& sets, scenarios::LoadResult* result);
+
 // kOk if `planted` is empty or names a bug of the catalogue ("NAME" or "NAME:hard"); or prints the
 // nearest one and returns kUsage.
 ExitCode check_planted(const Environment& environment, const std::string& planted);

@@ -10,6 +10,9 @@ namespace qk::cli {
 ExitCode run_command(const RunArguments& arguments, const Environment& environment);
 ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& environment);
 
+ExitCode sweep_command(const SweepArguments& arguments, const Environment& environment);
+ExitCode sweep_merge(const SweepMergeArguments& arguments, const Environment& environment);
+
 ExitCode families_command(const FamiliesArguments& arguments, const Environment& environment);
 
 ExitCode scenarios_list(const ScenariosListArguments& arguments, const Environment& environment);

@@ -1,0 +1,101 @@
+#include "sim/explore/swarm.h"
+
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "families/base/strings.h"
+#include "sim/kernel/random.h"
+
+namespace qk::sim {
+namespace {
+
+constexpr uint32_t kHalf = 500'000;
+constexpr uint32_t kAlways = 1'000'000;
+
+// One kind of fault: off, or at twice^strength of its rate, strength -1, 0 or 1.
+struct Kind {
+  bool present = false;
+  std::function<void()> off;
+  std::function<void(int strength)> scale;
+};
+
+// How often: a longer mean is a weaker fault.
+Kind mean_kind(Nanos* mean) {
+  return {*mean > 0, [mean] { *mean = 0; },
+          [mean](int strength) {
+            if (strength < 0) *mean *= 2;
+            if (strength > 0) *mean = std::max<Nanos>(1, *mean / 2);
+          }};
+}
+
+Kind share_kind(uint32_t* ppm) {
+  return {*ppm > 0, [ppm] { *ppm = 0; },
+          [ppm](int strength) {
+            if (strength < 0) *ppm = std::max<uint32_t>(1, *ppm / 2);
+            if (strength > 0) *ppm = std::min(kAlways, *ppm * 2);
+          }};
+}
+
+}  // namespace
+
+Plan swarm(Plan plan) {
+  RandomStream random(plan.seed, "swarm");
+  LinkPlan& link = plan.cluster.link;
+  std::vector<Kind> kinds;
+  for (Kind kind : {mean_kind(&plan.random.mean_time_to_crash),
+                    mean_kind(&plan.random.mean_time_to_partition), share_kind(&link.loss_ppm),
+                    share_kind(&link.duplicate_ppm), share_kind(&link.reorder_ppm)}) {
+    if (kind.present) kinds.push_back(std::move(kind));
+  }
+  if (kinds.empty()) return plan;
+  const uint64_t stays = random.below(kinds.size());
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    // Both are drawn for each kind, so that one that is off moves no other.
+    const bool on = random.chance_ppm(kHalf);
+    const auto strength = static_cast<int>(random.below(3)) - 1;
+    if (on || i == stays) {
+      kinds[i].scale(strength);
+    } else {
+      kinds[i].off();
+    }
+  }
+  return plan;
+}
+
+std::vector<std::string> link_overrides(const Plan& plan, const Plan& drawn) {
+  std::vector<std::string> out;
+  const auto add = [&](std::string_view field, uint32_t was, uint32_t is) {
+    if (was == is) return;
+    const std::string digits = cat(is % kAlways);
+    out.push_back(cat("cluster.link.", field, "=", is / kAlways, ".",
+                      std::string(6 - digits.size(), '0'), digits));
+  };
+  const LinkPlan& before = plan.cluster.link;
+  const LinkPlan& after = drawn.cluster.link;
+  add("loss", before.loss_ppm, after.loss_ppm);
+  add("duplicate", before.duplicate_ppm, after.duplicate_ppm);
+  add("reorder", before.reorder_ppm, after.reorder_ppm);
+  return out;
+}
+
+std::string swarm_text(const Plan& plan) {
+  std::string out;
+  const auto add = [&](std::string_view kind, std::string_view rate) {
+    out += cat(out.empty() ? "" : ", ", kind, " ", rate);
+  };
+  const auto mean = [&](std::string_view kind, Nanos nanos) {
+    if (nanos > 0) add(kind, cat("every ", nanos / kMillisecond, "ms"));
+  };
+  const auto share = [&](std::string_view kind, uint32_t ppm) {
+    if (ppm > 0) add(kind, cat(ppm, " ppm"));
+  };
+  mean("crash", plan.random.mean_time_to_crash);
+  mean("partition", plan.random.mean_time_to_partition);
+  share("loss", plan.cluster.link.loss_ppm);
+  share("duplicate", plan.cluster.link.duplicate_ppm);
+  share("reorder", plan.cluster.link.reorder_ppm);
+  return out.empty() ? "no fault" : out;
+}
+
+}  // namespace qk::sim

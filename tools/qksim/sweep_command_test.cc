@@ -1,0 +1,334 @@
+// `qksim sweep` over processes, with a simulator that the test supplies: what a seed does to its
+// process, what is kept, and what a later sweep makes of it.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "families/base/strings.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
+#include "sim/check/finding.h"
+#include "tools/qksim/sweep_directory.h"
+#include "tools/qksim/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+using Catch::Contains;
+
+struct SweepFixture {
+  SweepFixture() {
+    std::ofstream(directory.path() + "/small.qks.txtpb") << R"(name: "small"
+cluster { nodes: 3 default_store: "old" }
+store { id: "old" local {} }
+)";
+    families::FamilyDescriptor local;
+    local.name = "local";
+    local.format_version = "1";
+    local.root_names = {"log"};
+    local.partials = [](families::Operation) { return families::Partial::kNone; };
+    local.open = [](const families::OpenRequest&) {
+      return absl::UnimplementedError("no such thing in this test");
+    };
+    registry.add(local);
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = &file_system;
+    environment.registry = &registry;
+    environment.directory = directory.path();
+    environment.version = "0.1.0";
+    environment.build = "c0ffee12";
+    environment.wall_ms = [] {
+      return std::chrono::duration_cast<std::chrono::milliseconds>(
+                 std::chrono::steady_clock::now().time_since_epoch())
+          .count();
+    };
+    environment.run = [this](const sim::Plan& plan, const sim::RunOptions& options) {
+      sim::RunResult result;
+      result.simulated = sim::kSecond;
+      result.events = 100 + plan.seed;
+      result.chain = plan.seed;
+      for (const sim::OracleInfo& oracle : sim::kOracles) {
+        result.evaluated[std::string(oracle.id)] = 1;
+      }
+      result.reach["crash/leader"] = plan.seed % 2;
+      if (act) act(plan.seed, options, &result);
+      return result;
+    };
+    arguments.scenarios = {"small.qks.txtpb"};
+    arguments.seeds = {{1, 8}};
+    arguments.jobs = 2;
+    arguments.seed_limit = 60 * sim::kSecond;
+    arguments.out = "sweep";
+    arguments.progress = ProgressForm::kNone;
+  }
+
+  ExitCode sweep() {
+    out.str("");
+    err.str("");
+    return sweep_command(arguments, environment);
+  }
+  SweepRecords records() {
+    auto read = read_sweep(environment, directory.path() + "/sweep");
+    REQUIRE(read.ok());
+    return *std::move(read);
+  }
+  // The only seed with a finding.
+  sim::SeedRecord found() {
+    sim::SeedRecord result;
+    int count = 0;
+    for (const auto& [job, record] : records().by_job) {
+      if (!sim::is_finding(record.verdict) && record.second != sim::SecondRun::kDiffers) continue;
+      result = record;
+      ++count;
+    }
+    CHECK(count == 1);
+    return result;
+  }
+  bool exists(const std::string& path) const {
+    return std::filesystem::exists(directory.path() + "/" + path);
+  }
+
+  static void violate(sim::RunResult* result, const char* oracle = "ora.L1") {
+    result->verdict = sim::Verdict::kViolation;
+    sim::Violation violation;
+    violation.oracle = oracle;
+    violation.name = "some-name";
+    violation.node = "n2";
+    violation.phase = "CUT";
+    violation.last_fault = "fault.crash n2 #7";
+    violation.expected = "this";
+    violation.actual = "that";
+    result->violations.push_back(violation);
+  }
+
+  families::TempDirectory directory;
+  families::PosixFileSystem file_system;
+  families::Registry registry;
+  std::ostringstream out;
+  std::ostringstream err;
+  std::function<void(uint64_t seed, const sim::RunOptions&, sim::RunResult*)> act;
+  SweepArguments arguments;
+  Environment environment;
+};
+
+TEST_CASE_METHOD(SweepFixture, "sweep: every seed passes") {
+  arguments.again_ppm = 500'000;
+  CHECK(sweep() == ExitCode::kOk);
+  CHECK_THAT(out.str(), Contains("PASS  sweep of small  seeds 0x1..0x8  8 of 8 runs\n"));
+  CHECK_THAT(out.str(), Contains("verdicts  PASS 8; "));
+  CHECK(records().by_job.size() == 8);
+  CHECK(exists("sweep/report.txt"));
+  CHECK_FALSE(exists("sweep/failures"));
+  uint64_t twice = 0;
+  for (const auto& [job, record] : records().by_job) {
+    twice += record.second == sim::SecondRun::kSame ? 1 : 0;
+  }
+  CHECK(twice > 0);
+  CHECK(twice < 8);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: failures are grouped, repeated alone and kept") {
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    if (seed == 3 || seed == 6) violate(result);
+    if (seed == 6) result->simulated = 5;
+    if (seed == 4) violate(result, "ora.D1");
+  };
+  CHECK(sweep() == ExitCode::kViolated);
+  CHECK_THAT(out.str(), Contains("FAIL  sweep of small"));
+  CHECK_THAT(out.str(), Contains("FAIL      ora.L1 CUT fault.crash  small  2 seeds\n"
+                                 "  shortest  seed 0x6  "));
+  CHECK_THAT(out.str(), Contains("  repro     qksim run small.qks.txtpb --seed 0x6\n"));
+  CHECK_THAT(out.str(), Contains("  seeds     0x3 0x6\n"));
+  CHECK(exists("sweep/failures/ora.L1-CUT-fault.crash-0x6/report.txt"));
+  CHECK(exists("sweep/failures/ora.D1-CUT-fault.crash-0x4/report.txt"));
+  for (const auto& [job, record] : records().by_job) {
+    if (sim::is_failure(record.verdict)) CHECK(record.second == sim::SecondRun::kSame);
+  }
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a seed that ends its process is a finding of that seed") {
+  arguments.jobs = 1;
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
+    // Not to the test framework, whose handler the worker has inherited.
+    if (seed != 5) return;
+    ::signal(SIGILL, SIG_DFL);
+    ::raise(SIGILL);
+  };
+  CHECK(sweep() == ExitCode::kInternal);
+  CHECK(found().seed == 5);
+  CHECK(found().verdict == sim::SeedVerdict::kDied);
+  CHECK(found().second == sim::SecondRun::kSame);
+  CHECK_THAT(out.str(), Contains("DIED      process ended with signal 4"));
+  CHECK(records().by_job.size() == 8);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a failed check of ours is a finding of that seed") {
+  arguments.jobs = 1;
+  act = [](uint64_t seed, const sim::RunOptions& options, sim::RunResult* result) {
+    if (seed != 5) return;
+    result->verdict = sim::Verdict::kInternalError;
+    sim::Violation violation;
+    violation.oracle = "internal";
+    violation.actual = "sim/raft/log.cc:41: check failed: first <= last";
+    result->violations.push_back(violation);
+    options.internal_error(*result);
+  };
+  CHECK(sweep() == ExitCode::kInternal);
+  CHECK(found().verdict == sim::SeedVerdict::kInternalError);
+  CHECK(found().second == sim::SecondRun::kSame);
+  CHECK_THAT(out.str(), Contains("check failed: first <= last"));
+  CHECK(records().by_job.size() == 8);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a seed that never ends is a finding of that seed") {
+  arguments.seed_limit = 50 * sim::kMillisecond;
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
+    for (volatile int spin = 0; seed == 2; spin = spin + 1) {
+    }
+  };
+  CHECK(sweep() == ExitCode::kViolated);
+  CHECK(found().seed == 2);
+  CHECK(found().verdict == sim::SeedVerdict::kStuck);
+  CHECK(found().second == sim::SecondRun::kSame);
+  CHECK(records().by_job.size() == 8);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: two runs of a seed that differ are a divergence") {
+  arguments.again_ppm = 1'000'000;
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    if (seed == 7) result->chain = static_cast<uint64_t>(::getpid());
+  };
+  CHECK(sweep() == ExitCode::kDiverged);
+  CHECK(found().seed == 7);
+  CHECK(found().second == sim::SecondRun::kDiffers);
+  CHECK_THAT(out.str(), Contains("DIVERGED  small seed 0x7: chain "));
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a failure that another process does not repeat diverges") {
+  arguments.jobs = 1;
+  int runs = 0;  // of this process
+  act = [&](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    ++runs;
+    if (seed == 4 && runs > 1) violate(result);
+  };
+  CHECK(sweep() == ExitCode::kDiverged);
+  CHECK(found().seed == 4);
+  CHECK_THAT(found().difference, Contains("verdict FAIL, then PASS"));
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a resumed one reports what an undisturbed one does") {
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    if (seed % 3 == 0) violate(result);
+  };
+  CHECK(sweep() == ExitCode::kViolated);
+  const std::string undisturbed =
+      families::read_file(file_system, directory.path() + "/sweep/report.txt", 1 << 20).value();
+  const std::string file = directory.path() + "/sweep/records.jsonl";
+  const std::string all = families::read_file(file_system, file, 1 << 20).value();
+  arguments.out.clear();
+  arguments.resume = "sweep";
+  arguments.scenarios.clear();
+  // Killed at any byte: whole lines stay, the torn one runs again.
+  for (const size_t size : {size_t{0}, size_t{1}, all.size() / 2, all.size() - 1, all.size()}) {
+    INFO("killed after " << size << " of " << all.size() << " bytes");
+    REQUIRE(families::write_file(file_system, file, all.substr(0, size)).ok());
+    CHECK(sweep() == ExitCode::kViolated);
+    CHECK(
+        families::read_file(file_system, directory.path() + "/sweep/report.txt", 1 << 20).value() ==
+        undisturbed);
+    CHECK(records().by_job.size() == 8);
+  }
+  // Damage that no kill leaves is an error, and nothing is changed.
+  const std::string damaged = cat("x", all);
+  REQUIRE(families::write_file(file_system, file, damaged).ok());
+  CHECK(sweep() == ExitCode::kData);
+  CHECK_THAT(err.str(), Contains("records.jsonl: line 1: record of a seed: not a JSON object"));
+  CHECK(families::read_file(file_system, file, 1 << 20).value() == damaged);
+  const std::string twice = cat(all, all);
+  REQUIRE(families::write_file(file_system, file, twice).ok());
+  CHECK(sweep() == ExitCode::kData);
+  CHECK_THAT(err.str(), Contains("is there twice"));
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: records of another build or scenario are not added to") {
+  CHECK(sweep() == ExitCode::kOk);
+  arguments.out.clear();
+  arguments.resume = "sweep";
+  arguments.scenarios.clear();
+  environment.build = "other";
+  CHECK(sweep() == ExitCode::kData);
+  CHECK_THAT(err.str(), Contains("build c0ffee12, this is other"));
+  environment.build = "c0ffee12";
+  std::ofstream(directory.path() + "/small.qks.txtpb", std::ios::app) << "run_for: \"7s\"\n";
+  CHECK(sweep() == ExitCode::kData);
+  CHECK_THAT(err.str(), Contains("another text of scenario small.qks.txtpb"));
+  arguments.resume = "nowhere";
+  CHECK(sweep() == ExitCode::kNoInput);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a place that is taken is refused") {
+  CHECK(sweep() == ExitCode::kOk);
+  CHECK(sweep() == ExitCode::kCannotWrite);
+  CHECK_THAT(err.str(), Contains("go on with it by --resume"));
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: axes, and findings against an earlier sweep") {
+  arguments.axes = {"run_for=5s,6s"};
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    if (seed == 3) violate(result);
+  };
+  CHECK(sweep() == ExitCode::kViolated);
+  CHECK_THAT(out.str(), Contains("16 of 16 runs"));
+  CHECK_THAT(out.str(),
+             Contains("  repro     qksim run small.qks.txtpb --seed 0x3 --set run_for=6s\n"));
+  act = nullptr;
+  arguments.out = "later";
+  arguments.against = "sweep";
+  CHECK(sweep() == ExitCode::kOk);
+  CHECK_THAT(out.str(), Contains("resolved  ora.L1 CUT fault.crash  small run_for=5s\n"));
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    if (seed == 5) violate(result);
+  };
+  arguments.out = "latest";
+  arguments.against = "later";
+  CHECK(sweep() == ExitCode::kViolated);
+  CHECK_THAT(out.str(), Contains("small run_for=5s  1 seed  regressed\n"));
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a JUnit report folds what found nothing") {
+  arguments.junit = "sweep.xml";
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    if (seed == 3) violate(result);
+  };
+  CHECK(sweep() == ExitCode::kViolated);
+  const std::string text =
+      families::read_file(file_system, directory.path() + "/sweep.xml", 1 << 20).value();
+  CHECK_THAT(text, Contains("<testsuite name=\"sweep small\" tests=\"2\" failures=\"1\" "
+                            "errors=\"0\" skipped=\"0\">"));
+  CHECK_THAT(text, Contains("name=\"7 seeds without a finding\""));
+  CHECK_THAT(text, Contains("<failure type=\"ora.L1\" message=\"ora.L1 CUT fault.crash\">"));
+  // An earlier report of its own is replaced, another file is not.
+  arguments.out = "again";
+  CHECK(sweep() == ExitCode::kViolated);
+  std::ofstream(directory.path() + "/sweep.xml") << "<testsuites name=\"another tool's\">";
+  arguments.out = "third";
+  CHECK(sweep() == ExitCode::kCannotWrite);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: one line of JSON for each seed, and one for all") {
+  arguments.json = true;
+  CHECK(sweep() == ExitCode::kOk);
+  const std::string text = out.str();
+  CHECK(std::count(text.begin(), text.end(), '\n') == 9);
+  CHECK_THAT(text, Contains("\"schema\":\"qksim.sweep-summary/1\""));
+}
+
+}  // namespace
+}  // namespace qk::cli
