@@ -86,47 +86,16 @@ class BuggyMeta final : public families::MetaWrapper {
   const StorageBugs& bugs_;
 };
 
-class BuggyWriter final : public families::SnapshotWriterWrapper {
- public:
-  BuggyWriter(std::unique_ptr<SnapshotWriter> inner, const StorageBugs* bugs)
-      : SnapshotWriterWrapper(std::move(inner)), bugs_(*bugs) {}
-  absl::Status save_meta(const families::SnapshotMeta& meta) override {
-    families::SnapshotMeta changed = meta;
-    if (bugs_.snapshot_meta) bugs_.snapshot_meta(&changed);
-    return inner().save_meta(changed);
-  }
-  absl::Status add_file(std::string_view path, const families::FileMeta& meta) override {
-    families::FileMeta changed = meta;
-    if (bugs_.snapshot_file) bugs_.snapshot_file(&changed);
-    return inner().add_file(path, changed);
-  }
-
- private:
-  const StorageBugs& bugs_;
-};
-
 class BuggySnapshot final : public families::SnapshotWrapper {
  public:
   BuggySnapshot(families::SnapshotStorage* inner, const StorageBugs* bugs)
       : SnapshotWrapper(inner), bugs_(*bugs) {}
-  absl::StatusOr<std::unique_ptr<SnapshotWriter>> create() override {
-    auto writer = inner().create();
-    if (!writer.ok() || !wraps_writers()) return writer;
-    return std::make_unique<BuggyWriter>(*std::move(writer), &bugs_);
-  }
   Outcome publish(std::unique_ptr<SnapshotWriter> writer) override {
-    if (wraps_writers()) {
-      // It is one of create(): a publish takes no other.
-      writer = BuggyWriter::unwrap(
-          std::unique_ptr<BuggyWriter>(static_cast<BuggyWriter*>(writer.release())));
-    }
     return bugs_.publish ? bugs_.publish(inner(), std::move(writer))
                          : inner().publish(std::move(writer));
   }
 
  private:
-  bool wraps_writers() const { return bugs_.snapshot_meta || bugs_.snapshot_file; }
-
   const StorageBugs& bugs_;
 };
 

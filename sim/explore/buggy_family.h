@@ -28,9 +28,6 @@ struct StorageBugs {
   // May change what a reader is told.
   std::function<void(families::LogEntry*)> read;
   std::function<families::HardState(const families::HardState&)> hard_state;
-  // May change what a writer of a snapshot is given.
-  std::function<void(families::SnapshotMeta*)> snapshot_meta;
-  std::function<void(families::FileMeta*)> snapshot_file;
   // At the end of each open that does not create.
   std::function<void(families::Family&)> recovered;
 };

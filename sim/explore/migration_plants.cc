@@ -1,4 +1,6 @@
 // Planted bugs of image, import, dual write and migration.
+#include <map>
+
 #include "families/base/bytes.h"
 #include "families/base/hash.h"
 #include "image/identity.h"
@@ -7,8 +9,226 @@
 namespace qk::sim {
 namespace {
 
-const migration::Instance& mirror_of(const migration::Manifest& manifest) {
-  return manifest.authoritative == migration::Side::kA ? manifest.b : manifest.a;
+using families::HardState;
+using families::LogEntry;
+using migration::Phase;
+
+constexpr std::string_view kSmall = "rolling-pair store[to].family=sqlite";
+constexpr std::string_view kRandom = "rolling-under-random-faults";
+constexpr std::string_view kInstalling =
+    "rolling-under-random-faults cluster.snapshot_every_entries=20";
+
+bool in_mirror(const Scene& scene) { return scene.is_mirror(); }
+// B before it is a mirror: while it is made, and while it catches up.
+bool in_new_target(const Scene& scene) {
+  return scene.is_target() && scene.phase() < Phase::kDualWrite;
+}
+bool in_source_of_export(const Scene& scene) {
+  return scene.phase() == Phase::kExporting && scene.within(scene.manifest().a.root);
+}
+
+void alter(LogEntry* entry) {
+  if (entry->type == families::EntryType::kData && !entry->payload.empty()) {
+    entry->payload.back() = static_cast<char>(entry->payload.back() ^ 1);
+  }
+}
+
+void imports(std::vector<Row>* rows) {
+  rows->push_back({{"import-marker-first", "KB-51", "IMG", "P0", "crash-in-every-phase", "ora.L14",
+                    "an import says that it is complete before its content is there"},
+                   [](Plant& plant) {
+                     plant.files = [&plant](const MutantNode&) {
+                       FileBugs bugs;
+                       bugs.write = [&plant](std::string_view path, uint64_t, std::string* bytes) {
+                         return !plant.dice.acts() || mark_import_complete(path, bytes);
+                       };
+                       return bugs;
+                     };
+                   }});
+  // The first open of the target writes, later ones read: they share what was written.
+  rows->push_back(
+      {{"import-altered-reads-cached", "KB-72", "IMG", "det", kSmall, "ora.D1 ora.M3 ora.D3",
+        "an import changes a payload, and every check of it reads a cache"},
+       [](Plant& plant) {
+         plant.storage = [&plant, wrong = std::make_shared<std::map<std::string, int64_t>>()](
+                             const MutantNode& node, const families::OpenRequest& request) {
+           StorageBugs bugs;
+           const Scene scene{node, request.root};
+           const std::string key = cat(node.id, scene.manifest().b.root);
+           bugs.load = [&plant, wrong, scene, key](LogEntry* entry) {
+             if (entry->type != families::EntryType::kData || !in_new_target(scene) ||
+                 wrong->count(key) > 0 || !plant.dice.acts()) {
+               return;
+             }
+             (*wrong)[key] = entry->index;
+             alter(entry);
+           };
+           bugs.read = [wrong, scene, key](LogEntry* entry) {
+             const auto it = wrong->find(key);
+             if (it != wrong->end() && it->second == entry->index && scene.is_target()) {
+               alter(entry);
+             }
+           };
+           return bugs;
+         };
+       }});
+  const auto add = [rows](PlantedBug bug, const Where& where, const Defect& defect) {
+    rows->push_back(family_row(bug, where, defect));
+  };
+  add({"export-vote-lost", "KB-57", "IMG", "N", kSmall, "ora.I1 ora.D1 ora.D4",
+       "an image holds the term without its vote"},
+      in_source_of_export, [](StorageBugs& bugs, const Hit& hit) {
+        bugs.hard_state = [hit](const HardState& right) {
+          return right.voted_for.empty() || !hit() ? right : HardState{right.term, ""};
+        };
+      });
+  add({"export-term-low", "", "IMG", "N", kSmall, "ora.I1 ora.D1 ora.D4",
+       "an image holds an older term"},
+      in_source_of_export, [](StorageBugs& bugs, const Hit& hit) {
+        bugs.hard_state = [hit](const HardState& right) {
+          return right.term < 2 || !hit() ? right : HardState{right.term - 1, ""};
+        };
+      });
+  add({"export-altered", "", "IMG", "N", kSmall, "ora.I1 ora.D1",
+       "an image holds another payload than the log"},
+      in_source_of_export, [](StorageBugs& bugs, const Hit& hit) {
+        bugs.read = [hit](LogEntry* entry) {
+          if (hit()) alter(entry);
+        };
+      });
+  add({"import-vote-lost", "", "IMG", "det", kSmall, "ora.D1 ora.M3 ora.D4 expect",
+       "an import does not write the vote"},
+      in_new_target, defect::save_without_vote);
+  add({"import-snapshot-term-wrong", "KB-52", "IMG", "det", kSmall, "ora.D1 ora.M3 expect",
+       "an import writes another term into the snapshot"},
+      in_new_target, defect::snapshot_term_high);
+  add({"import-loses-file", "", "IMG", "det", kSmall, "ora.D1 ora.M3 expect",
+       "an import leaves a file of the snapshot out of its table"},
+      in_new_target, defect::publish_loses_file);
+  add(
+      {"catch-up-vote-lost", "KB-61", "MC", "N", kRandom, "ora.D1 ora.M3 ora.D4 expect",
+       "a vote between the cut of the export and the dual write is not replayed"},
+      [](const Scene& scene) { return scene.is_target() && scene.phase() == Phase::kValidated; },
+      defect::save_without_vote);
+  add(
+      {"catch-up-altered", "", "MC", "N", kSmall, "ora.D1 ora.M3 ora.D3 expect",
+       "an entry that is replayed between the cut of the export and the dual write changes"},
+      [](const Scene& scene) { return scene.is_target() && scene.phase() == Phase::kValidated; },
+      defect::append_altered);
+}
+
+void dual_writes(std::vector<Row>* rows) {
+  rows->push_back({{"ack-before-mirror", "KB-60", "DW", "P1", kSmall, "ora.D1",
+                    "a dual write is acknowledged before the mirror's files are synced"},
+                   [](Plant& plant) {
+                     plant.files = [&plant](const MutantNode& node) {
+                       FileBugs bugs;
+                       const auto hit = [&plant, node](std::string_view path) {
+                         return Scene{node, std::string(path)}.is_mirror() && plant.dice.acts();
+                       };
+                       bugs.skips_sync = hit;
+                       bugs.skips_sync_dir = hit;
+                       return bugs;
+                     };
+                   }});
+  const auto add = [rows](PlantedBug bug, const Defect& defect) {
+    rows->push_back(family_row(bug, in_mirror, defect));
+  };
+  add({"mirror-skips-append", "KB-59", "DW", "P0", kSmall, "ora.D1 ora.D5 ora.L12",
+       "an append of the mirror fails, and its error is swallowed"},
+      defect::append_skipped);
+  add({"mirror-late", "", "DW", "P0", kSmall, "ora.D1 ora.D5 ora.L12",
+       "the mirror writes an append with the next one only"},
+      defect::append_late);
+  add({"mirror-cut-short", "KB-48", "DW", "P0", kRandom, "ora.D1 ora.D5 ora.L12",
+       "the last entry of a batch is not mirrored, and the batch counts as whole"},
+      defect::append_cut_short);
+  add({"mirror-altered", "", "DW", "P0", kSmall, "ora.D1 ora.D3 ora.D5 ora.M3",
+       "the mirror gets another payload"},
+      defect::append_altered);
+  add({"mirror-old-term", "", "DW", "P0", kRandom, "ora.D1 ora.D3 ora.D5 ora.M3",
+       "the mirror gets the first entry of a term with the term before it"},
+      defect::append_old_term);
+  add({"mirror-skips-save", "", "DW", "P0", kRandom, "ora.D1 ora.D4 ora.D5 ora.L5",
+       "term and vote are not mirrored"},
+      defect::save_skipped);
+  add({"mirror-save-late", "", "DW", "P0", kRandom, "ora.D1 ora.D4 ora.D5 ora.L5",
+       "term and vote are mirrored with the next ones only"},
+      defect::save_late);
+  add({"mirror-vote-partly", "KB-63", "DW", "P0", kRandom, "ora.D1 ora.D4 ora.D5 ora.L5",
+       "the vote is mirrored only when the term changes"},
+      defect::save_only_new_terms);
+  add({"mirror-without-vote", "", "DW", "P0", kRandom, "ora.D1 ora.D4 ora.D5 ora.L5",
+       "the term is mirrored, the vote is not"},
+      defect::save_without_vote);
+  add({"mirror-skips-truncate-prefix", "", "DW", "P0", kInstalling, "ora.D1 ora.D5 ora.D3",
+       "compaction is not mirrored"},
+      defect::truncate_prefix_skipped);
+  add({"mirror-skips-truncate-suffix", "", "DW", "P0", kRandom, "ora.D1 ora.D5 ora.D3 ora.L12",
+       "what is cut off is not cut off from the mirror"},
+      defect::truncate_suffix_skipped);
+  add({"mirror-cuts-one-more", "", "DW", "P0", kRandom, "ora.D1 ora.D5 ora.D3 ora.L12",
+       "one entry too many is cut off from the mirror"},
+      defect::truncate_suffix_one_more);
+  add({"mirror-skips-reset", "", "DW", "P0", kInstalling, "ora.D1 ora.D5 ora.D3 ora.L12",
+       "the mirror's log stays when a snapshot replaces it"},
+      defect::reset_skipped);
+  add({"mirror-skips-publish", "", "DW", "P0", kInstalling, "ora.D1 ora.D5 ora.D3",
+       "a snapshot is not mirrored"},
+      defect::publish_skipped);
+  add({"mirror-loses-file", "", "DW", "P0", kInstalling, "ora.D1 ora.D5 ora.D3 ora.M3",
+       "a file of a snapshot is not in the mirror's table"},
+      defect::publish_loses_file);
+  // Wherever it was kept: B's is used, and A's is newer.
+  add({"old-vote-wins", "KB-64", "DW", "P0", kRandom, "ora.D4 ora.L5 ora.D3",
+       "after a crash the hard state of both families is read as one that is older than A's"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        bugs.recovered = [hit](families::Family&) { (void)hit(); };
+        bugs.hard_state = [hit](const HardState& right) {
+          return right.voted_for.empty() || !hit() ? right : HardState{right.term, ""};
+        };
+      });
+}
+
+void phases(std::vector<Row>* rows) {
+  const auto add = [rows](PlantedBug bug, std::string_view part,
+                          const std::function<void(FileBugs&, const OnPath&)>& fill) {
+    rows->push_back(file_row(
+        bug, [part](std::string_view path) { return path.find(part) != std::string_view::npos; },
+        fill));
+  };
+  add({"manifest-not-synced", "KB-73", "MC", "P1", kSmall, "ora.M2",
+       "the mark of a phase is not synced"},
+      "/migration/manifest", [](FileBugs& bugs, const OnPath& hit) { bugs.skips_sync = hit; });
+  add({"manifest-not-written", "KB-69", "MC", "P0", kSmall, "ora.M2",
+       "the mark of a phase is not written, and the mark before it stays"},
+      "/migration/manifest", [](FileBugs& bugs, const OnPath& hit) {
+        bugs.write = [hit](std::string_view path, uint64_t, std::string*) { return !hit(path); };
+      });
+  add({"manifest-bit-flipped", "", "MC", "P0", kSmall, "ora.M2 ora.L9",
+       "a bit of the mark of a phase is written wrongly"},
+      "/migration/manifest", [](FileBugs& bugs, const OnPath& hit) {
+        bugs.write = [hit](std::string_view path, uint64_t, std::string* bytes) {
+          if (!bytes->empty() && hit(path)) bytes->back() = static_cast<char>(bytes->back() ^ 1);
+          return true;
+        };
+      });
+  add({"journal-not-written", "", "MC", "P0", kRandom, "ora.D3 ora.L9 ora.L12 ora.L2",
+       "what a dual write is about to do is not written down first"},
+      "/migration/journal", [](FileBugs& bugs, const OnPath& hit) {
+        bugs.write = [hit](std::string_view path, uint64_t, std::string*) { return !hit(path); };
+      });
+  add({"journal-not-synced", "", "MC", "P1", kRandom, "ora.D3 ora.L9 ora.L12 ora.L2",
+       "what a dual write is about to do is not synced first"},
+      "/migration/journal", [](FileBugs& bugs, const OnPath& hit) { bugs.skips_sync = hit; });
+  add({"image-bit-flipped", "", "IMG", "det", kSmall, "ora.I1 ora.I3 expect",
+       "a bit of an image is written wrongly"},
+      ".qki", [](FileBugs& bugs, const OnPath& hit) {
+        bugs.write = [hit](std::string_view path, uint64_t, std::string* bytes) {
+          if (!bytes->empty() && hit(path)) bytes->back() = static_cast<char>(bytes->back() ^ 1);
+          return true;
+        };
+      });
 }
 
 }  // namespace
@@ -27,32 +247,9 @@ bool mark_import_complete(std::string_view path, std::string* bytes) {
 
 std::vector<Row> migration_plants() {
   std::vector<Row> rows;
-  rows.push_back({{"import-marker-first", "KB-51", "IMG", "P0", "crash-in-every-phase", "ora.L14",
-                   "an import says that it is complete before its content is there"},
-                  [](Plant& plant) {
-                    plant.files = [&plant](const MutantNode&) {
-                      FileBugs bugs;
-                      bugs.write = [&plant](std::string_view path, uint64_t, std::string* bytes) {
-                        return !plant.dice.acts() || mark_import_complete(path, bytes);
-                      };
-                      return bugs;
-                    };
-                  }});
-  rows.push_back({{"ack-before-mirror", "KB-60", "DW", "P1", "rolling-local-to-sqlite", "ora.D1",
-                   "a dual write is acknowledged before the mirror's files are synced"},
-                  [](Plant& plant) {
-                    plant.files = [&plant](const MutantNode& node) {
-                      FileBugs bugs;
-                      const auto hit = [&plant, node](std::string_view path) {
-                        const migration::Manifest& manifest = node.witness->manifest();
-                        return is_dual(manifest.phase) &&
-                               path.starts_with(mirror_of(manifest).root) && plant.dice.acts();
-                      };
-                      bugs.skips_sync = hit;
-                      bugs.skips_sync_dir = hit;
-                      return bugs;
-                    };
-                  }});
+  imports(&rows);
+  dual_writes(&rows);
+  phases(&rows);
   return rows;
 }
 

@@ -8,7 +8,7 @@
 namespace qk::sim {
 namespace {
 
-const std::vector<Row>& rows() {
+const std::vector<Row>& all_rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> rows;
     for (auto* part : {storage_plants, migration_plants, message_plants, simulation_plants}) {
@@ -30,7 +30,7 @@ std::string_view name_of(std::string_view planted) {
 std::span<const PlantedBug> planted_bugs() {
   static const std::vector<PlantedBug> bugs = [] {
     std::vector<PlantedBug> all;
-    for (const Row& row : rows()) all.push_back(row.bug);
+    for (const Row& row : all_rows()) all.push_back(row.bug);
     return all;
   }();
   return bugs;
@@ -43,7 +43,7 @@ const PlantedBug* find_planted(std::string_view planted) {
 }
 
 std::unique_ptr<Mutant> make_mutant(const Plan& plan) {
-  for (const Row& row : rows()) {
+  for (const Row& row : all_rows()) {
     if (row.bug.name != name_of(plan.planted) || !row.plant) continue;
     auto mutant = std::make_unique<Plant>(plan);
     row.plant(*mutant);

@@ -25,11 +25,13 @@ enum class Judge : uint8_t {
 
 struct PlantedBug {
   std::string_view name;
-  std::string_view known_as;   // "KB-45" of known-bugs.md; empty: thought of here
-  std::string_view component;  // as there: BL, RK, SQ, IMG, DW, MC, RC, REC, SIM; DET: determinism
+  std::string_view known_as;   // an id of docs/oracles.md 4; empty: thought of here
+  std::string_view component;  // ST storage, REC recovery, IMG, DW, MC, RC, SIM, DET determinism
   std::string_view level;      // the weakest condition that can show it: P0, P1, P2, E, N, det
-  std::string_view scenario;   // a built-in one that shows it; empty: not one of selftest's
-  std::string_view oracles;    // those meant for it, separated by spaces
+  // A built-in scenario that shows it, and fields of it to replace, separated by spaces; empty: not
+  // one of selftest's.
+  std::string_view scenario;
+  std::string_view oracles;  // those meant for it, separated by spaces
   std::string_view what;
   Judge judge = Judge::kRun;
 };

@@ -77,6 +77,79 @@ struct Row {
   std::function<void(Plant&)> plant;  // null: the run itself plays it
 };
 
+// The instance that a bug of a family is in.
+struct Scene {
+  MutantNode node;
+  std::string root;
+  bool within(const std::string& directory) const {
+    return root == directory || root.starts_with(directory + "/");
+  }
+  const migration::Manifest& manifest() const { return node.witness->manifest(); }
+  migration::Phase phase() const { return node.witness->phase(); }
+  bool is_mirror() const {
+    const migration::Manifest& now = manifest();
+    const bool a_answers = now.authoritative == migration::Side::kA;
+    return is_dual(now.phase) && within((a_answers ? now.b : now.a).root);
+  }
+  bool is_target() const { return phase() != migration::Phase::kIdle && within(manifest().b.root); }
+};
+
+// Whether the bug is to act, asked at each call.
+using Hit = std::function<bool()>;
+using Where = std::function<bool(const Scene&)>;
+// What of an instance is wrong whenever `hit` says so.
+using Defect = std::function<void(StorageBugs& bugs, const Hit& hit)>;
+
+inline Row family_row(PlantedBug bug, const Where& where, const Defect& defect) {
+  return {bug, [where, defect](Plant& plant) {
+            plant.storage = [&plant, where, defect](const MutantNode& node,
+                                                    const families::OpenRequest& request) {
+              StorageBugs bugs;
+              const Scene scene{node, request.root};
+              defect(bugs, [&plant, where, scene] { return where(scene) && plant.dice.acts(); });
+              return bugs;
+            };
+          }};
+}
+
+// `fill` is given what says whether the bug is to act on a path.
+using OnPath = std::function<bool(std::string_view path)>;
+inline Row file_row(PlantedBug bug, const OnPath& where,
+                    const std::function<void(FileBugs&, const OnPath&)>& fill) {
+  return {bug, [where, fill](Plant& plant) {
+            plant.files = [&plant, where, fill](const MutantNode&) {
+              FileBugs bugs;
+              fill(bugs, [&plant, where](std::string_view path) {
+                return where(path) && plant.dice.acts();
+              });
+              return bugs;
+            };
+          }};
+}
+
+// Defects that are planted in one place and another (defects.cc).
+namespace defect {
+void append_skipped(StorageBugs& bugs, const Hit& hit);
+void append_late(StorageBugs& bugs, const Hit& hit);       // written with the next one
+void append_cut_short(StorageBugs& bugs, const Hit& hit);  // the last entry of a batch is left out
+void append_altered(StorageBugs& bugs, const Hit& hit);    // a bit of the payload
+void append_old_term(StorageBugs& bugs, const Hit& hit);   // the term of the entry before
+void truncate_prefix_skipped(StorageBugs& bugs, const Hit& hit);
+void truncate_prefix_one_more(StorageBugs& bugs, const Hit& hit);
+void truncate_suffix_skipped(StorageBugs& bugs, const Hit& hit);
+void truncate_suffix_one_more(StorageBugs& bugs, const Hit& hit);
+void reset_skipped(StorageBugs& bugs, const Hit& hit);
+void reset_one_more(StorageBugs& bugs, const Hit& hit);
+void save_skipped(StorageBugs& bugs, const Hit& hit);
+void save_late(StorageBugs& bugs, const Hit& hit);
+void save_without_vote(StorageBugs& bugs, const Hit& hit);
+void save_only_new_terms(StorageBugs& bugs, const Hit& hit);
+void publish_skipped(StorageBugs& bugs, const Hit& hit);
+void publish_loses_file(StorageBugs& bugs, const Hit& hit);
+void snapshot_index_low(StorageBugs& bugs, const Hit& hit);
+void snapshot_term_high(StorageBugs& bugs, const Hit& hit);
+}  // namespace defect
+
 std::vector<Row> storage_plants();
 std::vector<Row> migration_plants();
 std::vector<Row> message_plants();

@@ -4,27 +4,262 @@
 namespace qk::sim {
 namespace {
 
-bool contains(std::string_view path, std::string_view part) {
-  return path.find(part) != std::string_view::npos;
+// Of two families, one run after the other; many crashes; and with snapshots that followers need.
+constexpr std::string_view kPair = "rolling-pair store[to].family=sqlite";
+constexpr std::string_view kTree = "rolling-pair";
+constexpr std::string_view kRoll = "rolling-local-to-sqlite";
+constexpr std::string_view kFaults = "rolling-under-random-faults";
+constexpr std::string_view kInstalls =
+    "rolling-under-random-faults cluster.snapshot_every_entries=20";
+
+OnPath containing(std::string_view part) {
+  return [part](std::string_view path) { return path.find(part) != std::string_view::npos; };
+}
+
+bool anywhere(const Scene&) { return true; }
+
+void sync_skipped(FileBugs& bugs, const OnPath& hit) { bugs.skips_sync = hit; }
+void sync_dir_skipped(FileBugs& bugs, const OnPath& hit) { bugs.skips_sync_dir = hit; }
+void syncs_skipped(FileBugs& bugs, const OnPath& hit) {
+  bugs.skips_sync = hit;
+  bugs.skips_sync_dir = hit;
+}
+void unlink_skipped(FileBugs& bugs, const OnPath& hit) { bugs.skips_unlink = hit; }
+void truncate_skipped(FileBugs& bugs, const OnPath& hit) { bugs.skips_truncate = hit; }
+void rename_skipped(FileBugs& bugs, const OnPath& hit) {
+  bugs.skips_rename = [hit](std::string_view, std::string_view to) { return hit(to); };
+}
+void write_altered(FileBugs& bugs, const OnPath& hit) {
+  bugs.write = [hit](std::string_view path, uint64_t, std::string* bytes) {
+    if (!bytes->empty() && hit(path)) bytes->back() = static_cast<char>(bytes->back() ^ 1);
+    return true;
+  };
+}
+void write_cut_short(FileBugs& bugs, const OnPath& hit) {
+  bugs.write = [hit](std::string_view path, uint64_t, std::string* bytes) {
+    if (bytes->size() > 64 && hit(path)) bytes->resize(bytes->size() / 2);
+    return true;
+  };
+}
+// The directory is not synced after a name was removed from it.
+void removal_not_synced(FileBugs& bugs, const OnPath& hit) {
+  auto removed = std::make_shared<bool>(false);
+  bugs.skips_unlink = [hit, removed](std::string_view path) {
+    if (hit(path)) *removed = true;
+    return false;
+  };
+  bugs.skips_sync_dir = [removed](std::string_view path) {
+    return path.ends_with("/log") && std::exchange(*removed, false);
+  };
+}
+
+// Until the first save, the hard state reads as `alter` makes it.
+void recovered_as(StorageBugs& bugs, const Hit& hit,
+                  const std::function<families::HardState(const families::HardState&)>& alter) {
+  auto lies = std::make_shared<bool>(false);
+  bugs.recovered = [hit, lies](families::Family&) { *lies = hit(); };
+  bugs.hard_state = [lies, alter](const families::HardState& right) {
+    return *lies ? alter(right) : right;
+  };
+  bugs.save = [lies](families::MetaStorage& meta, const families::HardState& state) {
+    *lies = false;
+    return meta.save(state);
+  };
+}
+
+void files(std::vector<Row>* rows) {
+  const auto add = [rows](PlantedBug bug, const OnPath& where, const auto& fill) {
+    rows->push_back(file_row(bug, where, fill));
+  };
+  add({"vote-not-synced", "KB-20", "ST", "P1", kPair, "ora.L5",
+       "local: the file with term and vote is not synced"},
+      containing("/raft_meta"), syncs_skipped);
+  add({"vote-not-renamed", "", "ST", "P0", kPair, "ora.L5 ora.L13",
+       "local: the file with term and vote is written beside its place, and left there"},
+      containing("/raft_meta/raft_meta"), rename_skipped);
+  add({"vote-bit-flipped", "KB-25", "ST", "P0", kPair, "ora.L5 ora.L2 ora.L9",
+       "local: a bit of term and vote is written wrongly"},
+      containing("/raft_meta/raft_meta"), write_altered);
+  add({"segment-not-synced", "KB-45", "ST", "P1", kPair, "ora.L1",
+       "local: what a sync of a segment returns is ignored, so an unsynced one counts as synced"},
+      containing("/log/log_inprogress"), sync_skipped);
+  add(
+      {"segment-name-not-synced", "KB-3", "ST", "P2", kPair, "ora.L1",
+       "local: the name of a new segment is not synced"},
+      [](std::string_view path) { return path.ends_with("/log"); }, sync_dir_skipped);
+  add({"segment-bit-flipped", "", "ST", "P0", kPair, "ora.L1 ora.L9",
+       "local: a bit of what is appended is written wrongly"},
+      containing("/log/log_inprogress"), write_altered);
+  add({"segment-write-cut-short", "", "ST", "P0", kPair, "ora.L1 ora.L9",
+       "local: half of what is appended is written"},
+      containing("/log/log_inprogress"), write_cut_short);
+  add({"segments-return", "KB-40", "ST", "P2", kFaults, "ora.L2 ora.R4 ora.L1 ora.L9",
+       "local: the removal of a segment is not synced"},
+      containing("/log/log_"), removal_not_synced);
+  add({"segment-not-removed", "KB-54", "ST", "P0", kPair, "ora.L1 ora.L2 ora.L9",
+       "local: a segment that was truncated stays"},
+      containing("/log/log_"), unlink_skipped);
+  add({"segment-not-cut", "", "ST", "P0", kFaults, "ora.L1 ora.L2 ora.L9",
+       "local: a segment is not cut where the log is"},
+      containing("/log/log_"), truncate_skipped);
+  add({"log-range-not-synced", "", "ST", "P1", kPair, "ora.L1 ora.L2 ora.L9",
+       "local: the file with the first index is not synced"},
+      containing("/log/log_meta"), sync_skipped);
+  add({"log-range-not-renamed", "", "ST", "P0", kPair, "ora.L1 ora.L2 ora.L9",
+       "local: the file with the first index is written beside its place, and left there"},
+      containing("/log/log_meta"), rename_skipped);
+  add({"snapshot-files-not-synced", "KB-28", "ST", "P2", kPair, "ora.L1 ora.L9",
+       "a snapshot is published before its files are synced"},
+      containing("/snapshot/temp"), syncs_skipped);
+  add(
+      {"snapshot-name-not-synced", "", "ST", "P2", kPair, "ora.L1 ora.L9 ora.L4",
+       "local: the directory that a snapshot is renamed in is not synced"},
+      [](std::string_view path) { return path.ends_with("/snapshot"); }, sync_dir_skipped);
+  add({"sqlite-wal-not-synced", "KB-10", "ST", "P1", kPair, "ora.L1 ora.L5 ora.D1",
+       "sqlite: the write-ahead log is not synced"},
+      containing("/db-wal"), sync_skipped);
+  add(
+      {"rocksdb-log-not-synced", "", "ST", "P1", kTree, "ora.L1 ora.L5 ora.D1",
+       "rocksdb: the write-ahead log is not synced"},
+      [](std::string_view path) { return path.ends_with(".log"); }, sync_skipped);
+  add({"rocksdb-manifest-not-synced", "KB-11", "ST", "P1", kTree,
+       "ora.L1 ora.L5 ora.D1 ora.L9 ora.L14", "rocksdb: the list of live files is not synced"},
+      containing("/MANIFEST"), sync_skipped);
+}
+
+void families_of(std::vector<Row>* rows) {
+  const auto add = [rows](PlantedBug bug, const Defect& defect) {
+    rows->push_back(family_row(bug, anywhere, defect));
+  };
+  add({"append-skipped", "", "ST", "P0", kPair, "ora.L1 ora.R7 ora.L12",
+       "an append does nothing and says ok"},
+      defect::append_skipped);
+  add({"append-late", "KB-6", "ST", "P0", kPair, "ora.L1 ora.R7",
+       "an append is acknowledged before it is written: the next one writes it"},
+      defect::append_late);
+  add({"append-cut-short", "KB-48", "ST", "P0", kFaults, "ora.L1 ora.L12 ora.R7",
+       "the last entry of a batch is left out, and the batch counts as whole"},
+      defect::append_cut_short);
+  add({"append-altered", "", "ST", "P0", kPair, "ora.L1 ora.L2 ora.D1 ora.R7",
+       "a bit of a payload changes on its way into the log"},
+      defect::append_altered);
+  add({"append-old-term", "KB-44", "ST", "P0", kPair, "ora.L1 ora.L2 ora.R7",
+       "the first entry of a term is written with the term before it"},
+      defect::append_old_term);
+  add({"truncate-prefix-skipped", "KB-17", "ST", "P0", kPair, "ora.L1 ora.L2",
+       "entries below a snapshot stay"},
+      defect::truncate_prefix_skipped);
+  add({"truncate-prefix-one-more", "KB-43", "ST", "P0", kPair, "ora.L1 ora.L2 ora.L4",
+       "compaction removes one entry too many"},
+      defect::truncate_prefix_one_more);
+  add({"truncate-suffix-skipped", "", "ST", "P0", kFaults, "ora.L1 ora.L2 ora.L12 ora.R4",
+       "entries that conflict stay"},
+      defect::truncate_suffix_skipped);
+  add({"truncate-suffix-one-more", "KB-41", "ST", "P0", kFaults, "ora.L1 ora.L2 ora.L12",
+       "one entry too many is cut off"},
+      defect::truncate_suffix_one_more);
+  add({"reset-skipped", "KB-33", "ST", "P0", kInstalls, "ora.L1 ora.L2 ora.L4 ora.L12",
+       "the log stays when a snapshot replaces it"},
+      defect::reset_skipped);
+  add({"reset-one-more", "KB-55", "ST", "P0", kInstalls, "ora.L1 ora.L2 ora.L4 ora.L12",
+       "after an installed snapshot the log begins one index too late"},
+      defect::reset_one_more);
+  add({"save-skipped", "", "ST", "P0", kPair, "ora.L5 ora.L13", "term and vote are not saved"},
+      defect::save_skipped);
+  add({"save-late", "", "ST", "P0", kPair, "ora.L5 ora.L13",
+       "term and vote are saved with the next ones only"},
+      defect::save_late);
+  add({"save-without-vote", "", "ST", "P0", kPair, "ora.L5", "the term is saved, the vote is not"},
+      defect::save_without_vote);
+  add({"save-only-new-terms", "", "ST", "P0", kFaults, "ora.L5",
+       "a vote in a term that is already saved is not saved"},
+      defect::save_only_new_terms);
+  add({"publish-skipped", "KB-37", "ST", "P0", kPair, "ora.L1 ora.L4",
+       "a snapshot is reported, and not there"},
+      defect::publish_skipped);
+  add({"publish-loses-file", "", "ST", "P0", kPair, "ora.L1 ora.L2 ora.D1",
+       "a file is missing in the table of a snapshot"},
+      defect::publish_loses_file);
+  add({"snapshot-index-low", "KB-36", "ST", "P0", kPair, "ora.L1 ora.L2 ora.L4",
+       "a snapshot says that it ends one entry earlier"},
+      defect::snapshot_index_low);
+  add({"snapshot-term-high", "", "ST", "P0", kPair, "ora.L1 ora.L2",
+       "a snapshot says that its last entry is of a later term"},
+      defect::snapshot_term_high);
+  add({"stale-read", "", "ST", "P0", kPair, "ora.L1 ora.L2 ora.R4 ora.R6 ora.C1 ora.I1 ora.D3",
+       "an entry is read with another payload than it has"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        bugs.read = [hit](families::LogEntry* entry) {
+          if (entry->type == families::EntryType::kData && !entry->payload.empty() && hit()) {
+            entry->payload.back() = static_cast<char>(entry->payload.back() ^ 1);
+          }
+        };
+      });
+}
+
+void recovery(std::vector<Row>* rows) {
+  const auto add = [rows](PlantedBug bug, const Defect& defect) {
+    rows->push_back(family_row(bug, anywhere, defect));
+  };
+  add({"recovery-drops-tail", "KB-12", "REC", "P0", kPair, "ora.L1 ora.D3",
+       "a start takes the last entry for torn"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        bugs.recovered = [hit](families::Family& family) {
+          families::LogStorage& log = family.log();
+          if (log.last_index() < log.first_index() || !hit()) return;
+          (void)log.truncate_suffix(log.last_index() - 1);
+        };
+      });
+  add({"recovery-empties-log", "", "REC", "P0", kPair, "ora.L1 ora.L4 ora.D3 ora.L12 ora.L9",
+       "a start begins the log anew after its last entry"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        bugs.recovered = [hit](families::Family& family) {
+          families::LogStorage& log = family.log();
+          if (log.last_index() >= log.first_index() && hit()) {
+            (void)log.truncate_prefix(log.last_index() + 1);
+          }
+        };
+      });
+  add({"recovery-forgets-hard-state", "KB-24", "REC", "P0", kPair, "ora.L5 ora.L13 ora.D4",
+       "a start finds neither term nor vote"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        recovered_as(bugs, hit, [](const families::HardState&) { return families::HardState{}; });
+      });
+  add({"recovery-forgets-vote", "", "REC", "P0", kPair, "ora.L5 ora.D4",
+       "a start finds the term without its vote"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        recovered_as(bugs, hit, [](const families::HardState& right) {
+          return families::HardState{right.term, ""};
+        });
+      });
+  add({"recovery-persists-early", "KB-49", "REC", "P0", kPair, "ora.L2 ora.L5 ora.D4",
+       "a start saves a term that nobody has asked for yet"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        bugs.recovered = [hit](families::Family& family) {
+          if (hit()) (void)family.meta().save({family.meta().hard_state().term + 1, ""});
+        };
+      });
+  add({"recovery-invents-entry", "KB-8", "REC", "P0", kPair, "ora.L2 ora.D3",
+       "a start appends an entry that it has already"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        bugs.recovered = [hit](families::Family& family) {
+          families::LogStorage& log = family.log();
+          if (log.last_index() < log.first_index() || !hit()) return;
+          auto last = log.entry(log.last_index());
+          if (!last.ok()) return;
+          ++last->index;
+          (void)log.append({&*last, 1});
+        };
+      });
 }
 
 }  // namespace
 
 std::vector<Row> storage_plants() {
   std::vector<Row> rows;
-  rows.push_back({{"vote-not-synced", "KB-20", "BL", "P1", "rolling-local-to-sqlite", "ora.L5",
-                   "the sync of the file with term and vote is skipped"},
-                  [](Plant& plant) {
-                    plant.files = [&plant](const MutantNode&) {
-                      FileBugs bugs;
-                      const auto hit = [&plant](std::string_view path) {
-                        return contains(path, "/raft_meta") && plant.dice.acts();
-                      };
-                      bugs.skips_sync = hit;
-                      bugs.skips_sync_dir = hit;
-                      return bugs;
-                    };
-                  }});
+  files(&rows);
+  families_of(&rows);
+  recovery(&rows);
   return rows;
 }
 

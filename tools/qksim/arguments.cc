@@ -85,6 +85,7 @@ class Parser {
     add_families();
     add_scenarios();
     add_conformance();
+    add_selftest();
     version_ = app_.add_subcommand("version", "Print the version");
     help_ = app_.add_subcommand("help", "Explain a command, or exit-codes");
     help_->add_option("TOPIC", topic_, "A command, as in image export, or exit-codes");
@@ -232,6 +233,27 @@ class Parser {
         ->check(not_empty())
         ->required()
         ->type_name("DIR");
+  }
+
+  void add_selftest() {
+    selftest_ = app_.add_subcommand("selftest", "Switch known bugs on, and see which are found");
+    repeatable(selftest_, "--bug", selftest_arguments_.bugs,
+               "A bug, or all of a component, level, oracle or known bug (KB-20)")
+        ->type_name("NAME");
+    selftest_->add_flag("--list", selftest_arguments_.list, "List them, run nothing");
+    selftest_->add_flag("--canary-only", selftest_arguments_.canary_only,
+                        "Only show that a run can fail, and only when it should");
+    selftest_->add_option("--seeds", hunts_, "Seeds to try for each bug, at most")
+        ->capture_default_str()
+        ->type_name("N");
+    selftest_->add_option("--form", form_, "easy (always), hard (one time in about eight), both")
+        ->capture_default_str()
+        ->type_name("FORM");
+    selftest_->add_option("--for", budget_, "Begin no further hunt after this time")
+        ->type_name("TIME");
+    selftest_->add_option("--jobs", jobs_, "Hunts at a time; 0: one for each processor")
+        ->capture_default_str()
+        ->type_name("N");
   }
 
   void add_image() {
@@ -521,6 +543,8 @@ class Parser {
       out.command = conformance_arguments();
     } else if (contract_->parsed()) {
       out.command = contract_arguments();
+    } else if (selftest_->parsed()) {
+      out.command = selftest_arguments();
     } else if (version_->parsed() || version_flag_) {
       out.command = VersionArguments{};
     } else if (help_->parsed()) {
@@ -638,6 +662,19 @@ class Parser {
     return out;
   }
 
+  SelftestArguments selftest_arguments() {
+    SelftestArguments out = selftest_arguments_;
+    out.seeds = value_of("--seeds", scenarios::parse_seed(hunts_));
+    if (out.seeds == 0) {
+      throw BadValue{usage_error("--seeds: 0 runs nothing", "allowed: 1 or more")};
+    }
+    if (!budget_.empty()) out.budget = value_of("--for", scenarios::parse_duration(budget_));
+    out.jobs = value_of("--jobs", scenarios::parse_seed(jobs_));
+    out.forms = choose<Forms>(
+        "--form", form_, {{"easy", Forms::kEasy}, {"hard", Forms::kHard}, {"both", Forms::kBoth}});
+    return out;
+  }
+
   ContractArguments contract_arguments() {
     ContractArguments out = contract_arguments_;
     out.format = choose<TableFormat>("--format", format_,
@@ -684,6 +721,7 @@ class Parser {
   CLI::App* conformance_ = nullptr;
   CLI::App* contract_ = nullptr;
   CLI::App* contract_show_ = nullptr;
+  CLI::App* selftest_ = nullptr;
   CLI::App* version_ = nullptr;
   CLI::App* help_ = nullptr;
 
@@ -699,6 +737,10 @@ class Parser {
   std::string log_ = "off";
   std::string seeds_ = "1";
   std::string format_ = "table";
+  std::string hunts_ = "100";
+  std::string budget_;
+  std::string jobs_ = "0";
+  std::string form_ = "both";
   std::vector<std::string> topic_;
 
   std::vector<std::string> sweep_seeds_;
@@ -725,6 +767,7 @@ class Parser {
   ConformanceArguments conformance_arguments_;
   std::string disk_ = "sim";
   ContractArguments contract_arguments_;
+  SelftestArguments selftest_arguments_;
 };
 
 }  // namespace

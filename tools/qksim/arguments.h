@@ -137,6 +137,18 @@ struct ContractArguments {
   TableFormat format = TableFormat::kTable;
 };
 
+// Which forms of each bug are hunted.
+enum class Forms : uint8_t { kEasy, kHard, kBoth };
+struct SelftestArguments {
+  std::vector<std::string> bugs;  // names, components, levels, oracles, known bugs; empty: all
+  bool list = false;
+  bool canary_only = false;
+  uint64_t seeds = 100;              // of each bug, at most
+  std::optional<sim::Nanos> budget;  // wall time; absent: no limit
+  uint64_t jobs = 0;                 // processes at a time; 0: as many as there are processors
+  Forms forms = Forms::kBoth;
+};
+
 struct VersionArguments {};
 struct HelpArguments {
   std::string text;  // ready to print
@@ -147,7 +159,7 @@ using Command =
                  ImageVerifyArguments, FamiliesArguments, ScenariosListArguments,
                  ScenariosShowArguments, ScenariosValidateArguments, ConformanceArguments,
                  ContractArguments, VersionArguments, HelpArguments, ShrinkArguments,
-                 SweepArguments, SweepMergeArguments>;
+                 SweepArguments, SweepMergeArguments, SelftestArguments>;
 
 struct Arguments {
   Colour colour = Colour::kAuto;

@@ -62,6 +62,21 @@ TEST_CASE("run: every option arrives") {
   CHECK(run.planted == "vote-not-synced");
 }
 
+TEST_CASE("selftest: every option") {
+  const auto selftest = std::get<SelftestArguments>(
+      parsed({"selftest", "--bug", "DW", "--bug", "ora.D1", "--canary-only", "--seeds", "7",
+              "--for", "30s", "--jobs", "3", "--form", "hard"})
+          .command);
+  CHECK(selftest.bugs == std::vector<std::string>{"DW", "ora.D1"});
+  CHECK(selftest.canary_only);
+  CHECK_FALSE(selftest.list);
+  CHECK(selftest.seeds == 7u);
+  CHECK(selftest.budget == 30 * sim::kSecond);
+  CHECK(selftest.jobs == 3u);
+  CHECK(selftest.forms == Forms::kHard);
+  CHECK(std::get<SelftestArguments>(parsed({"selftest", "--list"}).command).list);
+}
+
 TEST_CASE("run: defaults") {
   const auto run = std::get<RunArguments>(parsed({"run", "--set", "a=1", "rolling"}).command);
   CHECK(run.scenario == "rolling");  // --set takes one word, not all that follow
@@ -136,12 +151,14 @@ TEST_CASE("help") {
 TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   const std::pair<std::vector<std::string>, const char*> kCases[] = {
       {{},
-       "error: no command\nhint: commands: run, shrink, image, families, scenarios, conformance, contract, "
-       "version, help\n"},
+       "error: no command\nhint: commands: run, shrink, sweep, image, families, scenarios, "
+       "conformance, contract, "
+       "selftest, version, help\n"},
       {{"rnu", "x"},
        "error: there is no command \"rnu\"\n"
-       "hint: did you mean \"run\"? commands: run, shrink, image, families, scenarios, conformance, "
-       "contract, version, help\n"},
+       "hint: did you mean \"run\"? commands: run, shrink, sweep, image, families, scenarios, "
+       "conformance, "
+       "contract, selftest, version, help\n"},
       {{"image", "exprot"},
        "error: there is no image command \"exprot\"\n"
        "hint: did you mean \"export\"? commands: export, import, inspect, verify\n"},
@@ -171,8 +188,9 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"run"}, "error: SCENARIO is required\nhint: qksim help run\n"},
       {{"help", "exit-code"},
        "error: there is no topic \"exit-code\"\n"
-       "hint: did you mean \"exit-codes\"? topics: run, shrink, image, families, scenarios, conformance, "
-       "contract, version, help, "
+       "hint: did you mean \"exit-codes\"? topics: run, shrink, sweep, image, families, scenarios, "
+       "conformance, "
+       "contract, selftest, version, help, "
        "exit-codes\n"},
   };
   for (const auto& [words, expected] : kCases) {

@@ -37,6 +37,9 @@ struct Run {
   }
   ExitCode operator()(const SweepArguments& a) const { return sweep_command(a, environment); }
   ExitCode operator()(const SweepMergeArguments& a) const { return sweep_merge(a, environment); }
+  ExitCode operator()(const SelftestArguments& a) const {
+    return environment.selftest(a, environment);
+  }
   ExitCode operator()(const VersionArguments&) const { return version_command(environment); }
   ExitCode operator()(const HelpArguments& a) const {
     *environment.out << a.text;

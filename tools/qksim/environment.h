@@ -52,6 +52,7 @@ struct Environment {
   // Which nodes of a plan cannot begin with their initial directories.
   std::function<std::vector<sim::BadStart>(const sim::Plan&)> check_initial;
   Suite suite;
+  std::function<ExitCode(const SelftestArguments&, const Environment&)> selftest;
   // Ends the process at once, after a bug of its own: no destructor runs.
   std::function<void(ExitCode)> exit_now = [](ExitCode) {};
   // A simulated machine stops: what volatile families of `registry` keep in memory is gone.

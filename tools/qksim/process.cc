@@ -121,6 +121,7 @@ int run_process(int argc, char** argv, const Suite& suite) {
     return sim::run(plan, planting);
   };
   environment.planted = sim::planted_bugs();
+  environment.selftest = selftest_command;
   environment.check_initial = sim::check_initial;
   environment.exit_now = [](ExitCode code) {
     std::cout.flush();

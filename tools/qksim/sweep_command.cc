@@ -100,7 +100,7 @@ class Sweep {
 
   ExitCode define() {
     if (!arguments_.resume.empty()) return define_from_directory();
-    if (const ExitCode code = check_planted(arguments_.planted, environment_);
+    if (const ExitCode code = check_planted(environment_, arguments_.planted);
         code != ExitCode::kOk) {
       return code;
     }

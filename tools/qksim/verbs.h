@@ -20,6 +20,9 @@ ExitCode scenarios_show(const ScenariosShowArguments& arguments, const Environme
 ExitCode scenarios_validate(const ScenariosValidateArguments& arguments,
                             const Environment& environment);
 
+// Of the process, because it needs the simulator: Environment::selftest.
+ExitCode selftest_command(const SelftestArguments& arguments, const Environment& environment);
+
 ExitCode version_command(const Environment& environment);
 
 // Parses `words` (without the program's name) and runs what they ask for.
