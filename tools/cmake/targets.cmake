@@ -1,15 +1,19 @@
-# One precompiled header for libraries and one for tests. A target that reuses it is compiled with
-# the same options and definitions; another one would be refused by the compiler. The names in <>
-# keep the path of the checkout out of it, so that checkouts share what ccache holds.
+# A precompiled header for libraries, one for tests and one for tests that are not optimized. A
+# target that reuses one is compiled with the same options and definitions; another one would be
+# refused by the compiler. The names in <> keep the path of the checkout out of it, so that checkouts
+# share what ccache holds.
 if(QKSIM_PRECOMPILE)
   add_library(qk_precompiled OBJECT ${CMAKE_SOURCE_DIR}/tools/cmake/precompiled.cc)
   target_link_libraries(qk_precompiled PRIVATE qk_options)
   target_precompile_headers(qk_precompiled PRIVATE <tools/cmake/precompiled.h>)
 endif()
 if(QKSIM_PRECOMPILE AND QKSIM_TESTS)
-  add_library(qk_precompiled_test OBJECT ${CMAKE_SOURCE_DIR}/tools/cmake/precompiled.cc)
-  target_link_libraries(qk_precompiled_test PRIVATE qk_options Catch2::Catch2)
-  target_precompile_headers(qk_precompiled_test PRIVATE <tools/cmake/precompiled_test.h>)
+  foreach(name qk_precompiled_test qk_precompiled_fast_test)
+    add_library(${name} OBJECT ${CMAKE_SOURCE_DIR}/tools/cmake/precompiled.cc)
+    target_link_libraries(${name} PRIVATE qk_options Catch2::Catch2)
+    target_precompile_headers(${name} PRIVATE <tools/cmake/precompiled_test.h>)
+  endforeach()
+  target_compile_options(qk_precompiled_fast_test PRIVATE -O0)
 endif()
 
 # qk_precompile(TARGET FROM): TARGET reuses the precompiled header of FROM.
@@ -19,12 +23,27 @@ function(qk_precompile target from)
   endif()
 endfunction()
 
+# qk_fuzzed(TARGET): fuzzing TARGET's code follows what parts of it run. The counters are named, since
+# -fsanitize=fuzzer-no-link would be refused beside a precompiled header of other targets; tests and
+# rooms that no fuzz target reaches compile and run faster without.
+function(qk_fuzzed target)
+  if(QKSIM_FUZZ)
+    target_compile_options(${target} PRIVATE
+      -fsanitize-coverage=inline-8bit-counters,indirect-calls,trace-cmp,pc-table,stack-depth)
+  endif()
+endfunction()
+
 # qk_library(NAME SOURCES... DEPS...): a static library of one room.
 function(qk_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC qk_options ${ARG_DEPS})
   qk_precompile(${name} qk_precompiled)
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${CMAKE_SOURCE_DIR}
+             OUTPUT_VARIABLE room)
+  if(NOT room MATCHES "^(conformance|viz|tools/qksim|sim/(check|cluster|net))(/|$)")
+    qk_fuzzed(${name})
+  endif()
 endfunction()
 
 # qk_proto(NAME FILES...): generated protobuf code, included as "room/file.pb.h"; generated sources
@@ -46,6 +65,7 @@ function(qk_proto name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)  # each file repeats the same names
   target_link_libraries(${name} PUBLIC protobuf::libprotobuf)
   target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
+  qk_fuzzed(${name})
 endfunction()
 
 # Catch2's main takes long to compile, so it is compiled once, and not optimized.
@@ -62,20 +82,27 @@ set(QK_LIMIT_fast 900)
 set(QK_LIMIT_crash 1800)
 set(QK_LIMIT_e2e 1800)
 set(QK_LIMIT_fuzz 300)
+# The long ones first, so that none of them runs alone at the end.
+set(QK_COST_crash 100)
+set(QK_COST_e2e 50)
+set(QK_COST_fast 10)
+set(QK_COST_fuzz 1)
 function(qk_add_test name label)
   if(NOT DEFINED QK_LIMIT_${label})
     message(FATAL_ERROR "${name}: label ${label}, expected fast, crash, e2e or fuzz")
   endif()
   add_test(NAME ${name} COMMAND ${ARGN})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${QK_LIMIT_${label}})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${QK_LIMIT_${label}}
+                       COST ${QK_COST_${label}})
   # Thousands of syncs: a directory of a file system in memory is as real, and does not wait.
   if(IS_DIRECTORY /dev/shm)
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT TMPDIR=/dev/shm)
   endif()
 endfunction()
 
-# Tests are as optimized as what they test: where both instantiate a template, the linker takes the
-# test's. With -O1 in tests alone, seeds take twice the time.
+# Where a test and what it tests instantiate the same template, the linker takes the test's. So tests
+# that run long are as optimized as libraries (with -O1 in tests alone, seeds take twice the time);
+# those that take seconds, most of what a build compiles, are not, which is a third of the time.
 #
 # qk_test(NAME SOURCES... DEPS... [ARGS ...] [LABEL ...]): one Catch2 executable, in test/ of the
 # build directory, and one ctest test.
@@ -88,9 +115,14 @@ function(qk_test name)
   target_link_libraries(${name} PRIVATE qk_options Catch2::Catch2 ${ARG_DEPS})
   target_compile_definitions(${name} PRIVATE QK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
-  qk_precompile(${name} qk_precompiled_test)
   if(NOT ARG_LABEL)
     set(ARG_LABEL fast)
+  endif()
+  if(ARG_LABEL STREQUAL "fast")
+    target_compile_options(${name} PRIVATE -O0)
+    qk_precompile(${name} qk_precompiled_fast_test)
+  else()
+    qk_precompile(${name} qk_precompiled_test)
   endif()
   qk_add_test(${name} ${ARG_LABEL} ${name} ${ARG_ARGS})
 endfunction()
@@ -108,6 +140,7 @@ function(qk_fuzz name source)
   add_library(qk_fuzz_${name} OBJECT ${source})
   target_link_libraries(qk_fuzz_${name} PUBLIC qk_fuzz_support ${ARGN})
   target_compile_definitions(qk_fuzz_${name} PRIVATE QK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  qk_fuzzed(qk_fuzz_${name})
   add_executable(fuzz_${name}_replay ${harness}/replay_main.cc)
   target_link_libraries(fuzz_${name}_replay PRIVATE qk_fuzz_${name})
   set_target_properties(fuzz_${name}_replay PROPERTIES
