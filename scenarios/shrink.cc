@@ -150,25 +150,46 @@ class Shrinker {
         });
   }
 
-  // What survived a crash: nothing of it, or less. A tear becomes the whole operation.
+  // ---- What survived a crash: nothing of it, or less
+
+  static uint32_t kept_operations(const qksim::ScheduledFault& at) {
+    uint32_t operations = 0;
+    for (const qksim::Kept& kept : at.crash().decided().kept()) operations += kept.count();
+    return operations;
+  }
+
+  // Without n of them, from the i-th on; returns the file of the first.
+  static std::string lose(int from, int n, qksim::Decided* decided) {
+    qksim::Decided left;
+    std::string file;
+    int i = 0;
+    for (const qksim::Kept& kept : decided->kept()) {
+      for (uint32_t k = 0; k < kept.count(); ++k, ++i) {
+        if (i == from) file = kept.file();
+        if (i >= from && i < from + n) continue;
+        qksim::Kept* one = left.add_kept();
+        *one = kept;
+        one->set_ordinal(kept.ordinal() + k);
+        one->set_count(1);
+      }
+    }
+    *decided->mutable_kept() = std::move(*left.mutable_kept());
+    return file;
+  }
+
   bool decisions() {
     bool progress = false;
     for (int i = 0; i < best_.at_size(); ++i) {
-      if (!best_.at(i).has_crash() || best_.at(i).crash().decided().kept_size() == 0) continue;
+      if (!best_.at(i).has_crash() || kept_operations(best_.at(i)) == 0) continue;
       const std::string crash = fault_text(best_.at(i));
-      progress = thin_out(
-                     cat("kept by ", crash),
-                     [i](const Scenario& s) {
-                       return i < s.at_size() ? s.at(i).crash().decided().kept_size() : 0;
-                     },
-                     [i, &crash](int from, int n, Scenario* s) {
-                       auto* kept =
-                           s->mutable_at(i)->mutable_crash()->mutable_decided()->mutable_kept();
-                       const std::string file = kept->Get(from).file();
-                       kept->DeleteSubrange(from, n);
-                       return cat("with ", file, " lost in the ", crash);
-                     }) ||
-                 progress;
+      const auto count = [i](const Scenario& s) {
+        return i < s.at_size() ? static_cast<int>(kept_operations(s.at(i))) : 0;
+      };
+      const auto without = [i, &crash](int from, int n, Scenario* s) {
+        qksim::Decided* decided = s->mutable_at(i)->mutable_crash()->mutable_decided();
+        return cat("with ", lose(from, n, decided), " lost in the ", crash);
+      };
+      progress = thin_out(cat("kept by ", crash), count, without) || progress;
     }
     return progress;
   }

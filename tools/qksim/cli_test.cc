@@ -166,7 +166,8 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
        "error: there is no option \"--sede\"\n"
        "hint: did you mean \"--seed\"? options: --help, --seed, --set, --until, --out, "
        "--write-plan, "
-       "--artifacts, --trace, --log, --keep-going, --check-determinism, --color, --version\n"},
+       "--artifacts, --trace, --log, --keep-going, --check-determinism, --swarm, --color, "
+       "--version\n"},
       {{"run", "x", "--seed", "-1"},
        "error: --seed: \"-1\" is not a seed\n"
        "hint: allowed: 0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\"\n"},

@@ -35,10 +35,6 @@ double processor_seconds() {
   return static_cast<double>(std::clock()) / static_cast<double>(CLOCKS_PER_SEC);
 }
 
-uint64_t processors() {
-  return static_cast<uint64_t>(std::max<int64_t>(1, ::sysconf(_SC_NPROCESSORS_ONLN)));
-}
-
 // "NAME FIELD=VALUE ...".
 std::vector<std::string> words_of(std::string_view scenario) {
   std::vector<std::string> words;
@@ -191,7 +187,8 @@ class Selftest {
         cases_.push_back({{bug, hard}, {}, 0, false});
       }
     }
-    const uint64_t jobs = arguments_.jobs > 0 ? arguments_.jobs : processors();
+    const uint64_t jobs =
+        arguments_.jobs > 0 ? arguments_.jobs : std::max(1U, environment_.processors);
     std::map<pid_t, Child> children;
     size_t next = 0;
     while (next < cases_.size() || !children.empty()) {

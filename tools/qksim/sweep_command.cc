@@ -374,7 +374,7 @@ class Sweep {
     QK_CHECK(loaded.plan.has_value());  // it has for another seed
     if (definition_.swarm) load_swarm(environment_, source, variant.sets, &loaded);
     sim::Plan plan = *std::move(loaded.plan);
-    plan.planted = report.arguments.planted;
+    if (!report.arguments.planted.empty()) plan.planted = report.arguments.planted;
     report.name = plan.name;
     const auto answer = [&](const sim::RunResult& result) {
       sim::SeedRecord record = sim::record_of(plan, result, number, report.seed);

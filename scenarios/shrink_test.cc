@@ -1,0 +1,114 @@
+// The search of the shrinker, with a run that is only a rule over the plan.
+#include "scenarios/shrink.h"
+
+#include <algorithm>
+
+#include "scenarios/test_support.h"
+
+namespace qk::scenarios {
+namespace {
+
+constexpr std::string_view kFailing = R"(
+  run_for: "60s"
+  cluster { nodes: 5 default_store: "a" link { loss: 0.01 } }
+  store { id: "a" local {} }
+  store { id: "b" memory {} }
+  migration { from: "a" to: "b" fresh_mutations: 100 fresh_time: "1s" accept_weak_durability: true }
+  workload { clients: 4 }
+  at { t: "1s" crash { node: "n1" } }
+  at { t: "2s" crash { node: "n2" decided { kept { file: "/f" ordinal: 1 count: 5 } } } }
+  at { t: "3s" crash { node: "n3" } }
+  at { t: "4s" partition { side { node: "n5" } } }
+)";
+
+// Violates ora.L1 two seconds in, if n2 crashes and keeps the third write of /f; and something else
+// with a single node.
+sim::RunResult rule(const sim::Plan& plan) {
+  sim::RunResult result;
+  result.injected = plan.faults;
+  result.committed = 40;
+  for (const sim::FaultPlan& fault : plan.faults) {
+    const auto* crash = std::get_if<sim::CrashFault>(&fault.what);
+    if (crash == nullptr || crash->node != "n2" || !crash->decided) continue;
+    if (!crash->decided->kept.contains({"/f", sim::PendingOperation::Kind::kWrite, 3})) continue;
+    sim::Violation violation;
+    violation.oracle = plan.cluster.nodes.size() > 1 ? "ora.L1" : "ora.L2";
+    violation.phase = "A";
+    violation.t = 2 * sim::kSecond;
+    result.violations.push_back(violation);
+    result.verdict = sim::Verdict::kViolation;
+  }
+  return result;
+}
+
+struct Search {
+  LoadResult loaded = load_here({"rule.qks.txtpb", cat("name: \"rule\"", kFailing), "/"});
+  ShrinkTools tools;
+  uint64_t runs = 0;
+
+  Search() {
+    REQUIRE(loaded.plan.has_value());
+    tools.load = [](const ScenarioSource& source) { return load_here(source, {}, std::nullopt); };
+    tools.run = [this](const sim::Plan& plan) {
+      ++runs;
+      return rule(plan);
+    };
+  }
+  absl::StatusOr<Shrunk> shrink() {
+    return scenarios::shrink(loaded, rule(*loaded.plan), "small", tools);
+  }
+};
+
+TEST_CASE("shrinking keeps what the failure needs, and nothing else") {
+  Search search;
+  const auto shrunk = search.shrink();
+  REQUIRE(shrunk.ok());
+  CHECK(shrunk->complete);
+  CHECK(shrunk->failure == FailureSignature{"ora.L1", "A"});
+  CHECK(shrunk->runs == search.runs);
+  const sim::Plan plan = must_load({"small.qks.txtpb", shrunk->text, "/"}, {}, std::nullopt);
+  CHECK(plan.cluster.nodes.size() == 2);  // with one node it fails in another way
+  CHECK(plan.workload.clients == 0);
+  CHECK(plan.migrations.empty());
+  CHECK(plan.cluster.link.loss_ppm == 0);
+  CHECK(plan.until == 4 * sim::kSecond + sim::kMillisecond);
+  CHECK(plan.expect.violates == std::vector<std::string>{"ora.L1"});
+  REQUIRE(plan.faults.size() == 1);
+  const auto& crash = std::get<sim::CrashFault>(plan.faults[0].what);
+  CHECK(crash.node == "n2");
+  CHECK(crash.decided->kept.size() == 1);  // of five
+  CHECK(rule(plan).verdict == sim::Verdict::kViolation);
+
+  REQUIRE_FALSE(shrunk->sibling.empty());
+  const sim::Plan sibling =
+      must_load({"small-passes.qks.txtpb", shrunk->sibling, "/"}, {}, std::nullopt);
+  CHECK(rule(sibling).verdict == sim::Verdict::kPass);
+  CHECK_FALSE(shrunk->difference.empty());
+
+  // The same calls, the same result.
+  Search again;
+  CHECK(again.shrink()->text == shrunk->text);
+}
+
+TEST_CASE("shrinking that is stopped keeps what it has by then") {
+  Search search;
+  int left = 4;
+  search.tools.stop = [&] { return left-- == 0; };
+  const auto shrunk = search.shrink();
+  REQUIRE(shrunk.ok());
+  CHECK_FALSE(shrunk->complete);
+  CHECK(rule(must_load({"small.qks.txtpb", shrunk->text, "/"}, {}, std::nullopt)).verdict ==
+        sim::Verdict::kViolation);
+}
+
+TEST_CASE("a run that passes is not shrunk") {
+  Search search;
+  const auto shrunk = shrink(search.loaded, sim::RunResult(), "small", search.tools);
+  CHECK(shrunk.status().message() == "the run violates nothing");
+  // Nor one whose written form does not fail: then something that it does is not written.
+  search.tools.run = [](const sim::Plan&) { return sim::RunResult(); };
+  CHECK_FALSE(search.shrink().ok());
+}
+
+}  // namespace
+}  // namespace qk::scenarios
