@@ -3,7 +3,6 @@
 
 #include "families/base/printable.h"
 #include "families/base/strings.h"
-#include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 #include "scenarios/written_plan.h"
 #include "sim/kernel/trace_text.h"

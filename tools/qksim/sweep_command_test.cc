@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "families/base/strings.h"
+#include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "sim/check/finding.h"
@@ -190,7 +191,8 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a failed check of ours is a finding of th
 TEST_CASE_METHOD(SweepFixture, "sweep: a seed that never ends is a finding of that seed") {
   arguments.seed_limit = 50 * sim::kMillisecond;
   act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
-    for (volatile int spin = 0; seed == 2; spin = spin + 1) {
+    volatile uint64_t spin = seed;
+    while (spin == 2) {
     }
   };
   CHECK(sweep() == ExitCode::kViolated);
