@@ -75,6 +75,18 @@ if(QKSIM_TESTS)
   target_compile_options(qk_test_main PRIVATE -O0)
 endif()
 
+# qk_test_needs(NAME TARGETS...): targets that test NAME runs or looks at, beyond those that its
+# command names. qk_write_test_needs() writes "NAME TARGET" for each, for `./qk test NAME`.
+function(qk_test_needs name)
+  foreach(target ${ARGN})
+    set_property(GLOBAL APPEND_STRING PROPERTY QK_TEST_NEEDS "${name} ${target}\n")
+  endforeach()
+endfunction()
+function(qk_write_test_needs)
+  get_property(needs GLOBAL PROPERTY QK_TEST_NEEDS)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/test_targets.txt CONTENT "${needs}")
+endfunction()
+
 # qk_add_test(NAME LABEL COMMAND...): a ctest test. `fast` ones take seconds; `crash` ones explore
 # crashes and failing calls; `e2e` ones run whole scenarios or the built program; `fuzz` ones replay
 # fuzz inputs. The limits end a test that hangs, under sanitizers and on a busy machine too.
@@ -92,6 +104,13 @@ function(qk_add_test name label)
     message(FATAL_ERROR "${name}: label ${label}, expected fast, crash, e2e or fuzz")
   endif()
   add_test(NAME ${name} COMMAND ${ARGN})
+  set(needs ${ARGN})
+  list(TRANSFORM needs REPLACE "^\\$<TARGET_(FILE|OBJECTS):(.*)>$" "\\2")
+  foreach(word ${needs})
+    if(TARGET "${word}")
+      qk_test_needs(${name} ${word})
+    endif()
+  endforeach()
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${QK_LIMIT_${label}}
                        COST ${QK_COST_${label}})
   # Thousands of syncs: a directory of a file system in memory is as real, and does not wait.
