@@ -10,6 +10,8 @@
 
 #include "families/fs/file_util.h"
 #include "families/local/local_family.h"
+#include "families/testing/points.h"
+#include "families/testing/util.h"
 #include "sim/disk/sim_disk.h"
 
 namespace qk::sim {
@@ -36,14 +38,7 @@ std::vector<LogEntry> entries(int64_t from, int64_t to) {
 }
 
 Outcome publish(Family& family, int64_t index) {
-  auto writer = family.snapshot().create();
-  REQUIRE(writer.ok());
-  auto file = (*writer)->create_file("data");
-  REQUIRE(file.ok());
-  REQUIRE((*file)->write_at(0, "state").ok());
-  REQUIRE((*writer)->add_file("data", {}).ok());
-  REQUIRE((*writer)->save_meta({index, 1, {kPeer}, {}}).ok());
-  return family.snapshot().publish(*std::move(writer));
+  return families::publish_snapshot(family, index, 1, {{"data", "state"}});
 }
 
 // One line: the range of the log, the hard state, the snapshot; or why there is none.
@@ -187,7 +182,7 @@ TEST_CASE("a power cut in the recovery after a process that died in a mutation")
           state_of(*fs, strict());
         }
         if (!recovering.pinned_crash()) break;
-        for (uint64_t seed = 1; seed <= 20; ++seed) {
+        for (uint64_t seed = 1; seed <= 20; seed += families::one_point_in()) {
           SimDisk cut = recovering.fork();
           Sampled sampled(RandomStream(seed, "cut"));
           const CrashReport report =
@@ -200,7 +195,7 @@ TEST_CASE("a power cut in the recovery after a process that died in a mutation")
       }
     }
   }
-  CHECK(cuts > 1000);
+  CHECK(cuts > 1000 / families::one_point_in());
 }
 
 TEST_CASE("a directory that was made as shipped may vanish whole") {

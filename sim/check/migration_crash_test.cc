@@ -13,6 +13,7 @@
 #include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "families/sqlite/engine.h"
+#include "families/testing/points.h"
 #include "migration/stepwise_runner.h"
 #include "sim/check/state_image.h"
 #include "sim/disk/sim_disk.h"
@@ -315,7 +316,7 @@ TEST_CASE("a node migrates and ends with the new family alone") {
 void crash_everywhere(CrashLevel level,
                       const std::function<std::unique_ptr<Choice>(uint64_t)>& choice) {
   std::set<Phase> phases;
-  for (uint64_t n = 1;; ++n) {
+  for (uint64_t n = 1;; n += families::one_point_in()) {
     Machine machine;
     machine.disk().pin_crash_at_operation(n);
     if (migrate(machine)) {
