@@ -56,6 +56,7 @@ void Runner::pump_migration() {
 // have fallen back, and goes on then.
 void Runner::take_step(bool at_barrier) {
   ++steps_;
+  if (observer_ != nullptr) observer_->step_begins(at_barrier);
   const absl::Status status = controller_->step();
   storage_used();
   host_.after_storage([this, status, at_barrier, up_to = marks_due_ = marks_written_] {
@@ -88,6 +89,7 @@ void Runner::run_background() {
   families::Family* const family = controller_->busy_family();
   if (family == nullptr) return;
   if (const absl::Status status = family->run_one(); !status.ok()) return fail(status);
+  if (observer_ != nullptr) observer_->background_done(*family);
   storage_used();
 }
 

@@ -69,6 +69,10 @@ class RunnerObserver : public ControllerObserver {
  public:
   // The mark that phase_changed() told of is durable.
   virtual void mark_durable(Phase /*from*/, const Manifest& /*to*/) {}
+  // A step begins; with `at_barrier` no lane has a mutation in flight.
+  virtual void step_begins(bool /*at_barrier*/) {}
+  // A piece of background work of the family is done.
+  virtual void background_done(const families::Family&) {}
   // Everything that a step issued is complete, and its marks are told.
   virtual void step_complete() {}
   // A step or a piece of background work has just used the disk.

@@ -89,6 +89,10 @@ class Host final : public RunnerHost, public RunnerObserver {
   void mark_durable(Phase, const Manifest& to) override {
     calls_.push_back(cat("durable: ", to_string(to.phase)));
   }
+  void step_begins(bool at_barrier) override {
+    calls_.push_back(at_barrier ? "step_begins at_barrier" : "step_begins");
+  }
+  void background_done(const families::Family&) override { calls_.push_back("background_done"); }
   void step_complete() override { calls_.push_back("step_complete"); }
   void storage_used() override { calls_.push_back("storage_used"); }
 
@@ -185,7 +189,8 @@ TEST_CASE(
   node.host.complete();
   CHECK(node.host.take_calls() == Calls{"durable: exporting"});
   node.host.grant_barrier();
-  CHECK(node.host.take_calls() == Calls{"export_begun", "storage_used", "after_storage"});
+  CHECK(node.host.take_calls() ==
+        Calls{"step_begins at_barrier", "export_begun", "storage_used", "after_storage"});
   node.runner->pump();
   CHECK(node.host.take_calls().empty());
   node.host.complete();
@@ -197,7 +202,8 @@ TEST_CASE("runner: a step is followed by what it marked, then by a pause as long
   node.begin();
   node.tick = 1000;
   node.host.run_after();
-  CHECK(node.host.take_calls() == Calls{"written: bootstrapping", "storage_used", "after_storage"});
+  CHECK(node.host.take_calls() ==
+        Calls{"step_begins", "written: bootstrapping", "storage_used", "after_storage"});
   node.host.complete();
   CHECK(node.runner->controller().pause_ns() >= 1000);
   CHECK(node.host.take_calls() == Calls{"durable: bootstrapping", "step_complete", node.pause()});
@@ -211,13 +217,14 @@ TEST_CASE("runner: a migration ends where it needs nothing, and goes on with the
     node.host.run_after();
     node.host.complete();
   }
-  CHECK(node.host.take_calls() == Calls{"cut_compared 1", "written: validated", "storage_used",
-                                        "after_storage", "durable: validated", "step_complete",
-                                        "at_barrier"});
+  CHECK(node.host.take_calls() == Calls{"step_begins", "cut_compared 1", "written: validated",
+                                        "storage_used", "after_storage", "durable: validated",
+                                        "step_complete", "at_barrier"});
   node.host.grant_barrier();
   node.host.complete();
-  CHECK(node.host.take_calls() == Calls{"written: dual-write", "storage_used", "after_storage",
-                                        "durable: dual-write", "step_complete", "release_barrier"});
+  CHECK(node.host.take_calls() == Calls{"step_begins at_barrier", "written: dual-write",
+                                        "storage_used", "after_storage", "durable: dual-write",
+                                        "step_complete", "release_barrier"});
   node.runner->pump();
   CHECK(node.host.take_calls().empty());
   REQUIRE_OK(node.runner->controller().request_validation());
@@ -263,7 +270,8 @@ TEST_CASE("runner: an error of a step stops the node when the step is complete, 
     node.engine.pending = 1;
     node.fs.fail_at(1, {.lasts = true});
     at_barrier ? node.host.grant_barrier() : node.host.run_after();
-    CHECK(node.host.take_calls() == Calls{"storage_used", "when_idle", "after_storage"});
+    CHECK(node.host.take_calls() == Calls{at_barrier ? "step_begins at_barrier" : "step_begins",
+                                          "storage_used", "when_idle", "after_storage"});
     node.host.complete();
     const Calls stop = node.host.take_calls();
     REQUIRE(stop.size() == 1);
@@ -284,12 +292,12 @@ TEST_CASE("runner: background work goes on one piece at a time, also while a ste
   CHECK(node.host.take_calls() == Calls{"when_idle"});
   node.host.idle();
   CHECK(node.engine.pending == 2);
-  CHECK(node.host.take_calls() == Calls{"storage_used", "when_idle"});
+  CHECK(node.host.take_calls() == Calls{"background_done", "storage_used", "when_idle"});
   node.host.run_after();
   node.host.take_calls();
   node.host.idle();
   CHECK(node.engine.pending == 1);
-  CHECK(node.host.take_calls() == Calls{"storage_used", "when_idle"});
+  CHECK(node.host.take_calls() == Calls{"background_done", "storage_used", "when_idle"});
   // Somebody else did it, or its family was closed.
   node.engine.pending = 0;
   node.host.idle();
@@ -317,9 +325,9 @@ TEST_CASE("runner: a request in a pause gets the barrier that its step needs") {
   CHECK(node.host.take_calls() == Calls{"at_barrier"});
   node.host.grant_barrier();
   node.host.complete();
-  CHECK(node.host.take_calls() == Calls{"written: rolled-back", "storage_used", "after_storage",
-                                        "durable: rolled-back", "step_complete",
-                                        "release_barrier"});
+  CHECK(node.host.take_calls() == Calls{"step_begins at_barrier", "written: rolled-back",
+                                        "storage_used", "after_storage", "durable: rolled-back",
+                                        "step_complete", "release_barrier"});
 }
 
 TEST_CASE("runner: a mark written while a step completes waits for its own turn") {
@@ -381,7 +389,7 @@ TEST_CASE("runner: between open and start there is background work alone") {
   CHECK(node.host.take_calls() == Calls{"when_idle"});
   node.host.idle();
   CHECK(node.engine.pending == 0);
-  CHECK(node.host.take_calls() == Calls{"storage_used"});
+  CHECK(node.host.take_calls() == Calls{"background_done", "storage_used"});
   node.runner->start();
   CHECK(node.host.take_calls() == Calls{"durable: exporting"});
   node.runner->pump();

@@ -72,7 +72,7 @@ class SampleRun {
 };
 
 // Sixty seconds with everything the timeline can show: crash and restart in export and after
-// cutover, a partition, a slow disk, an I/O error, a torn tail, four leaders, a rollback after a
+// cutover, a partition, a slow disk, a torn tail, four leaders, a rollback after a
 // differing cut, a second attempt, and a violation.
 inline std::unique_ptr<SampleRun> eventful_run(size_t nodes) {
   using sim::EventKind;
@@ -101,7 +101,6 @@ inline std::unique_ptr<SampleRun> eventful_run(size_t nodes) {
   run->phase(24.6, 2, PhaseCode::kExport);
   run->migrate(2, {24.6, 26.4, 28, 28.5, 31.5, 32, 32.2}, 877, 968);
   run->leader(52.9, 0, 2, 5);
-  run->event(14, 2, EventKind::kFaultDisk, {5, 1}, "EIO");
 
   run->migrate(3, {6, 9, 12.5, 13.2, 19, 19.6, 19.8}, 402, 611);
   run->leader(38.9, 52, 3, 4);

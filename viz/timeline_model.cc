@@ -245,8 +245,6 @@ class Builder {
         return lane->cut(mark, what);
       case EventKind::kFaultSlowDisk:
         return lane->slow_disk(mark);
-      case EventKind::kFaultDisk:
-        return lane->instant(mark, mark.text.empty() ? "disk error" : mark.text, what);
       default:
         return;
     }

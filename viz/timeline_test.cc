@@ -57,7 +57,7 @@ TEST_CASE("bars, strips and marks of an eventful run") {
   CHECK(bars_text(n2) ==
         "A 0-210 EXPORT 210-228 DOWN 228-246 EXPORT 246-264 BOOT 264-280 V1 280-285 DUAL 285-315 "
         "V2 315-320 CUT 320-322 B 322-600");
-  CHECK(strips_text(n2) == "EIO 140-140; leader t5 529-600");
+  CHECK(strips_text(n2) == "leader t5 529-600");
   const Lane& n3 = timeline.lanes[2];
   CHECK(strips_text(n3) == "slow disk x8 90-120; leader t4 389-520; torn tail 520-520");
   std::string labels;
@@ -149,7 +149,7 @@ TEST_CASE("the DOT text of an eventful run, byte for byte") {
 
 TEST_CASE("text that would break DOT is quoted") {
   SampleRun run({"n\"1\\", "a&lt;b"});
-  run.event(1, 1, EventKind::kFaultDisk, {5, 1}, "bad \"quote\"\nand line");
+  run.event(1, 1, EventKind::kNodeStop, {13}, "bad \"quote\"\nand line");
   run.event(3, 0, EventKind::kRunEnd, {});
   run.run();
   RunSummary summary;
@@ -235,7 +235,7 @@ std::unique_ptr<SampleRun> random_run(uint64_t seed) {
         run->cut(when(), node, 2, 1000 + i, random.below(4) != 0);
         break;
       case 4:
-        run->event(when(), node, EventKind::kFaultDisk, {5, 1}, "EIO");
+        run->event(when(), node, EventKind::kFaultSlowDisk, {1 + random.below(2) * 7});
         break;
       default:
         run->phase(when(), node, static_cast<PhaseCode>(random.below(sim::kPhaseCount)), i);

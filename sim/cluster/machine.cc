@@ -31,8 +31,9 @@ migration::FamilyConfig initial_family(const Plan& plan, const NodePlan& node) {
 
 }  // namespace
 
-Machine::Machine(const World& world, const NodePlan& plan)
+Machine::Machine(const World& world, NodeId id, const NodePlan& plan)
     : world_(world),
+      id_(id),
       plan_(plan),
       disk_(disk_options(world.plan->cluster.disk), world.stream(cat("disk.", plan.id))),
       memory_(world.stream(cat("memory.", plan.id)).next()),
@@ -42,6 +43,32 @@ Machine::Machine(const World& world, const NodePlan& plan)
       ids_(world.stream(cat("ids.", plan.id))),
       initial_(initial_family(*world.plan, plan)) {
   install_initial_tree();
+  disk_.set_observer(this);
+}
+
+void Machine::issued(const DiskOperation& operation, Nanos done) {
+  Event event{.node = id_, .kind = EventKind::kDiskOp};
+  const uint64_t hash = operation.inode == 0 ? xxh3_64(operation.to, xxh3_64(operation.path))
+                                             : xxh3_64(operation.bytes);
+  event.args = {static_cast<uint64_t>(operation.op),
+                operation.inode,
+                operation.offset,
+                operation.bytes.size(),
+                hash,
+                static_cast<uint64_t>(done)};
+  if (!world_.trace->keeps_all()) {
+    world_.trace->record(event);
+  } else if (operation.to.empty()) {
+    world_.trace->record(event, operation.path);
+  } else {
+    world_.trace->record(event, cat(operation.path, " -> ", operation.to));
+  }
+}
+
+void Machine::tell_draws(const DrawSink& sink) const {
+  sink(cat("disk.", plan_.id), disk_.draws());
+  sink(cat("election.", plan_.id), elections_.draws());
+  sink(cat("ids.", plan_.id), ids_.draws());
 }
 
 // Where a file of the initial tree, "log/x", lies for a node with parts of its own.

@@ -26,10 +26,10 @@ namespace qk::sim {
 // Everything of a node lies below this directory of its disk.
 inline constexpr char kNodeDir[] = "/node";
 
-class Machine {
+class Machine final : private DiskObserver {
  public:
   // Delivered with the initial tree of the plan; all of it is durable.
-  Machine(const World& world, const NodePlan& plan);
+  Machine(const World& world, NodeId id, const NodePlan& plan);
 
   // ---- Disk
   SimDisk& disk() { return disk_; }
@@ -65,6 +65,9 @@ class Machine {
   RandomStream& elections() { return elections_; }
   RandomStream& ids() { return ids_; }
 
+  using DrawSink = std::function<void(std::string_view stream, uint64_t draws)>;
+  void tell_draws(const DrawSink& sink) const;
+
   // ---- Lives
   void begin_life() { ++life_; }
   void end_life() { ++life_; }
@@ -74,10 +77,13 @@ class Machine {
   void after_storage(std::function<void()> fn);
 
  private:
+  // DiskObserver
+  void issued(const DiskOperation& operation, Nanos done) override;
   std::string place_of(const std::string& path) const;
   void install_initial_tree();
 
   World world_;
+  NodeId id_;
   const NodePlan& plan_;
   SimDisk disk_;
   families::VolatileMemory memory_;

@@ -14,7 +14,7 @@ SimNode::SimNode(const World& world, NodeId id, const NodePlan& plan)
     : world_(world),
       id_(id),
       plan_(plan),
-      machine_(world, plan),
+      machine_(world, id, plan),
       witness_(*this, world, id, plan, machine_) {}
 
 const std::string& SimNode::store() const {
@@ -149,6 +149,11 @@ void SimNode::stop_process(Nanos restart_after, bool scheduled, std::string_view
     world_.trace->record(event);
     start_process();
   });
+}
+
+void SimNode::tell_draws(const Machine::DrawSink& sink) const {
+  machine_.tell_draws(sink);
+  sink(cat("probe.", name()), witness_.draws());
 }
 
 void SimNode::slow_disk(uint32_t factor) {

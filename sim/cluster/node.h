@@ -83,6 +83,9 @@ class SimNode final {
   bool still_holds(int64_t index, int64_t term) const;
   migration::Side authority() const { return witness_.authority(); }
 
+  // How much each of its random streams has drawn.
+  void tell_draws(const Machine::DrawSink& sink) const;
+
   // ---- For its parts
   // The process can go on no longer; an operator brings it back later.
   void fail(const absl::Status& status);

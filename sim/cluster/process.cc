@@ -11,6 +11,10 @@ constexpr Nanos kRpcTimeout = 400 * kMillisecond;
 // A migration leaves the disk to the node's own work between two steps, this long at least.
 constexpr Nanos kStepPause = 12 * kMillisecond;
 constexpr int64_t kStepEntries = 48;
+// The trace numbers messages as Process::send() does.
+static_assert(static_cast<int>(MessageType::kGetFileResponse) == raft::kMethodCount * 2 - 1);
+static_assert(static_cast<int>(MessageType::kAppendEntries) ==
+              static_cast<int>(raft::Method::kAppendEntries) * 2);
 
 std::unique_ptr<families::FileSystem> mounted(const World& world, const MutantNode& node,
                                               Machine& machine) {

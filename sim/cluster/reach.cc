@@ -5,7 +5,6 @@
 
 #include "families/base/check.h"
 #include "families/base/strings.h"
-#include "sim/raft/wire/packet.h"
 
 namespace qk::sim {
 namespace {
@@ -13,8 +12,7 @@ namespace {
 static_assert(static_cast<int>(ReachProbe::kRestartInA) + static_cast<int>(PhaseCode::kB) ==
               static_cast<int>(ReachProbe::kRestartInB));
 
-// As Process::send() numbers messages.
-constexpr uint64_t kFetch = static_cast<uint64_t>(raft::Method::kGetFile) * 2;
+constexpr auto kFetch = static_cast<uint64_t>(MessageType::kGetFile);
 // A fetch that is older than this has been given up or is complete (Process: kRpcTimeout).
 constexpr Nanos kFetchLasts = 400 * kMillisecond;
 
@@ -107,8 +105,8 @@ void Reach::recorded(const Event& event) {
         hit(ReachProbe::kMessageCut);
       }
       return;
-    case EventKind::kClientFail:
-      if (event.arg(2) == 0) hit(ReachProbe::kAckUnknown);
+    case EventKind::kClientRetry:
+      hit(ReachProbe::kAskedAgain);
       return;
     default:
       return;
@@ -166,18 +164,20 @@ void Reach::restarted(Node& node) {
 void Reach::entered(Node& node, const Event& event) {
   const auto phase = static_cast<PhaseCode>(event.arg(0));
   const PhaseCode before = std::exchange(node.phase, phase);
-  node.recovering = false;
+  const bool after_restart = std::exchange(node.recovering, false);
   node.recoveries_cut = 0;
   node.commit = event.signed_arg(5);
   if (phase != before) node.crashes_in_phase = 0;
   switch (phase) {
-    case PhaseCode::kExport: {
-      const uint64_t earlier = std::exchange(node.export_generation, event.arg(1));
-      if (earlier != 0 && earlier != event.arg(1)) hit(ReachProbe::kExportAgain);
+    case PhaseCode::kExport:
+      // What a start says first is where it is.
+      if (before == PhaseCode::kBoot || before == PhaseCode::kV1 ||
+          (before == PhaseCode::kExport && !after_restart)) {
+        hit(ReachProbe::kExportAgain);
+      }
       if (std::exchange(node.rolled_back, false)) hit(ReachProbe::kRetry);
       node.dual = false;
       return;
-    }
     case PhaseCode::kDual:
       node.dual = true;
       return;
@@ -185,9 +185,6 @@ void Reach::entered(Node& node, const Event& event) {
       hit(node.dual ? ReachProbe::kRollbackAfterDual : ReachProbe::kRollback);
       node.rolled_back = true;
       node.dual = false;
-      return;
-    case PhaseCode::kB:
-      node.export_generation = 0;
       return;
     default:
       return;

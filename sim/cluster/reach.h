@@ -94,12 +94,12 @@ enum class ReachNeed : uint8_t { kNothing, kMigration, kVolatileFamily, kDuplica
   X(kRollbackAfterDual, "migration/rollback-after-DUAL", kMigration,                               \
     "a migration was rolled back from DUAL or V2")                                                 \
   X(kExportAgain, "migration/export-again", kMigration,                                            \
-    "a node exported again before any of its exports led to B")                                    \
+    "a node fell back to EXPORT, or began its export again")                                       \
   X(kRetry, "migration/retry", kMigration, "a node began again after a rollback")                  \
   X(kCutDiffers, "migration/cut-differs", kMigration, "a validation found A and B different")      \
   X(kGuardWait, "roll/waited-for-guard", kMigration, "the cluster guard held the roll back")       \
-  X(kAckUnknown, "client/outcome-unknown", kNothing,                                               \
-    "a client does not know whether its operation took effect")                                    \
+  X(kAskedAgain, "client/asked-again", kNothing,                                                   \
+    "a client repeated a request, of which it does not know whether it took effect")               \
   X(kRestartInA, "restart/in-A", kNothing, "a node restarted in phase A")                          \
   X(kRestartInExport, "restart/in-EXPORT", kMigration, "a node restarted in phase EXPORT")         \
   X(kRestartInBoot, "restart/in-BOOT", kMigration, "a node restarted in phase BOOT")               \
@@ -166,7 +166,6 @@ class Reach final : public TraceObserver {
     uint64_t first_msg = 0;  // of its present incarnation
     bool dual = false;       // has been in DUAL since it began to export
     bool rolled_back = false;
-    uint64_t export_generation = 0;  // of its newest export since it was last in B; 0: none
     NodeId fetches_from = 0;
     Nanos fetched_at = 0;
     size_t families = 0;  // in families_

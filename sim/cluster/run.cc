@@ -23,6 +23,8 @@ namespace {
 
 // One commit in so many is checked against what every disk would hold after a power cut (ora.R7).
 constexpr uint64_t kCommitProbeEvery = 200;
+// So many events lie between two records of what the random streams have drawn.
+constexpr uint64_t kDrawsEvery = 4096;
 // Stands where an oracle's id does; no scenario can expect it.
 constexpr char kInternal[] = "internal";
 // Clients go quiet before the end, so that the history closes and the nodes come to rest.
@@ -138,9 +140,30 @@ class Cluster final : private ClusterEvents {
     bool stopped = false;
     scheduler_.at(end, [&stopped] { stopped = true; });
     while (!stopped && !halted_ && scheduler_.run_next()) {
+      if (trace_->events() >= next_draws_) record_draws();
     }
     if (!halted_) judge_end();
     if (!halted_) checker_.finish();
+  }
+
+  // Of each stream that has drawn since the last time: a run that goes another way than it should
+  // shows by them whose chance parted first.
+  void record_draws() {
+    next_draws_ = trace_->events() + kDrawsEvery;
+    size_t stream = 0;
+    const auto tell = [&](std::string_view name, uint64_t draws) {
+      if (stream == draws_.size()) draws_.push_back(0);
+      if (std::exchange(draws_[stream++], draws) == draws) return;
+      Event event{.kind = EventKind::kRngDraws};
+      event.args = {xxh3_64(name), draws};
+      trace_->record(event, name);
+    };
+    for (const auto& node : nodes_) {
+      node->tell_draws(tell);
+      tell(cat("net.", node->id()), network_.draws(node->id()));
+    }
+    workload_->tell_draws(tell);
+    tell("probe.commit", probe_random_.draws());
   }
 
   // In what state the run leaves the cluster. What no quorum holds any more is a violation
@@ -362,6 +385,8 @@ class Cluster final : private ClusterEvents {
     Event end{.kind = EventKind::kRunEnd};
     end.args = {static_cast<uint64_t>(result.verdict), result.committed};
     trace_->record(end);
+    // What families write when they are closed is no longer the run.
+    for (const auto& node : nodes_) node->disk().set_observer(nullptr);
     result.simulated = scheduler_.now();
     result.events = trace_->events();
     result.chain = trace_->chain();
@@ -517,6 +542,8 @@ class Cluster final : private ClusterEvents {
   std::optional<std::string> leaderless_;  // at the end
   int64_t commit_ = 0;
   int64_t start_index_ = 0;
+  uint64_t next_draws_ = kDrawsEvery;
+  std::vector<uint64_t> draws_;  // as last recorded, in the order in which streams are told
 };
 
 }  // namespace

@@ -18,6 +18,7 @@ static_assert(static_cast<int>(StoreOp::kSaveSnapshot) ==
 static_assert(static_cast<int>(StoreOp::kSaveMeta) ==
               static_cast<int>(families::Operation::kSaveMeta));
 static_assert(static_cast<int>(Role::kLeader) == static_cast<int>(raft::Role::kLeader));
+static_assert(static_cast<int>(TimerKind::kDownload) == static_cast<int>(raft::Timer::kDownload));
 
 struct Span {
   uint64_t first = 0;
@@ -179,7 +180,32 @@ void Witness::crashed(CrashLoss loss, bool scheduled, const CrashReport& report)
 
 // ---------------------------------------------------------------------------- the migration
 
+void Witness::record_step(MigStep step, std::string_view text) {
+  const migration::Controller* const controller = node_.controller();
+  Event event = this->event(EventKind::kMigStep);
+  event.args = {static_cast<uint64_t>(step)};
+  // A start reconciles before there is a controller.
+  if (controller != nullptr) {
+    const families::LogStorage& log = node_.controller()->driver().authority().log();
+    event.args[1] = static_cast<uint64_t>(log.last_index());
+    event.args[2] = static_cast<uint64_t>(controller->progress_ppm());
+    event.args[3] = controller->node_driver().queue_size();
+  }
+  world_.trace->record(event, text);
+}
+
+void Witness::step_begins(bool at_barrier) {
+  record_step(at_barrier ? MigStep::kBarrier : MigStep::kStep);
+}
+
+void Witness::background_done(const families::Family& family) {
+  Event event = this->event(EventKind::kEngineJob);
+  event.args = {family.pending_work()};
+  world_.trace->record(event);
+}
+
 void Witness::export_begun() {
+  record_step(MigStep::kCut);
   const auto cut = read_state(node_.controller()->driver().authority());
   if (cut.ok()) {
     cut_state_ = *cut;
@@ -249,7 +275,10 @@ void Witness::enter(PhaseCode from, PhaseCode to, const Manifest& manifest) {
 }
 
 // What a start had to repair: the primary had it, the mirror did not.
-void Witness::reconciled(const std::string&) { world_.reach->hit(ReachProbe::kCrashBetweenPair); }
+void Witness::reconciled(const std::string& action) {
+  record_step(MigStep::kReconcile, action);
+  world_.reach->hit(ReachProbe::kCrashBetweenPair);
+}
 
 void Witness::step_complete() { world_.events->migration_progressed(node_); }
 
@@ -266,6 +295,12 @@ void Witness::role_changed(raft::Role role, int64_t term, const raft::Reason& wh
   if (role == raft::Role::kCandidate) world_.elections->candidate();
   if (role == raft::Role::kLeader) world_.elections->leader();
   world_.trace->record(event, world_.trace->keeps_marks() ? to_string(why) : std::string());
+}
+
+void Witness::timer_fired(raft::Timer timer) {
+  Event event = this->event(EventKind::kTimer);
+  event.args = {static_cast<uint64_t>(timer)};
+  world_.trace->record(event);
 }
 
 void Witness::term_changed(int64_t term) {
@@ -294,7 +329,7 @@ void Witness::mutation_issued(uint64_t id, const families::Mutation& mutation) {
   Event event = this->event(EventKind::kStoreIssue);
   event.args = {static_cast<uint64_t>(mutation.operation), static_cast<uint64_t>(authority()),
                 span.first, span.last, id};
-  world_.trace->record(event);
+  const uint64_t issued = world_.trace->record(event);
   std::optional<uint64_t> tree;
   if (mutation.operation == families::Operation::kPublish) {
     const auto hash = tree_hash(*mutation.writer);
@@ -304,7 +339,7 @@ void Witness::mutation_issued(uint64_t id, const families::Mutation& mutation) {
       world_.checker->unreadable(index(), annotate(hash.status(), "a tree to be published"));
     }
   }
-  open_[id] = {mutation.operation, world_.scheduler->now()};
+  open_[id] = {mutation.operation, world_.scheduler->now(), issued};
   if (mutation.operation == families::Operation::kSaveMeta) world_.elections->vote_issued();
   world_.checker->mutation_issued(index(), id, mutation, tree);
 }
@@ -316,8 +351,9 @@ void Witness::mutation_completed(uint64_t id, const families::Outcome& outcome) 
   if (operation == families::Operation::kSaveMeta) {
     world_.elections->vote_saved(world_.scheduler->now() - it->second.issued);
   }
-  open_.erase(it);
   Event event = this->event(EventKind::kStoreDone);
+  event.span = it->second.event;
+  open_.erase(it);
   event.args = {static_cast<uint64_t>(operation),
                 static_cast<uint64_t>(authority()),
                 static_cast<uint64_t>(outcome.count()),
@@ -354,8 +390,14 @@ void Witness::committed(int64_t index, int64_t term) {
 void Witness::applied(const families::LogEntry& entry) {
   const uint64_t hash = node_.state_hash();
   Event event = this->event(EventKind::kRaftApply);
-  event.args = {static_cast<uint64_t>(entry.index), hash};
+  const uint64_t payload = xxh3_64(entry.payload);
+  event.args = {static_cast<uint64_t>(entry.index), hash, payload};
   world_.trace->record(event);
+  if (entry.type == families::EntryType::kConfiguration) {
+    Event configuration = this->event(EventKind::kRaftConfig);
+    configuration.args = {static_cast<uint64_t>(entry.index), payload};
+    world_.trace->record(configuration);
+  }
   world_.checker->committed(index(), digest_of(entry), node_.raft()->term());
   world_.checker->applied(index(), entry.index, hash);
 }

@@ -66,12 +66,16 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   Probe durable_state(migration::Side side) const;
   bool holds_durably(int64_t index, int64_t term) const;
 
+  // Draws of its random stream so far.
+  uint64_t draws() const { return probe_random_.draws(); }
+
   // For the trace: what the message that is being sent speaks of.
   void label(NetMessage* message);
 
  private:
   // raft::NodeObserver
   void role_changed(raft::Role role, int64_t term, const raft::Reason& why) override;
+  void timer_fired(raft::Timer timer) override;
   void term_changed(int64_t term) override;
   void vote_granted(int64_t term, const std::string& candidate) override;
   void leader_started(int64_t term, const families::LogId& last) override;
@@ -90,6 +94,8 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void cut_compared(int which, const migration::CutRecord& a, const Digest& b) override;
   void export_begun() override;
   void mark_durable(migration::Phase from, const migration::Manifest& to) override;
+  void step_begins(bool at_barrier) override;
+  void background_done(const families::Family& family) override;
   void step_complete() override;
   void storage_used() override;
   void reconciled(const std::string& action) override;
@@ -98,6 +104,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void tell_families() const;
   void judge_hard_states(const migration::Manifest& found);
   void record_phase(PhaseCode code, const migration::Manifest& manifest, std::string_view text);
+  void record_step(MigStep step, std::string_view text = {});
   void enter(PhaseCode from, PhaseCode to, const migration::Manifest& manifest);
   void probe_ack(families::Operation operation);
   void judge_image();
@@ -125,6 +132,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   struct OpenMutation {
     families::Operation operation;
     Nanos issued;
+    uint64_t event;
   };
   std::map<uint64_t, OpenMutation> open_;
   raft::Role role_ = raft::Role::kFollower;

@@ -121,9 +121,21 @@ void Workload::send(size_t index) {
   world_.scheduler->after(kRequestTimeout, [this, index, request, attempt] {
     Client& sender = clients_[index];
     if (!sender.outstanding || sender.request != request || sender.attempt != attempt) return;
-    sender.target = static_cast<NodeId>(1 + sender.target % world_.plan->cluster.nodes.size());
+    go_to_next(sender, absl::StatusCode::kDeadlineExceeded);
     send(index);
   });
+}
+
+void Workload::go_to_next(Client& client, absl::StatusCode why) {
+  client.target = static_cast<NodeId>(1 + client.target % world_.plan->cluster.nodes.size());
+  Event event{.span = client.invoke_seq, .kind = EventKind::kClientRetry};
+  event.args = {client.number, client.operation, client.target, static_cast<uint64_t>(why)};
+  world_.trace->record(event);
+}
+
+void Workload::tell_draws(
+    const std::function<void(std::string_view stream, uint64_t draws)>& sink) const {
+  for (const Client& client : clients_) sink(cat("client.", client.number), client.random.draws());
 }
 
 void Workload::retry(size_t index, Nanos delay) {
@@ -142,14 +154,14 @@ void Workload::answered(size_t index, uint64_t request, uint32_t attempt,
   if (!client.outstanding || client.request != request) return;
   if (!result.ok()) {
     if (attempt != client.attempt) return;
-    client.target = static_cast<NodeId>(1 + client.target % world_.plan->cluster.nodes.size());
+    go_to_next(client, result.status().code());
     retry(index, kRetryDelay + client.random.between(0, kRetryDelay));
     return;
   }
   const absl::StatusOr<Response> response = decode_response(*result);
   client.outstanding = false;
   Event event{.span = client.invoke_seq, .kind = EventKind::kClientOk};
-  event.args = {client.number, client.operation, 0, xxh3_64(*result)};
+  event.args = {client.number, client.operation, xxh3_64(*result)};
   world_.trace->record(event);
   if (response.ok()) {
     world_.checker->completed(client.operation, *response);

@@ -25,6 +25,8 @@ class Workload {
   void start();
   // No new requests; outstanding ones go on.
   void stop();
+  // How much each client's random stream has drawn.
+  void tell_draws(const std::function<void(std::string_view stream, uint64_t draws)>& sink) const;
 
  private:
   struct Client {
@@ -46,6 +48,7 @@ class Workload {
   void think(size_t client);
   void issue(size_t client);
   void send(size_t client);
+  void go_to_next(Client& client, absl::StatusCode why);
   void retry(size_t client, Nanos delay);
   void answered(size_t client, uint64_t request, uint32_t attempt,
                 const absl::StatusOr<std::string>& result);

@@ -34,6 +34,13 @@ class DiskCore {
   Nanos busy_until() const { return busy_until_; }
   uint64_t operation_count() const { return operation_count_; }
   uint64_t shrink_count() const { return shrink_count_; }
+  uint64_t draws() const { return latency_.draws(); }
+  void set_observer(DiskObserver* observer) { observer_ = observer; }
+  // Tells of an operation, if it was issued: there are more of them than `before`.
+  void tell(const DiskOperation& operation, uint64_t before) const {
+    if (observer_ == nullptr || operation_count_ == before) return;
+    observer_->issued(operation, busy_until_);
+  }
   void pin(uint64_t operation);
   std::optional<Nanos> pinned_crash() const { return pinned_; }
   void clear_pin();
@@ -126,6 +133,7 @@ class DiskCore {
   Nanos now_ = 0;
   Nanos busy_until_ = 0;
   Nanos operation_begin_ = 0;
+  DiskObserver* observer_ = nullptr;
   std::optional<uint64_t> pin_;
   std::optional<Nanos> pinned_;
 

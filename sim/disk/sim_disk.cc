@@ -24,6 +24,14 @@ class Mount {
 
   bool dead() const { return core_->incarnation() != incarnation_; }
   DiskCore& core() const { return *core_; }
+  // Calls and tells of it; 0, or an errno.
+  template <typename Call>
+  int issue(const DiskOperation& operation, const Call& call) const {
+    const uint64_t before = core_->operation_count();
+    const int error = call();
+    core_->tell(operation, before);
+    return error;
+  }
 
  private:
   std::shared_ptr<DiskCore> core_;
@@ -36,6 +44,18 @@ absl::Status result(int error, std::string_view what, std::string_view path) {
 
 absl::Status dead(std::string_view what, std::string_view path) {
   return errno_status(ENODEV, cat(what, " ", path));
+}
+
+int truncate_file(const Mount& mount, InodeNumber number, std::string_view path, uint64_t size) {
+  return mount.issue({DiskOp::kTruncate, number, size, {}, path},
+                     [&] { return mount.core().truncate(number, size); });
+}
+
+void sync_inode(const Mount& mount, DiskOp op, InodeNumber number, std::string_view path) {
+  mount.issue({op, number, 0, {}, path}, [&] {
+    mount.core().sync(number);
+    return 0;
+  });
 }
 
 class SimFile final : public File {
@@ -54,11 +74,15 @@ class SimFile final : public File {
   }
   absl::Status write_at(uint64_t offset, std::string_view bytes) override {
     if (mount_.dead()) return dead("write", path_);
-    return result(writable_ ? mount_.core().write(number_, offset, bytes) : EBADF, "write", path_);
+    if (!writable_) return result(EBADF, "write", path_);
+    const int error = mount_.issue({DiskOp::kWrite, number_, offset, bytes, path_},
+                                   [&] { return mount_.core().write(number_, offset, bytes); });
+    return result(error, "write", path_);
   }
   absl::Status truncate(uint64_t size) override {
     if (mount_.dead()) return dead("truncate", path_);
-    return result(writable_ ? mount_.core().truncate(number_, size) : EBADF, "truncate", path_);
+    if (!writable_) return result(EBADF, "truncate", path_);
+    return result(truncate_file(mount_, number_, path_, size), "truncate", path_);
   }
   absl::StatusOr<uint64_t> size() override {
     if (mount_.dead()) return dead("stat", path_);
@@ -66,7 +90,7 @@ class SimFile final : public File {
   }
   absl::Status sync(SyncKind) override {
     if (mount_.dead()) return dead("sync", path_);
-    mount_.core().sync(number_);
+    sync_inode(mount_, DiskOp::kSync, number_, path_);
     return absl::OkStatus();
   }
 
@@ -102,27 +126,39 @@ class SimFileSystem final : public families::FileSystem {
     if (flags.truncate && flags.read_only) return result(EINVAL, "open", path);
     InodeNumber number;
     QK_RETURN_IF_ERROR(find_or_create(path, flags, "open", &number));
-    if (flags.truncate) QK_RETURN_IF_ERROR(result(core().truncate(number, 0), "open", path));
+    if (flags.truncate) {
+      QK_RETURN_IF_ERROR(result(truncate_file(mount_, number, path, 0), "open", path));
+    }
     return std::make_unique<SimFile>(mount_, number, path, !flags.read_only);
   }
 
   absl::Status unlink(std::string_view path) override {
-    return mount_.dead() ? dead("unlink", path) : result(core().unlink(path), "unlink", path);
+    if (mount_.dead()) return dead("unlink", path);
+    return names(
+        {DiskOp::kUnlink, 0, 0, {}, path}, [&] { return core().unlink(path); }, "unlink", path);
   }
   absl::Status rename(std::string_view from, std::string_view to) override {
     if (mount_.dead()) return dead("rename", from);
-    return result(core().rename(from, to), "rename", cat(from, " to ", to));
+    return names(
+        {DiskOp::kRename, 0, 0, {}, from, to}, [&] { return core().rename(from, to); }, "rename",
+        cat(from, " to ", to));
   }
   absl::Status link(std::string_view existing, std::string_view name) override {
     if (mount_.dead()) return dead("link", existing);
-    return result(core().link(existing, name), "link", cat(existing, " as ", name));
+    return names(
+        {DiskOp::kLink, 0, 0, {}, existing, name}, [&] { return core().link(existing, name); },
+        "link", cat(existing, " as ", name));
   }
   absl::Status mkdir(std::string_view path) override {
     if (mount_.dead()) return dead("mkdir", path);
-    return result(core().create(path, FileKind::kDirectory, nullptr), "mkdir", path);
+    return names(
+        {DiskOp::kMkdir, 0, 0, {}, path},
+        [&] { return core().create(path, FileKind::kDirectory, nullptr); }, "mkdir", path);
   }
   absl::Status rmdir(std::string_view path) override {
-    return mount_.dead() ? dead("rmdir", path) : result(core().rmdir(path), "rmdir", path);
+    if (mount_.dead()) return dead("rmdir", path);
+    return names(
+        {DiskOp::kRmdir, 0, 0, {}, path}, [&] { return core().rmdir(path); }, "rmdir", path);
   }
 
   absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
@@ -146,7 +182,7 @@ class SimFileSystem final : public families::FileSystem {
     if (mount_.dead()) return dead("sync", path);
     InodeNumber number;
     QK_RETURN_IF_ERROR(find_directory(path, "sync", &number));
-    core().sync(number);
+    sync_inode(mount_, DiskOp::kSyncDir, number, path);
     return absl::OkStatus();
   }
 
@@ -168,11 +204,19 @@ class SimFileSystem final : public families::FileSystem {
  private:
   DiskCore& core() const { return mount_.core(); }
 
+  template <typename Call>
+  absl::Status names(const DiskOperation& operation, const Call& call, std::string_view what,
+                     std::string_view path) const {
+    return result(mount_.issue(operation, call), what, path);
+  }
+
   absl::Status find_or_create(std::string_view path, OpenFlags flags, std::string_view what,
                               InodeNumber* number) {
     const int found = core().find(path, number);
     if (found == ENOENT && flags.create) {
-      return result(core().create(path, FileKind::kFile, number), what, path);
+      return names(
+          {DiskOp::kCreate, 0, 0, {}, path},
+          [&] { return core().create(path, FileKind::kFile, number); }, what, path);
     }
     if (found != 0) return result(found, what, path);
     if (flags.create && flags.exclusive) return result(EEXIST, what, path);
@@ -206,6 +250,8 @@ Nanos SimDisk::busy_until() const { return core_->busy_until(); }
 uint64_t SimDisk::operation_count() const { return core_->operation_count(); }
 
 uint64_t SimDisk::shrink_count() const { return core_->shrink_count(); }
+uint64_t SimDisk::draws() const { return core_->draws(); }
+void SimDisk::set_observer(DiskObserver* observer) { core_->set_observer(observer); }
 void SimDisk::pin_crash_at_operation(uint64_t n) { core_->pin(n); }
 std::optional<Nanos> SimDisk::pinned_crash() const { return core_->pinned_crash(); }
 void SimDisk::clear_pin() { core_->clear_pin(); }

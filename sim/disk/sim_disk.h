@@ -49,9 +49,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "families/fs/file_system.h"
 #include "sim/disk/choice.h"
+#include "sim/kernel/event.h"
 #include "sim/kernel/random.h"
 #include "sim/kernel/time.h"
 
@@ -87,6 +89,24 @@ struct CrashReport {
   std::string text;   // one line for the trace
 };
 
+// One mutating operation, as it was called. Views last as long as the call that tells of it.
+struct DiskOperation {
+  DiskOp op = DiskOp::kWrite;
+  uint64_t inode = 0;        // 0: of an operation on names
+  uint64_t offset = 0;       // of a write; of a truncate the new size
+  std::string_view bytes;    // of a write
+  std::string_view path;     // as it was opened or named
+  std::string_view to = {};  // of a rename or link: the new name
+};
+
+// Told of every operation that was issued. Must not touch the disk.
+class DiskObserver {
+ public:
+  virtual ~DiskObserver() = default;
+  // `done`: when it returns.
+  virtual void issued(const DiskOperation& operation, Nanos done) = 0;
+};
+
 class DiskCore;
 
 class SimDisk {
@@ -112,6 +132,8 @@ class SimDisk {
   uint64_t operation_count() const;
   // Of these: truncations that made a file shorter.
   uint64_t shrink_count() const;
+  // Drawn from the latency stream.
+  uint64_t draws() const;
 
   // When operation number `n` (1 is the first) is issued, pinned_crash() becomes a time in its
   // middle: the operation is executing then, and no later one has begun.
@@ -121,6 +143,9 @@ class SimDisk {
 
   // The machine stops at virtual time `at`, which is not before now().
   CrashReport crash(CrashLevel level, Nanos at, Choice& choice);
+
+  // From now on; null: nobody. A fork has none.
+  void set_observer(DiskObserver* observer);
 
   // An independent disk of the same state. Pages and inodes are shared until one side changes them.
   // It has no open handle, and its draws do not disturb this one's.

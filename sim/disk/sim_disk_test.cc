@@ -107,6 +107,53 @@ TEST_CASE("operations that fail or change nothing are not counted", "[disk]") {
   CHECK(disk.busy_until() == 10);
 }
 
+TEST_CASE("an observer is told of each operation once, as it was called", "[disk]") {
+  struct Observer final : DiskObserver {
+    void issued(const DiskOperation& operation, Nanos done) override {
+      static constexpr std::string_view kNames[] = {"write",  "truncate", "sync",   "sync_dir",
+                                                    "create", "unlink",   "rename", "link",
+                                                    "mkdir",  "rmdir"};
+      told.push_back(cat(kNames[static_cast<size_t>(operation.op)], " ", operation.path,
+                         operation.to.empty() ? "" : cat(" to ", operation.to), " ",
+                         operation.offset, "+", operation.bytes.size(), " until ", done));
+    }
+    std::vector<std::string> told;
+  };
+  SimDisk disk = make_disk(fixed_latency(10, 100));
+  const auto fs = disk.mount();
+  must(fs->mkdir("/before"));
+  Observer observer;
+  disk.set_observer(&observer);
+  must(fs->mkdir("/d"));
+  {
+    const auto file = fs->open("/d/f", {.create = true});
+    must(file.status());
+    must((*file)->write_at(3, "abc"));
+    must((*file)->write_at(9, ""));  // changes nothing
+    must((*file)->truncate(2));
+    must((*file)->sync(SyncKind::kData));
+  }
+  must(fs->open("/d/f", {.truncate = true}).status());
+  must(fs->link("/d/f", "/g"));
+  must(fs->rename("/g", "/h"));
+  must(fs->sync_dir("/d", SyncKind::kFull));
+  must(fs->unlink("/h"));
+  must(fs->rmdir("/before"));
+  CHECK_FALSE(fs->unlink("/missing").ok());
+  SimDisk copy = disk.fork();
+  must(copy.mount()->mkdir("/on-the-copy"));
+  CHECK(observer.told ==
+        std::vector<std::string>{
+            "mkdir /d 0+0 until 20", "create /d/f 0+0 until 30", "write /d/f 3+3 until 40",
+            "truncate /d/f 2+0 until 50", "sync /d/f 0+0 until 150", "truncate /d/f 0+0 until 160",
+            "link /d/f to /g 0+0 until 170", "rename /g to /h 0+0 until 180",
+            "sync_dir /d 0+0 until 280", "unlink /h 0+0 until 290", "rmdir /before 0+0 until 300"});
+  observer.told.clear();
+  disk.set_observer(nullptr);
+  must(fs->mkdir("/e"));
+  CHECK(observer.told.empty());
+}
+
 TEST_CASE("a pinned crash lies in the middle of its operation", "[disk]") {
   SimDisk disk = make_disk(fixed_latency(10, 100));
   const auto fs = disk.mount();

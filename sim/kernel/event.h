@@ -35,8 +35,6 @@ enum class StoreOp : uint8_t {
   kReset,
   kSaveMeta,
   kSaveSnapshot,
-  kOpen,
-  kBarrier,
 };
 // Values of the "store" argument of store.*: the source and the target of the node's migration. A
 // node without one has A only.
@@ -46,6 +44,45 @@ enum class DropReason : uint8_t { kLoss, kPartition, kPartitionInFlight, kNodeDo
 // What a crash takes with it; values of the "loss" argument of fault.crash. kProcess keeps
 // everything issued (level P0); the others lose power (level P2).
 enum class CrashLoss : uint8_t { kProcess, kKeepSynced, kKeepAll, kRandomSubset, kTornTail };
+
+// What was sent; values of the "type" argument of net.*: braft's methods, each followed by its
+// response.
+enum class MessageType : uint8_t {
+  kPreVote,
+  kPreVoteResponse,
+  kRequestVote,
+  kRequestVoteResponse,
+  kAppendEntries,
+  kAppendEntriesResponse,
+  kInstallSnapshot,
+  kInstallSnapshotResponse,
+  kTimeoutNow,
+  kTimeoutNowResponse,
+  kGetFile,
+  kGetFileResponse,
+};
+// Values of the "timer" argument of raft.timer.
+enum class TimerKind : uint8_t { kElection, kHeartbeat, kDownload };
+// What a migration does inside a phase; values of the "step" argument of mig.step.
+enum class MigStep : uint8_t {
+  kStep,       // a bounded piece of work, beside the node's own
+  kBarrier,    // the same while no lane has a mutation in flight
+  kCut,        // the cut of an export is taken
+  kReconcile,  // a start repairs the mirror, or drops what only the primary has
+};
+// Values of the "op" argument of disk.op.
+enum class DiskOp : uint8_t {
+  kWrite,
+  kTruncate,
+  kSync,
+  kSyncDir,
+  kCreate,
+  kUnlink,
+  kRename,
+  kLink,
+  kMkdir,
+  kRmdir,
+};
 
 // What a roll waits for; values of the "why" argument of mig.wait.
 enum class RollWait : uint8_t {
@@ -78,6 +115,14 @@ enum class ArgForm : uint8_t {
   kDropReason,
   kCrashLoss,
   kRollWait,
+  kVerdict,
+  kStatus,  // absl::StatusCode
+  kMessage,
+  kTimer,
+  kCommand,  // what a client asks for (client_protocol.h)
+  kCut,      // 1 export cut, 2 cutover cut
+  kMigStep,
+  kDiskOp,
 };
 
 struct ArgInfo {
@@ -92,7 +137,7 @@ inline constexpr size_t kMaxArgs = 6;
 // X(identifier, name, mark, arguments...)
 #define QK_EVENT_KINDS(X)                                                                          \
   /* The run is over. verdict: a Verdict. Node 0. */                                               \
-  X(kRunEnd, "run.end", true, {"verdict", ArgForm::kNumber}, {"committed", ArgForm::kNumber})      \
+  X(kRunEnd, "run.end", true, {"verdict", ArgForm::kVerdict}, {"committed", ArgForm::kNumber})     \
   /* An invariant did not hold on the node (0: of the whole cluster). Text: the oracle's id and    \
      name. "oracle" is the XXH3 of that text's id. */                                              \
   X(kCheckViolation, "check.violation", true, {"oracle", ArgForm::kHex},                           \
@@ -105,7 +150,7 @@ inline constexpr size_t kMaxArgs = 6;
   X(kFaultRestart, "fault.restart", true, {"scheduled", ArgForm::kBool})                           \
   /* The process ended by itself, on a storage error or, code 0, for a planned restart; down until \
      fault.restart. Text: the error. code: absl::StatusCode. */                                    \
-  X(kNodeStop, "node.stop", true, {"code", ArgForm::kNumber})                                      \
+  X(kNodeStop, "node.stop", true, {"code", ArgForm::kStatus})                                      \
   /* A partition begins. Node 0. Sides without members are absent; more than four sides take more  \
      than one event with the same id. asymmetric: only messages from side 1 to the others. */      \
   X(kFaultPartition, "fault.partition", true, {"id", ArgForm::kNumber},                            \
@@ -115,8 +160,6 @@ inline constexpr size_t kMaxArgs = 6;
   X(kFaultHeal, "fault.heal", true, {"id", ArgForm::kNumber})                                      \
   /* The node's disk is slower by a factor, until fault.slow_disk with factor 1. */                \
   X(kFaultSlowDisk, "fault.slow_disk", true, {"factor", ArgForm::kNumber})                         \
-  /* An injected I/O error or torn write on the node. errno, and disk operation it hit. */         \
-  X(kFaultDisk, "fault.disk", true, {"errno", ArgForm::kNumber}, {"op", ArgForm::kNumber})         \
   /* The operator asks for a leadership transfer to the node. */                                   \
   X(kFaultTransfer, "fault.transfer", true, {"target", ArgForm::kNode})                            \
   /* A node's role changed. Leadership lasts from role leader to the node's next raft.role, crash  \
@@ -132,61 +175,71 @@ inline constexpr size_t kMaxArgs = 6;
     {"commit", ArgForm::kSigned})                                                                  \
   /* A validation cut was compared. which: 1 export cut, 2 cutover cut. first_difference: earliest \
      differing index, 0 if equal or not of the log. */                                             \
-  X(kMigCut, "mig.cut", true, {"which", ArgForm::kNumber}, {"index", ArgForm::kSigned},            \
+  X(kMigCut, "mig.cut", true, {"which", ArgForm::kCut}, {"index", ArgForm::kSigned},               \
     {"equal", ArgForm::kBool}, {"first_difference", ArgForm::kSigned})                             \
   /* Messages. msg pairs send with recv or drop. type: wire message; hash: XXH3 of its bytes. */   \
-  X(kNetSend, "net.send", false, {"to", ArgForm::kNode}, {"type", ArgForm::kNumber},               \
+  X(kNetSend, "net.send", false, {"to", ArgForm::kNode}, {"type", ArgForm::kMessage},              \
     {"term", ArgForm::kNumber}, {"index", ArgForm::kSigned}, {"bytes", ArgForm::kNumber},          \
     {"hash", ArgForm::kHex})                                                                       \
   /* copy: 1 for the second delivery of a duplicated message. */                                   \
-  X(kNetRecv, "net.recv", false, {"from", ArgForm::kNode}, {"type", ArgForm::kNumber},             \
+  X(kNetRecv, "net.recv", false, {"from", ArgForm::kNode}, {"type", ArgForm::kMessage},            \
     {"term", ArgForm::kNumber}, {"index", ArgForm::kSigned}, {"bytes", ArgForm::kNumber},          \
     {"copy", ArgForm::kBool})                                                                      \
   /* Node 0: no node learns of it. */                                                              \
   X(kNetDrop, "net.drop", false, {"from", ArgForm::kNode}, {"to", ArgForm::kNode},                 \
-    {"type", ArgForm::kNumber}, {"reason", ArgForm::kDropReason}, {"copy", ArgForm::kBool})        \
+    {"type", ArgForm::kMessage}, {"reason", ArgForm::kDropReason}, {"copy", ArgForm::kBool})       \
   /* Durable Raft state and progress. vote: 0 nobody. */                                           \
   X(kRaftTerm, "raft.term", false, {"term", ArgForm::kNumber}, {"vote", ArgForm::kNode})           \
   X(kRaftCommit, "raft.commit", false, {"commit", ArgForm::kSigned}, {"term", ArgForm::kNumber})   \
-  X(kRaftApply, "raft.apply", false, {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex})         \
+  /* hash: of the state machine after it; entry: XXH3 of the entry's payload, as in client.invoke. \
+   */                                                                                              \
+  X(kRaftApply, "raft.apply", false, {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex},         \
+    {"entry", ArgForm::kHex})                                                                      \
+  /* A configuration entry was applied. hash: XXH3 of its payload. */                              \
   X(kRaftConfig, "raft.config", false, {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex})       \
-  /* A timer fired. timer: the node runtime's own code. */                                         \
-  X(kTimer, "raft.timer", false, {"timer", ArgForm::kNumber})                                      \
+  /* A timer ran out. */                                                                           \
+  X(kTimer, "raft.timer", false, {"timer", ArgForm::kTimer})                                       \
   /* A mutation handed to a store, and its completion; span pairs them. last: the store's last log \
      index after it. code: absl::StatusCode. */                                                    \
   X(kStoreIssue, "store.issue", false, {"op", ArgForm::kStoreOp}, {"store", ArgForm::kStoreSide},  \
     {"first", ArgForm::kSigned}, {"last", ArgForm::kSigned}, {"sequence", ArgForm::kNumber})       \
   X(kStoreDone, "store.done", false, {"op", ArgForm::kStoreOp}, {"store", ArgForm::kStoreSide},    \
     {"first", ArgForm::kSigned}, {"last", ArgForm::kSigned}, {"sequence", ArgForm::kNumber},       \
-    {"code", ArgForm::kNumber})                                                                    \
-  /* A snapshot of the node's own state machine was taken; one from another node was installed. */ \
+    {"code", ArgForm::kStatus})                                                                    \
+  /* A snapshot became the node's newest, its own or a fetched one; a fetched one became the state \
+     of its state machine. */                                                                      \
   X(kSnapPublish, "snap.publish", false, {"index", ArgForm::kSigned}, {"term", ArgForm::kNumber})  \
   X(kSnapInstall, "snap.install", false, {"index", ArgForm::kSigned}, {"term", ArgForm::kNumber},  \
     {"from", ArgForm::kNode})                                                                      \
-  /* A step inside a phase (export or import block, journal record, start reconciliation). step:   \
-     the migration's own code. */                                                                  \
-  X(kMigStep, "mig.step", false, {"step", ArgForm::kNumber}, {"index", ArgForm::kSigned},          \
-    {"value", ArgForm::kNumber})                                                                   \
-  /* The simulated disk. op: its own code; crash says what survived: the hash over the image. */   \
-  X(kDiskOp, "disk.op", false, {"op", ArgForm::kNumber}, {"inode", ArgForm::kNumber},              \
+  /* A step inside a phase begins. index: last log index of the authority; progress: of the phase, \
+     in ppm; lag: mutations that the authority has and B does not have yet. Text: what a           \
+     reconciliation did. */                                                                        \
+  X(kMigStep, "mig.step", false, {"step", ArgForm::kMigStep}, {"index", ArgForm::kSigned},         \
+    {"progress", ArgForm::kNumber}, {"lag", ArgForm::kNumber})                                     \
+  /* An operation of the node's disk was issued; done: when it returns. hash: XXH3 of the bytes,   \
+     or of the names. Text: the path as it was opened, or the names. */                            \
+  X(kDiskOp, "disk.op", false, {"op", ArgForm::kDiskOp}, {"inode", ArgForm::kNumber},              \
     {"offset", ArgForm::kNumber}, {"length", ArgForm::kNumber}, {"hash", ArgForm::kHex},           \
     {"done", ArgForm::kTime})                                                                      \
+  /* What a crash left of the disk: of `ops` unsynced changes some kept, some lost in whole or in  \
+     part; image: hash over all that is there. */                                                  \
   X(kDiskCrash, "disk.crash", false, {"ops", ArgForm::kNumber}, {"kept", ArgForm::kNumber},        \
     {"lost", ArgForm::kNumber}, {"image", ArgForm::kHex})                                          \
-  X(kDiskChoice, "disk.choice", false, {"what", ArgForm::kNumber}, {"options", ArgForm::kNumber},  \
-    {"chosen", ArgForm::kNumber})                                                                  \
   /* A background job of an engine ran; left: jobs still pending. */                               \
   X(kEngineJob, "engine.job", false, {"left", ArgForm::kNumber})                                   \
-  /* Clients, on node 0. span pairs invoke with its end. kind: the workload's own code. */         \
+  /* Clients, on node 0. span pairs invoke with its end. hash: XXH3 of the entry's payload, then   \
+     of the answer. */                                                                             \
   X(kClientInvoke, "client.invoke", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber}, \
-    {"kind", ArgForm::kNumber}, {"key", ArgForm::kNumber}, {"hash", ArgForm::kHex},                \
+    {"kind", ArgForm::kCommand}, {"key", ArgForm::kHex}, {"hash", ArgForm::kHex},                  \
     {"to", ArgForm::kNode})                                                                        \
   X(kClientOk, "client.ok", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},         \
-    {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex})                                          \
-  /* definite: 1 it certainly did not happen, 0 unknown. */                                        \
-  X(kClientFail, "client.fail", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},     \
-    {"definite", ArgForm::kBool}, {"code", ArgForm::kNumber})                                      \
-  /* Draws of a random stream so far, now and then: says which stream parted first. */             \
+    {"hash", ArgForm::kHex})                                                                       \
+  /* The client asks again, another node, under the same number. code: of the answer that it got;  \
+     DEADLINE_EXCEEDED: it got none. */                                                            \
+  X(kClientRetry, "client.retry", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},   \
+    {"to", ArgForm::kNode}, {"code", ArgForm::kStatus})                                            \
+  /* Draws of a random stream so far, now and then: says which stream parted first. stream: XXH3   \
+     of its name. Text: its name. */                                                               \
   X(kRngDraws, "rng.draws", false, {"stream", ArgForm::kHex}, {"draws", ArgForm::kNumber})         \
   /* The roll waits, on the node (0: between two nodes), until its next event of this kind; why:   \
      a RollWait, 0 it goes on. Text: the reason. */                                                \
@@ -217,7 +270,7 @@ inline constexpr size_t kKindCount = sizeof kKinds / sizeof kKinds[0];
 inline const KindInfo& info(EventKind kind) { return kKinds[static_cast<size_t>(kind)]; }
 
 // One record. The caller sets node, kind, args and, where they apply, msg and span; Trace::record
-// fills the rest (cause only if it is 0).
+// fills the rest.
 struct Event {
   uint64_t seq = 0;    // total order of the run, dense from 1
   uint64_t cause = 0;  // seq of the event that led to this one; 0: the start of the run

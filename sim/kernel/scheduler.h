@@ -56,10 +56,20 @@ class Scheduler {
 
   // Trace seq of the latest event of the running callback or, before its first, of the event that
   // scheduled it; 0 before any.
-  uint64_t current_cause() const { return cause_; }
-  void set_current_cause(uint64_t seq) { cause_ = seq; }
+  uint64_t current_cause() const { return cause_.event; }
+  // The nearest mark among that event and what led to it; 0: none. A trace that keeps marks alone
+  // names it instead.
+  uint64_t current_mark() const { return cause_.mark; }
+  void set_current_cause(uint64_t seq, bool is_mark) {
+    cause_.event = seq;
+    if (is_mark) cause_.mark = seq;
+  }
 
  private:
+  struct Cause {
+    uint64_t event = 0;
+    uint64_t mark = 0;
+  };
   struct Key {
     Nanos time;
     uint64_t order;
@@ -68,7 +78,7 @@ class Scheduler {
   struct Slot {
     Callback callback;
     uint64_t order = 0;  // 0: free, or cancelled with its key still in the heap
-    uint64_t cause = 0;
+    Cause cause;
   };
   static constexpr uint32_t kChunkBits = 8;
   static constexpr uint32_t kChunk = 1U << kChunkBits;
@@ -89,7 +99,7 @@ class Scheduler {
   Nanos now_ = 0;
   uint64_t next_order_ = 1;
   uint64_t executed_ = 0;
-  uint64_t cause_ = 0;
+  Cause cause_;
   size_t cancelled_ = 0;
   std::vector<Key> heap_;
   std::vector<std::unique_ptr<Slot[]>> slab_;

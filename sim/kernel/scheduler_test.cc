@@ -131,14 +131,14 @@ TEST_CASE("timers that are reset forever do not fill the queue") {
 TEST_CASE("an event carries the cause current when it was scheduled") {
   Scheduler scheduler;
   std::vector<uint64_t> causes;
-  scheduler.set_current_cause(7);
+  scheduler.set_current_cause(7, false);
   scheduler.at(10, [&] {
     causes.push_back(scheduler.current_cause());
-    scheduler.set_current_cause(8);
+    scheduler.set_current_cause(8, false);
     scheduler.after(5, [&] { causes.push_back(scheduler.current_cause()); });
-    scheduler.set_current_cause(9);
+    scheduler.set_current_cause(9, false);
   });
-  scheduler.set_current_cause(1);
+  scheduler.set_current_cause(1, false);
   scheduler.at(12, [&] { causes.push_back(scheduler.current_cause()); });
   while (scheduler.run_next()) {
   }

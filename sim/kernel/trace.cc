@@ -1,5 +1,6 @@
 #include "sim/kernel/trace.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <type_traits>
@@ -68,20 +69,25 @@ uint64_t Trace::record(Event event, std::string_view text) {
   Node& node = nodes_[event.node];
   if (event.kind == EventKind::kFaultRestart) ++node.incarnation;
   event.seq = ++seq_;
-  if (event.cause == 0) event.cause = scheduler_->current_cause();
+  event.cause = scheduler_->current_cause();
   event.t = scheduler_->now();
   event.lc = ++node.lc;
   event.incarnation = node.incarnation;
   node.chain = next_node_chain(node.chain, event);
   chain_ = next_chain(chain_, event, node.chain);
   if (seq_ % kCheckpointEvery == 0) checkpoint();
-  scheduler_->set_current_cause(event.seq);
+  const uint64_t mark = scheduler_->current_mark();
+  const bool is_mark = info(event.kind).mark;
+  scheduler_->set_current_cause(event.seq, is_mark);
 
   if (observer_ != nullptr) observer_->recorded(event);
   if (level_ != TraceLevel::kNone) {
     follow(event);
-    if (info(event.kind).mark) marks_.push_back({event, chain_, node.state, std::string(text)});
-    if (level_ == TraceLevel::kFull) keep(event);
+    if (is_mark) marks_.push_back({event, chain_, node.state, std::string(text), mark});
+    if (level_ == TraceLevel::kFull) {
+      keep(event);
+      if (!is_mark && !text.empty()) texts_.emplace_back(event.seq, text);
+    }
   }
   return event.seq;
 }
@@ -103,6 +109,17 @@ Digest Trace::digest() const {
 const Event& Trace::event(uint64_t seq) const {
   QK_CHECK(level_ == TraceLevel::kFull && seq >= 1 && seq <= seq_);
   return blocks_[(seq - 1) / kBlock][(seq - 1) % kBlock];
+}
+
+std::string_view Trace::text(uint64_t seq) const {
+  const auto mark = std::lower_bound(
+      marks_.begin(), marks_.end(), seq,
+      [](const Mark& candidate, uint64_t wanted) { return candidate.event.seq < wanted; });
+  if (mark != marks_.end() && mark->event.seq == seq) return mark->text;
+  const auto it = std::lower_bound(
+      texts_.begin(), texts_.end(), seq,
+      [](const auto& candidate, uint64_t wanted) { return candidate.first < wanted; });
+  return it != texts_.end() && it->first == seq ? std::string_view(it->second) : "";
 }
 
 void Trace::follow(const Event& event) {

@@ -10,6 +10,8 @@
 // first. Both start from scenario hash, seed and node names. The digest is the SHA-256 over the
 // chain at all checkpoints and at the end.
 //
+// A cause is an event that the trace keeps: at kMarks, the nearest mark that led to the event.
+//
 // What it costs: two short hashes per event, no allocation and no text at kNone and kMarks except
 // for marks. Text is outside the chain; what it says must follow from hashed fields or be comment.
 // The trace lives in memory alone: nothing of it survives the process unless someone writes it out.
@@ -19,6 +21,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "families/base/hash.h"
@@ -53,6 +56,7 @@ struct Mark {
   uint64_t chain = 0;  // h at the event
   NodeState state;     // of the event's node, after it
   std::string text;
+  uint64_t cause = 0;  // the nearest mark that led to it; 0: none did
 };
 
 // Told of every event, at every level, when it is recorded. Must not record.
@@ -71,8 +75,8 @@ class Trace {
   Trace(const Trace&) = delete;
   Trace& operator=(const Trace&) = delete;
 
-  // Records `event` at the present instant and returns its seq. `text` is kept for marks only: do
-  // not build one for anything else.
+  // Records `event` at the present instant and returns its seq. `text` is kept for marks, and for
+  // every event at kFull: do not build one for nothing.
   uint64_t record(Event event, std::string_view text = {});
   // Must outlive the recording; null: nobody.
   void set_observer(TraceObserver* observer) { observer_ = observer; }
@@ -80,6 +84,7 @@ class Trace {
   TraceLevel level() const { return level_; }
   // Whether text of marks is kept, for callers to whom it costs something to make.
   bool keeps_marks() const { return level_ != TraceLevel::kNone; }
+  bool keeps_all() const { return level_ == TraceLevel::kFull; }
   const TraceStart& start() const { return start_; }
   size_t nodes() const { return start_.nodes.size(); }
   // "n1"; "-" for node 0.
@@ -104,6 +109,8 @@ class Trace {
   const std::vector<Mark>& marks() const { return marks_; }
   // kFull: every event, seq 1 .. events().
   const Event& event(uint64_t seq) const;
+  // Of an event that is kept; empty: it has none.
+  std::string_view text(uint64_t seq) const;
 
  private:
   struct Node {
@@ -127,6 +134,7 @@ class Trace {
   std::vector<Node> nodes_;  // [0]: the simulator
   std::vector<uint64_t> checkpoints_;
   std::vector<Mark> marks_;
+  std::vector<std::pair<uint64_t, std::string>> texts_;  // of events that are no marks, by seq
   std::vector<std::vector<Event>> blocks_;  // of kBlock, so that no event is ever copied again
 };
 

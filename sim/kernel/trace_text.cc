@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "families/base/check.h"
+#include "families/base/status.h"
 #include "families/base/strings.h"
 
 namespace qk::sim {
@@ -11,8 +12,8 @@ namespace {
 
 constexpr std::string_view kRoleNames[] = {"follower", "pre-candidate", "candidate", "leader"};
 constexpr std::string_view kRoleLetters[] = {"F", "P", "C", "L"};
-constexpr std::string_view kStoreOps[] = {
-    "append", "truncate-prefix", "truncate-suffix", "reset", "meta", "snapshot", "open", "barrier"};
+constexpr std::string_view kStoreOps[] = {"append", "truncate-prefix", "truncate-suffix", "reset",
+                                          "meta",   "snapshot"};
 constexpr std::string_view kStoreSides[] = {"A", "B"};
 constexpr std::string_view kDropReasons[] = {"loss", "partition", "partition-in-flight",
                                              "node-down", "no-such-node"};
@@ -20,6 +21,18 @@ constexpr std::string_view kCrashLosses[] = {"process", "keep-synced", "keep-all
                                              "torn-tail"};
 constexpr std::string_view kRollWaits[] = {"none",  "planned",  "work",   "node",
                                            "guard", "transfer", "request"};
+constexpr std::string_view kVerdicts[] = {"pass", "violation", "inconclusive", "expected",
+                                          "internal-error"};
+constexpr std::string_view kMessages[] = {
+    "PreVote",       "PreVoteResponse",       "RequestVote",     "RequestVoteResponse",
+    "AppendEntries", "AppendEntriesResponse", "InstallSnapshot", "InstallSnapshotResponse",
+    "TimeoutNow",    "TimeoutNowResponse",    "GetFile",         "GetFileResponse"};
+constexpr std::string_view kTimers[] = {"election", "heartbeat", "download"};
+constexpr std::string_view kCommands[] = {"none", "read", "write", "cas", "append", "add"};
+constexpr std::string_view kCuts[] = {"none", "export", "cutover"};
+constexpr std::string_view kMigSteps[] = {"step", "barrier", "cut", "reconcile"};
+constexpr std::string_view kDiskOps[] = {"write",  "truncate", "sync", "sync-dir", "create",
+                                         "unlink", "rename",   "link", "mkdir",    "rmdir"};
 
 // An argument comes from code that may be newer than its names; a number is still of use.
 template <size_t N>
@@ -75,6 +88,24 @@ std::string arg_text(const Trace& trace, ArgForm form, uint64_t value) {
       return name_of(kCrashLosses, value);
     case ArgForm::kRollWait:
       return name_of(kRollWaits, value);
+    case ArgForm::kVerdict:
+      return name_of(kVerdicts, value);
+    case ArgForm::kStatus: {
+      const std::string name = absl::StatusCodeToString(static_cast<absl::StatusCode>(value));
+      return name.empty() ? cat(value) : name;
+    }
+    case ArgForm::kMessage:
+      return name_of(kMessages, value);
+    case ArgForm::kTimer:
+      return name_of(kTimers, value);
+    case ArgForm::kCommand:
+      return name_of(kCommands, value);
+    case ArgForm::kCut:
+      return name_of(kCuts, value);
+    case ArgForm::kMigStep:
+      return name_of(kMigSteps, value);
+    case ArgForm::kDiskOp:
+      return name_of(kDiskOps, value);
   }
   QK_CHECK(false);
 }
@@ -245,8 +276,6 @@ std::string describe(const Trace& trace, const Mark& mark) {
       return cat("partition ", event.arg(0), " healed");
     case EventKind::kFaultSlowDisk:
       return event.arg(0) <= 1 ? "disk at full speed" : cat("disk ", event.arg(0), "x slower");
-    case EventKind::kFaultDisk:
-      return with_text(cat("disk fault, errno ", event.arg(0)), mark.text);
     case EventKind::kFaultTransfer:
       return cat("leadership transfer to ", node_text(trace, event.arg(0)));
     case EventKind::kFaultNoEffect:
@@ -290,14 +319,15 @@ std::string text_line(const Trace& trace, const Event& event, std::string_view t
 
 void write_text(const Trace& trace, const LineSink& sink) {
   if (trace.level() != TraceLevel::kFull) {
-    for (const Mark& mark : trace.marks()) sink(text_line(trace, mark.event, mark.text));
+    for (const Mark& mark : trace.marks()) {
+      Event event = mark.event;
+      event.cause = mark.cause;
+      sink(text_line(trace, event, mark.text));
+    }
     return;
   }
-  auto mark = trace.marks().begin();
   for (uint64_t seq = 1; seq <= trace.events(); ++seq) {
-    const bool is_mark = mark != trace.marks().end() && mark->event.seq == seq;
-    sink(text_line(trace, trace.event(seq), is_mark ? mark->text : std::string_view()));
-    if (is_mark) ++mark;
+    sink(text_line(trace, trace.event(seq), trace.text(seq)));
   }
 }
 

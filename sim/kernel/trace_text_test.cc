@@ -2,6 +2,8 @@
 #include "sim/kernel/trace_text.h"
 
 #include <catch2/catch.hpp>
+#include <set>
+#include <sstream>
 #include <string>
 
 namespace qk::sim {
@@ -45,10 +47,13 @@ constexpr std::string_view kText =
        7    23.000000000  -.0    #1      <6       fault.partition  id=1 asymmetric=no side1={n1} side2={n2,n3} side3={} side4={}
        8    23.000000000  n2.2   #3      <7       fault.restart    scheduled=yes
        9    23.000000000  n2.2   #4      <8       mig.phase        phase=EXPORT generation=1 index=0 lastA=731 lastB=-1 commit=731
-      10    43.800000000  n2.2   #5      <9       mig.cut          which=2 index=1192 equal=no first_difference=1184 ; entry hash
+      10    43.800000000  n2.2   #5      <9       mig.cut          which=cutover index=1192 equal=no first_difference=1184 ; entry hash
       11    43.800000000  n2.2   #6      <10      mig.phase        phase=ROLLBACK generation=2 index=1192 lastA=1192 lastB=1192 commit=1192 ; V2 differs at 1184
       12    43.800000000  n3.1   #4      <11      check.violation  oracle=0000000000000007 index=1303 expected=0000000000000001 actual=0000000000000002 ; ora.L1 acked-entries-durable
-      13    43.800000000  n1.1   #2      <12      net.send         msg=9 to=n2 type=4 term=3 index=731 bytes=120 hash=0000000000000abc
+      13    43.800000000  n1.1   #2      <12      net.send         msg=9 to=n2 type=AppendEntries term=3 index=731 bytes=120 hash=0000000000000abc
+      14    43.800000000  n1.1   #3      <13      disk.op          op=sync inode=7 offset=0 length=0 hash=0000000000000000 done=43.900000000 ; /node/db
+      15    43.800000000  n1.1   #4      <14      store.done       op=meta store=A first=1 last=731 sequence=5 code=DATA_LOSS
+      16    43.800000000  n1.1   #5      <15      store.done       op=meta store=A first=1 last=731 sequence=6 code=99
 )";
 
 void story(Scheduler* scheduler, Trace* trace) {
@@ -122,7 +127,29 @@ TEST_CASE("text trace") {
   send.msg = 9;
   send.args = {2, 4, 3, 731, 120, 0xabc};
   trace.record(send);
+  record(&trace, 1, EventKind::kDiskOp,
+         {static_cast<uint64_t>(DiskOp::kSync), 7, 0, 0, 0,
+          static_cast<uint64_t>(43 * kSecond + 900 * kMillisecond)},
+         "/node/db");
+  record(&trace, 1, EventKind::kStoreDone, {4, 0, 1, 731, 5, 15});
+  record(&trace, 1, EventKind::kStoreDone, {4, 0, 1, 731, 6, 99});
   CHECK(lines([&](const LineSink& sink) { write_text(trace, sink); }) == kText);
+}
+
+TEST_CASE("at the level of marks a line names no event that is not there") {
+  Scheduler scheduler;
+  Trace trace(&scheduler, {1, 1, {"n1", "n2", "n3"}}, TraceLevel::kMarks);
+  story(&scheduler, &trace);
+  std::set<std::string> there = {"<0"};
+  write_text(trace, [&](std::string_view line) {
+    std::istringstream words{std::string(line)};
+    std::string seq, time, node, number, cause;
+    words >> seq >> time >> node >> number >> cause;
+    INFO(line);
+    CHECK(there.contains(cause));
+    there.insert("<" + seq);
+  });
+  CHECK(there.size() == 1 + trace.marks().size());
 }
 
 TEST_CASE("seconds are cut to the digits asked for") {

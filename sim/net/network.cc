@@ -103,6 +103,14 @@ void Network::set_node_up(NodeId node, bool up) {
   nodes_[node].up = up;
 }
 
+uint64_t Network::draws(NodeId node) const {
+  uint64_t draws = 0;
+  for (size_t to = 0; to < nodes_.size(); ++to) {
+    draws += link(node, static_cast<NodeId>(to)).stream.draws();
+  }
+  return draws;
+}
+
 void Network::launch(InFlight flight, Nanos arrival) {
   if (free_.empty()) {
     free_.push_back(in_flight_.size());

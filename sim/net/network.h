@@ -72,6 +72,9 @@ class Network {
   void set_node_up(NodeId node, bool up);
   bool is_node_up(NodeId node) const { return nodes_[node].up; }
 
+  // Draws of the streams of the links that lead from `node`.
+  uint64_t draws(NodeId node) const;
+
   size_t in_flight() const { return in_flight_.size() - free_.size(); }
 
  private:

@@ -44,6 +44,9 @@ class StateMachine {
   virtual absl::Status load(const families::SnapshotReader& reader) = 0;
 };
 
+// What a node waits for with a timer.
+enum class Timer : uint8_t { kElection, kHeartbeat, kDownload };
+
 // For oracles and traces. Called at the instant the thing happens; must not call the node.
 class NodeObserver {
  public:
@@ -51,6 +54,7 @@ class NodeObserver {
   virtual void role_changed(Role, int64_t /*term*/, const Reason& /*why*/) {}
   // Any other decision worth a line in a trace.
   virtual void decided(const Reason& /*why*/) {}
+  virtual void timer_fired(Timer) {}              // it ran out, and something follows from that
   virtual void term_changed(int64_t /*term*/) {}  // adopted in memory; durable later
   // When the grant leaves; for the vote for itself when it is durable.
   virtual void vote_granted(int64_t /*term*/, const std::string& /*candidate*/) {}

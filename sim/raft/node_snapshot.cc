@@ -94,6 +94,7 @@ void Node::on_download(SnapshotDownload::Result result) {
       download_timer_ = environment_->start_timer(options_.rpc_timeout, [this] {
         download_timer_ = 0;
         if (halted_ || !download_) return;
+        observer_->timer_fired(Timer::kDownload);
         if (download_->on_timeout()) return on_download(SnapshotDownload::Result::kContinue);
         abandon_download();
       });

@@ -58,6 +58,7 @@ void Node::on_election_timer() {
   if (halted_) return;
   const Nanos left = election_deadline_ - environment_->now();
   if (left > 0) return start_election_timer(left);
+  observer_->timer_fired(Timer::kElection);
   post(Event(event::ElectionTimeout{}));
 }
 
@@ -70,6 +71,7 @@ void Node::start_heartbeat_timer() {
 void Node::on_heartbeat_timer() {
   heartbeat_timer_ = 0;
   if (halted_) return;
+  observer_->timer_fired(Timer::kHeartbeat);
   // A snapshot offer, or the follower itself, may be lost: offer again while nothing is fetched.
   const Nanos now = environment_->now();
   for (auto& [follower, transfer] : server_.transfers()) {
