@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "families/base/check.h"
+#include "families/contract/family_wrapper.h"
 #include "families/contract/rules.h"
 
 namespace qk::migration {
@@ -61,48 +62,24 @@ absl::Status check_arguments(Family& family, const Mutation& mutation) {
 
 // What create_snapshot() hands out: a writer that knows whose it is. It may be filled for a while,
 // and the roles may change meanwhile.
-class OwnedWriter final : public families::SnapshotWriter {
+class OwnedWriter final : public families::SnapshotWriterWrapper {
  public:
   OwnedWriter(std::unique_ptr<families::SnapshotWriter> inner, const Family* owner)
-      : inner_(std::move(inner)), owner_(owner) {}
-
-  std::string get_path() const override { return inner_->get_path(); }
-  absl::StatusOr<std::unique_ptr<families::File>> create_file(std::string_view path) override {
-    return inner_->create_file(path);
-  }
-  absl::Status add_file(std::string_view path, const families::FileMeta& meta) override {
-    return inner_->add_file(path, meta);
-  }
-  absl::Status remove_file(std::string_view path) override { return inner_->remove_file(path); }
-  absl::Status save_meta(const families::SnapshotMeta& meta) override {
-    return inner_->save_meta(meta);
-  }
-  const families::SnapshotMeta& meta() const override { return inner_->meta(); }
-  const std::vector<families::SnapshotFile>& files() const override { return inner_->files(); }
-  absl::StatusOr<std::unique_ptr<families::File>> open_file(std::string_view path) const override {
-    return inner_->open_file(path);
-  }
-  absl::StatusOr<std::vector<std::string>> unlisted() const override { return inner_->unlisted(); }
-  absl::StatusOr<std::unique_ptr<families::File>> open_unlisted(
-      std::string_view place) const override {
-    return inner_->open_unlisted(place);
-  }
-  absl::Status seal() override { return inner_->seal(); }
+      : SnapshotWriterWrapper(std::move(inner)), owner_(owner) {}
 
   const Family* owner() const { return owner_; }
-  std::unique_ptr<families::SnapshotWriter> take() { return std::move(inner_); }
 
  private:
-  std::unique_ptr<families::SnapshotWriter> inner_;
-  const Family* owner_;
+  const Family* const owner_;
 };
 
 // Puts a writer of `primary` into a publish that was prepared through create_snapshot(). A tree
 // that was begun in another family, because that one was primary then, is copied.
 absl::Status settle_writer(Family& primary, Mutation* mutation) {
-  auto& prepared = static_cast<OwnedWriter&>(*mutation->writer);
-  std::unique_ptr<families::SnapshotWriter> writer = prepared.take();
-  if (prepared.owner() != &primary) {
+  std::unique_ptr<OwnedWriter> prepared(static_cast<OwnedWriter*>(mutation->writer.release()));
+  const Family* const owner = prepared->owner();
+  std::unique_ptr<families::SnapshotWriter> writer = OwnedWriter::unwrap(std::move(prepared));
+  if (owner != &primary) {
     QK_RETURN_IF_ERROR(writer->seal());
     QK_ASSIGN_OR_RETURN(auto own, primary.snapshot().create());
     QK_RETURN_IF_ERROR(copy_tree(*writer, *own));
