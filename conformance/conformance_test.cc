@@ -1,9 +1,6 @@
 // The suite itself, for the families of this build, with one seed; and what holds of its list of
 // checks. Split by scope and disk, so that ctest can run the parts side by side.
-#include <absl/strings/numbers.h>
-
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <iostream>
 #include <set>
 
@@ -11,6 +8,7 @@
 #include "conformance/requirements.h"
 #include "conformance/runner.h"
 #include "families/builtin.h"
+#include "families/testing/points.h"
 
 namespace qk::sim::conformance {
 namespace {
@@ -28,12 +26,9 @@ void run_all(bool pairs, DiskKind disk, const std::string& filter) {
   Host host;
   host.registry = &registry;
   host.lose_memory = [&memory] { memory.lose(); };
-  if (const char* text = std::getenv("QKSIM_TEST_ONE_POINT_IN")) {
-    REQUIRE(absl::SimpleAtoi(text, &host.one_point_in));
-    REQUIRE(host.one_point_in > 0);
-    std::cout << "of the places where a machine may stop or a call may fail, one in "
-              << host.one_point_in << "\n";
-  }
+  host.one_point_in = families::one_point_in();
+  std::cout << "of the places where a machine may stop or a call may fail, one in "
+            << host.one_point_in << "\n";
   RunOptions options;
   options.filter = filter;
   const Report report = run_conformance(checks, host, options);

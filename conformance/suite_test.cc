@@ -10,7 +10,6 @@
 #include "conformance/runner.h"
 #include "families/builtin.h"
 #include "families/contract/family_wrapper.h"
-#include "image/toy_family.h"
 
 namespace qk::sim::conformance {
 namespace {
@@ -312,11 +311,14 @@ TEST_CASE("a check that expects nothing fails, and one that does not apply says 
   }
 }
 
+// A family of another name that nobody but this test knows: memory in a wrapper.
 TEST_CASE("a family joins with its registration alone") {
   Built built;
   families::Registry registry;
   registry.add(built.registry.all().front());
-  registry.add(image::toy_family());
+  FamilyDescriptor toy = mutant_of(*built.registry.find("memory"), Lie::kNone);
+  toy.name = "toy";
+  registry.add(toy);
   std::vector<Check> checks;
   for (Check& check : all_checks()) {
     check.disks = kSimulatedOnly;
@@ -324,21 +326,16 @@ TEST_CASE("a family joins with its registration alone") {
   }
   Host host;
   host.registry = &registry;
+  host.lose_memory = [&built] { built.memory.lose(); };
   RunOptions options;
   options.families = {"toy"};
   const Report report = run_conformance(checks, host, options);
   CHECK(report.results.size() > 400);
-  // The toy is a double for tests of the image: it fails no call in good order, survives no crash
-  // and checks little of a snapshot writer. The suite says so in the groups where that shows.
-  const std::set<std::string> unfinished = {"CRASH", "FAULT", "SNAP", "TAIL"};
-  std::set<std::string> found;
+  CHECK(report.count(Verdict::kPassed) > 300);
   for (const CaseResult& result : report.results) {
-    if (result.verdict != Verdict::kFailed) continue;
     INFO(result.what.id() << ": " << result.message);
-    CHECK(unfinished.contains(result.what.check->group));
-    found.insert(result.what.check->group);
+    CHECK(result.verdict != Verdict::kFailed);
   }
-  CHECK(found == unfinished);
 }
 
 TEST_CASE("the same cases in the same order, alone or among others") {
