@@ -13,6 +13,7 @@
 #include "families/fs/fault_file_system.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
+#include "families/testing/points.h"
 #include "families/testing/util.h"
 #include "tools/qksim/image_command.h"
 
@@ -23,13 +24,8 @@ using families::FaultFileSystem;
 
 constexpr char kPeer[] = "127.0.0.1:8300:0:0";
 
-// Of the calls that may fail, one in so many is tried; 1: all.
-uint64_t stride() {
-  const char* text = std::getenv("QKSIM_TEST_ONE_POINT_IN");
-  const uint64_t stride = text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
-  REQUIRE(stride > 0);
-  return stride;
-}
+// All calls take more than a minute; QKSIM_TEST_ONE_POINT_IN=1 tries them.
+uint64_t stride() { return families::one_point_in(7); }
 
 struct Result {
   ExitCode code;
