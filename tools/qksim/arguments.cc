@@ -81,6 +81,7 @@ class Parser {
     add_run();
     add_shrink();
     add_sweep();
+    add_recorded();
     add_image();
     add_families();
     add_scenarios();
@@ -254,6 +255,30 @@ class Parser {
     selftest_->add_option("--jobs", jobs_, "Hunts at a time; 0: one for each processor")
         ->capture_default_str()
         ->type_name("N");
+  }
+
+  void add_recorded() {
+    constexpr char kRun[] = "A run directory, a run's id, latest or last-failed";
+    replay_ = app_.add_subcommand("replay", "Run a recorded run again and compare the chains");
+    replay_->add_option("RUN", replay_arguments_.run, kRun)->required();
+    replay_->add_option("--to", to_, "Print the trace up to this event")->type_name("SEQ");
+    diff_ = app_.add_subcommand("diff", "Find the first event that differs between two runs");
+    diff_->add_option("RUN", diff_arguments_.left, kRun)->required();
+    diff_->add_option("OTHER", diff_arguments_.right, kRun)->required();
+    explain_ = app_.add_subcommand("explain", "Say in words what led to a violation");
+    explain_->add_option("RUN", explain_arguments_.run, kRun)->required();
+    CLI::Option* const violation =
+        explain_->add_option("--violation", violation_, "Which one, in the order of the report")
+            ->capture_default_str()
+            ->type_name("N");
+    explain_->add_option("--at", at_, "Explain this event instead")
+        ->type_name("SEQ")
+        ->excludes(violation);
+    explain_->add_option("--radius", radius_, "How many lines of the trace before it to print")
+        ->capture_default_str()
+        ->type_name("N");
+    explain_->add_flag("--cone", explain_arguments_.cone,
+                       "Lines of its causal past, instead of its node");
   }
 
   void add_image() {
@@ -523,6 +548,12 @@ class Parser {
       out.command = merge_arguments_;
     } else if (sweep_->parsed()) {
       out.command = sweep_arguments();
+    } else if (replay_->parsed()) {
+      out.command = replay_arguments();
+    } else if (diff_->parsed()) {
+      out.command = diff_arguments_;
+    } else if (explain_->parsed()) {
+      out.command = explain_arguments();
     } else if (export_->parsed()) {
       out.command = export_arguments_;
     } else if (import_->parsed()) {
@@ -651,6 +682,28 @@ class Parser {
     }
   }
 
+  // An event or a violation: both count from 1.
+  static uint64_t ordinal(std::string_view option, const std::string& word) {
+    const uint64_t number = value_of(option, scenarios::parse_seed(word));
+    if (number == 0)
+      throw BadValue{usage_error(cat(option, ": counts from 1"), "allowed: 1 or more")};
+    return number;
+  }
+
+  ReplayArguments replay_arguments() {
+    ReplayArguments out = replay_arguments_;
+    if (!to_.empty()) out.to = ordinal("--to", to_);
+    return out;
+  }
+
+  ExplainArguments explain_arguments() {
+    ExplainArguments out = explain_arguments_;
+    out.violation = ordinal("--violation", violation_);
+    if (!at_.empty()) out.at = ordinal("--at", at_);
+    out.radius = value_of("--radius", scenarios::parse_seed(radius_));
+    return out;
+  }
+
   ConformanceArguments conformance_arguments() {
     ConformanceArguments out = conformance_arguments_;
     out.seeds = value_of("--seeds", scenarios::parse_seed(seeds_));
@@ -706,6 +759,9 @@ class Parser {
   CLI::App* shrink_ = nullptr;
   CLI::App* sweep_ = nullptr;
   CLI::App* merge_ = nullptr;
+  CLI::App* replay_ = nullptr;
+  CLI::App* diff_ = nullptr;
+  CLI::App* explain_ = nullptr;
   CLI::App* image_ = nullptr;
   CLI::App* export_ = nullptr;
   CLI::App* import_ = nullptr;
@@ -735,6 +791,10 @@ class Parser {
   std::string artifacts_ = "fail";
   std::string trace_ = "marks";
   std::string log_ = "off";
+  std::string to_;
+  std::string violation_ = "1";
+  std::string at_;
+  std::string radius_ = "40";
   std::string seeds_ = "1";
   std::string format_ = "table";
   std::string hunts_ = "100";
@@ -756,6 +816,9 @@ class Parser {
   ShrinkArguments shrink_arguments_;
   SweepArguments sweep_arguments_;
   SweepMergeArguments merge_arguments_;
+  ReplayArguments replay_arguments_;
+  DiffArguments diff_arguments_;
+  ExplainArguments explain_arguments_;
   ImageExportArguments export_arguments_;
   ImageImportArguments import_arguments_;
   ImageInspectArguments inspect_arguments_;

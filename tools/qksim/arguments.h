@@ -77,6 +77,23 @@ struct ShrinkArguments {
   std::string output;                    // empty: NAME-shrunk.qks.txtpb
 };
 
+// `run`, `left`, `right`: a run directory, a run's id, "latest" or "last-failed".
+struct ReplayArguments {
+  std::string run;
+  std::optional<uint64_t> to;  // prints the trace up to this event
+};
+struct DiffArguments {
+  std::string left;
+  std::string right;
+};
+struct ExplainArguments {
+  std::string run;
+  uint64_t violation = 1;      // from 1, in the order in which they were found
+  std::optional<uint64_t> at;  // an event instead of a violation
+  uint64_t radius = 40;
+  bool cone = false;
+};
+
 // Bare braft directories have no identity, so the user says whose they are.
 struct ImageExportArguments {
   std::string from;    // the family's root directory; empty: `uris` say where
@@ -155,7 +172,8 @@ struct HelpArguments {
 };
 
 using Command =
-    std::variant<RunArguments, ImageExportArguments, ImageImportArguments, ImageInspectArguments,
+    std::variant<RunArguments, ReplayArguments, DiffArguments, ExplainArguments,
+                 ImageExportArguments, ImageImportArguments, ImageInspectArguments,
                  ImageVerifyArguments, FamiliesArguments, ScenariosListArguments,
                  ScenariosShowArguments, ScenariosValidateArguments, ConformanceArguments,
                  ContractArguments, VersionArguments, HelpArguments, ShrinkArguments,

@@ -151,12 +151,14 @@ TEST_CASE("help") {
 TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   const std::pair<std::vector<std::string>, const char*> kCases[] = {
       {{},
-       "error: no command\nhint: commands: run, shrink, sweep, image, families, scenarios, "
+       "error: no command\nhint: commands: run, shrink, sweep, replay, diff, explain, image, "
+       "families, scenarios, "
        "conformance, contract, "
        "selftest, version, help\n"},
       {{"rnu", "x"},
        "error: there is no command \"rnu\"\n"
-       "hint: did you mean \"run\"? commands: run, shrink, sweep, image, families, scenarios, "
+       "hint: did you mean \"run\"? commands: run, shrink, sweep, replay, diff, explain, image, "
+       "families, scenarios, "
        "conformance, "
        "contract, selftest, version, help\n"},
       {{"image", "exprot"},
@@ -189,7 +191,8 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"run"}, "error: SCENARIO is required\nhint: qksim help run\n"},
       {{"help", "exit-code"},
        "error: there is no topic \"exit-code\"\n"
-       "hint: did you mean \"exit-codes\"? topics: run, shrink, sweep, image, families, scenarios, "
+       "hint: did you mean \"exit-codes\"? topics: run, shrink, sweep, replay, diff, explain, "
+       "image, families, scenarios, "
        "conformance, "
        "contract, selftest, version, help, "
        "exit-codes\n"},

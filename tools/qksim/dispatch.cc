@@ -13,6 +13,9 @@ struct Run {
 
   ExitCode operator()(const RunArguments& a) const { return run_command(a, environment); }
   ExitCode operator()(const ShrinkArguments& a) const { return shrink_command(a, environment); }
+  ExitCode operator()(const ReplayArguments& a) const { return replay_command(a, environment); }
+  ExitCode operator()(const DiffArguments& a) const { return diff_command(a, environment); }
+  ExitCode operator()(const ExplainArguments& a) const { return explain_command(a, environment); }
   ExitCode operator()(const ImageExportArguments& a) const { return image_export(a, environment); }
   ExitCode operator()(const ImageImportArguments& a) const { return image_import(a, environment); }
   ExitCode operator()(const ImageInspectArguments& a) const {

@@ -27,10 +27,11 @@ struct ExitCodeText {
 
 inline constexpr ExitCodeText kExitCodes[] = {
     {ExitCode::kOk, "all good"},
-    {ExitCode::kViolated, "a property was violated, images differ, or verify found damage"},
+    {ExitCode::kViolated, "a property was violated, images or runs differ, or verify found damage"},
     {ExitCode::kInconclusive,
      "inconclusive: a scheduled fault never fired or an expectation was not reached"},
-    {ExitCode::kDiverged, "the same seed gave two different runs (non-determinism)"},
+    {ExitCode::kDiverged,
+     "the same seed gave two different runs (non-determinism), or a replay went another way"},
     {ExitCode::kUsage, "usage: unknown command or option, or a bad value"},
     {ExitCode::kData, "bad scenario, damaged or foreign image, or a path that escapes"},
     {ExitCode::kNoInput, "input missing, unreadable or in use"},

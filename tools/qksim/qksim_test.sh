@@ -145,7 +145,7 @@ for planted in check-fails exception; do
   ls .qksim/runs/latest/ >files 2>/dev/null
   if [ "$got" != 70 ] || ! grep -q '^ERROR rolling-pair  seed 0x1  planted' out ||
     ! grep -q "^  repro     qksim run rolling-pair --seed 0x1 --planted $planted " out ||
-    [ "$(tr '\n' ' ' <files)" != 'plan.txtpb report.txt scenario.txtpb timeline.dot timeline.svg trace.txt ' ] ||
+    [ "$(tr '\n' ' ' <files)" != 'chain.txt plan.txtpb report.txt scenario.txtpb timeline.dot timeline.svg trace.txt ' ] ||
     ! grep -q 'internal internal-error' .qksim/runs/latest/trace.txt; then
     echo "FAILED: --planted $planted: exit code $got, expected 70 and a whole run directory"
     cat out err files

@@ -5,6 +5,7 @@
 #include "families/base/strings.h"
 #include "families/fs/file_util.h"
 #include "scenarios/written_plan.h"
+#include "sim/explore/divergence.h"
 #include "sim/kernel/trace_text.h"
 #include "tools/qksim/output_file.h"
 #include "tools/qksim/run_directory.h"
@@ -34,6 +35,22 @@ bool leaves_directory(const RunReport& report) {
   QK_CHECK(false);
 }
 
+// Which node parted first, and in which event, if two more runs part as well.
+void tell_difference(const sim::Plan& plan, sim::RunOptions options, const sim::RunResult& first,
+                     const sim::RunResult& second, const Environment& environment) {
+  constexpr size_t kContext = 8;
+  if (first.trace == nullptr || second.trace == nullptr) return;
+  const auto chains = sim::first_difference(sim::chain_record_of(*first.trace),
+                                            sim::chain_record_of(*second.trace));
+  if (chains) *environment.err << printable(sim::to_text(*chains), "\n");
+  options.trace = sim::TraceLevel::kFull;
+  const sim::RunResult left = environment.run(plan, options);
+  const sim::RunResult right = environment.run(plan, options);
+  const auto event = sim::first_event_difference(sim::lines_of(*left.trace),
+                                                 sim::lines_of(*right.trace), kContext);
+  if (event) *environment.err << printable(sim::to_text(*event, "one run", "the other"), "\n");
+}
+
 // The same plan again; false and a message if it went another way.
 bool repeats(const sim::Plan& plan, const sim::RunOptions& options, const sim::RunResult& first,
              const Environment& environment) {
@@ -46,6 +63,7 @@ bool repeats(const sim::Plan& plan, const sim::RunOptions& options, const sim::R
               cat("the same seed gave two different runs: chain ", chain_text(first.chain),
                   " with ", first.events, " events, then chain ", chain_text(second.chain),
                   " with ", second.events, " events"));
+  tell_difference(plan, options, first, second, environment);
   return false;
 }
 

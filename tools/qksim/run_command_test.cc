@@ -286,8 +286,9 @@ TEST_CASE_METHOD(RunFixture, "trace and timeline are written from the result") {
   arguments.artifacts = Artifacts::kAlways;
   arguments.out = "elsewhere";
   CHECK(run_command(arguments, environment) == ExitCode::kOk);
-  CHECK(out.str().find("  artifacts elsewhere/  scenario.txtpb  plan.txtpb  report.txt  trace.txt  "
-                       "timeline.dot  timeline.svg\n") != std::string::npos);
+  CHECK(out.str().find(
+            "  artifacts elsewhere/  scenario.txtpb  plan.txtpb  report.txt  chain.txt  trace.txt  "
+            "timeline.dot  timeline.svg\n") != std::string::npos);
   CHECK(fs::exists(directory / "elsewhere/trace.txt"));
   CHECK(file("elsewhere/timeline.svg").find("<svg") != std::string::npos);
   CHECK_FALSE(fs::exists(directory / ".qksim"));

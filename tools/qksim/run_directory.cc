@@ -12,6 +12,7 @@
 #include "families/base/strings.h"
 #include "families/fs/file_util.h"
 #include "scenarios/written_plan.h"
+#include "sim/explore/chain_record.h"
 #include "sim/kernel/trace_text.h"
 #include "viz/render.h"
 #include "viz/timeline_dot.h"
@@ -302,6 +303,16 @@ absl::Status install(families::FileSystem& fs, const std::string& staging,
   return status;
 }
 
+sim::ChainRecord chain_of(const RunReport& report, const sim::Trace& trace) {
+  sim::ChainRecord record = sim::chain_record_of(trace);
+  record.build = report.build;
+  record.seed = report.seed;
+  record.until = report.arguments.until;
+  record.keep_going = report.arguments.keep_going;
+  record.planted = report.arguments.planted;
+  return record;
+}
+
 absl::Status write_files(const RunReport& report, const sim::Plan& plan,
                          const std::string& effective, const Environment& environment,
                          const std::string& id, const std::string& path,
@@ -316,9 +327,9 @@ absl::Status write_files(const RunReport& report, const sim::Plan& plan,
       "plan.txtpb", scenarios::written_plan(effective, plan.name, plan, report.result.injected)));
   QK_RETURN_IF_ERROR(write("report.txt", report_text(report, /*colour=*/false, /*timing=*/false)));
   const sim::Trace* trace = report.result.trace.get();
-  if (trace == nullptr || report.arguments.trace == sim::TraceLevel::kNone) {
-    return absl::OkStatus();
-  }
+  if (trace == nullptr) return absl::OkStatus();
+  QK_RETURN_IF_ERROR(write("chain.txt", sim::chain_text_of(chain_of(report, *trace))));
+  if (report.arguments.trace == sim::TraceLevel::kNone) return absl::OkStatus();
   TextFile file(fs, families::join_path(path, "trace.txt"));
   files->emplace_back("trace.txt");
   sim::write_text(*trace, [&](std::string_view line) { file.add(line); });

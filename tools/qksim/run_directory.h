@@ -3,6 +3,7 @@
 //   scenario.txtpb  the effective scenario      report.txt   what the run printed
 //   plan.txtpb      the same, with all that was drawn spelled out (scenarios/written_plan.h)
 //   trace.txt       the trace as text           timeline.dot, timeline.svg   the picture
+//   chain.txt       the chain at checkpoints, and with what options the run was made
 //
 // .qksim/runs/<id>/ is named by a hash over effective scenario, seed, options and build, so
 // repeating a run reuses its directory; `latest` and `last-failed` are symbolic links in the same

@@ -13,6 +13,10 @@ ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& env
 ExitCode sweep_command(const SweepArguments& arguments, const Environment& environment);
 ExitCode sweep_merge(const SweepMergeArguments& arguments, const Environment& environment);
 
+ExitCode replay_command(const ReplayArguments& arguments, const Environment& environment);
+ExitCode diff_command(const DiffArguments& arguments, const Environment& environment);
+ExitCode explain_command(const ExplainArguments& arguments, const Environment& environment);
+
 ExitCode families_command(const FamiliesArguments& arguments, const Environment& environment);
 
 ExitCode scenarios_list(const ScenariosListArguments& arguments, const Environment& environment);

@@ -1,0 +1,173 @@
+// What is said of a vote that a crash took because a sync was missing, word by word.
+#include "sim/explore/explanation.h"
+
+#include <catch2/catch.hpp>
+
+#include "families/base/strings.h"
+
+namespace qk::sim {
+namespace {
+
+struct Story {
+  Scheduler scheduler;
+  Trace trace{&scheduler, {1, 1, {"n1", "n2"}}, TraceLevel::kFull};
+
+  uint64_t record(NodeId node, EventKind kind, std::array<uint64_t, kMaxArgs> args = {},
+                  std::string_view text = "", uint64_t span = 0) {
+    Event event{.span = span, .node = node, .kind = kind};
+    event.args = args;
+    return trace.record(event, text);
+  }
+  uint64_t disk(DiskOp op, uint64_t inode, uint64_t length, Nanos done, std::string_view path) {
+    return record(2, EventKind::kDiskOp,
+                  {static_cast<uint64_t>(op), inode, 0, length, 0, static_cast<uint64_t>(done)},
+                  path);
+  }
+  void at(Nanos t, std::function<void()> what) { scheduler.at(t, std::move(what)); }
+  void run() {
+    while (scheduler.run_next()) {
+    }
+  }
+};
+
+// n2 saves a vote for n1 (its journal is synced in time, its metadata are not), answers, loses
+// power and comes back without the vote.
+Violation tell_of_lost_vote(Story* story, bool synced) {
+  constexpr auto kSaveMeta = static_cast<uint64_t>(StoreOp::kSaveMeta);
+  Violation violation;
+  story->at(10, [=] {
+    story->record(1, EventKind::kNetSend, {2, 2, 5, 0, 40, 0});
+    story->at(20, [=] {
+      story->record(2, EventKind::kNetRecv, {1, 2, 5, 0, 40, 0});
+      const uint64_t issue = story->record(2, EventKind::kStoreIssue, {kSaveMeta, 0, 5, 0, 9});
+      story->disk(DiskOp::kWrite, 7, 100, 22, "/node/migration/journal");
+      story->disk(DiskOp::kSync, 7, 0, 25, "/node/migration/journal");
+      story->disk(DiskOp::kWrite, 8, 60, 28, "/node/local/raft_meta/raft_meta");
+      story->disk(DiskOp::kSync, 8, 0, synced ? 30 : 31, "/node/local/raft_meta/raft_meta");
+      story->at(30, [=] {
+        story->record(2, EventKind::kStoreDone, {kSaveMeta, 0, 0, 3, 9, 0}, "", issue);
+        story->record(2, EventKind::kNetSend, {1, 3, 5, 0, 30, 0});
+      });
+    });
+  });
+  story->at(40, [=] {
+    story->record(2, EventKind::kFaultCrash, {1, 1, 1});
+    story->record(2, EventKind::kDiskCrash, {1, 0, 1, 0xabc});
+    story->at(50, [=] { story->record(2, EventKind::kFaultRestart, {1}); });
+  });
+  story->at(60, [=] {});
+  story->run();
+  violation.oracle = "ora.L5";
+  violation.name = "hard-state-kept";
+  violation.node = "n2";
+  violation.expected = "term 5, vote n1";
+  violation.actual = "term 4, no vote";
+  violation.phase = "A";
+  violation.seq = story->record(2, EventKind::kCheckViolation, {1, 0, 2, 3}, "ora.L5");
+  return violation;
+}
+
+TEST_CASE("a lost vote is explained by the sync that was missing", "[explain]") {
+  Story story;
+  const Violation violation = tell_of_lost_vote(&story, false);
+  CHECK(explain_violation(story.trace, violation, {.radius = 0}) ==
+        R"(ora.L5 hard-state-kept is violated on n2, t=0.000000s #13
+  expected  term 5, vote n1
+  found     term 4, no vote
+  phase     A
+
+what was promised
+  given     n2 is given a term and vote to save, term 5 (mutation 9), t=0.000000s #3
+  done      n2 says that mutation 9 is done, t=0.000000s #8; from here on the oracle holds it to that
+
+what the disk was told for it
+            /node/migration/journal: 1 change, 100 bytes, 1 sync
+            /node/local/raft_meta/raft_meta: 1 change, 60 bytes, 1 sync; not durable when it was done: #6
+
+since then on the same node
+            n2: crash (scheduled, keep-synced), 1 unsynced change lost, t=0.000000s #10
+            n2 keeps 0 of 1 unsynced change, t=0.000000s #11
+            n2: restart as incarnation 2, t=0.000000s #12
+
+first faulty step
+            n2 said done at #8 while a power cut could still take back what it had written to /node/local/raft_meta/raft_meta (#6)
+
+what led to it, by causes
+            the start of the run
+)");
+}
+
+TEST_CASE("where every write was synced, that is said, and not another cause", "[explain]") {
+  Story story;
+  const std::string text =
+      explain_violation(story.trace, tell_of_lost_vote(&story, true), {.radius = 0});
+  CHECK(text.find("not durable") == std::string::npos);
+  CHECK(text.find("not found before the end of the process at #10: all that the mutation wrote was "
+                  "synced") != std::string::npos);
+}
+
+TEST_CASE("an entry is followed from its client to its answer", "[explain]") {
+  Story story;
+  const uint64_t invoke = story.record(0, EventKind::kClientInvoke, {3, 77, 2, 0x1, 0xbeef, 1});
+  const uint64_t issue = story.record(2, EventKind::kStoreIssue, {0, 0, 10, 12, 4});
+  story.record(2, EventKind::kStoreDone, {0, 0, 3, 12, 4, 0}, "", issue);
+  story.record(1, EventKind::kRaftCommit, {12, 2});
+  story.record(1, EventKind::kRaftApply, {11, 0x5, 0xbeef});
+  story.record(0, EventKind::kClientOk, {3, 77, 0x9}, "", invoke);
+  Violation violation;
+  violation.oracle = "ora.L1";
+  violation.node = "n2";
+  violation.index = 11;
+  violation.seq = story.record(2, EventKind::kCheckViolation, {}, "ora.L1");
+  const std::string text = explain_violation(story.trace, violation, {.radius = 0});
+  CHECK(text.find("n2 is given an append of 10..12 (mutation 4)") != std::string::npos);
+  CHECK(text.find("  committed n1, t=0.000000s #4\n") != std::string::npos);
+  CHECK(text.find("  applied   first by n1, t=0.000000s #5\n") != std::string::npos);
+  CHECK(text.find("  asked by  client 3 asks n1 for operation 77 (write), t=0.000000s #1\n") !=
+        std::string::npos);
+  CHECK(text.find("  answered  client 3, t=0.000000s #6\n") != std::string::npos);
+}
+
+TEST_CASE("an event: its causes, the lines of its node, and those of its causal past",
+          "[explain]") {
+  Story story;
+  story.at(10, [&] {
+    story.record(1, EventKind::kTimer, {0});
+    story.record(1, EventKind::kNetSend, {2, 2, 5, 0, 40, 0});
+    story.at(20, [&] { story.record(2, EventKind::kNetRecv, {1, 2, 5, 0, 40, 0}); });
+  });
+  story.at(15, [&] { story.record(1, EventKind::kRaftCommit, {99, 4}); });
+  story.run();
+  const auto lines = [&](bool cone, uint64_t radius) {
+    const std::string text = explain_event(story.trace, 4, {radius, cone});
+    return text.substr(text.find("\nthe last events of ") + 1);
+  };
+  const std::string text = explain_event(story.trace, 4, {.radius = 0});
+  CHECK(text ==
+        "n2 receives RequestVote of term 5 from n1, t=0.000000s #4\n"
+        "\nwhat led to it, by causes\n"
+        "            n1's election timer runs out, t=0.000000s #1\n"
+        "            n1 sends RequestVote of term 5 to n2, t=0.000000s #2\n");
+  const auto has = [](const std::string& in, uint64_t seq) {
+    return in.find(cat("\n       ", seq, " ")) != std::string::npos;
+  };
+  const std::string node = lines(false, 9);
+  CHECK(node.starts_with("the last events of n2\n"));
+  CHECK((has(node, 4) && !has(node, 2) && !has(node, 1)));
+  const std::string cone = lines(true, 9);
+  CHECK(cone.starts_with("the last events of its causal past\n"));
+  CHECK((has(cone, 4) && has(cone, 2) && has(cone, 1) && !has(cone, 3)));
+  CHECK_FALSE(has(lines(true, 1), 1));
+}
+
+TEST_CASE("each kind of event has a sentence", "[explain]") {
+  Story story;
+  for (size_t kind = 0; kind < kKindCount; ++kind) {
+    const uint64_t seq = story.record(1, static_cast<EventKind>(kind));
+    INFO(kKinds[kind].name);
+    CHECK_FALSE(sentence(story.trace, story.trace.event(seq)).empty());
+  }
+}
+
+}  // namespace
+}  // namespace qk::sim

@@ -1,0 +1,244 @@
+// replay, diff and explain on runs of a simulator that the test supplies.
+#include "tools/qksim/recorded_run.h"
+
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "families/base/strings.h"
+#include "families/fs/posix_file_system.h"
+#include "tools/qksim/verbs.h"
+
+namespace qk::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RecordedFixture {
+  RecordedFixture() : directory(fs::temp_directory_path() / cat("qksim-recorded-", getpid())) {
+    fs::remove_all(directory);
+    fs::create_directories(directory);
+    std::ofstream(directory / "small.qks.txtpb") << "name: \"small\"\n"
+                                                    "cluster { nodes: 3 default_store: \"old\" }\n"
+                                                    "store { id: \"old\" local {} }\n";
+    families::FamilyDescriptor local;
+    local.name = "local";
+    local.format_version = "1";
+    local.root_names = {"log"};
+    local.partials = [](families::Operation) { return families::Partial::kNone; };
+    local.open = [](const families::OpenRequest&) {
+      return absl::UnimplementedError("no such thing in this test");
+    };
+    registry.add(local);
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = &file_system;
+    environment.registry = &registry;
+    environment.directory = directory.string();
+    environment.version = "0.1.0";
+    environment.build = "c0ffee12";
+    environment.random_seed = [] { return uint64_t{77}; };
+    environment.run = [this](const sim::Plan& plan, const sim::RunOptions& options) {
+      return simulate(plan, options);
+    };
+    arguments.scenario = "small.qks.txtpb";
+    arguments.seed = 0x5eed;
+    arguments.artifacts = Artifacts::kAlways;
+  }
+  ~RecordedFixture() { fs::remove_all(directory); }
+
+  // 3000 commits round three nodes, and a crash at last; event `odd` is another.
+  sim::RunResult simulate(const sim::Plan& plan, const sim::RunOptions& options) {
+    plans.push_back(plan);
+    seen = options;
+    sim::Scheduler scheduler;
+    auto trace = std::make_shared<sim::Trace>(
+        &scheduler, sim::TraceStart{plan.scenario_hash, plan.seed, {"n1", "n2", "n3"}},
+        options.trace);
+    for (uint64_t i = 1; i <= 3000; ++i) {
+      sim::Event event{.node = static_cast<sim::NodeId>(1 + i % 3),
+                       .kind = sim::EventKind::kRaftCommit};
+      event.args = {i, i == odd ? 5u : 4u};
+      trace->record(event);
+    }
+    sim::Event crash{.node = 2, .kind = sim::EventKind::kFaultCrash};
+    crash.args = {1, 1, 3};
+    trace->record(crash);
+    sim::RunResult result;
+    result.events = trace->events();
+    result.chain = trace->chain();
+    result.trace = trace;
+    return result;
+  }
+
+  // A run directory, by its name.
+  std::string record(const std::string& name, sim::TraceLevel level = sim::TraceLevel::kMarks) {
+    RunArguments run = arguments;
+    run.out = name;
+    run.trace = level;
+    REQUIRE(run_command(run, environment) == ExitCode::kOk);
+    clear();
+    return name;
+  }
+  void clear() {
+    out.str("");
+    err.str("");
+  }
+  ExitCode replay(const std::string& run, std::optional<uint64_t> to = {}) {
+    clear();
+    return replay_command({run, to}, environment);
+  }
+  bool says(std::string_view text) const { return out.str().find(text) != std::string::npos; }
+  bool warns(std::string_view text) const { return err.str().find(text) != std::string::npos; }
+
+  fs::path directory;
+  families::PosixFileSystem file_system;
+  families::Registry registry;
+  std::ostringstream out;
+  std::ostringstream err;
+  uint64_t odd = 0;
+  std::vector<sim::Plan> plans;
+  sim::RunOptions seen;
+  RunArguments arguments;
+  Environment environment;
+};
+
+TEST_CASE_METHOD(RecordedFixture, "a run is found by directory, id and link, and runs as it ran") {
+  arguments.until = 30 * sim::kSecond;
+  arguments.keep_going = true;
+  arguments.planted = sim::PlantedBug::kNone;
+  REQUIRE(run_command(arguments, environment) == ExitCode::kOk);
+  const std::string id = fs::read_symlink(directory / ".qksim/runs/latest").string();
+  const sim::Plan first = plans[0];
+  for (const std::string& run :
+       {std::string("latest"), id, cat(".qksim/runs/", id), cat("./.qksim/runs/", id, "/")}) {
+    INFO(run);
+    plans.clear();
+    CHECK(replay(run) == ExitCode::kOk);
+    CHECK(says("EQUAL  small  seed 0x5EED  3001 events  chain "));
+    REQUIRE(plans.size() == 1);
+    CHECK(plans[0].seed == 0x5eed);
+    CHECK(plans[0].scenario_hash == first.scenario_hash);
+    CHECK(seen.until == 30 * sim::kSecond);
+    CHECK(seen.keep_going);
+  }
+}
+
+TEST_CASE_METHOD(RecordedFixture, "a replay switches the planted bug of the run on") {
+  arguments.planted = sim::PlantedBug::kVoteNotSynced;
+  CHECK(run_command(arguments, environment) == ExitCode::kInconclusive);
+  plans.clear();
+  CHECK(replay("last-failed") == ExitCode::kOk);
+  CHECK(plans[0].planted == sim::PlantedBug::kVoteNotSynced);
+  CHECK(warns("planted vote-not-synced"));
+}
+
+TEST_CASE_METHOD(RecordedFixture, "a replay that goes another way is exit code 3, and says where") {
+  const std::string run = record("marks");
+  odd = 1502;
+  CHECK(replay(run) == ExitCode::kDiverged);
+  CHECK(warns("the run went another way than the recorded one: chain "));
+  CHECK(
+      says("equal up to event #1024; the first difference is at or before #2048\n"
+           "differs on n3\n"));
+  CHECK(says("the recorded run has no full trace"));
+  CHECK_FALSE(says("recorded by build"));
+  environment.build = "0123beef";
+  CHECK(replay(run) == ExitCode::kDiverged);
+  CHECK(says("recorded by build c0ffee12, run again by build 0123beef"));
+}
+
+TEST_CASE_METHOD(RecordedFixture, "with a full trace a replay names the first event that differs") {
+  const std::string run = record("full", sim::TraceLevel::kFull);
+  CHECK(replay(run) == ExitCode::kOk);
+  odd = 1502;
+  CHECK(replay(run) == ExitCode::kDiverged);
+  CHECK(
+      says("first difference: event #1502 of n3 in the recorded run, event #1502 of n3 in this "
+           "one\n"));
+  CHECK(says(" commit=1502 term=4\n+ "));
+}
+
+TEST_CASE_METHOD(RecordedFixture, "run --check-determinism names node and event") {
+  arguments.check_determinism = true;
+  arguments.artifacts = Artifacts::kNone;
+  // Every second run has another event 2000.
+  environment.run = [this](const sim::Plan& plan, const sim::RunOptions& options) {
+    odd = plans.size() % 2 == 0 ? 0 : 2000;
+    return simulate(plan, options);
+  };
+  CHECK(run_command(arguments, environment) == ExitCode::kDiverged);
+  CHECK(warns("the same seed gave two different runs"));
+  CHECK(warns("at or before #2048\ndiffers on n3\n"));
+  CHECK(warns("first difference: event #2000 of n3 in one run, event #2000 of n3 in the other\n"));
+}
+
+TEST_CASE_METHOD(RecordedFixture, "a replay prints the trace up to an event") {
+  const std::string run = record("marks");
+  CHECK(replay(run, 3) == ExitCode::kOk);
+  const std::string text = out.str();
+  CHECK(std::count(text.begin(), text.end(), '\n') == 3);
+  CHECK(says("commit=3 term=4\n"));
+  CHECK(warns("EQUAL  small"));
+}
+
+TEST_CASE_METHOD(RecordedFixture, "diff: equal runs, runs that part, runs of two seeds") {
+  const std::string a = record("a");
+  const std::string b = record("b", sim::TraceLevel::kFull);
+  CHECK(diff_command({a, b}, environment) == ExitCode::kOk);
+  CHECK(says("EQUAL  small"));
+  odd = 2000;
+  const std::string c = record("c", sim::TraceLevel::kFull);
+  CHECK(diff_command({b, c}, environment) == ExitCode::kViolated);
+  CHECK(
+      says("equal up to event #1024; the first difference is at or before #2048\ndiffers on n3\n"
+           "first difference: event #2000 of n3 in b, event #2000 of n3 in c\n"));
+  // What has no full trace is run again, if that gives the recorded chain.
+  clear();
+  odd = 0;
+  CHECK(diff_command({a, c}, environment) == ExitCode::kViolated);
+  CHECK(says("event #2000 of n3 in a"));
+  clear();
+  odd = 7;
+  CHECK(diff_command({a, c}, environment) == ExitCode::kViolated);
+  CHECK(warns("note: a has no full trace, and this build runs it another way"));
+  CHECK_FALSE(says("first difference: "));
+  odd = 0;
+  arguments.seed = 2;
+  const std::string d = record("d");
+  CHECK(diff_command({a, d}, environment) == ExitCode::kViolated);
+  CHECK(says("the two do not begin alike"));
+}
+
+TEST_CASE_METHOD(RecordedFixture, "explain: an event, and what there is nothing to say of") {
+  const std::string run = record("marks");
+  CHECK(explain_command({run, 1, 3001, 2, false}, environment) == ExitCode::kOk);
+  CHECK(says("n2: crash (scheduled, keep-synced), 3 unsynced changes lost, t=0.000000s #3001\n"));
+  CHECK(seen.trace == sim::TraceLevel::kFull);
+  clear();
+  CHECK(explain_command({run, 1, 3002, 2, false}, environment) == ExitCode::kUsage);
+  CHECK(warns("--at 3002: the run has 3001 events"));
+  CHECK(explain_command({run, 1, {}, 2, false}, environment) == ExitCode::kUsage);
+  CHECK(warns("--violation 1: the run has 0 violations"));
+  CHECK(out.str().empty());
+  odd = 5;
+  CHECK(explain_command({run, 1, 3001, 2, false}, environment) == ExitCode::kDiverged);
+  CHECK(warns("this build runs it another way"));
+}
+
+TEST_CASE_METHOD(RecordedFixture, "a run that is not there, or damaged") {
+  CHECK(replay("nowhere") == ExitCode::kNoInput);
+  CHECK(warns("run \"nowhere\": "));
+  CHECK(replay("latest") == ExitCode::kNoInput);
+  const std::string run = record("marks");
+  std::ofstream(directory / "marks/chain.txt", std::ios::app) << "more\n";
+  CHECK(replay(run) == ExitCode::kData);
+  CHECK(warns("marks/chain.txt: line "));
+  CHECK(out.str().empty());
+}
+
+}  // namespace
+}  // namespace qk::cli
