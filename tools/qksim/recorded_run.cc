@@ -1,14 +1,15 @@
 #include "tools/qksim/recorded_run.h"
 
 #include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/fs/file_util.h"
+#include "tools/qksim/run_directory.h"
 #include "tools/qksim/run_report.h"
 #include "tools/qksim/scenario_argument.h"
 
 namespace qk::cli {
 namespace {
 
-constexpr std::string_view kRuns = ".qksim/runs";
 // A longer trace.txt is not read; what is in it is made again instead.
 constexpr uint64_t kMaxTraceBytes = uint64_t{1} << 30;
 

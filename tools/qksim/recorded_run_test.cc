@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr sim::PlantedBug kVoteOnly[] = {{"vote-not-synced", "", "BL", "P2", "", "ora.L5", ""}};
+
 struct RecordedFixture {
   RecordedFixture() : directory(fs::temp_directory_path() / cat("qksim-recorded-", getpid())) {
     fs::remove_all(directory);
@@ -39,6 +41,7 @@ struct RecordedFixture {
     environment.registry = &registry;
     environment.directory = directory.string();
     environment.version = "0.1.0";
+    environment.planted = kVoteOnly;
     environment.build = "c0ffee12";
     environment.random_seed = [] { return uint64_t{77}; };
     environment.run = [this](const sim::Plan& plan, const sim::RunOptions& options) {
@@ -109,7 +112,7 @@ struct RecordedFixture {
 TEST_CASE_METHOD(RecordedFixture, "a run is found by directory, id and link, and runs as it ran") {
   arguments.until = 30 * sim::kSecond;
   arguments.keep_going = true;
-  arguments.planted = sim::PlantedBug::kNone;
+  arguments.planted.clear();
   REQUIRE(run_command(arguments, environment) == ExitCode::kOk);
   const std::string id = fs::read_symlink(directory / ".qksim/runs/latest").string();
   const sim::Plan first = plans[0];
@@ -121,18 +124,18 @@ TEST_CASE_METHOD(RecordedFixture, "a run is found by directory, id and link, and
     CHECK(says("EQUAL  small  seed 0x5EED  3001 events  chain "));
     REQUIRE(plans.size() == 1);
     CHECK(plans[0].seed == 0x5eed);
-    CHECK(plans[0].scenario_hash == first.scenario_hash);
-    CHECK(seen.until == 30 * sim::kSecond);
+    CHECK(plans[0].chain_hash == first.chain_hash);
+    CHECK(plans[0].until == 30 * sim::kSecond);
     CHECK(seen.keep_going);
   }
 }
 
 TEST_CASE_METHOD(RecordedFixture, "a replay switches the planted bug of the run on") {
-  arguments.planted = sim::PlantedBug::kVoteNotSynced;
+  arguments.planted = "vote-not-synced";
   CHECK(run_command(arguments, environment) == ExitCode::kInconclusive);
   plans.clear();
   CHECK(replay("last-failed") == ExitCode::kOk);
-  CHECK(plans[0].planted == sim::PlantedBug::kVoteNotSynced);
+  CHECK(plans[0].planted == "vote-not-synced");
   CHECK(warns("planted vote-not-synced"));
 }
 

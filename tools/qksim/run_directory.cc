@@ -21,8 +21,6 @@
 namespace qk::cli {
 namespace {
 
-constexpr std::string_view kRuns = ".qksim/runs";
-
 // Collects lines and writes them in large pieces; a full trace has millions.
 class TextFile {
  public:

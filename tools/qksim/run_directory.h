@@ -17,6 +17,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "families/base/status.h"
@@ -25,6 +26,9 @@
 #include "tools/qksim/run_report.h"
 
 namespace qk::cli {
+
+// Below the directory in which qksim is started.
+inline constexpr std::string_view kRuns = ".qksim/runs";
 
 // Eight hex digits.
 std::string run_id(const RunReport& report, uint64_t scenario_hash);

@@ -8,6 +8,7 @@
 #include "scenarios/written_plan.h"
 #include "sim/kernel/trace_text.h"
 #include "tools/qksim/output_file.h"
+#include "tools/qksim/run_directory.h"
 #include "tools/qksim/run_report.h"
 #include "tools/qksim/scenario_argument.h"
 #include "tools/qksim/verbs.h"
@@ -21,7 +22,7 @@ constexpr std::string_view kSuffix = ".qks.txtpb";
 std::string plan_of_run(const Environment& environment, const std::string& argument) {
   const bool link = argument == "latest" || argument == "last-failed";
   const std::string plan =
-      families::join_path(link ? cat(".qksim/runs/", argument) : argument, "plan.txtpb");
+      families::join_path(link ? cat(kRuns, "/", argument) : argument, "plan.txtpb");
   return environment.fs->stat(absolute_path(environment, plan)).ok() ? plan : argument;
 }
 
