@@ -14,6 +14,9 @@
 namespace qk::cli {
 namespace {
 
+using Catch::Contains;
+using Catch::StartsWith;
+
 Arguments parsed(const std::vector<std::string>& words) {
   const auto result = parse_arguments(words);
   if (const UsageError* error = std::get_if<UsageError>(&result)) FAIL(error->text);
@@ -131,6 +134,109 @@ TEST_CASE("the other verbs") {
   CHECK(std::holds_alternative<VersionArguments>(parsed({"--version"}).command));
   CHECK(parsed({"--color", "never", "version"}).colour == Colour::kNever);
   CHECK(parsed({"version", "--color=always"}).colour == Colour::kAlways);
+}
+
+TEST_CASE("sweep: every option arrives") {
+  const auto sweep = std::get<SweepArguments>(parsed({"sweep",
+                                                      "a",
+                                                      "b",
+                                                      "--seeds",
+                                                      "5..0x10",
+                                                      "--seeds-from",
+                                                      "list",
+                                                      "--for",
+                                                      "10m",
+                                                      "--jobs",
+                                                      "3",
+                                                      "--swarm",
+                                                      "--axis",
+                                                      "p=1,2",
+                                                      "--axis=q=3",
+                                                      "--set",
+                                                      "x.y=1",
+                                                      "--det-ratio",
+                                                      "0.25",
+                                                      "--max-failures",
+                                                      "7",
+                                                      "--junit",
+                                                      "j.xml",
+                                                      "--out",
+                                                      "dir",
+                                                      "--against",
+                                                      "old",
+                                                      "--shard",
+                                                      "2/8",
+                                                      "--seed-limit",
+                                                      "5s",
+                                                      "--sometimes",
+                                                      "crash/leader",
+                                                      "--json",
+                                                      "--progress",
+                                                      "plain",
+                                                      "--planted",
+                                                      "vote-not-synced"})
+                                                  .command);
+  CHECK(sweep.scenarios == std::vector<std::string>{"a", "b"});
+  REQUIRE(sweep.seeds.size() == 1);
+  CHECK(sweep.seeds[0].first == 5);
+  CHECK(sweep.seeds[0].last == 16);
+  CHECK(sweep.seeds_from == "list");
+  CHECK(sweep.time == 600 * sim::kSecond);
+  CHECK(sweep.jobs == 3);
+  CHECK(sweep.swarm);
+  CHECK(sweep.axes == std::vector<std::string>{"p=1,2", "q=3"});
+  CHECK(sweep.sets == std::vector<std::string>{"x.y=1"});
+  CHECK(sweep.again_ppm == 250'000);
+  CHECK(sweep.max_failures == 7);
+  CHECK(sweep.junit == "j.xml");
+  CHECK(sweep.out == "dir");
+  CHECK(sweep.against == "old");
+  CHECK(sweep.shard == 2);
+  CHECK(sweep.shards == 8);
+  CHECK(sweep.seed_limit == 5 * sim::kSecond);
+  CHECK(sweep.sometimes == std::vector<std::string>{"crash/leader"});
+  CHECK(sweep.json);
+  CHECK(sweep.progress == ProgressForm::kPlain);
+  CHECK(sweep.planted == "vote-not-synced");
+}
+
+TEST_CASE("sweep: defaults, resumption and merging") {
+  const auto sweep = std::get<SweepArguments>(parsed({"sweep", "a", "--seeds", "20"}).command);
+  CHECK(sweep.seeds[0].first == 1);
+  CHECK(sweep.seeds[0].last == 20);
+  CHECK(sweep.again_ppm == 50'000);
+  CHECK(sweep.max_failures == 5);
+  CHECK(sweep.seed_limit == 60 * sim::kSecond);
+  CHECK(sweep.jobs == 0);
+  const auto resumed = std::get<SweepArguments>(
+      parsed({"sweep", "--resume", "dir", "--jobs", "1", "--for", "1s"}).command);
+  CHECK(resumed.resume == "dir");
+  const auto merge = std::get<SweepMergeArguments>(
+      parsed({"sweep", "merge", "one", "two", "--out", "whole"}).command);
+  CHECK(merge.directories == std::vector<std::string>{"one", "two"});
+  CHECK(merge.out == "whole");
+  CHECK(std::get<RunArguments>(parsed({"run", "a", "--swarm"}).command).swarm);
+}
+
+TEST_CASE("sweep: bad words") {
+  CHECK_THAT(refused({"sweep"}), StartsWith("error: sweep needs one of: SCENARIO, --resume DIR\n"));
+  CHECK_THAT(refused({"sweep", "a", "--resume", "b"}), StartsWith("error: sweep needs one of"));
+  for (const char* option : {"--seeds", "--seeds-from", "--axis", "--set", "--out", "--shard"}) {
+    CHECK_THAT(refused({"sweep", "--resume", "d", option, "1/1=1"}),
+               Contains(option) && !Contains("accepted"));
+  }
+  CHECK_THAT(refused({"sweep", "--resume", "d", "--swarm"}),
+             StartsWith("error: --swarm cannot be given with --resume\n"));
+  CHECK_THAT(refused({"sweep", "a", "--seeds", "1..x"}), Contains("\"x\" is not a seed"));
+  CHECK_THAT(refused({"sweep", "a", "--det-ratio", "1.01"}), Contains("\"1.01\" is not a share"));
+  CHECK_THAT(refused({"sweep", "a", "--shard", "0/2"}),
+             Contains("allowed: K/N with K from 1 to N"));
+  CHECK_THAT(refused({"sweep", "a", "--shard", "3/2"}),
+             Contains("allowed: K/N with K from 1 to N"));
+  CHECK_THAT(refused({"sweep", "a", "--shard", "2"}), Contains("allowed: K/N with K from 1 to N"));
+  CHECK_THAT(refused({"sweep", "a", "--seed-limit", "0s"}), Contains("--seed-limit: too short"));
+  CHECK_THAT(refused({"sweep", "a", "--progress", "plane"}), Contains("did you mean \"plain\"?"));
+  CHECK_THAT(refused({"sweep", "a", "--jobs", "-2"}), Contains("\"-2\" is not allowed"));
 }
 
 TEST_CASE("help") {

@@ -6,6 +6,7 @@
 #include "families/fs/file_util.h"
 #include "scenarios/written_plan.h"
 #include "sim/explore/divergence.h"
+#include "sim/explore/swarm.h"
 #include "sim/kernel/trace_text.h"
 #include "tools/qksim/output_file.h"
 #include "tools/qksim/run_directory.h"
@@ -151,6 +152,7 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   }
 
   *environment.err << "run " << printable(plan.name) << " seed " << seed_text(report.seed) << "\n";
+  if (arguments.swarm) *environment.err << "swarm " << sim::swarm_text(plan) << "\n";
   sim::RunOptions options;
   options.keep_going = arguments.keep_going;
   options.trace = arguments.trace;

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "families/base/strings.h"
@@ -425,6 +426,37 @@ TEST_CASE_METHOD(RunFixture, "--write-plan replaces a plan that was written, and
   arguments.write_plan = "small.qks.txtpb";
   CHECK(run_command(arguments, environment) == ExitCode::kCannotWrite);
   CHECK(plans.empty());
+}
+
+TEST_CASE_METHOD(RunFixture, "--swarm changes links in the text, faults in the plan, and is told") {
+  std::ofstream(directory / "small.qks.txtpb")
+      << kScenario << "random { mean_time_to_crash: \"2s\" mean_time_to_partition: \"6s\" }\n";
+  arguments.sets = {"cluster.link.loss=0.004", "cluster.link.reorder=0.01"};
+  arguments.swarm = true;
+  arguments.artifacts = Artifacts::kNone;
+  violate();
+  std::set<std::string> told;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    arguments.seed = seed;
+    out.str("");
+    err.str("");
+    run_command(arguments, environment);
+    told.insert(err.str().substr(err.str().find('\n')));
+    CHECK(out.str().find(" --set cluster.link.reorder=0.01 --swarm    # chain") !=
+          std::string::npos);
+  }
+  CHECK(told.size() > 10);
+  std::set<sim::Nanos> means;
+  std::set<uint32_t> losses;
+  std::set<uint64_t> chains;
+  for (const sim::Plan& plan : plans) {
+    means.insert(plan.random.mean_time_to_crash);
+    losses.insert(plan.cluster.link.loss_ppm);
+    chains.insert(plan.chain_hash);
+  }
+  CHECK(means == std::set<sim::Nanos>{0, sim::kSecond, 2 * sim::kSecond, 4 * sim::kSecond});
+  CHECK(losses == std::set<uint32_t>{0, 2000, 4000, 8000});
+  CHECK(chains.size() > losses.size());
 }
 
 TEST_CASE_METHOD(RunFixture, "options reach the simulator") {

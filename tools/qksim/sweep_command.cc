@@ -11,6 +11,7 @@
 #include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 #include "scenarios/values.h"
+#include "sim/explore/swarm.h"
 #include "sim/explore/sweep_summary.h"
 #include "sim/kernel/trace_text.h"
 #include "tools/qksim/output_file.h"
@@ -379,6 +380,9 @@ class Sweep {
     const auto answer = [&](const sim::RunResult& result) {
       sim::SeedRecord record = sim::record_of(plan, result, number, report.seed);
       record.cpu_ns = environment_.cpu_ns() - start_ns;
+      if (definition_.swarm && sim::is_finding(record.verdict)) {
+        record.lines.push_back(cat("swarm     ", sim::swarm_text(plan)));
+      }
       if (job.kind == kKept) {
         report.result = result;
         keep(report, plan, loaded.effective, names_.at(job.number));
