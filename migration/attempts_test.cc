@@ -7,6 +7,7 @@
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "migration/stepwise_runner.h"
+#include "migration/test_util.h"
 
 namespace qk::migration {
 namespace {
@@ -44,15 +45,8 @@ struct Node {
 
   void open(bool create = false) {
     runner.reset();
-    ControllerOptions options;
-    options.fs = &fs;
-    options.registry = &registry;
-    options.node_dir = directory.path();
-    options.group_id = "g";
-    options.peer_id = "127.0.0.1:8100:0:0";
-    options.initial = {"local", path("local"), {}};
+    ControllerOptions options = test_options(&fs, &registry, directory.path());
     options.create = create;
-    options.now = [] { return int64_t{5}; };
     options.random = [this] { return ++ids; };
     options.max_attempts = kAttempts;
     auto opened = StepwiseRunner::open(options);

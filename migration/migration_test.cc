@@ -12,6 +12,7 @@
 #include "migration/controller.h"
 #include "migration/fence.h"
 #include "migration/reconcile.h"
+#include "migration/test_util.h"
 
 namespace qk::migration {
 namespace {
@@ -24,6 +25,7 @@ using families::Mutation;
 class TempDir {
  public:
   families::FileSystem& fs() { return fs_; }
+  const std::string& root() const { return directory_.path(); }
   std::string path(std::string_view name) const {
     return families::join_path(directory_.path(), name);
   }
@@ -594,17 +596,7 @@ TEST_CASE("a migration is refused without both freshness bounds, and to an unkno
   TempDir dir;
   families::VolatileMemory memory(1);
   const families::Registry registry = families::builtin_families(&memory);
-  ControllerOptions options;
-  options.fs = &dir.fs();
-  options.registry = &registry;
-  options.node_dir = dir.path("");
-  options.node_dir.pop_back();
-  options.group_id = "g";
-  options.peer_id = "127.0.0.1:8100:0:0";
-  options.initial = {"local", dir.path("local"), {}};
-  options.create = true;
-  options.now = [] { return int64_t{5}; };
-  options.random = [] { return uint64_t{6}; };
+  ControllerOptions options = test_options(&dir.fs(), &registry, dir.root());
   auto controller = Controller::open(options);
   INFO(controller.status());
   REQUIRE(controller.ok());
@@ -642,17 +634,8 @@ TEST_CASE(
     TempDir dir;
     families::VolatileMemory memory(1);
     const families::Registry registry = families::builtin_families(&memory);
-    ControllerOptions options;
-    options.fs = &dir.fs();
-    options.registry = &registry;
-    options.node_dir = dir.path("");
-    options.node_dir.pop_back();
-    options.group_id = "g";
-    options.peer_id = "127.0.0.1:8100:0:0";
-    options.initial = {"local", dir.path("local"), weak_source ? weak : families::FamilyOptions{}};
-    options.create = true;
-    options.now = [] { return int64_t{5}; };
-    options.random = [] { return uint64_t{6}; };
+    ControllerOptions options = test_options(&dir.fs(), &registry, dir.root());
+    if (weak_source) options.initial.options = weak;
     auto controller = Controller::open(options);
     INFO(controller.status());
     REQUIRE(controller.ok());
@@ -683,16 +666,8 @@ struct MachineWithMemory {
 
   absl::Status open(bool create = false) {
     controller.reset();
-    ControllerOptions options;
-    options.fs = &dir.fs();
-    options.registry = &registry;
-    options.node_dir = dir.path("");
-    options.node_dir.pop_back();
-    options.group_id = "g";
-    options.peer_id = "127.0.0.1:8100:0:0";
-    options.initial = {from, dir.path(from), {}};
+    ControllerOptions options = test_options(&dir.fs(), &registry, dir.root(), from);
     options.create = create;
-    options.now = [] { return int64_t{5}; };
     options.random = [this] { return ++ids; };
     QK_ASSIGN_OR_RETURN(controller, Controller::open(options));
     return absl::OkStatus();

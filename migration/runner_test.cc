@@ -12,6 +12,7 @@
 #include "families/fs/temp_directory.h"
 #include "families/testing/util.h"
 #include "migration/stepwise_runner.h"
+#include "migration/test_util.h"
 
 namespace qk::migration {
 namespace {
@@ -133,13 +134,7 @@ struct Node {
   }
 
   ControllerOptions options(bool create) {
-    ControllerOptions options;
-    options.fs = &fs;
-    options.registry = &registry;
-    options.node_dir = directory.path();
-    options.group_id = "g";
-    options.peer_id = "127.0.0.1:8100:0:0";
-    options.initial = {"busy", families::join_path(directory.path(), "busy"), {}};
+    ControllerOptions options = test_options(&fs, &registry, directory.path(), "busy");
     options.create = create;
     options.now = [this] { return clock += tick; };
     options.random = [this] { return ++ids; };
