@@ -85,5 +85,29 @@ TEST_CASE("each cause is an earlier event that the trace keeps", "[trace]") {
   CHECK(with_cause > 0);
 }
 
+TEST_CASE(
+    "a completion names its issue, and an applied entry can be told from its client's request",
+    "[trace]") {
+  const sim::RunResult result = full(plan_of("rolling-pair", 3));
+  const sim::Trace& trace = *result.trace;
+  std::set<uint64_t> requested;
+  uint64_t completions = 0, applied = 0;
+  for (uint64_t seq = 1; seq <= trace.events(); ++seq) {
+    const sim::Event& event = trace.event(seq);
+    if (event.kind == sim::EventKind::kClientInvoke) requested.insert(event.arg(4));
+    if (event.kind == sim::EventKind::kRaftApply) applied += requested.contains(event.arg(2));
+    if (event.kind != sim::EventKind::kStoreDone) continue;
+    ++completions;
+    REQUIRE(event.span != 0);
+    const sim::Event& issue = trace.event(event.span);
+    CHECK(issue.kind == sim::EventKind::kStoreIssue);
+    CHECK(issue.node == event.node);
+    CHECK(issue.arg(4) == event.arg(4));
+  }
+  CHECK(completions > 100);
+  // Each by three nodes, reads among them.
+  CHECK(applied > 100);
+}
+
 }  // namespace
 }  // namespace qk::scenarios
