@@ -19,6 +19,7 @@ Checker::Checker(std::vector<std::string> nodes, Reporter reporter)
       migration_(&sink_),
       election_(&sink_),
       log_(&sink_),
+      promise_(&sink_),
       stop_(&sink_),
       apply_(&sink_),
       history_(&sink_) {
@@ -48,6 +49,8 @@ void Checker::mutation_issued(int node, uint64_t id, const families::Mutation& m
     const auto configuration = families::decode_configuration(entry.payload);
     if (configuration.ok()) log_.configuration_seen(entry.index, entry.term, *configuration);
   }
+  // What was done before, by a catch-up or at a start, is no part of it.
+  dual_.forget(node, families::lane_of(mutation.operation));
   GhostState& ghost = ghosts_[static_cast<size_t>(node)];
   GhostMutation issued = ghost_of(id, mutation, tree);
   if (!issued.entries.empty()) {
@@ -55,6 +58,12 @@ void Checker::mutation_issued(int node, uint64_t id, const families::Mutation& m
     log_.appended(node, ghost.term_at(issued.entries.front().index - 1), issued.entries);
   }
   ghost.issue(std::move(issued));
+}
+
+void Checker::judge_state(int node, const StateImage& state) {
+  auto complaint = ghost(node).judge(state, nodes_[static_cast<size_t>(node)].append_prefix);
+  // What is owed may itself have a hole.
+  report(node, complaint ? std::move(complaint) : find_hole(state));
 }
 
 void Checker::mutation_acked(int node, uint64_t id, int64_t count) {
@@ -85,9 +94,9 @@ void Checker::recovered(int node, Standing standing, const StateImage& state) {
     dual_.mirror_recovered(node, ghost.acked(), state);
     return;
   }
-  evaluated(
-      {oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L5"), oracle("ora.L9"), oracle("ora.L13")});
-  report(node, ghost.judge(state, of.append_prefix));
+  evaluated({oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L4"), oracle("ora.L5"),
+             oracle("ora.L9"), oracle("ora.L13")});
+  judge_state(node, state);
   if (is_dual(migration_.record(node).phase)) {
     evaluated({oracle("ora.D4")});
     dual_.authority_recovered(node, state.hard_state, election_.last_vote(node));
@@ -127,9 +136,9 @@ void Checker::durable_probe(int node, Side side, const Probe& durable) {
   const bool append_prefix = nodes_[static_cast<size_t>(node)].append_prefix;
   if (side == record.authority) {
     if (!durable.ok()) return unreadable(node, durable.status());
-    evaluated({oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L5"), oracle("ora.L9"),
-               oracle("ora.L13")});
-    report(node, ghost.judge(*durable, append_prefix));
+    evaluated({oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L4"), oracle("ora.L5"),
+               oracle("ora.L9"), oracle("ora.L13")});
+    judge_state(node, *durable);
   } else if (is_dual(record.phase)) {
     evaluated({oracle("ora.D1")});
     dual_.mirror_probed(node, ghost, durable, append_prefix);

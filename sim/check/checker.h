@@ -31,6 +31,7 @@
 #include "sim/check/linearizability.h"
 #include "sim/check/log_oracle.h"
 #include "sim/check/migration_oracle.h"
+#include "sim/check/promise_oracle.h"
 #include "sim/check/state_image.h"
 #include "sim/check/stop_oracle.h"
 
@@ -55,6 +56,7 @@ class Checker {
   void starting(int node) {
     evaluated({oracle("ora.L12")});
     stop_.starting(node);
+    apply_.restarted(node);
   }
   // What ends this incarnation is known: an injected crash, an operator.
   void explain_stop(int node, StopReason reason, std::string text) {
@@ -79,6 +81,15 @@ class Checker {
                        std::optional<uint64_t> tree = std::nullopt);
   // When its completion is delivered, before the core hears of it.
   void mutation_acked(int node, uint64_t id, int64_t count);
+  // What a family of the node was really asked to do, on this side: ora.D2, ora.D5. The ack of a
+  // mutation says whether it was a dual write.
+  void family_applied(int node, Side side, const DualOracle::Applied& mutation) {
+    dual_.applied(node, static_cast<int>(side), mutation);
+  }
+  void lane_acked(int node, families::Lane lane, bool dual) {
+    if (dual) evaluated({oracle("ora.D2"), oracle("ora.D5")});
+    dual_.acked(node, lane, dual);
+  }
   void mutation_failed(int node, uint64_t id, families::Outcome::Kind kind, int64_t count = 0);
   // After the crash or stop of a node whose driver is dual: the hard states that the two families
   // held when they were opened again, before reconciliation. Optional; D4 uses it.
@@ -144,7 +155,26 @@ class Checker {
   // The same right before phase_changed(kCutOver).
   void fenced(int node, uint64_t generation, const Probe& a, const Probe& b);
 
-  // --- Raft: ora.R1 to R7 ----------------------------------------------------------------------
+  // --- Raft: ora.R12 and R13; what a message of the node says as it leaves ---------------------
+
+  void speaks_of_term(int node, int64_t term) {
+    evaluated({oracle("ora.R13")});
+    promise_.speaks_of_term(node, term, ghost(node));
+  }
+  void grants(int node, int64_t term, const std::string& candidate) {
+    promise_.grants(node, term, candidate, ghost(node));
+  }
+  void confirms(int node, int64_t index, int64_t term) {
+    promise_.confirms(node, index, term, ghost(node));
+  }
+  // A success of `follower` reaches the leader of this term, who takes it for this entry.
+  void counted(int follower, int64_t leader_term, int64_t index, int64_t term) {
+    evaluated({oracle("ora.R12")});
+    promise_.counted(follower, leader_term, index, term, ghost(follower));
+  }
+
+  // --- Raft: ora.R1 to R7, R9, R11
+  // ----------------------------------------------------------------------
 
   // `queued`: consecutive entries of its log that storage was not given yet; they replace what
   // storage has from the first of them on.
@@ -162,8 +192,14 @@ class Checker {
   // `node` declared it committed. `holders`: nodes whose disk, with everything unsynced dropped,
   // holds the entry (StateImage::holds).
   void commit_probe(int node, int64_t index, int64_t term, std::span<const int> holders);
+  void commit_advanced(int node, int64_t index) { apply_.committed(node, index); }
+  // The state machine was loaded at this index, by a start (0: empty) or an installed snapshot.
+  void loaded(int node, int64_t index, uint64_t state_hash) {
+    if (index > 0) evaluated({oracle("ora.R9")});
+    apply_.loaded(node, index, state_hash);
+  }
   void applied(int node, int64_t index, uint64_t state_hash) {
-    evaluated({oracle("ora.R6")});
+    evaluated({oracle("ora.R6"), oracle("ora.R11")});
     apply_.applied(node, index, state_hash);
   }
 
@@ -195,6 +231,8 @@ class Checker {
   };
 
   void report(int node, std::optional<Complaint> complaint);
+  // What the authority shows, or would show after a power loss.
+  void judge_state(int node, const StateImage& state);
   void absent(int node, std::string_view found) const;
   void evaluated(std::initializer_list<size_t> oracles) {
     for (const size_t index : oracles) ++evaluations_[index];
@@ -210,6 +248,7 @@ class Checker {
   MigrationOracle migration_;
   ElectionOracle election_;
   LogOracle log_;
+  PromiseOracle promise_;
   StopOracle stop_;
   ApplyOracle apply_;
   ClientHistory history_;

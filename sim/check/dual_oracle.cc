@@ -1,6 +1,9 @@
 #include "sim/check/dual_oracle.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "families/base/strings.h"
 
 namespace qk::sim {
 namespace {
@@ -12,7 +15,45 @@ bool covers(const families::HardState& state, int64_t term, const std::string& v
 }  // namespace
 
 DualOracle::DualOracle(const FindingSink* sink)
-    : sink_(sink), floor_(static_cast<size_t>(sink->node_count())) {}
+    : sink_(sink),
+      lanes_(static_cast<size_t>(sink->node_count())),
+      floor_(static_cast<size_t>(sink->node_count())) {}
+
+void DualOracle::applied(int node, int side, const Applied& mutation) {
+  constexpr size_t kMost = 64;  // of what never leads to an ack, as a replay
+  auto& list = lane_of(node, families::lane_of(mutation.operation))[static_cast<size_t>(side)];
+  if (list.size() < kMost) list.push_back(mutation);
+}
+
+void DualOracle::acked(int node, families::Lane lane, bool dual) {
+  const Sides sides = std::exchange(lane_of(node, lane), {});
+  if (!dual) return;
+  const auto& [a, b] = sides;
+  for (const auto* side : {&a, &b}) {
+    for (const Applied& mutation : *side) {
+      if (mutation.ok) continue;
+      sink_->report("ora.D2", node, 0, "no ack of a mutation that a family refused",
+                    cat(families::to_string(mutation.operation), " of ", side == &a ? "A" : "B",
+                        " failed, and is acknowledged"));
+      return;
+    }
+  }
+  const auto names = [](const std::vector<Applied>& side) {
+    std::string text;
+    for (const Applied& mutation : side) {
+      text += cat(text.empty() ? "" : ", ", families::to_string(mutation.operation), " ",
+                  hex16(mutation.digest));
+    }
+    return text.empty() ? std::string("nothing") : text;
+  };
+  const bool same =
+      std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Applied& x, const Applied& y) {
+        return x.operation == y.operation && x.digest == y.digest;
+      });
+  if (same) return;
+  sink_->report("ora.D5", node, 0, cat("the same in both families; A: ", names(a)),
+                cat("B: ", names(b)));
+}
 
 void DualOracle::mirror_probed(int node, const GhostState& ghost, const Probe& durable,
                                bool append_prefix) const {

@@ -99,6 +99,21 @@ GhostMutation ghost_of(uint64_t id, const families::Mutation& mutation,
   return ghost;
 }
 
+std::optional<Complaint> find_hole(const StateImage& state) {
+  const int64_t covered = state.snapshot ? state.snapshot->meta.last_included_index : 0;
+  if (state.first > covered + 1) {
+    return Complaint{"ora.L4", covered + 1,
+                     cat("a log that begins at index ", covered + 1, " at the latest"),
+                     cat("log [", state.first, ", ", state.last, "], ", describe(state.snapshot))};
+  }
+  for (size_t i = 0; i < state.entries.size(); ++i) {
+    const int64_t index = state.first + static_cast<int64_t>(i);
+    if (state.entries[i].index == index) continue;
+    return Complaint{"ora.L4", index, cat("an entry of index ", index), describe(state.entries[i])};
+  }
+  return std::nullopt;
+}
+
 void GhostState::adopt(const StateImage& state) {
   acked_ = state;
   for (Lane& open : lanes_) open.clear();

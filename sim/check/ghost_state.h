@@ -6,6 +6,8 @@
 //            snapshot or an issued later one
 //   ora.L2   what is there is acked, or the outcome of a prefix, in issue order, of the open
 //            mutations of its lane; nothing else
+//   ora.L4   entries follow one another, and the first one follows the snapshot or an index that it
+//            covers, or begins the log
 //   ora.L5   (term, vote) is the acked pair or an issued later one
 //   ora.L13  a state that owes anything is not a fresh one
 //
@@ -50,6 +52,9 @@ struct Complaint {
   std::string expected;
   std::string actual;
 };
+
+// ora.L4, of any state that a family shows.
+std::optional<Complaint> find_hole(const StateImage& state);
 
 class GhostState {
  public:

@@ -1,4 +1,5 @@
-// Each oracle of Raft passes a legal history and fails a minimal illegal one: R1 to R7.
+// Each oracle of Raft passes a legal history and fails a minimal illegal one: R1 to R7, R9,
+// R11 to R13.
 #include <catch2/catch.hpp>
 
 #include "sim/check/test_support.h"
@@ -181,10 +182,13 @@ TEST_CASE("no two entries are committed at one index") {
 
 TEST_CASE("equal index, equal state") {
   Cluster run;
+  for (const int node : {0, 1, 2}) run.checker.commit_advanced(node, 8);
   run.checker.applied(0, 7, 70);
   run.checker.applied(1, 7, 70);
   run.checker.applied(2, 8, 80);
   REQUIRE(run.reported() == "");
+  run.checker.starting(2);
+  run.checker.commit_advanced(2, 8);
   run.checker.applied(2, 7, 71);
   REQUIRE(run.reported() == "ora.R6");
 }
@@ -248,6 +252,81 @@ TEST_CASE("a quorum durably holds what is declared committed") {
     run.checker.commit_probe(0, 4, 1, one);
     REQUIRE(run.reported() == "ora.R7");
   }
+}
+
+TEST_CASE("a message speaks only of what its sender has saved") {
+  Cluster run;
+  run.checker.seed(0, state_of(1, entries(1, 5), {5, kA}));
+  run.checker.speaks_of_term(0, 5);
+  run.checker.speaks_of_term(0, 4);
+  run.checker.grants(0, 5, kA);
+  run.checker.grants(0, 4, kB);  // late: the vote of a term that has passed
+  run.checker.confirms(0, 5, 1);
+  run.checker.confirms(0, 0, 0);
+  REQUIRE(run.reported() == "");
+  run.checker.speaks_of_term(0, 6);
+  REQUIRE(run.reported() == "ora.R13");
+  run.checker.grants(0, 5, kB);
+  REQUIRE(run.reported() == "ora.R13");
+  run.checker.confirms(0, 6, 1);
+  REQUIRE(run.reported() == "ora.R13");
+  run.checker.confirms(0, 5, 2);
+  REQUIRE(run.reported() == "ora.R13");
+  // Issued is not saved.
+  run.checker.mutation_issued(0, 1, Mutation::save_meta({6, kB}));
+  run.checker.grants(0, 6, kB);
+  REQUIRE(run.reported() == "ora.R13");
+  run.checker.mutation_acked(0, 1, 0);
+  run.checker.grants(0, 6, kB);
+  REQUIRE(run.reported() == "");
+}
+
+TEST_CASE("what a leader counts for a follower is durable there") {
+  Cluster run;
+  run.checker.seed(1, with_snapshot(state_of(4, entries(4, 5), {5, kA}), snapshot_at(3, 1)));
+  run.checker.counted(1, 5, 5, 1);
+  run.checker.counted(1, 5, 2, 1);  // in its snapshot
+  REQUIRE(run.reported() == "");
+  run.checker.counted(1, 5, 6, 1);
+  REQUIRE(run.reported() == "ora.R12");
+  // A follower that has moved on may have cut it off since.
+  run.checker.counted(1, 4, 6, 1);
+  REQUIRE(run.reported() == "");
+}
+
+TEST_CASE("each index is applied once, in order, once it is committed") {
+  Cluster run;
+  run.checker.starting(0);
+  run.checker.loaded(0, 3, 33);
+  run.checker.commit_advanced(0, 5);
+  run.checker.applied(0, 4, 44);
+  run.checker.applied(0, 5, 55);
+  REQUIRE(run.reported() == "");
+  run.checker.applied(0, 6, 66);
+  REQUIRE(run.reported() == "ora.R11");
+  run.checker.commit_advanced(0, 5);
+  REQUIRE(run.reported() == "ora.R11");
+  run.checker.commit_advanced(0, 9);
+  run.checker.applied(0, 8, 88);
+  REQUIRE(run.reported() == "ora.R11");
+  // A new life applies again what its snapshot does not hold.
+  run.checker.starting(0);
+  run.checker.loaded(0, 3, 33);
+  run.checker.commit_advanced(0, 4);
+  run.checker.applied(0, 4, 44);
+  REQUIRE(run.reported() == "");
+}
+
+TEST_CASE("a snapshot is the state of the log up to its index") {
+  Cluster run;
+  run.checker.loaded(0, 0, 1);
+  run.checker.loaded(1, 0, 2);
+  run.checker.commit_advanced(0, 1);
+  run.checker.applied(0, 1, 11);
+  run.checker.loaded(1, 1, 11);
+  REQUIRE(run.reported() == "");
+  run.checker.loaded(2, 1, 12);
+  REQUIRE(run.reported() == "ora.R9");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Each oracle of storage passes a legal history and fails a minimal illegal one: L1, L2, L5, L13,
-// L14, I1, D1, D3, D4.
+// Each oracle of storage passes a legal history and fails a minimal illegal one: L1, L2, L4, L5,
+// L13, L14, I1, D1 to D5.
 #include <catch2/catch.hpp>
 
 #include "sim/check/test_support.h"
@@ -95,28 +95,34 @@ TEST_CASE("a clean failure changes nothing") {
 
 TEST_CASE("what was truncated and acked does not come back") {
   Acked run;
+  // A snapshot covers all that is removed from the front.
+  const SnapshotDigest snapshot = snapshot_at(29, 1);
+  run.checker.seed(0, with_snapshot(run.start, snapshot));
+  const auto probe = [&](const StateImage& state) {
+    return run.probe(with_snapshot(state, snapshot));
+  };
   run.checker.mutation_issued(0, 1, Mutation::truncate_suffix(3));
-  REQUIRE(run.probe(run.start) == "");
-  REQUIRE(run.probe(state_of(1, entries(1, 2), {3, kVoteA})) == "ora.L1");
+  REQUIRE(probe(run.start) == "");
+  REQUIRE(probe(state_of(1, entries(1, 2), {3, kVoteA})) == "ora.L1");
   run.checker.mutation_acked(0, 1, 0);
-  REQUIRE(run.probe(state_of(1, entries(1, 3), {3, kVoteA})) == "");
-  REQUIRE(run.probe(run.start) == "ora.L2");
+  REQUIRE(probe(state_of(1, entries(1, 3), {3, kVoteA})) == "");
+  REQUIRE(probe(run.start) == "ora.L2");
 
   run.checker.mutation_issued(0, 2, Mutation::truncate_prefix(3));
-  REQUIRE(run.probe(state_of(2, entries(2, 3), {3, kVoteA})) == "ora.L2");
+  REQUIRE(probe(state_of(2, entries(2, 3), {3, kVoteA})) == "ora.L2");
   run.checker.mutation_acked(0, 2, 0);
-  REQUIRE(run.probe(state_of(3, entries(3, 3), {3, kVoteA})) == "");
-  REQUIRE(run.probe(state_of(1, entries(1, 3), {3, kVoteA})) == "ora.L2");
+  REQUIRE(probe(state_of(3, entries(3, 3), {3, kVoteA})) == "");
+  REQUIRE(probe(state_of(1, entries(1, 3), {3, kVoteA})) == "ora.L2");
 
   run.checker.mutation_issued(0, 3, Mutation::reset(20));
-  REQUIRE(run.probe(state_of(3, entries(3, 3), {3, kVoteA})) == "");
+  REQUIRE(probe(state_of(3, entries(3, 3), {3, kVoteA})) == "");
   run.checker.mutation_acked(0, 3, 0);
-  REQUIRE(run.probe(state_of(20, {}, {3, kVoteA})) == "");
-  REQUIRE(run.probe(state_of(21, {}, {3, kVoteA})) == "ora.L2");
+  REQUIRE(probe(state_of(20, {}, {3, kVoteA})) == "");
+  REQUIRE(probe(state_of(21, {}, {3, kVoteA})) == "ora.L2");
 
   run.checker.mutation_issued(0, 4, Mutation::truncate_prefix(30));
   run.checker.mutation_acked(0, 4, 0);
-  REQUIRE(run.probe(state_of(30, {}, {3, kVoteA})) == "");
+  REQUIRE(probe(state_of(30, {}, {3, kVoteA})) == "");
 }
 
 TEST_CASE("several open mutations of a lane take effect in issue order or not") {
@@ -396,6 +402,63 @@ TEST_CASE("L13: a node that lost its volatile storage never serves again") {
   CHECK(node.reported().empty());
   node.checker.served(0, Side::kA, 0);
   CHECK(node.reported() == "ora.L13");
+}
+
+TEST_CASE("what is owed has no hole, and no gap to the snapshot") {
+  Watched run;
+  const auto probe = [&](const StateImage& state) {
+    run.checker.seed(0, state);
+    run.checker.durable_probe(0, Side::kA, state);
+    return run.reported();
+  };
+  REQUIRE(probe(state_of(1, entries(1, 5))) == "");
+  REQUIRE(probe(with_snapshot(state_of(4, entries(4, 5)), snapshot_at(3, 1))) == "");
+  REQUIRE(probe(with_snapshot(state_of(2, entries(2, 5)), snapshot_at(3, 1))) == "");
+  REQUIRE(probe(with_snapshot(state_of(4, {}), snapshot_at(3, 1))) == "");
+  REQUIRE(probe(with_snapshot(state_of(5, entries(5, 5)), snapshot_at(3, 1))) == "ora.L4");
+  REQUIRE(probe(state_of(2, entries(2, 5))) == "ora.L4");
+  StateImage hole = state_of(1, entries(1, 5));
+  hole.entries[2].index = 4;
+  REQUIRE(find_hole(hole)->oracle == "ora.L4");
+  REQUIRE(find_hole(hole)->index == 3);
+}
+
+TEST_CASE("a dual write gives both families the same, and neither refuses it") {
+  using families::Lane;
+  using families::Operation;
+  Watched run;
+  const auto give = [&](Side side, uint64_t digest, bool ok = true) {
+    run.checker.family_applied(0, side, {Operation::kAppend, digest, ok});
+  };
+  const auto ack = [&](bool dual) {
+    run.checker.lane_acked(0, Lane::kLog, dual);
+    return run.reported();
+  };
+  give(Side::kA, 7);
+  REQUIRE(ack(false) == "");
+  give(Side::kA, 7);
+  give(Side::kB, 7);
+  REQUIRE(ack(true) == "");
+  give(Side::kA, 7);
+  REQUIRE(ack(true) == "ora.D5");  // skipped
+  give(Side::kA, 7);
+  give(Side::kB, 8);
+  REQUIRE(ack(true) == "ora.D5");  // altered
+  give(Side::kA, 7);
+  give(Side::kA, 8);
+  give(Side::kB, 8);
+  give(Side::kB, 7);
+  REQUIRE(ack(true) == "ora.D5");  // out of order
+  give(Side::kA, 7);
+  give(Side::kB, 7, false);
+  REQUIRE(ack(true) == "ora.D2");
+  give(Side::kA, 7);
+  give(Side::kB, 7, false);
+  // It failed, and the next one is another.
+  run.checker.mutation_issued(0, 1, Mutation::append(entries(1, 1)));
+  give(Side::kA, 9);
+  give(Side::kB, 9);
+  REQUIRE(ack(true) == "");
 }
 
 }  // namespace

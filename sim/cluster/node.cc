@@ -64,6 +64,7 @@ void SimNode::go_live() {
   witness_.goes_live();
   const absl::Status started = process_->start_raft();
   if (!started.ok()) return refuse_to_start(started);
+  witness_.raft_started();
   process_->go_live();
 }
 

@@ -23,6 +23,15 @@ std::unique_ptr<families::FileSystem> mounted(const World& world, const MutantNo
                                  : world.mutant->file_system(node, std::move(disk));
 }
 
+families::Registry opened_by(const World& world, const MutantNode& node, const Machine& machine,
+                             Witness& witness) {
+  families::Registry families = watched(
+      machine.registry(), [&witness](const std::string& root, const AppliedMutation& mutation) {
+        witness.family_applied(root, mutation);
+      });
+  return world.mutant == nullptr ? families : world.mutant->registry(node, families);
+}
+
 }  // namespace
 
 Process::Process(SimNode& node, const World& world, Machine& machine, Witness& witness)
@@ -30,11 +39,8 @@ Process::Process(SimNode& node, const World& world, Machine& machine, Witness& w
       world_(world),
       machine_(machine),
       witness_(witness),
-      fs_(mounted(world, {node.id(), &witness}, machine)) {
-  if (world.mutant != nullptr) {
-    mutated_registry_ = world.mutant->registry({node.id(), &witness}, machine.registry());
-  }
-}
+      fs_(mounted(world, {node.id(), &witness}, machine)),
+      registry_(opened_by(world, {node.id(), &witness}, machine, witness)) {}
 
 Process::~Process() {
   for (const auto& [id, event] : timers_) world_.scheduler->cancel(event);
@@ -46,7 +52,7 @@ Process::~Process() {
 absl::Status Process::open(bool create) {
   migration::ControllerOptions options;
   options.fs = fs_.get();
-  options.registry = mutated_registry_ ? &*mutated_registry_ : &machine_.registry();
+  options.registry = &registry_;
   options.node_dir = kNodeDir;
   options.group_id = world_.plan->cluster.group;
   options.peer_id = node_.peer();
@@ -112,6 +118,7 @@ void Process::deliver(const std::string& from_peer, const NetMessage& message) {
   when_free([this, from_peer, bytes = message.bytes] {
     const absl::StatusOr<raft::Packet> packet = raft::decode(bytes);
     QK_CHECK(packet.ok());  // the network corrupts nothing
+    witness_.packet_arrived(world_.id_of(from_peer), *packet);
     if (world_.mutant != nullptr) mutate_received(from_peer, *packet);
     raft_->receive(from_peer, *packet);
     touch_disk();
@@ -195,6 +202,7 @@ void Process::transmit(NodeId to, const raft::Packet& packet) {
   NetMessage message;
   message.type = static_cast<uint16_t>(static_cast<int>(packet.method) * 2 + packet.response);
   witness_.label(&message);
+  witness_.packet_sent(to, packet);
   message.bytes = raft::encode(packet);
   world_.network->send(node_.id(), to, std::move(message));
 }

@@ -98,7 +98,7 @@ class Process final : public raft::Environment {
   Host host_{this};
   ReplicatedState state_;
   std::unique_ptr<families::FileSystem> fs_;
-  std::optional<families::Registry> mutated_registry_;  // absent: the machine's
+  const families::Registry registry_;  // the machine's, watched
   std::unique_ptr<migration::Runner> runner_;
   std::unique_ptr<raft::Node> raft_;  // refers to the controller's driver
   std::map<uint64_t, EventId> timers_;

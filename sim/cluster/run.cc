@@ -501,10 +501,11 @@ class Cluster final : private ClusterEvents {
   // Oracles whose subject each run has, or each run with this plan. The others need a crash at the
   // right moment; whether they were evaluated is only told.
   bool must_judge(const std::string& id) const {
-    constexpr std::string_view kAlways[] = {"ora.L1",  "ora.L2", "ora.L5", "ora.L9", "ora.L12",
-                                            "ora.L13", "ora.M1", "ora.R1", "ora.R2", "ora.R3",
-                                            "ora.R4",  "ora.R5", "ora.R6", "ora.R7"};
-    constexpr std::string_view kMigrating[] = {"ora.I1", "ora.I3", "ora.D1", "ora.M2", "ora.M3"};
+    constexpr std::string_view kAlways[] = {
+        "ora.L1", "ora.L2", "ora.L4", "ora.L5", "ora.L9", "ora.L12", "ora.L13", "ora.M1", "ora.R1",
+        "ora.R2", "ora.R3", "ora.R4", "ora.R5", "ora.R6", "ora.R7",  "ora.R11", "ora.R13"};
+    constexpr std::string_view kMigrating[] = {"ora.I1", "ora.I3", "ora.D1", "ora.D2",
+                                               "ora.D5", "ora.M2", "ora.M3"};
     const auto among = [&](const auto& ids) {
       return std::find(std::begin(ids), std::end(ids), id) != std::end(ids);
     };

@@ -81,7 +81,8 @@ Witness::Witness(SimNode& node, const World& world, NodeId id, const NodePlan& p
       world_(world),
       id_(id),
       machine_(machine),
-      probe_random_(world.stream(cat("probe.", plan.id))) {
+      probe_random_(world.stream(cat("probe.", plan.id))),
+      messages_(world.checker, world.plan, id) {
   manifest_.a.family = machine.initial().family;
   manifest_.a.root = machine.initial().root;
   manifest_.a.options = machine.initial().options;
@@ -120,6 +121,7 @@ void Witness::tell_families() const {
 void Witness::process_begins(families::FileSystem& fs) {
   open_.clear();
   shrinks_ = machine_.disk().shrink_count();
+  messages_.forget();
   role_ = raft::Role::kFollower;
   message_term_ = 0;
   message_index_ = 0;
@@ -148,6 +150,29 @@ void Witness::goes_live() {
   torn_ = false;
   record_phase(code_of(phase()), manifest_, "");
 }
+
+void Witness::family_applied(const std::string& root, const AppliedMutation& mutation) {
+  for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
+    if (root != manifest_.side(side).root) continue;
+    world_.checker->family_applied(index(), static_cast<Side>(side),
+                                   {mutation.operation, mutation.digest, mutation.ok});
+  }
+}
+
+void Witness::packet_arrived(NodeId from, const raft::Packet& packet) {
+  const raft::Node& raft = *node_.raft();
+  messages_.arrived(from, packet, raft.role() == raft::Role::kLeader, raft.term());
+}
+
+void Witness::raft_started() {
+  const raft::Node& raft = *node_.raft();
+  const int64_t snapshot = raft.snapshot_index();
+  // What it applied since is told by itself.
+  if (raft.applied_index() == snapshot) {
+    world_.checker->loaded(index(), snapshot, node_.state_hash());
+  }
+}
+
 
 void Witness::start_failed(const absl::Status& status) {
   if (needs_lost_memory_ && absl::IsNotFound(status)) {
@@ -361,10 +386,13 @@ void Witness::mutation_completed(uint64_t id, const families::Outcome& outcome) 
                 id,
                 static_cast<uint64_t>(outcome.status().code())};
   world_.trace->record(event);
+  const families::Lane lane = families::lane_of(operation);
   if (!outcome.ok()) {
     world_.checker->mutation_failed(index(), id, outcome.kind(), outcome.count());
     return;
   }
+  world_.checker->lane_acked(index(), lane,
+                             is_dual(phase()) && node_.controller()->node_driver().dual());
   world_.checker->mutation_acked(index(), id, outcome.count());
   probe_ack(operation);
 }
@@ -384,6 +412,7 @@ void Witness::committed(int64_t index, int64_t term) {
   Event event = this->event(EventKind::kRaftCommit);
   event.args = {static_cast<uint64_t>(index), static_cast<uint64_t>(term)};
   world_.trace->record(event);
+  world_.checker->commit_advanced(this->index(), index);
   world_.events->commit_advanced(node_, index, term);
 }
 
@@ -415,6 +444,7 @@ void Witness::snapshot_installed(const families::SnapshotMeta& meta) {
                 static_cast<uint64_t>(meta.last_included_term),
                 world_.id_of(node_.raft()->leader())};
   world_.trace->record(event);
+  world_.checker->loaded(index(), meta.last_included_index, node_.state_hash());
 }
 
 void Witness::failed(const absl::Status& status) { node_.fail(status); }

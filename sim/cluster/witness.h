@@ -15,7 +15,9 @@
 #include <string_view>
 
 #include "migration/runner.h"
+#include "sim/cluster/family_watch.h"
 #include "sim/cluster/machine.h"
+#include "sim/cluster/message_watch.h"
 #include "sim/raft/node.h"
 
 namespace qk::sim {
@@ -68,6 +70,12 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
 
   // Draws of its random stream so far.
   uint64_t draws() const { return probe_random_.draws(); }
+  // ---- What crosses the borders of the process
+  void family_applied(const std::string& root, const AppliedMutation& mutation);
+  void packet_sent(NodeId to, const raft::Packet& packet) { messages_.sent(to, packet); }
+  void packet_arrived(NodeId from, const raft::Packet& packet);
+  // The Raft node has started: the state machine is loaded.
+  void raft_started();
 
   // For the trace: what the message that is being sent speaks of.
   void label(NetMessage* message);
@@ -135,6 +143,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
     uint64_t event;
   };
   std::map<uint64_t, OpenMutation> open_;
+  MessageWatch messages_;
   raft::Role role_ = raft::Role::kFollower;
   uint64_t message_term_ = 0;
   uint64_t message_index_ = 0;

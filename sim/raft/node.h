@@ -107,6 +107,7 @@ class Node {
   int64_t term() const { return core_.term(); }
   int64_t commit_index() const { return core_.commit(); }
   int64_t applied_index() const { return applied_; }
+  int64_t snapshot_index() const { return core_.log().snapshot().last_included_index; }
   int64_t last_index() const { return core_.log().last().index; }
   const std::string& leader() const { return core_.leader(); }  // empty: unknown
   const families::Configuration& configuration() const { return core_.log().configuration(); }

@@ -1,0 +1,24 @@
+// What each family of a node is really asked to change, told to the oracles (ora.D2, ora.D5): a
+// wrapper between a family and whoever opened it, below everything that a planted bug may change.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "families/contract/family.h"
+
+namespace qk::sim {
+
+struct AppliedMutation {
+  families::Operation operation = families::Operation::kAppend;
+  uint64_t digest = 0;  // of what it does
+  bool ok = false;
+};
+
+// The same families; each mutation of an instance is told, by the root of the instance, when it has
+// returned. Bulk loads are not.
+using ToldOfMutation = std::function<void(const std::string& root, const AppliedMutation&)>;
+families::Registry watched(const families::Registry& families, const ToldOfMutation& told);
+
+}  // namespace qk::sim
