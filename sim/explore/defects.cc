@@ -31,11 +31,30 @@ void append_changed(StorageBugs& bugs, const Hit& hit,
   };
 }
 
+absl::StatusOr<std::string> bytes_of(const SnapshotWriter& writer, std::string_view path) {
+  QK_ASSIGN_OR_RETURN(const auto file, writer.open_file(path));
+  QK_ASSIGN_OR_RETURN(const uint64_t size, file->size());
+  std::string bytes(size, '\0');
+  QK_ASSIGN_OR_RETURN(const size_t read, file->read_at(0, bytes));
+  bytes.resize(read);
+  return bytes;
+}
+
 }  // namespace
 
 void append_skipped(StorageBugs& bugs, const Hit& hit) {
   bugs.append = [hit](LogStorage& log, Entries entries) {
     return hit() ? Outcome::success(count(entries)) : log.append(entries);
+  };
+}
+
+void append_refused(StorageBugs& bugs, const Hit& hit) {
+  bugs.append = [hit](LogStorage& log, Entries entries) {
+    if (entries.empty() || !hit()) return log.append(entries);
+    LogEntry beyond = entries.front();
+    beyond.index += 1000;
+    (void)log.append({&beyond, 1});
+    return Outcome::success(count(entries));
   };
 }
 
@@ -157,9 +176,27 @@ void publish_skipped(StorageBugs& bugs, const Hit& hit) {
 
 void publish_loses_file(StorageBugs& bugs, const Hit& hit) {
   bugs.publish = [hit](SnapshotStorage& snapshot, std::unique_ptr<SnapshotWriter> writer) {
-    if (!writer->files().empty() && hit()) {
-      writer->remove_file(std::string(writer->files().front().path)).IgnoreError();
+    if (writer->files().empty() || !hit()) return snapshot.publish(std::move(writer));
+    // It may be sealed, so another tree is filled; there is one writer at a time.
+    std::vector<std::pair<families::SnapshotFile, std::string>> kept;
+    for (size_t i = 1; i < writer->files().size(); ++i) {
+      const families::SnapshotFile& file = writer->files()[i];
+      const auto bytes = bytes_of(*writer, file.path);
+      if (!bytes.ok()) return Outcome::indeterminate(bytes.status());
+      kept.emplace_back(file, *bytes);
     }
+    const families::SnapshotMeta meta = writer->meta();
+    writer.reset();
+    const auto fill = [&]() -> absl::Status {
+      QK_ASSIGN_OR_RETURN(writer, snapshot.create());
+      for (const auto& [file, bytes] : kept) {
+        QK_ASSIGN_OR_RETURN(const auto to, writer->create_file(file.path));
+        QK_RETURN_IF_ERROR(to->write_at(0, bytes));
+        QK_RETURN_IF_ERROR(writer->add_file(file.path, file.meta));
+      }
+      return writer->save_meta(meta);
+    };
+    if (const absl::Status filled = fill(); !filled.ok()) return Outcome::indeterminate(filled);
     return snapshot.publish(std::move(writer));
   };
 }

@@ -77,16 +77,23 @@ void votes(std::vector<Row>* rows) {
                        answers->push_back(answer_to(packet, vote));
                      };
                    }});
-  rows->push_back(sent<braft::RequestVoteRequest>(
-      {"candidate-claims-log", "", "RC", "N", kCrashes, "ora.R5 ora.R4 ora.R6 ora.R7 ora.L12",
-       "a candidate is elected whose log is behind"},
-      Method::kRequestVote, false,
-      [](Plant& plant, Link, braft::RequestVoteRequest& vote, Packet&) {
-        if (!plant.dice.acts()) return false;
-        vote.set_last_log_index(vote.last_log_index() + 1000);
-        vote.set_last_log_term(vote.term());
-        return true;
-      }));
+  // A pre-vote asks the same.
+  rows->push_back(
+      {{"candidate-claims-log", "", "RC", "N", kCrashes, "ora.R5 ora.R4 ora.R6 ora.R7 ora.L12",
+        "a candidate is elected whose log is behind"},
+       [](Plant& plant) {
+         plant.sends = [&plant](NodeId, NodeId, std::vector<Packet>* packets) {
+           Packet& packet = packets->front();
+           if (!is(packet, Method::kRequestVote, false) && !is(packet, Method::kPreVote, false)) {
+             return;
+           }
+           if (!plant.dice.acts()) return;
+           auto vote = parsed<braft::RequestVoteRequest>(packet);
+           vote.set_last_log_index(vote.last_log_index() + 1000);
+           vote.set_last_log_term(vote.term());
+           packet.body = vote.SerializeAsString();
+         };
+       }});
 }
 
 void replies(std::vector<Row>* rows) {
@@ -154,7 +161,7 @@ void appends(std::vector<Row>* rows) {
         return false;
       }));
   rows->push_back(sent<braft::AppendEntriesRequest>(
-      {"entry-term-altered", "", "RC", "N", kCalm, "ora.R4 ora.R6",
+      {"entry-term-altered", "", "RC", "N", kCalm, "ora.R4 ora.R6 ora.R7",
        "a leader sends an entry with the term of the one before it"},
       Method::kAppendEntries, false,
       [](Plant& plant, Link, braft::AppendEntriesRequest& append, Packet&) {
@@ -167,7 +174,7 @@ void appends(std::vector<Row>* rows) {
       }));
   // Wherever the follower's log ends, what it is sent is said to follow.
   rows->push_back(sent<braft::AppendEntriesRequest>(
-      {"entries-shifted", "", "RC", "N", kCrashes, "ora.R4 ora.R6 ora.L12 ora.R5",
+      {"entries-shifted", "", "RC", "N", kCrashes, "ora.R4 ora.R6 ora.R7 ora.L12 ora.R5",
        "a leader sends its entries one index too low"},
       Method::kAppendEntries, false,
       [](Plant& plant, Link, braft::AppendEntriesRequest& append, Packet&) {
@@ -197,7 +204,8 @@ void snapshots(std::vector<Row>* rows) {
   rows->push_back(sent<braft::InstallSnapshotRequest>(
       {"install-index-high", "KB-38", "RC", "N", kTransfers,
        "ora.R6 ora.R9 ora.R11 ora.R4 ora.L4 ora.L12",
-       "an installed snapshot is said to hold an entry more than it does"},
+       "an installed snapshot is said to hold an entry more than it does", Judge::kRun,
+       "the follower compares the offer with the table of the snapshot, and refuses"},
       Method::kInstallSnapshot, false,
       [](Plant& plant, Link, braft::InstallSnapshotRequest& install, Packet&) {
         if (!plant.dice.acts()) return false;

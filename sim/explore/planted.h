@@ -34,6 +34,7 @@ struct PlantedBug {
   std::string_view oracles;  // those meant for it, separated by spaces
   std::string_view what;
   Judge judge = Judge::kRun;
+  std::string_view survives = {};  // why nothing in these scenarios finds it; empty: it is found
 };
 
 // In the order of the components.

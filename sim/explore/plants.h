@@ -130,6 +130,7 @@ inline Row file_row(PlantedBug bug, const OnPath& where,
 // Defects that are planted in one place and another (defects.cc).
 namespace defect {
 void append_skipped(StorageBugs& bugs, const Hit& hit);
+void append_refused(StorageBugs& bugs, const Hit& hit);    // fails, and says ok
 void append_late(StorageBugs& bugs, const Hit& hit);       // written with the next one
 void append_cut_short(StorageBugs& bugs, const Hit& hit);  // the last entry of a batch is left out
 void append_altered(StorageBugs& bugs, const Hit& hit);    // a bit of the payload

@@ -155,6 +155,14 @@ done
 rm -rf .qksim
 expect 1 out 'ora.C1' -- run rolling-pair --seed 1 --planted garbled-answers --artifacts none
 
+# selftest: a bug that is found, one that so few seeds do not find, and the list.
+expect 0 out 'PASS  selftest  1 hunts of 1 planted bugs' -- selftest --bug vote-not-synced --form easy
+expect 1 out 'SURVIVED  mirror-skips-truncate-suffix' -- \
+  selftest --bug mirror-skips-truncate-suffix --form easy --seeds 1
+expect 0 out 'canary    found for the 2 seeds of 22' -- selftest --canary-only
+expect 0 out 'import-marker-first           KB-51' -- selftest --list
+expect 64 err 'selftest --list names the bugs' -- selftest --bug nothing
+
 # An expected violation is a success.
 expect 0 out 'EXPECTED ora.L5  canary-as-shipped' -- run canary-as-shipped --seed 1
 expect 64 err 'did you mean "ora.L5"?' -- run canary-as-shipped --set expect.violates=ora.l5

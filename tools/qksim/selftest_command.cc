@@ -309,6 +309,7 @@ class Selftest {
     };
     std::map<std::string, Count> levels;
     std::vector<std::string> survivors;
+    std::vector<sim::Hunt> known;
     for (const Case& of : cases_) {
       Count& count = levels[cat(of.hunt.bug->level, of.hunt.hard ? " hard" : "")];
       if (!of.ran) {
@@ -318,7 +319,12 @@ class Selftest {
       ++count.by[static_cast<int>(of.found.how)];
       if (of.found.oracle == "expect") ++count.expectations;
       count.seconds.push_back(of.seconds);
-      if (of.found.how == How::kSurvived) survivors.push_back(of.hunt.planted());
+      if (of.found.how != How::kSurvived) continue;
+      if (of.hunt.bug->survives.empty()) {
+        survivors.push_back(of.hunt.planted());
+      } else {
+        known.push_back(of.hunt);
+      }
     }
     std::ostream& out = *environment_.out;
     bool complete = true;
@@ -333,6 +339,9 @@ class Selftest {
       if (count.not_run > 0) out << "; " << count.not_run << " not run";
       complete = complete && count.not_run == 0;
       out << "\n";
+    }
+    for (const sim::Hunt& hunt : known) {
+      out << "known     " << padded(hunt.planted(), 34) << hunt.bug->survives << "\n";
     }
     if (!survivors.empty()) out << "survived  " << join(survivors) << "\n";
     out << (survivors.empty() ? complete ? "PASS" : "?" : "FAIL") << "  selftest  " << cases_.size()
