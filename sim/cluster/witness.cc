@@ -173,7 +173,6 @@ void Witness::raft_started() {
   }
 }
 
-
 void Witness::start_failed(const absl::Status& status) {
   if (needs_lost_memory_ && absl::IsNotFound(status)) {
     world_.reach->hit(ReachProbe::kMemoryLost);
