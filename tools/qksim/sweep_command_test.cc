@@ -170,6 +170,15 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a seed that ends its process is a finding
   CHECK(records().by_job.size() == 8);
 }
 
+TEST_CASE_METHOD(SweepFixture, "sweep: what nobody catches ends the worker, and not as a parent") {
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
+    if (seed == 5) throw std::runtime_error("planted");
+  };
+  CHECK(sweep() == ExitCode::kInternal);
+  CHECK(found().verdict == sim::SeedVerdict::kDied);
+  CHECK_THAT(out.str(), Contains("DIED      process ended with exit code 70"));
+}
+
 TEST_CASE_METHOD(SweepFixture, "sweep: a failed check of ours is a finding of that seed") {
   arguments.jobs = 1;
   act = [](uint64_t seed, const sim::RunOptions& options, sim::RunResult* result) {

@@ -136,13 +136,22 @@ void WorkerPool::serve(int socket) {
   Job job;
   while (read_all(socket, reinterpret_cast<char*>(&job), sizeof job)) {
     limit_cpu(options_.cpu_limit_ms);
-    work_(job, [&](std::string_view message) {
+    const Send send = [&](std::string_view message) {
       limit_cpu(0);
       const uint64_t size = message.size();
       const bool sent = send_all(socket, reinterpret_cast<const char*>(&size), sizeof size) &&
                         send_all(socket, message.data(), message.size());
       if (!sent) ::_exit(0);
-    });
+    };
+    // What nobody caught ends this process here: unwound further, it would go on as another parent.
+    try {
+      work_(job, send);
+    } catch (const std::exception& exception) {
+      std::cerr << "error: internal: " << exception.what() << std::endl;
+      ::_exit(70);
+    } catch (...) {
+      ::_exit(70);
+    }
   }
   std::cout.flush();
   std::cerr.flush();
