@@ -221,7 +221,7 @@ TEST_CASE("background: a crash takes the jobs that were due, and the next proces
   one.propose(5);
   one.run_jobs(2);
   const std::vector<JobRun> before = one.jobs.runs;
-  one.node().crash(CrashLoss::kKeepAll, 300 * kMillisecond, false);
+  one.node().crash({"n1", 300 * kMillisecond, CrashLoss::kKeepAll}, false, [](const auto&) {});
   one.settle();
   CHECK(one.jobs.runs == before);
   one.run_until_leader();
@@ -242,7 +242,7 @@ TEST_CASE("background: what was due when the process died does not hurry the nex
   one.run_jobs(2);
   REQUIRE(one.node().controller()->busy_family() != nullptr);
   const Nanos due = one.node().disk().busy_until();
-  one.node().crash(CrashLoss::kKeepAll, 10 * kMillisecond, false);
+  one.node().crash({"n1", 10 * kMillisecond, CrashLoss::kKeepAll}, false, [](const auto&) {});
   one.node().slow_disk(1);
   one.settle();
   one.run_until_leader();

@@ -81,6 +81,9 @@ ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
   std::string line = cat("  artifacts ", printable(directory.shown));
   for (const std::string& file : directory.files) line += cat("  ", file);
   *environment.out << line << "\n";
+  if (!is_good(report) && !report.result.violations.empty() && report.arguments.out.empty()) {
+    *environment.out << "  next      qksim explain last-failed    |    qksim shrink last-failed\n";
+  }
   return ExitCode::kOk;
 }
 

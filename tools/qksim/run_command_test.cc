@@ -135,7 +135,8 @@ TEST_CASE_METHOD(RunFixture, "a failure prints the whole block and leaves a dire
       "  repro     qksim run small.qks.txtpb --seed 0x5EED --set cluster.link.loss=0.01 --set "
       "'summary=it'\\''s odd' --until 30s    # chain 6db01e1d78d0 at #1372, build c0ffee12\n";
   CHECK(out.str() ==
-        cat(block, "  artifacts .qksim/runs/", id, "/  scenario.txtpb  plan.txtpb  report.txt\n"));
+        cat(block, "  artifacts .qksim/runs/", id, "/  scenario.txtpb  plan.txtpb  report.txt\n",
+            "  next      qksim explain last-failed    |    qksim shrink last-failed\n"));
   CHECK(file(".qksim/runs/latest/report.txt") == block);
   CHECK(file(".qksim/runs/last-failed/scenario.txtpb").find("loss: 0.01") != std::string::npos);
 
