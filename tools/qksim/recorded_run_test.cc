@@ -59,8 +59,7 @@ struct RecordedFixture {
     seen = options;
     sim::Scheduler scheduler;
     auto trace = std::make_shared<sim::Trace>(
-        &scheduler, sim::TraceStart{plan.chain_hash, plan.seed, {"n1", "n2", "n3"}},
-        options.trace);
+        &scheduler, sim::TraceStart{plan.chain_hash, plan.seed, {"n1", "n2", "n3"}}, options.trace);
     for (uint64_t i = 1; i <= 3000; ++i) {
       sim::Event event{.node = static_cast<sim::NodeId>(1 + i % 3),
                        .kind = sim::EventKind::kRaftCommit};
