@@ -302,7 +302,7 @@ class Patient {
     return Finding::kAtRead;
   }
 
-  // An error says where, and is none that a caller takes for "there is nothing".
+  // An error says where, and is not one that a caller takes for "there is nothing".
   static void check_error(const absl::Status& status) {
     INFO(status);
     CHECK_FALSE(absl::IsNotFound(status));

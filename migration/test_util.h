@@ -8,7 +8,7 @@
 
 namespace qk::migration {
 
-// A new node in `node_dir` that begins on `family`, with a clock that stands still and one name for
+// A new node in `node_dir` that begins on `family`, with a clock that does not move and one name for
 // whatever it names. `fs` and `registry` must outlive the controller.
 inline ControllerOptions test_options(families::FileSystem* fs, const families::Registry* registry,
                                       const std::string& node_dir,

@@ -52,6 +52,7 @@ class Shrinker {
         parsed(written_plan(loaded.effective, name_, *loaded.plan, result.injected));
     expect_nothing(&scenario);
     if (!fails(scenario)) {
+      if (stopped_) return absl::CancelledError("stopped before the first step");
       return absl::FailedPreconditionError(
           "the written form of the run does not fail in the same way: please report it");
     }
@@ -401,7 +402,7 @@ class Shrinker {
       }
     }
     for (auto sibling = siblings_.rbegin(); sibling != siblings_.rend(); ++sibling) {
-      if (sibling - siblings_.rbegin() == kMaxSiblings) break;
+      if (sibling - siblings_.rbegin() == kMaxSiblings || tools_.stop()) break;
       for (const bool longer : {false, true}) {
         Scenario candidate = sibling->scenario;
         candidate.set_name(name_);

@@ -21,7 +21,8 @@
 
 namespace qk::scenarios {
 
-// What must stay: the oracle that the first violation broke, and the phase of its node.
+// What must stay: the oracle that the first violation broke, and the phase of its node. Not the last
+// fault before it, by which a sweep also tells findings apart: shrinking takes faults away.
 struct FailureSignature {
   std::string oracle;
   std::string phase;
@@ -57,6 +58,7 @@ struct Shrunk {
 // `loaded` is what ran and failed with `result`. The scenario is called `name`, and the sibling
 // NAME-passes. FailedPrecondition if `result` has no violation, or if its written form does not
 // fail in the same way.
+// Cancelled: `stop` said so before that was known.
 absl::StatusOr<Shrunk> shrink(const LoadResult& loaded, const sim::RunResult& result,
                               const std::string& name, const ShrinkTools& tools);
 

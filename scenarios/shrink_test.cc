@@ -101,6 +101,13 @@ TEST_CASE("shrinking that is stopped keeps what it has by then") {
         sim::Verdict::kViolation);
 }
 
+TEST_CASE("shrinking that is stopped at once says so") {
+  Search search;
+  search.tools.stop = [] { return true; };
+  CHECK(search.shrink().status().message() == "stopped before the first step");
+  CHECK(search.runs == 0);
+}
+
 TEST_CASE("a run that passes is not shrunk") {
   Search search;
   const auto shrunk = shrink(search.loaded, sim::RunResult(), "small", search.tools);

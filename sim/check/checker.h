@@ -1,6 +1,6 @@
 // Checker: the oracles of a run, as plain calls.
 //
-// Whoever runs the cluster tells the checker what happened, at the instant when it happened; the
+// The cluster tells the checker what happened, at the instant when it happened; the
 // checker keeps a ghost of what every node owes, and reports each broken invariant at once (the
 // client history at the end). The system under test never reads any of it, and the oracles share
 // no code with families, image, migration or raft: they read families through the storage
@@ -87,8 +87,7 @@ class Checker {
     dual_.applied(node, static_cast<int>(side), mutation);
   }
   void lane_acked(int node, families::Lane lane, bool dual) {
-    if (dual) evaluated({oracle("ora.D2"), oracle("ora.D5")});
-    dual_.acked(node, lane, dual);
+    if (dual_.acked(node, lane, dual)) evaluated({oracle("ora.D2"), oracle("ora.D5")});
   }
   void mutation_failed(int node, uint64_t id, families::Outcome::Kind kind, int64_t count = 0);
   // After the crash or stop of a node whose driver is dual: the hard states that the two families

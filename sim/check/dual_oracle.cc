@@ -25,17 +25,18 @@ void DualOracle::applied(int node, int side, const Applied& mutation) {
   if (list.size() < kMost) list.push_back(mutation);
 }
 
-void DualOracle::acked(int node, families::Lane lane, bool dual) {
+bool DualOracle::acked(int node, families::Lane lane, bool dual) {
   const Sides sides = std::exchange(lane_of(node, lane), {});
-  if (!dual) return;
+  if (!dual) return false;
   const auto& [a, b] = sides;
+  if (a.empty() && b.empty()) return false;
   for (const auto* side : {&a, &b}) {
     for (const Applied& mutation : *side) {
       if (mutation.ok) continue;
       sink_->report("ora.D2", node, 0, "no ack of a mutation that a family refused",
                     cat(families::to_string(mutation.operation), " of ", side == &a ? "A" : "B",
                         " failed, and is acknowledged"));
-      return;
+      return true;
     }
   }
   const auto names = [](const std::vector<Applied>& side) {
@@ -50,9 +51,10 @@ void DualOracle::acked(int node, families::Lane lane, bool dual) {
       std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Applied& x, const Applied& y) {
         return x.operation == y.operation && x.digest == y.digest;
       });
-  if (same) return;
+  if (same) return true;
   sink_->report("ora.D5", node, 0, cat("the same in both families; A: ", names(a)),
                 cat("B: ", names(b)));
+  return true;
 }
 
 void DualOracle::mirror_probed(int node, const GhostState& ghost, const Probe& durable,

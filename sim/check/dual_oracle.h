@@ -42,8 +42,8 @@ class DualOracle {
   void applied(int node, int side, const Applied& mutation);
   // What the families of this lane were asked to do before is no part of what comes.
   void forget(int node, families::Lane lane) { lane_of(node, lane) = {}; }
-  // The mutation of this lane is acked, of a dual write or not.
-  void acked(int node, families::Lane lane, bool dual);
+  // The mutation of this lane is acked, of a dual write or not. Whether anything was compared.
+  bool acked(int node, families::Lane lane, bool dual);
 
   explicit DualOracle(const FindingSink* sink);
 

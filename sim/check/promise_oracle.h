@@ -2,12 +2,10 @@
 // acknowledged.
 //
 //   ora.R12  a success that a leader counts is about entries that the follower durably holds.
-//   Judged
-//            when the answer arrives at a node that leads in the term of the answer, unless the
-//            follower has moved on to a later term.
+//            Judged when the answer arrives at a node that leads in the term of the answer,
+//            unless the follower has moved on to a later term.
 //   ora.R13  a message that leaves speaks of a term, a granted vote, or entries, that are durable
-//   on
-//            its sender: acknowledged by all the storage that the sender's phase demands
+//            on its sender: acknowledged by all the storage that the sender's phase demands.
 //
 // Both are judged against the ghost, so whether what was acknowledged is durable is not judged here
 // (ora.L1, ora.D1). Not judged: pre-votes, which speak of a term that nobody is in; chunks of

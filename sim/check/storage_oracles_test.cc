@@ -434,11 +434,15 @@ TEST_CASE("a dual write gives both families the same, and neither refuses it") {
     run.checker.lane_acked(0, Lane::kLog, dual);
     return run.reported();
   };
+  const auto judged = [&] { return run.checker.evaluations()[oracle("ora.D5")]; };
   give(Side::kA, 7);
   REQUIRE(ack(false) == "");
+  REQUIRE(ack(true) == "");  // of nothing that was seen: no evidence
+  REQUIRE(judged() == 0);
   give(Side::kA, 7);
   give(Side::kB, 7);
   REQUIRE(ack(true) == "");
+  REQUIRE(judged() == 1);
   give(Side::kA, 7);
   REQUIRE(ack(true) == "ora.D5");  // skipped
   give(Side::kA, 7);

@@ -14,13 +14,13 @@ void for_each_instant(RandomStream* random, Nanos mean, Nanos end, Draw draw) {
   for (Nanos t = random->between(1, 2 * mean); t < end; t += random->between(1, 2 * mean)) draw(t);
 }
 
-FaultPlan drawn_at(Nanos t, uint32_t max_others_down) {
+FaultPlan drawn_at(Nanos t) {
   FaultPlan fault;
   fault.at.time = t;
   fault.at.text = cat(seconds_text(t, 9), "s");
   fault.where = "random";
   fault.drawn = true;
-  fault.max_others_down = max_others_down;
+  fault.may_miss = true;
   return fault;
 }
 
@@ -33,18 +33,19 @@ void expand_random(Plan* plan, Nanos end) {
 
   RandomStream crashes(plan->seed, "fault.crash");
   for_each_instant(&crashes, random.mean_time_to_crash, end, [&](Nanos t) {
-    FaultPlan fault = drawn_at(t, random.max_concurrent_down);
+    FaultPlan fault = drawn_at(t);
     CrashFault crash;
     crash.node = nodes[crashes.below(nodes.size())].id;
     crash.loss = static_cast<CrashLoss>(crashes.below(5));
     crash.restart_after = crashes.between(random.restart_after.low, random.restart_after.high);
+    crash.max_others_down = random.max_concurrent_down;
     fault.what = std::move(crash);
     plan->faults.push_back(std::move(fault));
   });
 
   RandomStream partitions(plan->seed, "fault.partition");
   for_each_instant(&partitions, random.mean_time_to_partition, end, [&](Nanos t) {
-    FaultPlan fault = drawn_at(t, random.max_concurrent_down);
+    FaultPlan fault = drawn_at(t);
     PartitionFault partition;
     partition.sides.resize(2);
     const size_t alone = partitions.below(nodes.size());

@@ -1,5 +1,5 @@
 // What each family of a node is really asked to change, told to the oracles (ora.D2, ora.D5): a
-// wrapper between a family and whoever opened it, below everything that a planted bug may change.
+// wrapper between a family and its user, below everything that a planted bug may change.
 #pragma once
 
 #include <cstdint>

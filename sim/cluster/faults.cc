@@ -24,7 +24,7 @@ void FaultInjector::start(Nanos end) {
 std::vector<std::string> FaultInjector::unfired() const {
   std::vector<std::string> result;
   for (const Armed& fault : faults_) {
-    if ((fault.fired && !fault.due) || fault.plan->max_others_down) continue;
+    if ((fault.fired && !fault.due) || fault.plan->may_miss) continue;
     result.push_back(cat(fault.plan->where, ": ", fault.plan->at.text, " never fired",
                          fault.why.empty() ? std::string() : cat(": ", fault.why)));
   }
@@ -34,9 +34,9 @@ std::vector<std::string> FaultInjector::unfired() const {
 std::vector<FaultPlan> FaultInjector::injected() const {
   std::vector<FaultPlan> result;
   for (const Armed& fault : faults_) {
-    if (!fault.fired && fault.plan->max_others_down) continue;
+    if (!fault.fired && fault.plan->may_miss) continue;
     result.push_back(fault.injected);
-    result.back().max_others_down.reset();
+    result.back().may_miss = false;
   }
   return result;
 }
@@ -56,7 +56,7 @@ FaultInjector::Undrawn FaultInjector::undrawn() const {
   const auto judge = [&](std::string_view kind, Nanos mean, bool crashes) {
     if (mean == 0) return;
     const bool injected = std::any_of(faults_.begin(), faults_.end(), [&](const Armed& fault) {
-      return fault.fired && fault.plan->max_others_down &&
+      return fault.fired && fault.plan->may_miss &&
              std::holds_alternative<CrashFault>(fault.plan->what) == crashes;
     });
     some = some || injected;
@@ -70,7 +70,7 @@ FaultInjector::Undrawn FaultInjector::undrawn() const {
 }
 
 void FaultInjector::has_no_effect(Armed& fault, std::string why) {
-  if (fault.traced != why && !fault.plan->max_others_down) {
+  if (fault.traced != why && !fault.plan->may_miss) {
     world_.trace->record({.kind = EventKind::kFaultNoEffect}, cat(fault.plan->at.text, ": ", why));
     fault.traced = why;
   }
@@ -198,10 +198,11 @@ void FaultInjector::apply(const CrashFault& crash, Armed& fault) {
   const auto others_down =
       std::count_if(nodes_.begin(), nodes_.end(),
                     [node](const SimNode* other) { return other != node && !other->up(); });
-  if (fault.plan->max_others_down && others_down >= int64_t{*fault.plan->max_others_down}) {
-    return has_no_effect(fault, "enough nodes are down");
+  if (crash.max_others_down && others_down >= int64_t{*crash.max_others_down}) {
+    return has_no_effect(fault, cat(others_down, " other nodes are down"));
   }
   CrashFault& injected = std::get<CrashFault>(fault.injected.what);
+  injected.max_others_down.reset();
   injected.node = node->name();
   node->crash(crash, !fault.plan->drawn, [&fault, &injected](const CrashReport& report) {
     if (injected.decided) {

@@ -1,5 +1,5 @@
 // MessageWatch: what the messages of one node promise, told to the oracles (ora.R12, ora.R13). It
-// reads packets as they cross the network, whoever made them.
+// reads packets as they cross the network, not as their maker describes them.
 //
 // An answer does not say what it is about, so the watch remembers for a while what each append of a
 // link ended with.

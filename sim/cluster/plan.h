@@ -134,6 +134,8 @@ struct CrashFault {
   Loss loss = Loss::kKeepSynced;
   // What survives, instead of what `loss` would draw.
   std::optional<Decision> decided = {};
+  // It happens only while fewer other nodes are down.
+  std::optional<uint32_t> max_others_down = {};
 };
 struct PartitionFault {
   std::vector<std::vector<std::string>> sides;
@@ -155,9 +157,8 @@ struct FaultPlan {
   std::string where;  // "file:line" of the scenario, for messages
   bool drawn =
       false;  // by RandomFaultPlan, in this run or in the one that the scenario was written by
-  // Of expand_random(): a crash that happens only if fewer other nodes are down; a fault that has
-  // no effect when its time comes is then not reported.
-  std::optional<uint32_t> max_others_down = {};
+  bool may_miss =
+      false;  // of expand_random(): not reported if it has no effect when its time comes
 };
 
 // Faults drawn by the seed, each kind from a stream of its own. 0 switches a kind off.

@@ -1,7 +1,7 @@
 // run(): executes a plan on simulated disks, network and clock, while the oracles watch.
 //
 // Same plan, same binary, another compiler or build type: the same result, chain included. It reads
-// no wall time, touches no real file, and leaves nothing behind; whoever wants a run directory
+// no wall time, touches no real file, and leaves nothing behind; a caller that wants a run directory
 // writes one from the result.
 #pragma once
 

@@ -12,7 +12,7 @@
 
 namespace qk::sim {
 
-// Each stands for the call of its name, and is given the right storage; null: as it should be.
+// Each is called in place of the call of its name, with the right storage; null: as it should be.
 struct StorageBugs {
   using Log = families::LogStorage;
   using Outcome = families::Outcome;

@@ -12,7 +12,7 @@
 //   0 CHAIN SIMULATOR N1 ...     events so far, the run's chain, those of the simulator and the
 //   nodes 1024 CHAIN SIMULATOR N1 ... end 2047 CHAIN SIMULATOR N1 ...
 //
-// Hashes are sixteen hex digits. Whoever reads one reads untrusted input: parse_chain_record()
+// Hashes are sixteen hex digits. The text is untrusted input: parse_chain_record()
 // accepts what chain_text_of() can write and nothing else.
 #pragma once
 

@@ -31,7 +31,7 @@ struct ChainDifference {
 // nullopt: the runs are equal.
 std::optional<ChainDifference> first_difference(const ChainRecord& left, const ChainRecord& right);
 
-// Gives one line after the other, without its newline; false: there is none left.
+// Gives one line after the other, without its newline; false at the end.
 using LineSource = std::function<bool(std::string* line)>;
 // The lines of trace.txt.
 LineSource lines_of(const Trace& trace);

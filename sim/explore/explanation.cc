@@ -101,7 +101,7 @@ class Explainer {
   }
 
  private:
-  // The nearest event before `before` that `fits`; null: there is none.
+  // The nearest event before `before` that `fits`; or null.
   template <typename Fits>
   const Event* last_before(uint64_t before, const Fits& fits) const {
     for (uint64_t seq = before - 1; seq >= 1; --seq) {

@@ -39,7 +39,7 @@ struct PlantedBug {
 
 // In the order of the components.
 std::span<const PlantedBug> planted_bugs();
-// By "NAME" or "NAME:hard"; null if there is none.
+// By "NAME" or "NAME:hard"; or null.
 const PlantedBug* find_planted(std::string_view planted);
 
 // For RunOptions::mutant_of: what Plan::planted names, or null.

@@ -1,7 +1,7 @@
 // SeedRecord: what a sweep keeps of one seed.
 //
 // As text it is one line of JSON, which travels from a worker to the sweep and lies in
-// records.jsonl. Whoever reads the file may find anything in it: the parser is bounded and names
+// records.jsonl. The file is untrusted input: the parser is bounded and names
 // what is wrong. All but the CPU time follows from the plan: it is the same wherever, and however
 // often, it runs.
 #pragma once

@@ -223,7 +223,7 @@ void recovery(std::vector<Row>* rows) {
         };
       });
   add({"recovery-empties-log", "", "REC", "P0", kPair, "ora.L1 ora.L4 ora.D3 ora.L12 ora.L9 ora.M3",
-       "a start begins the log anew after its last entry"},
+       "a start resets the log to the index after its last entry"},
       [](StorageBugs& bugs, const Hit& hit) {
         bugs.recovered = [hit](families::Family& family) {
           families::LogStorage& log = family.log();

@@ -146,6 +146,13 @@ TEST_CASE("an oracle has a subject where the plan has one") {
   plan.random.mean_time_to_crash = kSecond;
   CHECK(has("ora.D3"));
   CHECK(has("ora.L14"));
+  CHECK_FALSE(has("ora.R9"));
+  plan.cluster.snapshot_every_entries = 10;
+  CHECK(has("ora.R9"));
+  plan.cluster.nodes.resize(1);
+  CHECK_FALSE(has("ora.R13"));
+  plan.cluster.nodes.resize(2);
+  CHECK(has("ora.R12"));
   plan.expect.verdict = ExpectPlan::Verdict::kViolation;
   CHECK(oracles_with_subject(plan).empty());
 }

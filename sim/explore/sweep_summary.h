@@ -1,15 +1,15 @@
 // SweepSummary: what the records of a sweep say together.
 //
-// It depends on the definition and on the set of records alone. Whoever prints it gets the same
-// bytes from an undisturbed sweep, from a resumed one, and from merged shards.
+// It depends on the definition and on the set of records alone. Its text has the same
+// bytes after an undisturbed sweep, a resumed one, and merged shards.
 //
 // Verdict. A sweep is never green over what it did not show:
-//   diverged      a seed gave two different runs
-//   error, failed a seed did; an error is one of this program: a check that failed, a process that
-//   died inconclusive  a seed was; or an oracle with a subject was never evaluated, a probe that
-//   must be
-//                 reached was not, a variant asks for random faults and no seed of it drew any,
-//                 seeds are left, a planted bug was not noticed, or nothing ran at all
+//   diverged       a seed gave two different runs
+//   error, failed  a seed did; an error is one of this program: a check that failed, a process
+//                  that died
+//   inconclusive   a seed was; or an oracle with a subject was never evaluated, a probe that must
+//                  be reached was not, a variant asks for random faults and no seed of it drew any,
+//                  seeds are left, a planted bug was not noticed, or nothing ran at all
 // One seed that drew no random fault is only counted: the others did.
 #pragma once
 

@@ -60,7 +60,7 @@ TEST_CASE("a sweep that showed everything has no reason to doubt it") {
   CHECK(summary.probes.at("truncate/suffix").times == 0);
 }
 
-TEST_CASE("findings are grouped by signature, and the shortest run stands for them") {
+TEST_CASE("findings are grouped by signature, and the shortest run is their example") {
   const SweepDefinition definition = sweep_of(6);
   const SweepSummary summary = summarize(
       definition,

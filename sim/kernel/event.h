@@ -135,116 +135,116 @@ inline constexpr size_t kMaxArgs = 6;
 // The kinds. "node" says whose event it is where that is not the node acting.
 //
 // X(identifier, name, mark, arguments...)
-#define QK_EVENT_KINDS(X)                                                                          \
-  /* The run is over. verdict: a Verdict. Node 0. */                                               \
-  X(kRunEnd, "run.end", true, {"verdict", ArgForm::kVerdict}, {"committed", ArgForm::kNumber})     \
+#define QK_EVENT_KINDS(X)                                                                            \
+  /* The run is over. verdict: a Verdict. Node 0. */                                                 \
+  X(kRunEnd, "run.end", true, {"verdict", ArgForm::kVerdict}, {"committed", ArgForm::kNumber})       \
   /* An invariant did not hold on the node (0: of the whole cluster). Text: the oracle's id and    \
-     name. "oracle" is the XXH3 of that text's id. */                                              \
-  X(kCheckViolation, "check.violation", true, {"oracle", ArgForm::kHex},                           \
-    {"index", ArgForm::kSigned}, {"expected", ArgForm::kHex}, {"actual", ArgForm::kHex})           \
+     name. "oracle" is the XXH3 of that text's id. */ \
+  X(kCheckViolation, "check.violation", true, {"oracle", ArgForm::kHex},                             \
+    {"index", ArgForm::kSigned}, {"expected", ArgForm::kHex}, {"actual", ArgForm::kHex})             \
   /* The process of the node stops: from here to fault.restart the node is down. scheduled: 1 by   \
-     the plan, 0 drawn; lost: unsynced changes that did not survive. */                            \
-  X(kFaultCrash, "fault.crash", true, {"loss", ArgForm::kCrashLoss},                               \
-    {"scheduled", ArgForm::kBool}, {"lost", ArgForm::kNumber})                                     \
-  /* The process starts again, as the next incarnation. */                                         \
-  X(kFaultRestart, "fault.restart", true, {"scheduled", ArgForm::kBool})                           \
+     the plan, 0 drawn; lost: unsynced changes that did not survive. */ \
+  X(kFaultCrash, "fault.crash", true, {"loss", ArgForm::kCrashLoss},                                 \
+    {"scheduled", ArgForm::kBool}, {"lost", ArgForm::kNumber})                                       \
+  /* The process starts again, as the next incarnation. */                                           \
+  X(kFaultRestart, "fault.restart", true, {"scheduled", ArgForm::kBool})                             \
   /* The process ended by itself, on a storage error or, code 0, for a planned restart; down until \
-     fault.restart. Text: the error. code: absl::StatusCode. */                                    \
-  X(kNodeStop, "node.stop", true, {"code", ArgForm::kStatus})                                      \
+     fault.restart. Text: the error. code: absl::StatusCode. */ \
+  X(kNodeStop, "node.stop", true, {"code", ArgForm::kStatus})                                        \
   /* A partition begins. Node 0. Sides without members are absent; more than four sides take more  \
-     than one event with the same id. asymmetric: only messages from side 1 to the others. */      \
-  X(kFaultPartition, "fault.partition", true, {"id", ArgForm::kNumber},                            \
-    {"asymmetric", ArgForm::kBool}, {"side1", ArgForm::kNodeMask}, {"side2", ArgForm::kNodeMask},  \
-    {"side3", ArgForm::kNodeMask}, {"side4", ArgForm::kNodeMask})                                  \
-  /* A partition ends. Node 0. */                                                                  \
-  X(kFaultHeal, "fault.heal", true, {"id", ArgForm::kNumber})                                      \
-  /* The node's disk is slower by a factor, until fault.slow_disk with factor 1. */                \
-  X(kFaultSlowDisk, "fault.slow_disk", true, {"factor", ArgForm::kNumber})                         \
-  /* The operator asks for a leadership transfer to the node. */                                   \
-  X(kFaultTransfer, "fault.transfer", true, {"target", ArgForm::kNode})                            \
+     than one event with the same id. asymmetric: only messages from side 1 to the others. */ \
+  X(kFaultPartition, "fault.partition", true, {"id", ArgForm::kNumber},                              \
+    {"asymmetric", ArgForm::kBool}, {"side1", ArgForm::kNodeMask}, {"side2", ArgForm::kNodeMask},    \
+    {"side3", ArgForm::kNodeMask}, {"side4", ArgForm::kNodeMask})                                    \
+  /* A partition ends. Node 0. */                                                                    \
+  X(kFaultHeal, "fault.heal", true, {"id", ArgForm::kNumber})                                        \
+  /* The node's disk is slower by a factor, until fault.slow_disk with factor 1. */                  \
+  X(kFaultSlowDisk, "fault.slow_disk", true, {"factor", ArgForm::kNumber})                           \
+  /* The operator asks for a leadership transfer to the node. */                                     \
+  X(kFaultTransfer, "fault.transfer", true, {"target", ArgForm::kNode})                              \
   /* A node's role changed. Leadership lasts from role leader to the node's next raft.role, crash  \
-     or stop. last: last log index. */                                                             \
-  X(kRaftRole, "raft.role", true, {"role", ArgForm::kRole}, {"term", ArgForm::kNumber},            \
-    {"last", ArgForm::kSigned}, {"commit", ArgForm::kSigned}, {"previous", ArgForm::kRole})        \
+     or stop. last: last log index. */ \
+  X(kRaftRole, "raft.role", true, {"role", ArgForm::kRole}, {"term", ArgForm::kNumber},              \
+    {"last", ArgForm::kSigned}, {"commit", ArgForm::kSigned}, {"previous", ArgForm::kRole})          \
   /* A node entered a phase of its migration; also recorded once per node at time 0 and after each \
      restart, with the phase it starts in. generation: of the manifest. index: of the cut that the \
-     phase stands on (V1, V2, CUT, ROLLBACK), else 0. lastA, lastB: last log index of each store,  \
-     -1: the store does not exist. commit: the node's commit index. Text: a reason, if any. */     \
-  X(kMigPhase, "mig.phase", true, {"phase", ArgForm::kPhase}, {"generation", ArgForm::kNumber},    \
-    {"index", ArgForm::kSigned}, {"lastA", ArgForm::kSigned}, {"lastB", ArgForm::kSigned},         \
-    {"commit", ArgForm::kSigned})                                                                  \
+     phase is based on (V1, V2, CUT, ROLLBACK), else 0. lastA, lastB: last log index of each store,  \
+     -1: the store does not exist. commit: the node's commit index. Text: a reason, if any. */ \
+  X(kMigPhase, "mig.phase", true, {"phase", ArgForm::kPhase}, {"generation", ArgForm::kNumber},      \
+    {"index", ArgForm::kSigned}, {"lastA", ArgForm::kSigned}, {"lastB", ArgForm::kSigned},           \
+    {"commit", ArgForm::kSigned})                                                                    \
   /* A validation cut was compared. which: 1 export cut, 2 cutover cut. first_difference: earliest \
-     differing index, 0 if equal or not of the log. */                                             \
-  X(kMigCut, "mig.cut", true, {"which", ArgForm::kCut}, {"index", ArgForm::kSigned},               \
-    {"equal", ArgForm::kBool}, {"first_difference", ArgForm::kSigned})                             \
-  /* Messages. msg pairs send with recv or drop. type: wire message; hash: XXH3 of its bytes. */   \
-  X(kNetSend, "net.send", false, {"to", ArgForm::kNode}, {"type", ArgForm::kMessage},              \
-    {"term", ArgForm::kNumber}, {"index", ArgForm::kSigned}, {"bytes", ArgForm::kNumber},          \
-    {"hash", ArgForm::kHex})                                                                       \
-  /* copy: 1 for the second delivery of a duplicated message. */                                   \
-  X(kNetRecv, "net.recv", false, {"from", ArgForm::kNode}, {"type", ArgForm::kMessage},            \
-    {"term", ArgForm::kNumber}, {"index", ArgForm::kSigned}, {"bytes", ArgForm::kNumber},          \
-    {"copy", ArgForm::kBool})                                                                      \
-  /* Node 0: no node learns of it. */                                                              \
-  X(kNetDrop, "net.drop", false, {"from", ArgForm::kNode}, {"to", ArgForm::kNode},                 \
-    {"type", ArgForm::kMessage}, {"reason", ArgForm::kDropReason}, {"copy", ArgForm::kBool})       \
-  /* Durable Raft state and progress. vote: 0 nobody. */                                           \
-  X(kRaftTerm, "raft.term", false, {"term", ArgForm::kNumber}, {"vote", ArgForm::kNode})           \
-  X(kRaftCommit, "raft.commit", false, {"commit", ArgForm::kSigned}, {"term", ArgForm::kNumber})   \
+     differing index, 0 if equal or not of the log. */ \
+  X(kMigCut, "mig.cut", true, {"which", ArgForm::kCut}, {"index", ArgForm::kSigned},                 \
+    {"equal", ArgForm::kBool}, {"first_difference", ArgForm::kSigned})                               \
+  /* Messages. msg pairs send with recv or drop. type: wire message; hash: XXH3 of its bytes. */     \
+  X(kNetSend, "net.send", false, {"to", ArgForm::kNode}, {"type", ArgForm::kMessage},                \
+    {"term", ArgForm::kNumber}, {"index", ArgForm::kSigned}, {"bytes", ArgForm::kNumber},            \
+    {"hash", ArgForm::kHex})                                                                         \
+  /* copy: 1 for the second delivery of a duplicated message. */                                     \
+  X(kNetRecv, "net.recv", false, {"from", ArgForm::kNode}, {"type", ArgForm::kMessage},              \
+    {"term", ArgForm::kNumber}, {"index", ArgForm::kSigned}, {"bytes", ArgForm::kNumber},            \
+    {"copy", ArgForm::kBool})                                                                        \
+  /* Node 0: no node learns of it. */                                                                \
+  X(kNetDrop, "net.drop", false, {"from", ArgForm::kNode}, {"to", ArgForm::kNode},                   \
+    {"type", ArgForm::kMessage}, {"reason", ArgForm::kDropReason}, {"copy", ArgForm::kBool})         \
+  /* Durable Raft state and progress. vote: 0 nobody. */                                             \
+  X(kRaftTerm, "raft.term", false, {"term", ArgForm::kNumber}, {"vote", ArgForm::kNode})             \
+  X(kRaftCommit, "raft.commit", false, {"commit", ArgForm::kSigned}, {"term", ArgForm::kNumber})     \
   /* hash: of the state machine after it; entry: XXH3 of the entry's payload, as in client.invoke. \
-   */                                                                                              \
-  X(kRaftApply, "raft.apply", false, {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex},         \
-    {"entry", ArgForm::kHex})                                                                      \
-  /* A configuration entry was applied. hash: XXH3 of its payload. */                              \
-  X(kRaftConfig, "raft.config", false, {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex})       \
-  /* A timer ran out. */                                                                           \
-  X(kTimer, "raft.timer", false, {"timer", ArgForm::kTimer})                                       \
+   */ \
+  X(kRaftApply, "raft.apply", false, {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex},           \
+    {"entry", ArgForm::kHex})                                                                        \
+  /* A configuration entry was applied. hash: XXH3 of its payload. */                                \
+  X(kRaftConfig, "raft.config", false, {"index", ArgForm::kSigned}, {"hash", ArgForm::kHex})         \
+  /* A timer ran out. */                                                                             \
+  X(kTimer, "raft.timer", false, {"timer", ArgForm::kTimer})                                         \
   /* A mutation handed to a store, and its completion; span pairs them. last: the store's last log \
-     index after it. code: absl::StatusCode. */                                                    \
-  X(kStoreIssue, "store.issue", false, {"op", ArgForm::kStoreOp}, {"store", ArgForm::kStoreSide},  \
-    {"first", ArgForm::kSigned}, {"last", ArgForm::kSigned}, {"sequence", ArgForm::kNumber})       \
-  X(kStoreDone, "store.done", false, {"op", ArgForm::kStoreOp}, {"store", ArgForm::kStoreSide},    \
-    {"first", ArgForm::kSigned}, {"last", ArgForm::kSigned}, {"sequence", ArgForm::kNumber},       \
-    {"code", ArgForm::kStatus})                                                                    \
+     index after it. code: absl::StatusCode. */ \
+  X(kStoreIssue, "store.issue", false, {"op", ArgForm::kStoreOp}, {"store", ArgForm::kStoreSide},    \
+    {"first", ArgForm::kSigned}, {"last", ArgForm::kSigned}, {"sequence", ArgForm::kNumber})         \
+  X(kStoreDone, "store.done", false, {"op", ArgForm::kStoreOp}, {"store", ArgForm::kStoreSide},      \
+    {"first", ArgForm::kSigned}, {"last", ArgForm::kSigned}, {"sequence", ArgForm::kNumber},         \
+    {"code", ArgForm::kStatus})                                                                      \
   /* A snapshot became the node's newest, its own or a fetched one; a fetched one became the state \
-     of its state machine. */                                                                      \
-  X(kSnapPublish, "snap.publish", false, {"index", ArgForm::kSigned}, {"term", ArgForm::kNumber})  \
-  X(kSnapInstall, "snap.install", false, {"index", ArgForm::kSigned}, {"term", ArgForm::kNumber},  \
-    {"from", ArgForm::kNode})                                                                      \
+     of its state machine. */ \
+  X(kSnapPublish, "snap.publish", false, {"index", ArgForm::kSigned}, {"term", ArgForm::kNumber})    \
+  X(kSnapInstall, "snap.install", false, {"index", ArgForm::kSigned}, {"term", ArgForm::kNumber},    \
+    {"from", ArgForm::kNode})                                                                        \
   /* A step inside a phase begins. index: last log index of the authority; progress: of the phase, \
      in ppm; lag: mutations that the authority has and B does not have yet. Text: what a           \
-     reconciliation did. */                                                                        \
-  X(kMigStep, "mig.step", false, {"step", ArgForm::kMigStep}, {"index", ArgForm::kSigned},         \
-    {"progress", ArgForm::kNumber}, {"lag", ArgForm::kNumber})                                     \
+     reconciliation did. */ \
+  X(kMigStep, "mig.step", false, {"step", ArgForm::kMigStep}, {"index", ArgForm::kSigned},           \
+    {"progress", ArgForm::kNumber}, {"lag", ArgForm::kNumber})                                       \
   /* An operation of the node's disk was issued; done: when it returns. hash: XXH3 of the bytes,   \
-     or of the names. Text: the path as it was opened, or the names. */                            \
-  X(kDiskOp, "disk.op", false, {"op", ArgForm::kDiskOp}, {"inode", ArgForm::kNumber},              \
-    {"offset", ArgForm::kNumber}, {"length", ArgForm::kNumber}, {"hash", ArgForm::kHex},           \
-    {"done", ArgForm::kTime})                                                                      \
+     or of the names. Text: the path as it was opened, or the names. */ \
+  X(kDiskOp, "disk.op", false, {"op", ArgForm::kDiskOp}, {"inode", ArgForm::kNumber},                \
+    {"offset", ArgForm::kNumber}, {"length", ArgForm::kNumber}, {"hash", ArgForm::kHex},             \
+    {"done", ArgForm::kTime})                                                                        \
   /* What a crash left of the disk: of `ops` unsynced changes some kept, some lost in whole or in  \
-     part; image: hash over all that is there. */                                                  \
-  X(kDiskCrash, "disk.crash", false, {"ops", ArgForm::kNumber}, {"kept", ArgForm::kNumber},        \
-    {"lost", ArgForm::kNumber}, {"image", ArgForm::kHex})                                          \
-  /* A background job of an engine ran; left: jobs still pending. */                               \
-  X(kEngineJob, "engine.job", false, {"left", ArgForm::kNumber})                                   \
+     part; image: hash over all that is there. */ \
+  X(kDiskCrash, "disk.crash", false, {"ops", ArgForm::kNumber}, {"kept", ArgForm::kNumber},          \
+    {"lost", ArgForm::kNumber}, {"image", ArgForm::kHex})                                            \
+  /* A background job of an engine ran; left: jobs still pending. */                                 \
+  X(kEngineJob, "engine.job", false, {"left", ArgForm::kNumber})                                     \
   /* Clients, on node 0. span pairs invoke with its end. hash: XXH3 of the entry's payload, then   \
-     of the answer. */                                                                             \
-  X(kClientInvoke, "client.invoke", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber}, \
-    {"kind", ArgForm::kCommand}, {"key", ArgForm::kHex}, {"hash", ArgForm::kHex},                  \
-    {"to", ArgForm::kNode})                                                                        \
-  X(kClientOk, "client.ok", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},         \
-    {"hash", ArgForm::kHex})                                                                       \
+     of the answer. */ \
+  X(kClientInvoke, "client.invoke", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},   \
+    {"kind", ArgForm::kCommand}, {"key", ArgForm::kHex}, {"hash", ArgForm::kHex},                    \
+    {"to", ArgForm::kNode})                                                                          \
+  X(kClientOk, "client.ok", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},           \
+    {"hash", ArgForm::kHex})                                                                         \
   /* The client asks again, another node, under the same number. code: of the answer that it got;  \
-     DEADLINE_EXCEEDED: it got none. */                                                            \
-  X(kClientRetry, "client.retry", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},   \
-    {"to", ArgForm::kNode}, {"code", ArgForm::kStatus})                                            \
+     DEADLINE_EXCEEDED: it got none. */ \
+  X(kClientRetry, "client.retry", false, {"client", ArgForm::kNumber}, {"op", ArgForm::kNumber},     \
+    {"to", ArgForm::kNode}, {"code", ArgForm::kStatus})                                              \
   /* Draws of a random stream so far, now and then: says which stream parted first. stream: XXH3   \
-     of its name. Text: its name. */                                                               \
-  X(kRngDraws, "rng.draws", false, {"stream", ArgForm::kHex}, {"draws", ArgForm::kNumber})         \
+     of its name. Text: its name. */ \
+  X(kRngDraws, "rng.draws", false, {"stream", ArgForm::kHex}, {"draws", ArgForm::kNumber})           \
   /* The roll waits, on the node (0: between two nodes), until its next event of this kind; why:   \
-     a RollWait, 0 it goes on. Text: the reason. */                                                \
-  X(kMigWait, "mig.wait", true, {"why", ArgForm::kRollWait})                                       \
-  /* A scheduled fault changed nothing when its time came. Node 0. Text: its trigger and why. */   \
+     a RollWait, 0 it goes on. Text: the reason. */ \
+  X(kMigWait, "mig.wait", true, {"why", ArgForm::kRollWait})                                         \
+  /* A scheduled fault changed nothing when its time came. Node 0. Text: its trigger and why. */     \
   X(kFaultNoEffect, "fault.no_effect", true)
 
 enum class EventKind : uint16_t {

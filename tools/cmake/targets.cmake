@@ -146,7 +146,7 @@ function(qk_test name)
   qk_add_test(${name} ${ARG_LABEL} ${name} ${ARG_ARGS})
 endfunction()
 
-# qk_fuzz(NAME SOURCE DEPS...): one fuzz target, which stands beside the parser that it fuzzes. Every
+# qk_fuzz(NAME SOURCE DEPS...): one fuzz target, beside the parser that it fuzzes. Every
 # build replays it as a test; with QKSIM_FUZZ it is also linked with libFuzzer, as fuzz_NAME.
 if(QKSIM_FUZZ)
   add_custom_target(fuzz)

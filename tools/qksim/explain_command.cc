@@ -7,7 +7,7 @@
 namespace qk::cli {
 namespace {
 
-// What of the run there is to explain, or why there is none.
+// What of the run there is to explain, or why there is nothing.
 absl::StatusOr<std::string> explanation(const ExplainArguments& arguments,
                                         const sim::RunResult& result) {
   const sim::Trace& trace = *result.trace;

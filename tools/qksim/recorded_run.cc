@@ -55,8 +55,6 @@ ExitCode find_recorded_run(const Environment& environment, const std::string& ar
   code = load_scenario(environment, source, {}, run->record.seed, &loaded);
   if (code != ExitCode::kOk) return code;
   run->plan = *std::move(loaded.plan);
-  code = check_planted(environment, run->plan.planted);
-  if (code != ExitCode::kOk) return code;
   run->options.keep_going = run->record.keep_going;
   return ExitCode::kOk;
 }

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "families/base/strings.h"
-#include "families/fs/posix_file_system.h"
+#include "tools/qksim/verb_fixture.h"
 #include "tools/qksim/verbs.h"
 
 namespace qk::cli {
@@ -17,33 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr sim::PlantedBug kVoteOnly[] = {{"vote-not-synced", "", "BL", "P2", "", "ora.L5", ""}};
-
-struct RecordedFixture {
-  RecordedFixture() : directory(fs::temp_directory_path() / cat("qksim-recorded-", getpid())) {
-    fs::remove_all(directory);
-    fs::create_directories(directory);
-    std::ofstream(directory / "small.qks.txtpb") << "name: \"small\"\n"
-                                                    "cluster { nodes: 3 default_store: \"old\" }\n"
-                                                    "store { id: \"old\" local {} }\n";
-    families::FamilyDescriptor local;
-    local.name = "local";
-    local.format_version = "1";
-    local.root_names = {"log"};
-    local.partials = [](families::Operation) { return families::Partial::kNone; };
-    local.open = [](const families::OpenRequest&) {
-      return absl::UnimplementedError("no such thing in this test");
-    };
-    registry.add(local);
-    environment.out = &out;
-    environment.err = &err;
-    environment.fs = &file_system;
-    environment.registry = &registry;
-    environment.directory = directory.string();
-    environment.version = "0.1.0";
-    environment.planted = kVoteOnly;
-    environment.build = "c0ffee12";
-    environment.random_seed = [] { return uint64_t{77}; };
+struct RecordedFixture : VerbFixture {
+  RecordedFixture() {
     environment.run = [this](const sim::Plan& plan, const sim::RunOptions& options) {
       return simulate(plan, options);
     };
@@ -51,7 +26,6 @@ struct RecordedFixture {
     arguments.seed = 0x5eed;
     arguments.artifacts = Artifacts::kAlways;
   }
-  ~RecordedFixture() { fs::remove_all(directory); }
 
   // 3000 commits round three nodes, and a crash at last; event `odd` is another.
   sim::RunResult simulate(const sim::Plan& plan, const sim::RunOptions& options) {
@@ -96,16 +70,10 @@ struct RecordedFixture {
   bool says(std::string_view text) const { return out.str().find(text) != std::string::npos; }
   bool warns(std::string_view text) const { return err.str().find(text) != std::string::npos; }
 
-  fs::path directory;
-  families::PosixFileSystem file_system;
-  families::Registry registry;
-  std::ostringstream out;
-  std::ostringstream err;
   uint64_t odd = 0;
   std::vector<sim::Plan> plans;
   sim::RunOptions seen;
   RunArguments arguments;
-  Environment environment;
 };
 
 TEST_CASE_METHOD(RecordedFixture, "a run is found by directory, id and link, and runs as it ran") {

@@ -8,9 +8,9 @@
 #include <sstream>
 
 #include "families/base/strings.h"
-#include "families/fs/posix_file_system.h"
 #include "tools/qksim/run_directory.h"
 #include "tools/qksim/run_report.h"
+#include "tools/qksim/verb_fixture.h"
 #include "tools/qksim/verbs.h"
 
 namespace qk::cli {
@@ -18,41 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const char* const kScenario = R"(name: "small"
-cluster { nodes: 3 default_store: "old" }
-store { id: "old" local {} }
-)";
-
-const sim::PlantedBug kPlanted[] = {{.name = "vote-not-synced",
-                                     .known_as = "",
-                                     .component = "BL",
-                                     .level = "P1",
-                                     .scenario = "small",
-                                     .oracles = "ora.L5",
-                                     .what = ""}};
-
-struct RunFixture {
-  RunFixture() : directory(fs::temp_directory_path() / cat("qksim-run-test-", getpid())) {
-    fs::remove_all(directory);
-    fs::create_directories(directory);
-    std::ofstream(directory / "small.qks.txtpb") << kScenario;
-    families::FamilyDescriptor local;
-    local.name = "local";
-    local.format_version = "1";
-    local.root_names = {"log"};
-    local.partials = [](families::Operation) { return families::Partial::kNone; };
-    local.open = [](const families::OpenRequest&) {
-      return absl::UnimplementedError("no such thing in this test");
-    };
-    registry.add(local);
-    environment.out = &out;
-    environment.err = &err;
-    environment.fs = &file_system;
-    environment.registry = &registry;
-    environment.directory = directory.string();
-    environment.version = "0.1.0";
-    environment.build = "c0ffee12";
-    environment.random_seed = [] { return uint64_t{77}; };
+struct RunFixture : VerbFixture {
+  RunFixture() {
     environment.wall_ms = [this] { return wall += 1400; };
     environment.run = [this](const sim::Plan& plan, const sim::RunOptions& options) {
       plans.push_back(plan);
@@ -61,7 +28,6 @@ struct RunFixture {
       result.chain += drift * (plans.size() - 1);
       return result;
     };
-    environment.planted = kPlanted;
     arguments.scenario = "small.qks.txtpb";
     arguments.seed = 0x5eed;
     next.simulated = 60 * sim::kSecond;
@@ -69,7 +35,6 @@ struct RunFixture {
     next.chain = 0x5d02c1be77a40123;
     next.digest = "digest";
   }
-  ~RunFixture() { fs::remove_all(directory); }
 
   void violate() {
     next.verdict = sim::Verdict::kViolation;
@@ -95,18 +60,12 @@ struct RunFixture {
     return text.str();
   }
 
-  fs::path directory;
-  families::PosixFileSystem file_system;
-  families::Registry registry;
-  std::ostringstream out;
-  std::ostringstream err;
   int64_t wall = 0;
   uint64_t drift = 0;
   std::vector<sim::Plan> plans;
   sim::RunOptions seen;
   sim::RunResult next;
   RunArguments arguments;
-  Environment environment;
 };
 
 TEST_CASE_METHOD(RunFixture, "a pass is one line and leaves nothing") {
@@ -336,6 +295,13 @@ TEST_CASE_METHOD(RunFixture, "an unknown planted bug is a usage error") {
   CHECK(plans.empty());
 }
 
+TEST_CASE_METHOD(RunFixture, "a scenario that names no planted bug of the catalogue is bad input") {
+  std::ofstream(directory / "small.qks.txtpb", std::ios::app) << "planted: \"vote-not-syncd\"\n";
+  CHECK(run_command(arguments, environment) == ExitCode::kData);
+  CHECK(err.str().starts_with("error: there is no planted bug \"vote-not-syncd\"\n"));
+  CHECK(plans.empty());
+}
+
 TEST_CASE_METHOD(RunFixture, "a planted run says so everywhere and never passes") {
   arguments.planted = "vote-not-synced";
   arguments.artifacts = Artifacts::kNone;
@@ -430,8 +396,8 @@ TEST_CASE_METHOD(RunFixture, "--write-plan replaces a plan that was written, and
 }
 
 TEST_CASE_METHOD(RunFixture, "--swarm changes links in the text, faults in the plan, and is told") {
-  std::ofstream(directory / "small.qks.txtpb")
-      << kScenario << "random { mean_time_to_crash: \"2s\" mean_time_to_partition: \"6s\" }\n";
+  std::ofstream(directory / "small.qks.txtpb", std::ios::app)
+      << "random { mean_time_to_crash: \"2s\" mean_time_to_partition: \"6s\" }\n";
   arguments.sets = {"cluster.link.loss=0.004", "cluster.link.reorder=0.01"};
   arguments.swarm = true;
   arguments.artifacts = Artifacts::kNone;

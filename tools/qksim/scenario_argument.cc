@@ -38,6 +38,7 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
     *environment.err << to_string(result->diagnostics, environment.colour_err);
     return result->bad_override ? ExitCode::kUsage : ExitCode::kData;
   }
+  if (check_planted(environment, result->plan->planted) != ExitCode::kOk) return ExitCode::kData;
   for (const sim::StorePlan& store : result->plan->stores) {
     const families::FamilyDescriptor* family = nullptr;
     const ExitCode code = find_family(environment, store.family, cat("store ", store.id), &family);

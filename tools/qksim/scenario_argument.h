@@ -15,7 +15,8 @@ namespace qk::cli {
 ExitCode find_scenario(const Environment& environment, const std::string& argument,
                        scenarios::ScenarioSource* source);
 
-// Sets `result`, whose plan is then present; or prints the diagnostics and returns kData, kUsage if
+// Sets `result`, whose plan is then present; or prints the diagnostics and returns kData (also for
+// a planted bug that does not exist), kUsage if
 // a --set argument is to blame, or kUnavailable if a store's family is not in this build.
 ExitCode load_scenario(const Environment& environment, const scenarios::ScenarioSource& source,
                        const std::vector<std::string>& sets, std::optional<uint64_t> seed,

@@ -96,7 +96,7 @@ ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& env
   if (!shrunk.ok()) {
     print_error(environment, cat(plan.name, " with seed ", seed_text(plan.seed), ": ",
                                  to_std(shrunk.status().message())));
-    return ExitCode::kInconclusive;
+    return environment.interrupted() ? ExitCode::kInterrupted : ExitCode::kInconclusive;
   }
 
   const sim::Violation& violation = shrunk->result.violations.front();

@@ -161,6 +161,12 @@ class Sweep {
     variant.name = plan->name;
     for (const std::string& value : axis) variant.name += cat(" ", value);
     variant.scenario_hash = plan->scenario_hash;
+    if (!plan->planted.empty() && plan->planted != definition_.planted) {
+      print_error(environment_,
+                  cat("scenario ", in_quotes(plan->name), " switches the planted bug ",
+                      in_quotes(plan->planted), " on, expected --planted ", plan->planted));
+      return ExitCode::kUsage;
+    }
     variant.oracles = sim::oracles_with_subject(*plan);
     variant.random_faults =
         plan->random.mean_time_to_crash > 0 || plan->random.mean_time_to_partition > 0;
@@ -375,7 +381,7 @@ class Sweep {
     QK_CHECK(loaded.plan.has_value());  // it has for another seed
     if (definition_.swarm) load_swarm(environment_, source, variant.sets, &loaded);
     sim::Plan plan = *std::move(loaded.plan);
-    if (!report.arguments.planted.empty()) plan.planted = report.arguments.planted;
+    plan.planted = report.arguments.planted;
     report.name = plan.name;
     const auto answer = [&](const sim::RunResult& result) {
       sim::SeedRecord record = sim::record_of(plan, result, number, report.seed);

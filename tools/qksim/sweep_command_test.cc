@@ -12,10 +12,9 @@
 
 #include "families/base/strings.h"
 #include "families/fs/file_util.h"
-#include "families/fs/posix_file_system.h"
-#include "families/fs/temp_directory.h"
 #include "sim/check/finding.h"
 #include "tools/qksim/sweep_directory.h"
+#include "tools/qksim/verb_fixture.h"
 #include "tools/qksim/verbs.h"
 
 namespace qk::cli {
@@ -23,28 +22,8 @@ namespace {
 
 using Catch::Contains;
 
-struct SweepFixture {
+struct SweepFixture : VerbFixture {
   SweepFixture() {
-    std::ofstream(directory.path() + "/small.qks.txtpb") << R"(name: "small"
-cluster { nodes: 3 default_store: "old" }
-store { id: "old" local {} }
-)";
-    families::FamilyDescriptor local;
-    local.name = "local";
-    local.format_version = "1";
-    local.root_names = {"log"};
-    local.partials = [](families::Operation) { return families::Partial::kNone; };
-    local.open = [](const families::OpenRequest&) {
-      return absl::UnimplementedError("no such thing in this test");
-    };
-    registry.add(local);
-    environment.out = &out;
-    environment.err = &err;
-    environment.fs = &file_system;
-    environment.registry = &registry;
-    environment.directory = directory.path();
-    environment.version = "0.1.0";
-    environment.build = "c0ffee12";
     environment.wall_ms = [] {
       return std::chrono::duration_cast<std::chrono::milliseconds>(
                  std::chrono::steady_clock::now().time_since_epoch())
@@ -76,7 +55,7 @@ store { id: "old" local {} }
     return sweep_command(arguments, environment);
   }
   SweepRecords records() {
-    auto read = read_sweep(environment, directory.path() + "/sweep");
+    auto read = read_sweep(environment, directory.string() + "/sweep");
     REQUIRE(read.ok());
     return *std::move(read);
   }
@@ -93,7 +72,7 @@ store { id: "old" local {} }
     return result;
   }
   bool exists(const std::string& path) const {
-    return std::filesystem::exists(directory.path() + "/" + path);
+    return std::filesystem::exists(directory.string() + "/" + path);
   }
 
   static void violate(sim::RunResult* result, const char* oracle = "ora.L1") {
@@ -109,15 +88,18 @@ store { id: "old" local {} }
     result->violations.push_back(violation);
   }
 
-  families::TempDirectory directory;
-  families::PosixFileSystem file_system;
-  families::Registry registry;
-  std::ostringstream out;
-  std::ostringstream err;
   std::function<void(uint64_t seed, const sim::RunOptions&, sim::RunResult*)> act;
   SweepArguments arguments;
-  Environment environment;
 };
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a scenario's planted bug is asked for, too") {
+  std::ofstream(directory / "small.qks.txtpb", std::ios::app) << "planted: \"vote-not-synced\"\n";
+  CHECK(sweep() == ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("expected --planted vote-not-synced"));
+  arguments.planted = "vote-not-synced";
+  CHECK(sweep() == ExitCode::kInconclusive);
+  CHECK_THAT(out.str(), Contains("nothing noticed the planted bug"));
+}
 
 TEST_CASE_METHOD(SweepFixture, "sweep: every seed passes") {
   arguments.again_ppm = 500'000;
@@ -240,8 +222,8 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a resumed one reports what an undisturbed
   };
   CHECK(sweep() == ExitCode::kViolated);
   const std::string undisturbed =
-      families::read_file(file_system, directory.path() + "/sweep/report.txt", 1 << 20).value();
-  const std::string file = directory.path() + "/sweep/records.jsonl";
+      families::read_file(file_system, directory.string() + "/sweep/report.txt", 1 << 20).value();
+  const std::string file = directory.string() + "/sweep/records.jsonl";
   const std::string all = families::read_file(file_system, file, 1 << 20).value();
   arguments.out.clear();
   arguments.resume = "sweep";
@@ -251,9 +233,8 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a resumed one reports what an undisturbed
     INFO("killed after " << size << " of " << all.size() << " bytes");
     REQUIRE(families::write_file(file_system, file, all.substr(0, size)).ok());
     CHECK(sweep() == ExitCode::kViolated);
-    CHECK(
-        families::read_file(file_system, directory.path() + "/sweep/report.txt", 1 << 20).value() ==
-        undisturbed);
+    CHECK(families::read_file(file_system, directory.string() + "/sweep/report.txt", 1 << 20)
+              .value() == undisturbed);
     CHECK(records().by_job.size() == 8);
   }
   // Damage that no kill leaves is an error, and nothing is changed.
@@ -277,7 +258,7 @@ TEST_CASE_METHOD(SweepFixture, "sweep: records of another build or scenario are 
   CHECK(sweep() == ExitCode::kData);
   CHECK_THAT(err.str(), Contains("build c0ffee12, this is other"));
   environment.build = "c0ffee12";
-  std::ofstream(directory.path() + "/small.qks.txtpb", std::ios::app) << "run_for: \"7s\"\n";
+  std::ofstream(directory.string() + "/small.qks.txtpb", std::ios::app) << "run_for: \"7s\"\n";
   CHECK(sweep() == ExitCode::kData);
   CHECK_THAT(err.str(), Contains("another text of scenario small.qks.txtpb"));
   arguments.resume = "nowhere";
@@ -320,7 +301,7 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a JUnit report folds what found nothing")
   };
   CHECK(sweep() == ExitCode::kViolated);
   const std::string text =
-      families::read_file(file_system, directory.path() + "/sweep.xml", 1 << 20).value();
+      families::read_file(file_system, directory.string() + "/sweep.xml", 1 << 20).value();
   CHECK_THAT(text, Contains("<testsuite name=\"sweep small\" tests=\"2\" failures=\"1\" "
                             "errors=\"0\" skipped=\"0\">"));
   CHECK_THAT(text, Contains("name=\"7 seeds without a finding\""));
@@ -328,7 +309,7 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a JUnit report folds what found nothing")
   // An earlier report of its own is replaced, another file is not.
   arguments.out = "again";
   CHECK(sweep() == ExitCode::kViolated);
-  std::ofstream(directory.path() + "/sweep.xml") << "<testsuites name=\"another tool's\">";
+  std::ofstream(directory.string() + "/sweep.xml") << "<testsuites name=\"another tool's\">";
   arguments.out = "third";
   CHECK(sweep() == ExitCode::kCannotWrite);
 }

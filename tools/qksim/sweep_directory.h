@@ -28,7 +28,7 @@ struct SweepRecords {
   std::string findings;  // the text of findings.json; empty: not there
 };
 
-// Reads a directory; nothing is written. NotFound if it is none of a sweep, DataLoss for damage.
+// Reads a directory; nothing is written. NotFound if no sweep made it, DataLoss for damage.
 absl::StatusOr<SweepRecords> read_sweep(const Environment& environment, const std::string& path);
 
 // Prints the error of one of these calls, and says which exit code it is.
