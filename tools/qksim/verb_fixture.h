@@ -3,9 +3,10 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
+#include "families/base/check.h"
+#include "families/fs/file_util.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "tools/qksim/environment.h"
@@ -14,9 +15,12 @@ namespace qk::cli {
 
 struct VerbFixture {
   VerbFixture() {
-    std::ofstream(directory / "small.qks.txtpb") << "name: \"small\"\n"
-                                                    "cluster { nodes: 3 default_store: \"old\" }\n"
-                                                    "store { id: \"old\" local {} }\n";
+    const absl::Status written =
+        families::write_file(file_system, temporary.path() + "/small.qks.txtpb",
+                             "name: \"small\"\n"
+                             "cluster { nodes: 3 default_store: \"old\" }\n"
+                             "store { id: \"old\" local {} }\n");
+    QK_CHECK(written.ok());
     families::FamilyDescriptor local;
     local.name = "local";
     local.format_version = "1";
