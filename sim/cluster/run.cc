@@ -15,6 +15,7 @@
 #include "sim/cluster/initial_state.h"
 #include "sim/cluster/node.h"
 #include "sim/cluster/operator.h"
+#include "sim/cluster/subjects.h"
 #include "sim/cluster/workload.h"
 #include "sim/kernel/trace_text.h"
 
@@ -476,7 +477,7 @@ class Cluster final : private ClusterEvents {
       }
     }
     for (const std::string& id : result->unjudged) {
-      if (must_judge(id)) result->inconclusive.push_back(cat(id, " was never evaluated"));
+      if (must_judge(id, plan_)) result->inconclusive.push_back(cat(id, " was never evaluated"));
     }
   }
 
@@ -496,22 +497,6 @@ class Cluster final : private ClusterEvents {
         cat(node.name(), " ended in phase ", migration::to_string(node.last_phase()), " on store ",
             in_quotes(node.store()), ", expected accepted on store ",
             in_quotes(last ? plan_.migrations[*last].to : std::string("none"))));
-  }
-
-  // Oracles whose subject each run has, or each run with this plan. The others need a crash at the
-  // right moment; whether they were evaluated is only told.
-  bool must_judge(const std::string& id) const {
-    constexpr std::string_view kAlways[] = {
-        "ora.L1", "ora.L2", "ora.L4", "ora.L5", "ora.L9", "ora.L12", "ora.L13", "ora.M1",
-        "ora.R1", "ora.R2", "ora.R3", "ora.R4", "ora.R5", "ora.R6",  "ora.R7",  "ora.R11"};
-    constexpr std::string_view kMigrating[] = {"ora.I1", "ora.I3", "ora.D1", "ora.D2",
-                                               "ora.D5", "ora.M2", "ora.M3"};
-    const auto among = [&](const auto& ids) {
-      return std::find(std::begin(ids), std::end(ids), id) != std::end(ids);
-    };
-    return among(kAlways) || (!plan_.migrations.empty() && among(kMigrating)) ||
-           (plan_.workload.clients > 0 && id == "ora.C1") ||
-           (plan_.cluster.nodes.size() > 1 && id == "ora.R13");  // alone, a node sends nothing
   }
 
   const Plan plan_;

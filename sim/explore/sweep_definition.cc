@@ -7,6 +7,7 @@
 #include "families/base/strings.h"
 #include "families/base/units.h"
 #include "sim/check/finding.h"
+#include "sim/cluster/subjects.h"
 #include "sim/kernel/random.h"
 
 namespace qk::sim {
@@ -22,19 +23,6 @@ absl::Status malformed_sweep(std::string_view what) {
 }
 
 uint64_t size_of(const SeedRange& range) { return range.last - range.first + 1; }
-
-bool has_snapshots(const Plan& plan) {
-  return plan.cluster.snapshot_every_entries > 0 ||
-         std::any_of(plan.cluster.nodes.begin(), plan.cluster.nodes.end(),
-                     [](const NodePlan& node) { return node.initial || node.place; });
-}
-
-bool crashes(const Plan& plan) {
-  return plan.random.mean_time_to_crash > 0 ||
-         std::any_of(plan.faults.begin(), plan.faults.end(), [](const FaultPlan& fault) {
-           return std::holds_alternative<CrashFault>(fault.what);
-         });
-}
 
 json variant_to_json(const SweepVariant& variant) {
   return {{"scenario", variant.scenario}, {"name", variant.name},
@@ -151,20 +139,8 @@ absl::Status check(const SweepDefinition& definition) {
 std::vector<std::string> oracles_with_subject(const Plan& plan) {
   std::vector<std::string> out;
   if (plan.expect.verdict == ExpectPlan::Verdict::kViolation) return out;
-  constexpr std::string_view kCrashInMigration[] = {"ora.L14", "ora.D3", "ora.D4"};
   for (const OracleInfo& oracle : kOracles) {
-    const std::string_view id = oracle.id;
-    const bool in_crash = std::find(std::begin(kCrashInMigration), std::end(kCrashInMigration),
-                                    id) != std::end(kCrashInMigration);
-    const bool migration = in_crash || id.starts_with("ora.I") || id.starts_with("ora.D") ||
-                           id == "ora.M2" || id == "ora.M3";
-    if (migration && plan.migrations.empty()) continue;
-    if (in_crash && !crashes(plan)) continue;
-    if (id.starts_with("ora.C") && plan.workload.clients == 0) continue;
-    // Of messages between nodes, and of snapshots that a node starts with or is sent.
-    if ((id == "ora.R12" || id == "ora.R13") && plan.cluster.nodes.size() == 1) continue;
-    if (id == "ora.R9" && !has_snapshots(plan)) continue;
-    out.emplace_back(id);
+    if (has_subject(oracle.id, plan)) out.emplace_back(oracle.id);
   }
   return out;
 }

@@ -66,9 +66,8 @@ inline constexpr uint64_t kMaxSweepJobs = 1'000'000'000;
 // InvalidArgument if the sweep has no job, or too many.
 absl::Status check(const SweepDefinition& definition);
 
-// Ids of the oracles that runs of this plan, taken together, must evaluate: those of the migration
-// if there is one, of a crash in it if there are crashes. None if the plan expects a violation: its
-// runs end at it.
+// Ids of the oracles that runs of this plan, taken together, must evaluate: has_subject(). None if
+// the plan expects a violation: its runs end at it.
 std::vector<std::string> oracles_with_subject(const Plan& plan);
 
 // "0x1..0x3E8, 0x5EED"

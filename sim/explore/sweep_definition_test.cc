@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <set>
+
+#include "sim/check/finding.h"
+#include "sim/cluster/subjects.h"
 
 namespace qk::sim {
 namespace {
@@ -155,6 +159,34 @@ TEST_CASE("an oracle has a subject where the plan has one") {
   CHECK(has("ora.R12"));
   plan.expect.verdict = ExpectPlan::Verdict::kViolation;
   CHECK(oracles_with_subject(plan).empty());
+}
+
+TEST_CASE("what one run must judge is a part of what a sweep must") {
+  std::vector<Plan> plans(1);
+  const auto twice = [&](const std::function<void(Plan*)>& change) {
+    const size_t size = plans.size();
+    for (size_t i = 0; i < size; ++i) {
+      plans.push_back(plans[i]);
+      change(&plans.back());
+    }
+  };
+  twice([](Plan* plan) { plan->migrations.emplace_back(); });
+  twice([](Plan* plan) { plan->workload.clients = 1; });
+  twice([](Plan* plan) { plan->cluster.nodes.resize(3); });
+  twice([](Plan* plan) { plan->random.mean_time_to_crash = kSecond; });
+  size_t by_chance = 0;
+  for (const Plan& plan : plans) {
+    const auto sweep = oracles_with_subject(plan);
+    for (const OracleInfo& oracle : kOracles) {
+      const bool among = std::find(sweep.begin(), sweep.end(), oracle.id) != sweep.end();
+      CHECK(among >= must_judge(oracle.id, plan));
+      by_chance += among && !must_judge(oracle.id, plan) ? 1 : 0;
+    }
+  }
+  CHECK(by_chance > 0);
+  CHECK(must_judge("ora.R13", plans.back()));
+  CHECK_FALSE(must_judge("ora.R13", plans.front()));
+  CHECK_FALSE(must_judge("ora.D3", plans.back()));
 }
 
 }  // namespace
