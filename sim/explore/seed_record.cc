@@ -288,6 +288,27 @@ std::string difference_of(const SeedRecord& first, const SeedRecord& second) {
   return "";
 }
 
+bool comparable(const SeedRecord& first, const SeedRecord& second) {
+  const bool died = first.verdict == SeedVerdict::kDied || second.verdict == SeedVerdict::kDied;
+  return !died || (first.verdict == second.verdict && first.signature == second.signature);
+}
+
+SeedRecord with_second_run(SeedRecord first, SeedRecord second) {
+  if (!comparable(first, second)) {
+    const bool first_died = first.verdict == SeedVerdict::kDied;
+    SeedRecord& dead = first_died ? first : second;
+    const SeedRecord& other = first_died ? second : first;
+    dead.lines.push_back(cat("and       the seed's ", first_died ? "second" : "first",
+                             " run: ", to_string(other.verdict),
+                             other.signature.empty() ? "" : cat(" ", other.signature)));
+    dead.cpu_ns = first.cpu_ns;
+    return std::move(dead);
+  }
+  first.difference = difference_of(first, second);
+  first.second = first.difference.empty() ? SecondRun::kSame : SecondRun::kDiffers;
+  return first;
+}
+
 std::string to_line(const SeedRecord& record) {
   json out = {{"variant", std::to_string(record.variant)},
               {"seed", std::to_string(record.seed)},

@@ -35,6 +35,7 @@ inline bool is_failure(SeedVerdict verdict) { return verdict >= SeedVerdict::kVi
 inline bool is_finding(SeedVerdict verdict) { return verdict >= SeedVerdict::kInconclusive; }
 
 // The second run of a seed, in a process of its own.
+// kNone: there was none, or it is not comparable.
 enum class SecondRun : uint8_t { kNone, kSame, kDiffers };
 
 struct SeedRecord {
@@ -64,8 +65,14 @@ SeedRecord record_of(const Plan& plan, const RunResult& result, uint32_t variant
 SeedRecord record_of_death(uint32_t variant, uint64_t seed, std::string_view how);
 SeedRecord record_of_stuck(uint32_t variant, uint64_t seed, Nanos limit);
 
+// Not if one process ended in the run and the other did not, or in another way: what ended it came
+// from outside, and says nothing of whether the seed gives one run.
+bool comparable(const SeedRecord& first, const SeedRecord& second);
 // How two runs of one seed differ; empty: not at all.
 std::string difference_of(const SeedRecord& first, const SeedRecord& second);
+// What is kept of a seed that ran twice: the first record, with how the second one compares. Of two
+// that are not comparable the one whose process ended, and what the other one said.
+SeedRecord with_second_run(SeedRecord first, SeedRecord second);
 
 // One line, newline included.
 std::string to_line(const SeedRecord& record);

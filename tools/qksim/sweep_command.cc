@@ -338,9 +338,7 @@ class Sweep {
     QK_CHECK(first != pending_.end());
     sim::SeedRecord whole = std::move(first->second);
     pending_.erase(first);
-    whole.difference = sim::difference_of(whole, record);
-    whole.second = whole.difference.empty() ? sim::SecondRun::kSame : sim::SecondRun::kDiffers;
-    return finish(number, std::move(whole));
+    return finish(number, sim::with_second_run(std::move(whole), std::move(record)));
   }
 
   absl::Status finish(uint64_t number, sim::SeedRecord record) {
@@ -427,7 +425,9 @@ class Sweep {
       if (pool.busy() == 0) break;
       for (const WorkerPool::Outcome& outcome : pool.wait(kWaitMs)) {
         const sim::SweepFinding& finding = *wanted.at(outcome.job.number);
-        const std::string difference = sim::difference_of(finding.shortest, record_of(outcome));
+        const sim::SeedRecord kept = record_of(outcome);
+        if (!sim::comparable(finding.shortest, kept)) continue;
+        const std::string difference = sim::difference_of(finding.shortest, kept);
         if (difference.empty()) continue;
         kept_differ_ = true;
         print_error(environment_, cat(definition_.variants[finding.variant].name, " seed ",

@@ -152,6 +152,33 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a seed that ends its process is a finding
   CHECK(records().by_job.size() == 8);
 }
 
+// What killed the worker, a person or the kernel out of memory, does not come again.
+TEST_CASE_METHOD(SweepFixture, "sweep: a worker killed from outside is no divergence") {
+  const std::string flag = directory.string() + "/killed";
+  for (const bool in_first : {true, false}) {
+    std::filesystem::remove_all(directory / "sweep");
+    arguments.again_ppm = 1'000'000;
+    act = [&](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
+      if (seed != 5 || std::filesystem::exists(flag + "2")) return;
+      // The first of its runs leaves a file, the second one another.
+      const bool first = !std::filesystem::exists(flag);
+      std::ofstream(first ? flag : flag + "2");
+      if (first == in_first) ::raise(SIGKILL);
+    };
+    CHECK(sweep() == ExitCode::kInternal);
+    CHECK(found().seed == 5);
+    CHECK(found().verdict == sim::SeedVerdict::kDied);
+    CHECK(found().second == sim::SecondRun::kNone);
+    CHECK_THAT(out.str(), Contains("DIED      process ended with signal 9"));
+    CHECK_THAT(out.str(),
+               Contains(in_first ? "the seed's second run: PASS" : "the seed's first run: PASS"));
+    CHECK_THAT(out.str(), Contains("0 of them differ") && !Contains("DIVERGED"));
+    CHECK_THAT(err.str(), !Contains("with a full trace"));
+    std::filesystem::remove(flag);
+    std::filesystem::remove(flag + "2");
+  }
+}
+
 TEST_CASE_METHOD(SweepFixture, "sweep: what nobody catches ends the worker, and not as a parent") {
   act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
     if (seed == 5) throw std::runtime_error("planted");
