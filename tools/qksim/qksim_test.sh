@@ -151,6 +151,8 @@ for planted in check-fails exception; do
     cat out err files
     failures=$((failures + 1))
   fi
+  # It ends there again, and is compared.
+  expect 0 out 'EQUAL  rolling-pair  seed 0x1  planted ' -- replay latest
 done
 rm -rf .qksim
 expect 1 out 'ora.C1' -- run rolling-pair --seed 1 --planted garbled-answers --artifacts none

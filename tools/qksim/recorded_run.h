@@ -29,8 +29,10 @@ ExitCode find_recorded_run(const Environment& environment, const std::string& ar
 // The whole trace.txt; nullopt if it holds marks alone, or cannot be read.
 std::optional<std::string> recorded_trace(const Environment& environment, const RecordedRun& run);
 
+// `internal_error`: see RunOptions.
 sim::RunResult run_again(const Environment& environment, const RecordedRun& run,
-                         sim::TraceLevel level);
+                         sim::TraceLevel level,
+                         std::function<void(const sim::RunResult&)> internal_error = {});
 
 // "small  seed 0x5EED  1498 events  chain 5d02c1be77a4"
 std::string head_line(const RecordedRun& run);
