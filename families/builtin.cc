@@ -25,4 +25,11 @@ void reset_engines_for_run(uint64_t seed) {
   rocksdb_reset_for_run(seed);
 }
 
+EnginesAside::EnginesAside() : rocksdb_draws_(rocksdb_draws()) { sqlite_save_generator(); }
+
+EnginesAside::~EnginesAside() {
+  sqlite_restore_generator();
+  rocksdb_set_draws(rocksdb_draws_);
+}
+
 }  // namespace qk::families

@@ -17,4 +17,18 @@ Registry builtin_families(VolatileMemory* memory);
 // does.
 void reset_engines_for_run(uint64_t seed);
 
+// While it lives, engines may be opened and closed without a trace in the run: what they draw per
+// process is as before when it ends. For who looks at a copy of a disk in the middle of a run. One
+// at a time.
+class EnginesAside {
+ public:
+  EnginesAside();
+  EnginesAside(const EnginesAside&) = delete;
+  EnginesAside& operator=(const EnginesAside&) = delete;
+  ~EnginesAside();
+
+ private:
+  uint64_t rocksdb_draws_;
+};
+
 }  // namespace qk::families

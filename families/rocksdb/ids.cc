@@ -36,6 +36,10 @@ Source& source() {
 
 void rocksdb_reset_for_run(uint64_t seed) { source() = {true, seed, 0}; }
 
+uint64_t rocksdb_draws() { return source().draws; }
+
+void rocksdb_set_draws(uint64_t draws) { source().draws = draws; }
+
 bool rocksdb_in_simulated_run() { return source().simulated; }
 
 std::string next_rocksdb_session_id() {

@@ -14,6 +14,9 @@ namespace qk::families {
 // Call at the start of each run, before the run opens its first database. A real tool never does.
 void rocksdb_reset_for_run(uint64_t seed);
 bool rocksdb_in_simulated_run();
+// How many numbers the run has drawn; and back to so many, which draws the same ones again.
+uint64_t rocksdb_draws();
+void rocksdb_set_draws(uint64_t draws);
 
 // 20 characters of 0-9A-Z, RocksDB's form of a session id.
 std::string next_rocksdb_session_id();

@@ -95,4 +95,8 @@ void sqlite_reset_for_run(uint64_t seed) {
   sqlite3_randomness(0, nullptr);
 }
 
+void sqlite_save_generator() { sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SAVE); }
+
+void sqlite_restore_generator() { sqlite3_test_control(SQLITE_TESTCTRL_PRNG_RESTORE); }
+
 }  // namespace qk::families

@@ -17,4 +17,8 @@ namespace qk::families {
 // Call at the start of each run, before the run opens its first database.
 void sqlite_reset_for_run(uint64_t seed);
 
+// Keeps the state of SQLite's generator, and goes back to it. There is room for one state.
+void sqlite_save_generator();
+void sqlite_restore_generator();
+
 }  // namespace qk::families

@@ -1,5 +1,6 @@
 // What a witness finds on the disk: copies on which everything unsynced is lost, what a crashed
 // import left, and images that were damaged on purpose.
+#include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "image/reader.h"
 #include "sim/cluster/node.h"
@@ -26,6 +27,7 @@ Probe Witness::durable_state(migration::Side side) const {
     if (family == nullptr) return absl::NotFoundError("the volatile instance is not open");
     return read_state(*family);
   }
+  const families::EnginesAside aside;
   SimDisk copy = machine_.after_power_cut();
   const auto fs = copy.mount();
   const migration::Instance& instance = manifest_.side(side);
@@ -47,6 +49,7 @@ bool Witness::holds_durably(int64_t index, int64_t term) const {
 
 // Of both families of a dual phase, as they are before the start reconciles them.
 void Witness::judge_hard_states(const migration::Manifest& found) {
+  const families::EnginesAside aside;
   SimDisk copy = machine_.disk().fork();
   const auto copy_fs = copy.mount();
   std::optional<families::HardState> hard_states[2];
@@ -99,6 +102,7 @@ void Witness::probe_ack(families::Operation operation) {
 
 void Witness::judge_import() {
   if (phase() != Phase::kBootstrapping || !cut_state_) return;
+  const families::EnginesAside aside;
   SimDisk copy = machine_.disk().fork();
   const auto fs = copy.mount();
   families::OpenRequest request;
