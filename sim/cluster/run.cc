@@ -22,7 +22,8 @@
 namespace qk::sim {
 namespace {
 
-// One commit in so many is checked against what every disk would hold after a power cut (ora.R7).
+// One commit in so many is checked against what every disk would hold after a power cut (ora.R7);
+// of a long log fewer (probe_thinning()).
 constexpr uint64_t kCommitProbeEvery = 200;
 // So many events lie between two records of what the random streams have drawn.
 constexpr uint64_t kDrawsEvery = 4096;
@@ -283,7 +284,9 @@ class Cluster final : private ClusterEvents {
     commit_ = std::max(commit_, index);
     if (news) last_commit_ = {&node, index, term};
     faults_->commit_advanced(index);
-    if (!news || probe_random_.below(kCommitProbeEvery) != 0) return;
+    if (!news) return;
+    const uint64_t thinning = probe_thinning(checker_.ghost(node.id() - 1).acked());
+    if (probe_random_.below(kCommitProbeEvery * thinning) != 0) return;
     checker_.commit_probe(node.id() - 1, index, term, durable_holders(index, term));
   }
 

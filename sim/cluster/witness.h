@@ -9,6 +9,7 @@
 // Nothing here changes what the node does. Only at a start it says what a crash took away.
 #pragma once
 
+#include <bitset>
 #include <map>
 #include <optional>
 #include <string>
@@ -133,7 +134,8 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   bool needs_lost_memory_ = false;       // this start does
   bool torn_ = false;                    // a crash tore a write since the last start that succeeded
   uint64_t shrinks_ = 0;                 // of files, before this start
-  uint64_t probed_entry_ = UINT64_MAX;   // the phase_entries_ at the last probe of an ack
+  uint64_t probed_entry_ = UINT64_MAX;   // the phase_entries_ at the last ack
+  std::bitset<8> probed_kinds_;          // operations that were probed since
   std::optional<StateImage> cut_state_;  // of the export under way
 
   // Of the present process.
@@ -150,5 +152,8 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
 };
 
 PhaseCode code_of(migration::Phase phase);
+
+// How many times less often than in a short log a node is probed that owes this one.
+uint64_t probe_thinning(const StateImage& acked);
 
 }  // namespace qk::sim

@@ -11,11 +11,17 @@ namespace {
 
 using migration::Phase;
 
-// One append in so many is followed by a probe of what is durable, and the first one in each phase,
-// so that no phase goes unjudged because it was short. Every other mutation always is.
+// One append in so many is followed by a probe of what is durable, and every other mutation.
 constexpr uint64_t kProbeEvery = 96;
+// A probe reads the whole log. With so many more entries in it, probes come one time less often, so
+// that what they cost for each mutation is bounded, however long the run.
+constexpr uint64_t kEntriesAtFullRate = 1024;
 
 }  // namespace
+
+uint64_t probe_thinning(const StateImage& acked) {
+  return 1 + acked.entries.size() / kEntriesAtFullRate;
+}
 
 Probe Witness::durable_state(migration::Side side) const {
   if (machine_.is_volatile(manifest_.side(side))) {
@@ -84,13 +90,18 @@ absl::Status Witness::judge_start() {
   return absl::OkStatus();
 }
 
+// The first of each kind in each stay in a phase always, so that none goes unjudged because the stay
+// was short or the log long.
 void Witness::probe_ack(families::Operation operation) {
-  const bool first_in_phase = probed_entry_ != phase_entries_;
-  if (operation == families::Operation::kAppend && probe_random_.below(kProbeEvery) != 0 &&
-      !first_in_phase) {
-    return;
-  }
+  if (probed_entry_ != phase_entries_) probed_kinds_.reset();
   probed_entry_ = phase_entries_;
+  const bool first = !probed_kinds_.test(static_cast<size_t>(operation));
+  const uint64_t thinning = probe_thinning(world_.checker->ghost(index()).acked());
+  const uint64_t every =
+      operation == families::Operation::kAppend ? kProbeEvery * thinning : thinning;
+  const bool drawn = every == 1 || probe_random_.below(every) == 0;
+  if (!drawn && !first) return;
+  probed_kinds_.set(static_cast<size_t>(operation));
   if (is_dual(phase())) {
     world_.checker->dual_ack(index(), durable_state(migration::Side::kA),
                              durable_state(migration::Side::kB));
