@@ -41,6 +41,13 @@ void build_cluster(Draft& draft) {
   draft.probability(link, "loss", link.loss(), &out.link.loss_ppm);
   draft.probability(link, "duplicate", link.duplicate(), &out.link.duplicate_ppm);
   draft.probability(link, "reorder", link.reorder(), &out.link.reorder_ppm);
+  draft.probability(link, "late", link.late(), &out.link.late_ppm);
+  if (link.has_late() != link.has_late_by()) {
+    draft.missing(link, link.has_late() ? "late_by" : "late",
+                  "both or none, as in late: 0.002 late_by: \"100ms..1s\"");
+  } else if (link.has_late_by()) {
+    draft.take(link, "late_by", parse_duration_range(link.late_by()), &out.link.late_by);
+  }
   const qksim::Disk& disk = cluster.disk();
   draft.take(disk, "write_latency", parse_duration_range(disk.write_latency()),
              &out.disk.write_latency);

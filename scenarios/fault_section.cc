@@ -212,9 +212,13 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at, uint64_t* kept) 
       }
       out.what = sim::HealFault{};
       break;
+    case qksim::ScheduledFault::kRollback:
+      draft.known_node(at, "rollback", -1, at.rollback(), Draft::Selectors::kYes);
+      out.what = sim::RollbackFault{at.rollback()};
+      break;
     case qksim::ScheduledFault::WHAT_NOT_SET:
       draft.report(at, "t", -1, Draft::Point::kName, "the scheduled fault does nothing",
-                   "one of crash, partition, disk, leader_transfer, heal_all");
+                   "one of crash, partition, disk, leader_transfer, heal_all, rollback");
       break;
   }
   draft.plan.faults.push_back(std::move(out));
@@ -233,19 +237,39 @@ void mean_time(Draft& draft, const qksim::RandomFaults& random, std::string_view
 
 void build_random(Draft& draft, const qksim::RandomFaults& random) {
   sim::RandomFaultPlan& out = draft.plan.random;
-  if (!random.has_mean_time_to_crash() && !random.has_mean_time_to_partition()) {
-    draft.report(draft.scenario(), "random", -1, Draft::Point::kName,
-                 "random asks for no kind of fault",
-                 "mean_time_to_crash, mean_time_to_partition or both; or leave random out");
+  if (!random.has_mean_time_to_crash() && !random.has_mean_time_to_partition() &&
+      !random.has_mean_time_to_transfer() && !random.has_mean_time_to_rollback()) {
+    draft.report(
+        draft.scenario(), "random", -1, Draft::Point::kName, "random asks for no kind of fault",
+        "one or more of mean_time_to_crash, mean_time_to_partition, mean_time_to_transfer, "
+        "mean_time_to_rollback; or leave random out");
   }
   if (random.has_mean_time_to_partition() && draft.plan.cluster.nodes.size() == 1) {
     draft.report(random, "mean_time_to_partition", -1, Draft::Point::kName,
                  "a cluster of one node has no partitions", "two nodes or more");
   }
+  if (random.has_mean_time_to_transfer() && draft.plan.cluster.nodes.size() == 1) {
+    draft.report(random, "mean_time_to_transfer", -1, Draft::Point::kName,
+                 "a cluster of one node has no other leader", "two nodes or more");
+  }
+  if (random.has_mean_time_to_rollback() && draft.plan.migrations.empty()) {
+    draft.report(random, "mean_time_to_rollback", -1, Draft::Point::kName,
+                 "a scenario without a migration has nothing to roll back", "a migration");
+  }
   if (random.has_mean_time_to_crash()) {
     mean_time(draft, random, "mean_time_to_crash", random.mean_time_to_crash(),
               &out.mean_time_to_crash);
   }
+  if (random.has_mean_time_to_transfer()) {
+    mean_time(draft, random, "mean_time_to_transfer", random.mean_time_to_transfer(),
+              &out.mean_time_to_transfer);
+  }
+  if (random.has_mean_time_to_rollback()) {
+    mean_time(draft, random, "mean_time_to_rollback", random.mean_time_to_rollback(),
+              &out.mean_time_to_rollback);
+  }
+  draft.probability(random, "crash_again", random.crash_again(), &out.crash_again_ppm);
+  draft.probability(random, "aimed", random.aimed(), &out.aimed_ppm);
   draft.take(random, "restart_after", parse_duration_range(random.restart_after()),
              &out.restart_after);
   if (random.has_mean_time_to_partition()) {

@@ -296,7 +296,7 @@ TEST_CASE("bad --set arguments say what is allowed") {
            families_of_the_schema(), "\n")},
       {"cluster.link=1",
        "--set cluster.link=1: error: \"link\" is not a single value\n"
-       "hint: set one of its fields: latency, loss, duplicate, reorder\n"},
+       "hint: set one of its fields: latency, loss, duplicate, reorder, late, late_by\n"},
       {"workload.clients=-1",
        "--set workload.clients=-1: error: \"-1\" is not a value for \"clients\"\n"
        "hint: allowed: a whole number up to 4294967295\n"},

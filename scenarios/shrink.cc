@@ -35,6 +35,8 @@ std::string fault_text(const qksim::ScheduledFault& at) {
       return cat("slow disk ", at.disk().node(), " at ", at.t());
     case qksim::ScheduledFault::kLeaderTransfer:
       return cat("transfer to ", at.leader_transfer(), " at ", at.t());
+    case qksim::ScheduledFault::kRollback:
+      return cat("rollback of ", at.rollback(), " at ", at.t());
     default:
       return cat("heal at ", at.t());
   }
@@ -326,6 +328,12 @@ class Shrinker {
     clean_link(
         "link.reorder", [](const Scenario& s) { return s.cluster().link().reorder(); },
         [](Scenario* s, double v) { s->mutable_cluster()->mutable_link()->set_reorder(v); });
+    clean_link(
+        "link.late", [](const Scenario& s) { return s.cluster().link().late(); },
+        [](Scenario* s, double) {
+          s->mutable_cluster()->mutable_link()->clear_late();
+          s->mutable_cluster()->mutable_link()->clear_late_by();
+        });
     progress =
         simplify<uint32_t>(
             "snapshot_every_entries", {0},

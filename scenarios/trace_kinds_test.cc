@@ -20,7 +20,7 @@ cluster {
 store { id: "old" local {} }
 store { id: "new" rocksdb {} }
 migration { from: "old" to: "new" start: "9s" dual_write_for: "1s" soak: "500ms"
-            fresh_mutations: 2000 fresh_time: "20s" }
+            on_validation_fail: RETRY fresh_mutations: 2000 fresh_time: "20s" }
 workload { clients: 3 rate: 40 keys: 5 value_size: "64B..512B" }
 at { t: "2s" crash { node: "n3" restart_after: "4s" } }
 at { t: "3s" crash { node: "n3" } }
@@ -28,6 +28,7 @@ at { t: "n1:DUAL" crash { node: "n1" restart_after: "500ms" } }
 at { t: "7s" for: "1s" partition { side { node: "n1" } side { node: "n2" node: "n3" } } }
 at { t: "8s" for: "300ms" disk { node: "n2" factor: 4 } }
 at { t: "8500ms" leader_transfer: "n2" }
+at { t: "n2:DUAL+200ms" rollback: "n2" }
 run_for: "30s"
 )";
 

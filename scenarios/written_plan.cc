@@ -77,6 +77,9 @@ void write(const sim::TransferFault& transfer, qksim::ScheduledFault* out) {
   out->set_leader_transfer(transfer.node);
 }
 void write(const sim::HealFault&, qksim::ScheduledFault* out) { out->set_heal_all(true); }
+void write(const sim::RollbackFault& rollback, qksim::ScheduledFault* out) {
+  out->set_rollback(rollback.node);
+}
 
 }  // namespace
 

@@ -1,4 +1,6 @@
 // expand_random(): what the seed draws of faults, before the run.
+#include <iterator>
+
 #include "sim/cluster/plan.h"
 #include "sim/kernel/random.h"
 #include "sim/kernel/trace_text.h"
@@ -14,6 +16,11 @@ void for_each_instant(RandomStream* random, Nanos mean, Nanos end, Draw draw) {
   for (Nanos t = random->between(1, 2 * mean); t < end; t += random->between(1, 2 * mean)) draw(t);
 }
 
+// A start takes about so long: a crash within it is one in a recovery.
+constexpr Nanos kRecoveryLasts = 25 * kMillisecond;
+// So many crashes in a row, at most, hit one node as it starts.
+constexpr uint32_t kMaxAgain = 3;
+
 FaultPlan drawn_at(Nanos t) {
   FaultPlan fault;
   fault.at.time = t;
@@ -24,25 +31,56 @@ FaultPlan drawn_at(Nanos t) {
   return fault;
 }
 
-}  // namespace
+// What decides whether a random fault hits the node that matters just then. Draws of its own, and
+// none if nothing is aimed.
+class Aim {
+ public:
+  explicit Aim(const Plan& plan) : random_(plan.seed, "fault.aim"), ppm_(plan.random.aimed_ppm) {}
+  // A selector; empty: no particular node.
+  std::string draw() {
+    if (ppm_ == 0 || !random_.chance_ppm(ppm_)) return "";
+    return random_.below(2) == 0 ? "@leader" : "@migrating";
+  }
 
-void expand_random(Plan* plan, Nanos end) {
+ private:
+  RandomStream random_;
+  uint32_t ppm_;
+};
+
+void draw_crashes(Plan* plan, Nanos end, Aim* aim) {
   const RandomFaultPlan& random = plan->random;
-  if (random.quiet_after > 0) end = std::min(end, random.quiet_after);
   const std::vector<NodePlan>& nodes = plan->cluster.nodes;
-
   RandomStream crashes(plan->seed, "fault.crash");
+  RandomStream again(plan->seed, "fault.crash.again");
   for_each_instant(&crashes, random.mean_time_to_crash, end, [&](Nanos t) {
-    FaultPlan fault = drawn_at(t);
     CrashFault crash;
     crash.node = nodes[crashes.below(nodes.size())].id;
     crash.loss = static_cast<CrashLoss>(crashes.below(5));
     crash.restart_after = crashes.between(random.restart_after.low, random.restart_after.high);
     crash.max_others_down = random.max_concurrent_down;
-    fault.what = std::move(crash);
-    plan->faults.push_back(std::move(fault));
+    const auto add = [&] {
+      FaultPlan fault = drawn_at(t);
+      fault.what = crash;
+      plan->faults.push_back(std::move(fault));
+    };
+    if (std::string selector = aim->draw(); !selector.empty()) {
+      crash.node = std::move(selector);
+      return add();
+    }
+    add();
+    for (uint32_t i = 0; i < kMaxAgain && again.chance_ppm(random.crash_again_ppm); ++i) {
+      t += crash.restart_after + again.between(1, kRecoveryLasts);
+      crash.loss = static_cast<CrashLoss>(again.below(5));
+      crash.restart_after = again.between(random.restart_after.low, random.restart_after.high);
+      if (t >= end) return;
+      add();
+    }
   });
+}
 
+void draw_partitions(Plan* plan, Nanos end, Aim* aim) {
+  const RandomFaultPlan& random = plan->random;
+  const std::vector<NodePlan>& nodes = plan->cluster.nodes;
   RandomStream partitions(plan->seed, "fault.partition");
   for_each_instant(&partitions, random.mean_time_to_partition, end, [&](Nanos t) {
     FaultPlan fault = drawn_at(t);
@@ -53,10 +91,46 @@ void expand_random(Plan* plan, Nanos end) {
       partition.sides[i == alone ? 0 : 1].push_back(nodes[i].id);
     }
     partition.asymmetric = partitions.below(4) == 0;
+    // One side alone is cut off from everybody else.
+    if (std::string selector = aim->draw(); !selector.empty()) {
+      partition.sides = {{std::move(selector)}};
+    }
     fault.duration = partitions.between(random.partition_for.low, random.partition_for.high);
     fault.what = std::move(partition);
     plan->faults.push_back(std::move(fault));
   });
+}
+
+// To a node of the plan, to the one that migrates, or away from whoever leads.
+void draw_transfers(Plan* plan, Nanos end) {
+  const std::vector<NodePlan>& nodes = plan->cluster.nodes;
+  RandomStream transfers(plan->seed, "fault.transfer");
+  for_each_instant(&transfers, plan->random.mean_time_to_transfer, end, [&](Nanos t) {
+    const std::string to[] = {nodes[transfers.below(nodes.size())].id, "@migrating", "@follower"};
+    FaultPlan fault = drawn_at(t);
+    fault.what = TransferFault{to[transfers.below(std::size(to))]};
+    plan->faults.push_back(std::move(fault));
+  });
+}
+
+void draw_rollbacks(Plan* plan, Nanos end) {
+  RandomStream rollbacks(plan->seed, "fault.rollback");
+  for_each_instant(&rollbacks, plan->random.mean_time_to_rollback, end, [&](Nanos t) {
+    FaultPlan fault = drawn_at(t);
+    fault.what = RollbackFault{"@migrating"};
+    plan->faults.push_back(std::move(fault));
+  });
+}
+
+}  // namespace
+
+void expand_random(Plan* plan, Nanos end) {
+  if (plan->random.quiet_after > 0) end = std::min(end, plan->random.quiet_after);
+  Aim aim(*plan);
+  draw_crashes(plan, end, &aim);
+  draw_partitions(plan, end, &aim);
+  draw_transfers(plan, end);
+  draw_rollbacks(plan, end);
 }
 
 }  // namespace qk::sim

@@ -6,6 +6,14 @@
 #include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
+namespace {
+
+template <typename Fault>
+bool is_fault(const FaultPlan& plan) {
+  return std::holds_alternative<Fault>(plan.what);
+}
+
+}  // namespace
 
 FaultInjector::FaultInjector(const World& world, std::vector<SimNode*> nodes)
     : world_(world), nodes_(std::move(nodes)) {
@@ -53,18 +61,19 @@ FaultInjector::Undrawn FaultInjector::undrawn() const {
   const RandomFaultPlan& random = world_.plan->random;
   Undrawn result;
   bool some = false;
-  const auto judge = [&](std::string_view kind, Nanos mean, bool crashes) {
+  const auto judge = [&](std::string_view kind, Nanos mean, bool (*is_one)(const FaultPlan&)) {
     if (mean == 0) return;
     const bool injected = std::any_of(faults_.begin(), faults_.end(), [&](const Armed& fault) {
-      return fault.fired && fault.plan->may_miss &&
-             std::holds_alternative<CrashFault>(fault.plan->what) == crashes;
+      return fault.fired && fault.plan->may_miss && is_one(*fault.plan);
     });
     some = some || injected;
     if (injected) return;
     result.kinds.push_back(cat(kind, " (mean_time_to_", kind, " ", seconds_text(mean, 3), "s)"));
   };
-  judge("crash", random.mean_time_to_crash, true);
-  judge("partition", random.mean_time_to_partition, false);
+  judge("crash", random.mean_time_to_crash, is_fault<CrashFault>);
+  judge("partition", random.mean_time_to_partition, is_fault<PartitionFault>);
+  judge("transfer", random.mean_time_to_transfer, is_fault<TransferFault>);
+  judge("rollback", random.mean_time_to_rollback, is_fault<RollbackFault>);
   result.all = !some && !result.kinds.empty();
   return result;
 }
@@ -293,6 +302,14 @@ void FaultInjector::apply(const TransferFault& transfer, Armed& fault) {
     if (!answer.ok()) return has_no_effect(fault, std::string(to_std(answer.message())));
     fault.due = false;
   });
+}
+
+void FaultInjector::apply(const RollbackFault& rollback, Armed& fault) {
+  SimNode* node = resolve_one(rollback.node, fault);
+  if (node == nullptr) return has_no_effect(fault, cat("no node is ", rollback.node));
+  std::get<RollbackFault>(fault.injected.what).node = node->name();
+  const absl::Status asked = node->request_rollback("taken back by the operator");
+  if (!asked.ok()) has_no_effect(fault, std::string(to_std(asked.message())));
 }
 
 void FaultInjector::apply(const HealFault&, Armed& fault) {

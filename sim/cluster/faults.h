@@ -69,6 +69,7 @@ class FaultInjector {
   void apply(const SlowDiskFault& slow, Armed& fault);
   void apply(const TransferFault& transfer, Armed& fault);
   void apply(const HealFault& heal, Armed& fault);
+  void apply(const RollbackFault& rollback, Armed& fault);
   void begin_partition(const std::vector<std::vector<NodeId>>& sides, bool asymmetric,
                        std::optional<Nanos> duration);
 

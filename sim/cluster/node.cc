@@ -212,5 +212,12 @@ absl::Status SimNode::request_validation() { return request(&Controller::request
 absl::Status SimNode::request_cutover() { return request(&Controller::request_cutover); }
 absl::Status SimNode::request_accept() { return request(&Controller::request_accept); }
 absl::Status SimNode::request_retire() { return request(&Controller::request_retire); }
+absl::Status SimNode::request_rollback(std::string reason) {
+  return request([&](Controller& controller) -> absl::Status {
+    QK_RETURN_IF_ERROR(controller.request_rollback(std::move(reason)));
+    world_.trace->record({.node = id_, .kind = EventKind::kFaultRollback});
+    return absl::OkStatus();
+  });
+}
 
 }  // namespace qk::sim

@@ -69,6 +69,7 @@ class SimNode final {
   absl::Status request_cutover();
   absl::Status request_accept();
   absl::Status request_retire();
+  absl::Status request_rollback(std::string reason);
 
   // What side A or B would recover to if the power failed now and nothing unsynced survived; of a
   // volatile family, what it holds.

@@ -65,6 +65,8 @@ struct LinkPlan {
   uint32_t loss_ppm = 0;
   uint32_t duplicate_ppm = 0;
   uint32_t reorder_ppm = 0;  // a message gets up to 10x the latency, so that later ones overtake it
+  uint32_t late_ppm = 0;     // a message arrives so much later that its sender may have restarted
+  DurationRange late_by = {};
 };
 
 struct ClusterPlan {
@@ -149,11 +151,16 @@ struct TransferFault {
   std::string node;  // who becomes leader
 };
 struct HealFault {};
+// The operator takes the node's migration back (RB1).
+struct RollbackFault {
+  std::string node;
+};
 
 struct FaultPlan {
   Trigger at;
   std::optional<Nanos> duration;  // absent: instantaneous, or until healed
-  std::variant<CrashFault, PartitionFault, SlowDiskFault, TransferFault, HealFault> what;
+  std::variant<CrashFault, PartitionFault, SlowDiskFault, TransferFault, HealFault, RollbackFault>
+      what;
   std::string where;  // "file:line" of the scenario, for messages
   bool drawn =
       false;  // by RandomFaultPlan, in this run or in the one that the scenario was written by
@@ -169,6 +176,16 @@ struct RandomFaultPlan {
   DurationRange partition_for;
   uint32_t max_concurrent_down = 0;
   Nanos quiet_after = 0;  // from then on no new fault; 0: never quiet
+  // What an operator does at an unlucky moment.
+  Nanos mean_time_to_transfer = 0;
+  Nanos mean_time_to_rollback = 0;
+  uint32_t crash_again_ppm = 0;  // share of crashes whose node crashes again as it starts
+  uint32_t aimed_ppm = 0;  // share of crashes and partitions that hit the leader or who migrates
+
+  bool any() const {
+    return mean_time_to_crash > 0 || mean_time_to_partition > 0 || mean_time_to_transfer > 0 ||
+           mean_time_to_rollback > 0;
+  }
 };
 
 // Defects of the simulation itself that a plan may ask for, half way through the run. All others

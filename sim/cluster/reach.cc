@@ -57,6 +57,8 @@ void Reach::recorded(const Event& event) {
       return;
     case EventKind::kFaultTransfer:
       return transferred(node, nodes_[event.arg(0)]);
+    case EventKind::kFaultRollback:
+      return fault(ReachFault::kRollback, node);
     case EventKind::kRaftRole: {
       const Role before = std::exchange(node.role, static_cast<Role>(event.arg(0)));
       node.last = event.signed_arg(2);
@@ -271,6 +273,8 @@ std::map<std::string, uint64_t> Reach::counts(const Subjects& subjects) const {
         return subjects.volatile_family;
       case ReachNeed::kDuplicates:
         return subjects.duplicates;
+      case ReachNeed::kDefect:
+        return subjects.defect;
     }
     return true;
   };

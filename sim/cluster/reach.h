@@ -26,7 +26,29 @@
 namespace qk::sim {
 
 // What a plan must have so that a probe can be reached at all.
-enum class ReachNeed : uint8_t { kNothing, kMigration, kVolatileFamily, kDuplicates };
+enum class ReachNeed : uint8_t {
+  kNothing,
+  kMigration,
+  kVolatileFamily,
+  kDuplicates,
+  kDefect,  // in no sound run: what it sees is what the dual write and recovery exclude
+};
+// "a volatile family"; empty: kNothing.
+inline std::string_view to_string(ReachNeed need) {
+  switch (need) {
+    case ReachNeed::kNothing:
+      return "";
+    case ReachNeed::kMigration:
+      return "a migration";
+    case ReachNeed::kVolatileFamily:
+      return "a volatile family";
+    case ReachNeed::kDuplicates:
+      return "links that duplicate messages";
+    case ReachNeed::kDefect:
+      return "a planted bug, or storage that rots: nothing else makes A and B differ";
+  }
+  return "";
+}
 
 // X(identifier, name, need, what was seen)
 #define QK_REACH_PROBES(X)                                                                         \
@@ -96,7 +118,7 @@ enum class ReachNeed : uint8_t { kNothing, kMigration, kVolatileFamily, kDuplica
   X(kExportAgain, "migration/export-again", kMigration,                                            \
     "a node fell back to EXPORT, or began its export again")                                       \
   X(kRetry, "migration/retry", kMigration, "a node began again after a rollback")                  \
-  X(kCutDiffers, "migration/cut-differs", kMigration, "a validation found A and B different")      \
+  X(kCutDiffers, "migration/cut-differs", kDefect, "a validation found A and B different")         \
   X(kGuardWait, "roll/waited-for-guard", kMigration, "the cluster guard held the roll back")       \
   X(kAskedAgain, "client/asked-again", kNothing,                                                   \
     "a client repeated a request, of which it does not know whether it took effect")               \
@@ -129,9 +151,9 @@ inline constexpr ReachInfo kReachProbes[] = {
 inline constexpr size_t kReachProbeCount = sizeof kReachProbes / sizeof kReachProbes[0];
 
 // The kinds of a cell, as its name spells them.
-enum class ReachFault : uint8_t { kCrash, kStop, kPartition, kSlowDisk, kTransfer };
-inline constexpr std::string_view kReachFaults[] = {"crash", "stop", "partition", "slow_disk",
-                                                    "transfer"};
+enum class ReachFault : uint8_t { kCrash, kStop, kPartition, kSlowDisk, kTransfer, kRollback };
+inline constexpr std::string_view kReachFaults[] = {"crash",     "stop",     "partition",
+                                                    "slow_disk", "transfer", "rollback"};
 inline constexpr size_t kReachFaultCount = sizeof kReachFaults / sizeof kReachFaults[0];
 
 class Reach final : public TraceObserver {
@@ -149,6 +171,7 @@ class Reach final : public TraceObserver {
     bool migration = false;
     bool volatile_family = false;
     bool duplicates = false;
+    bool defect = false;
   };
   std::map<std::string, uint64_t> counts(const Subjects& subjects) const;
 

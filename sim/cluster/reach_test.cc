@@ -45,12 +45,14 @@ TEST_CASE("reach: names of probes are distinct, and a plan lists those it can re
     CHECK_FALSE(probe.seen.empty());
   }
   const Reach reach(3);
-  const auto all = reach.counts({.migration = true, .volatile_family = true, .duplicates = true});
+  const auto all = reach.counts(
+      {.migration = true, .volatile_family = true, .duplicates = true, .defect = true});
   CHECK(all.size() == kReachProbeCount);
   const auto plain = reach.counts({});
   CHECK(plain.contains("crash/leader"));
   CHECK_FALSE(plain.contains("vote/in-CUT"));
   CHECK_FALSE(plain.contains("message/duplicate"));
+  CHECK_FALSE(reach.counts({.migration = true}).contains("migration/cut-differs"));
 }
 
 TEST_CASE("reach: a fault counts in its phase and pair of families", "[reach]") {
@@ -67,12 +69,14 @@ TEST_CASE("reach: a fault counts in its phase and pair of families", "[reach]") 
   run.record(2, EventKind::kNodeStop, {13});
   run.record(0, EventKind::kFaultPartition, {1, 0, 0b001, 0b110});
   run.record(3, EventKind::kFaultTransfer, {1});
+  run.record(1, EventKind::kFaultRollback);
   CHECK(run.count("fault/crash/A/local->sqlite") == 1);
   CHECK(run.count("fault/crash/DUAL/local->sqlite") == 1);
   CHECK(run.count("fault/slow_disk/A/local->-") == 1);
   CHECK(run.count("fault/stop/A/local->-") == 1);
   CHECK(run.count("fault/partition/DUAL/local->sqlite") == 0);  // n1 is down
   CHECK(run.count("fault/transfer/A/-") == 1);
+  CHECK(run.count("fault/rollback/DUAL/local->sqlite") == 1);
   CHECK(run.count("transfer/in-a-phase") == 1);  // to n1
   CHECK(run.count("restart/in-A") == 1);
 }

@@ -236,6 +236,9 @@ class Cluster final : private ClusterEvents {
     options.loss_ppm = plan.loss_ppm;
     options.duplicate_ppm = plan.duplicate_ppm;
     options.reorder_ppm = plan.reorder_ppm;
+    options.late_ppm = plan.late_ppm;
+    options.late_low = plan.late_by.low;
+    options.late_high = plan.late_by.high;
     return options;
   }
 
@@ -343,6 +346,7 @@ class Cluster final : private ClusterEvents {
         case EventKind::kFaultCrash:
         case EventKind::kFaultPartition:
         case EventKind::kFaultSlowDisk:
+        case EventKind::kFaultRollback:
         case EventKind::kNodeStop:
           return cat(info(mark->event.kind).name, " ", trace_->node_name(mark->event.node), " #",
                      mark->event.seq);
@@ -409,7 +413,8 @@ class Cluster final : private ClusterEvents {
         });
     return {.migration = !plan_.migrations.empty(),
             .volatile_family = is_volatile,
-            .duplicates = plan_.cluster.link.duplicate_ppm > 0};
+            .duplicates = plan_.cluster.link.duplicate_ppm > 0,
+            .defect = !plan_.planted.empty()};
   }
 
   // Exactly the listed oracles: one that stays silent is as wrong as one that is not listed.

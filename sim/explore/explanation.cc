@@ -272,6 +272,7 @@ class Explainer {
         case EventKind::kFaultCrash:
         case EventKind::kFaultRestart:
         case EventKind::kFaultSlowDisk:
+        case EventKind::kFaultRollback:
         case EventKind::kNodeStop:
         case EventKind::kDiskCrash:
         case EventKind::kMigPhase:

@@ -37,15 +37,34 @@ Kind share_kind(uint32_t* ppm) {
           }};
 }
 
+// Half, once or twice, at least 1; 0 stays.
+uint32_t scaled(uint32_t value, int strength) {
+  if (value == 0 || strength == 0) return value;
+  return strength < 0 ? std::max<uint32_t>(1, value / 2) : value * 2;
+}
+
+// The load stays about the same, whoever makes it.
+void draw_shape(RandomStream* random, Plan* plan) {
+  const auto strength = [random] { return static_cast<int>(random->below(3)) - 1; };
+  uint32_t& every = plan->cluster.snapshot_every_entries;
+  every = scaled(every, strength());
+  const int clients = strength();
+  plan->workload.clients = scaled(plan->workload.clients, clients);
+  plan->workload.rate = scaled(plan->workload.rate, -clients);
+}
+
 }  // namespace
 
 Plan swarm(Plan plan) {
   RandomStream random(plan.seed, "swarm");
   LinkPlan& link = plan.cluster.link;
   std::vector<Kind> kinds;
-  for (Kind kind : {mean_kind(&plan.random.mean_time_to_crash),
-                    mean_kind(&plan.random.mean_time_to_partition), share_kind(&link.loss_ppm),
-                    share_kind(&link.duplicate_ppm), share_kind(&link.reorder_ppm)}) {
+  for (Kind kind :
+       {mean_kind(&plan.random.mean_time_to_crash), mean_kind(&plan.random.mean_time_to_partition),
+        mean_kind(&plan.random.mean_time_to_transfer),
+        mean_kind(&plan.random.mean_time_to_rollback), share_kind(&link.loss_ppm),
+        share_kind(&link.duplicate_ppm), share_kind(&link.reorder_ppm),
+        share_kind(&link.late_ppm)}) {
     if (kind.present) kinds.push_back(std::move(kind));
   }
   if (kinds.empty()) return plan;
@@ -60,10 +79,11 @@ Plan swarm(Plan plan) {
       kinds[i].off();
     }
   }
+  draw_shape(&random, &plan);
   return plan;
 }
 
-std::vector<std::string> link_overrides(const Plan& plan, const Plan& drawn) {
+std::vector<std::string> swarm_overrides(const Plan& plan, const Plan& drawn) {
   std::vector<std::string> out;
   const auto add = [&](std::string_view field, uint32_t was, uint32_t is) {
     if (was == is) return;
@@ -76,6 +96,14 @@ std::vector<std::string> link_overrides(const Plan& plan, const Plan& drawn) {
   add("loss", before.loss_ppm, after.loss_ppm);
   add("duplicate", before.duplicate_ppm, after.duplicate_ppm);
   add("reorder", before.reorder_ppm, after.reorder_ppm);
+  add("late", before.late_ppm, after.late_ppm);
+  const auto add_number = [&](std::string_view path, uint32_t was, uint32_t is) {
+    if (was != is) out.push_back(cat(path, "=", is));
+  };
+  add_number("cluster.snapshot_every_entries", plan.cluster.snapshot_every_entries,
+             drawn.cluster.snapshot_every_entries);
+  add_number("workload.clients", plan.workload.clients, drawn.workload.clients);
+  add_number("workload.rate", plan.workload.rate, drawn.workload.rate);
   return out;
 }
 
@@ -92,9 +120,12 @@ std::string swarm_text(const Plan& plan) {
   };
   mean("crash", plan.random.mean_time_to_crash);
   mean("partition", plan.random.mean_time_to_partition);
+  mean("transfer", plan.random.mean_time_to_transfer);
+  mean("rollback", plan.random.mean_time_to_rollback);
   share("loss", plan.cluster.link.loss_ppm);
   share("duplicate", plan.cluster.link.duplicate_ppm);
   share("reorder", plan.cluster.link.reorder_ppm);
+  share("late", plan.cluster.link.late_ppm);
   return out.empty() ? "no fault" : out;
 }
 

@@ -5,8 +5,12 @@
 // swarm switches each kind that the scenario has off for about half of the seeds, and makes those
 // that stay two times weaker or stronger. One kind always stays.
 //
-// Kinds: random crashes, random partitions, loss, duplication and reordering on links. What the
-// scenario does not have stays off; scheduled faults, and what is expected, stay as they are.
+// Kinds: random crashes, partitions, leadership transfers and rollbacks; loss, duplication,
+// reordering and late messages on links. What the scenario does not have stays off; scheduled
+// faults, and what is expected, stay as they are.
+//
+// Two things that are no faults are drawn too, half, once or twice what the scenario has: how many
+// entries lie between snapshots, and how many clients share the load.
 #pragma once
 
 #include <string>
@@ -20,8 +24,9 @@ namespace qk::sim {
 // else of the run moves. The hashes stay: they are of the scenario's text.
 Plan swarm(Plan plan);
 
-// --set arguments that give a scenario of `plan` the links of `drawn`: "cluster.link.loss=0.0025".
-std::vector<std::string> link_overrides(const Plan& plan, const Plan& drawn);
+// --set arguments that give a scenario of `plan` what `drawn` has apart from random faults:
+// "cluster.link.loss=0.0025".
+std::vector<std::string> swarm_overrides(const Plan& plan, const Plan& drawn);
 
 // What is on: "crash every 2000ms, loss 4000 ppm"; "no fault".
 std::string swarm_text(const Plan& plan);

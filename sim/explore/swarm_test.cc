@@ -63,16 +63,41 @@ TEST_CASE("a plan without faults stays as it is") {
   CHECK(swarm_text(swarm(plan)) == "no fault");
 }
 
-TEST_CASE("links that were drawn are overrides of the scenario") {
+TEST_CASE("links, snapshots and clients that were drawn are overrides of the scenario") {
   Plan drawn = plan_of(1);
-  CHECK(link_overrides(plan_of(1), drawn).empty());
+  CHECK(swarm_overrides(plan_of(1), drawn).empty());
   drawn.cluster.link.loss_ppm = 2500;
   drawn.cluster.link.reorder_ppm = 0;
   drawn.random.mean_time_to_crash = 0;
-  CHECK(link_overrides(plan_of(1), drawn) ==
+  CHECK(swarm_overrides(plan_of(1), drawn) ==
         std::vector<std::string>{"cluster.link.loss=0.002500", "cluster.link.reorder=0.000000"});
   drawn.cluster.link.loss_ppm = 1'000'000;
-  CHECK(link_overrides(plan_of(1), drawn)[0] == "cluster.link.loss=1.000000");
+  CHECK(swarm_overrides(plan_of(1), drawn)[0] == "cluster.link.loss=1.000000");
+  drawn = plan_of(1);
+  drawn.cluster.snapshot_every_entries = 7;
+  drawn.workload.clients = 3;
+  drawn.workload.rate = 9;
+  CHECK(swarm_overrides(plan_of(1), drawn) ==
+        std::vector<std::string>{"cluster.snapshot_every_entries=7", "workload.clients=3",
+                                 "workload.rate=9"});
+}
+
+TEST_CASE("snapshots come half or twice as often, and clients share the load differently") {
+  std::set<uint32_t> every;
+  std::set<std::pair<uint32_t, uint32_t>> clients;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    Plan plan = plan_of(seed);
+    plan.cluster.snapshot_every_entries = 5;
+    plan.workload.clients = 4;
+    plan.workload.rate = 6;
+    plan = swarm(plan);
+    every.insert(plan.cluster.snapshot_every_entries);
+    clients.insert({plan.workload.clients, plan.workload.rate});
+    // What the scenario does not have stays off.
+    CHECK(swarm(plan_of(seed)).cluster.snapshot_every_entries == 0);
+  }
+  CHECK(every == std::set<uint32_t>{2, 5, 10});
+  CHECK(clients == std::set<std::pair<uint32_t, uint32_t>>{{2, 12}, {4, 6}, {8, 3}});
 }
 
 }  // namespace

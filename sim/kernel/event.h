@@ -245,7 +245,9 @@ inline constexpr size_t kMaxArgs = 6;
      a RollWait, 0 it goes on. Text: the reason. */ \
   X(kMigWait, "mig.wait", true, {"why", ArgForm::kRollWait})                                         \
   /* A scheduled fault changed nothing when its time came. Node 0. Text: its trigger and why. */     \
-  X(kFaultNoEffect, "fault.no_effect", true)
+  X(kFaultNoEffect, "fault.no_effect", true)                                                         \
+  /* The operator asks for a rollback of the node's migration. */                                    \
+  X(kFaultRollback, "fault.rollback", true)
 
 enum class EventKind : uint16_t {
 #define QK_KIND_IDENTIFIER(identifier, ...) identifier,

@@ -278,6 +278,8 @@ std::string describe(const Trace& trace, const Mark& mark) {
       return event.arg(0) <= 1 ? "disk at full speed" : cat("disk ", event.arg(0), "x slower");
     case EventKind::kFaultTransfer:
       return cat("leadership transfer to ", node_text(trace, event.arg(0)));
+    case EventKind::kFaultRollback:
+      return "asked to roll its migration back";
     case EventKind::kFaultNoEffect:
       return with_text("a fault without effect", mark.text);
     case EventKind::kRaftRole:

@@ -25,6 +25,7 @@ Network::Network(Scheduler* scheduler, Trace* trace, uint64_t seed, const LinkOp
     : scheduler_(scheduler), trace_(trace), options_(options), nodes_(trace->nodes() + 1) {
   QK_CHECK(trace->nodes() <= kMaxNodes);
   QK_CHECK(options.latency_low >= 0 && options.latency_low <= options.latency_high);
+  QK_CHECK(options.late_low >= 0 && options.late_low <= options.late_high);
   links_.reserve(nodes_.size() * nodes_.size());
   for (size_t from = 0; from < nodes_.size(); ++from) {
     for (size_t to = 0; to < nodes_.size(); ++to) {
@@ -57,6 +58,12 @@ void Network::send(NodeId from, NodeId to, NetMessage message) {
   const bool lost = link.stream.chance_ppm(options_.loss_ppm);
   const bool duplicated = link.stream.chance_ppm(options_.duplicate_ppm);
   const bool reordered = link.stream.chance_ppm(options_.reorder_ppm);
+  Nanos late_by = 0;
+  if (options_.late_ppm > 0) {
+    const bool late = link.stream.chance_ppm(options_.late_ppm);
+    const Nanos drawn = link.stream.between(options_.late_low, options_.late_high);
+    if (late) late_by = drawn;
+  }
   if (link.cuts > 0) return drop(flight, DropReason::kPartition);
   if (lost) return drop(flight, DropReason::kLoss);
 
@@ -66,6 +73,7 @@ void Network::send(NodeId from, NodeId to, NetMessage message) {
     copy.copy = true;
     launch(std::move(copy), now + copy_latency);
   }
+  if (late_by > 0) return launch(std::move(flight), now + latency + late_by);
   if (reordered) return launch(std::move(flight), now + latency * kReorderFactor);
   link.last_arrival = std::max(link.last_arrival, now + latency);
   launch(std::move(flight), link.last_arrival);

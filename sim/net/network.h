@@ -3,12 +3,14 @@
 //
 // Model. A link is directed. It keeps order: a message arrives no earlier than the one sent before
 // it, unless it is picked for reordering, which multiplies its latency by ten and lets later ones
-// overtake it. Each copy of a duplicated message travels by itself, the second out of order.
+// overtake it, or to be late, which adds so much that its sender or its receiver may have restarted
+// in between. Each copy of a duplicated message travels by itself, the second out of order.
 // A partition drops what is sent across it, and what is in flight when its delivery falls due. A
 // message to a node that is down at delivery is lost; one from a sender that has crashed since is
 // not, and may reach the sender's peers after its next incarnation has spoken.
 //
-// Each link draws from a stream of its own, a fixed number of draws per message, so that one more
+// Each link draws from a stream of its own, a fixed number of draws per message (two more if any
+// may be late), so that one more
 // message on one link changes nothing on another.
 //
 // Not modelled: bandwidth, connections and their resets, corruption of bytes.
@@ -40,6 +42,9 @@ struct LinkOptions {
   uint32_t loss_ppm = 0;
   uint32_t duplicate_ppm = 0;
   uint32_t reorder_ppm = 0;
+  uint32_t late_ppm = 0;
+  Nanos late_low = 0;
+  Nanos late_high = 0;
 };
 
 class Network {

@@ -69,7 +69,7 @@ void load_swarm(const Environment& environment, const scenarios::ScenarioSource&
                 const std::vector<std::string>& sets, scenarios::LoadResult* result) {
   const sim::Plan drawn = sim::swarm(*result->plan);
   std::vector<std::string> all = sets;
-  for (std::string& set : sim::link_overrides(*result->plan, drawn)) all.push_back(std::move(set));
+  for (std::string& set : sim::swarm_overrides(*result->plan, drawn)) all.push_back(std::move(set));
   *result = scenarios::load(source, all, drawn.seed, *environment.registry,
                             scenarios::make_tree_resolver(*environment.fs, source.directory));
   QK_CHECK(result->plan.has_value());  // it has without the swarm

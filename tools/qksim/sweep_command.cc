@@ -168,8 +168,7 @@ class Sweep {
       return ExitCode::kUsage;
     }
     variant.oracles = sim::oracles_with_subject(*plan);
-    variant.random_faults =
-        plan->random.mean_time_to_crash > 0 || plan->random.mean_time_to_partition > 0;
+    variant.random_faults = plan->random.any();
     for (const sim::SweepVariant& other : definition_.variants) {
       if (other.name != variant.name) continue;
       print_error(environment_, cat("scenario ", in_quotes(variant.name), " is given twice"));
