@@ -32,6 +32,9 @@ struct SeedRange {
   uint64_t last = 1;  // included
 };
 
+// Instead of the name of a probe: each that a run of the sweep may reach.
+inline constexpr std::string_view kEveryProbe = "every";
+
 struct SweepDefinition {
   std::string build;
   std::vector<SweepVariant> variants;
@@ -42,7 +45,7 @@ struct SweepDefinition {
   uint32_t again_ppm = 0;     // share of the seeds that run twice
   uint32_t max_failures = 0;  // different failures after which a sweep ends; 0: it does not
   Nanos seed_limit = 0;       // CPU time of one seed
-  std::vector<std::string> sometimes;  // probes that must be reached
+  std::vector<std::string> sometimes;  // probes that must be reached; kEveryProbe: all
   uint32_t shard = 1;
   uint32_t shards = 1;
 

@@ -160,6 +160,12 @@ class Summarizer {
       reason(cat(oracle.oracle, " was never evaluated"));
     }
     for (const std::string& probe : definition_.sometimes) {
+      if (probe == kEveryProbe) {
+        for (const auto& [name, count] : summary_.probes) {
+          if (count.times == 0) reason(cat("probe ", name, " was never reached"));
+        }
+        continue;
+      }
       const auto found = summary_.probes.find(probe);
       if (found == summary_.probes.end() || found->second.times == 0)
         reason(cat("probe ", probe, " was never reached"));

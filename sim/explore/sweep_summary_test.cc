@@ -98,6 +98,14 @@ TEST_CASE("what was not shown is not green") {
   CHECK(says(reasons({pass(1), pass(2)}), "probe truncate/suffix was never reached"));
   definition.sometimes = {"crash/leader"};
   CHECK(reasons({pass(1), pass(2)}).empty());
+  definition.sometimes = {"every"};
+  CHECK(reasons({pass(1), pass(2)}) ==
+        std::vector<std::string>{"probe truncate/suffix was never reached"});
+  SeedRecord reached = pass(2);
+  reached.reach["truncate/suffix"] = 1;
+  CHECK(reasons({pass(1), reached}).empty());
+  definition.sometimes.clear();
+  CHECK(reasons({pass(1), pass(2)}).empty());
   definition.planted = "vote-not-synced";
   CHECK(says(reasons({pass(1), pass(2)}), "nothing noticed the planted bug"));
 }

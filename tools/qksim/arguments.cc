@@ -207,7 +207,8 @@ class Parser {
     sweep_->add_option("--seed-limit", seed_limit_, "CPU time after which a seed is stuck")
         ->capture_default_str()
         ->type_name("TIME");
-    repeatable(sweep_, "--sometimes", to.sometimes, "A probe that some seed must reach")
+    repeatable(sweep_, "--sometimes", to.sometimes,
+               "A probe that some seed must reach; every: each that a run may reach")
         ->type_name("PROBE");
     sweep_->add_option("--junit", to.junit, "Also write a JUnit report")->type_name("FILE");
     sweep_->add_option("--out", to.out, "Directory of the sweep, instead of .qksim/sweeps/ID")

@@ -109,6 +109,10 @@ TEST_CASE_METHOD(SweepFixture, "sweep: every seed passes") {
   CHECK(records().by_job.size() == 8);
   CHECK(exists("sweep/report.txt"));
   CHECK_FALSE(exists("sweep/failures"));
+  // What these runs cannot reach is told with its reason.
+  CHECK_THAT(out.str(), Contains("without a subject here: migration/cut-differs; needs a planted "
+                                 "bug, or storage that rots"));
+  CHECK_THAT(out.str(), Contains("without a subject here: open/memory-lost; needs a volatile"));
   uint64_t twice = 0;
   for (const auto& [job, record] : records().by_job) {
     twice += record.second == sim::SecondRun::kSame ? 1 : 0;

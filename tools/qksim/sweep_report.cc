@@ -7,6 +7,7 @@
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "sim/cluster/reach.h"
 #include "sim/kernel/phase.h"
 #include "sim/kernel/trace_text.h"
 #include "tools/qksim/padded.h"
@@ -121,6 +122,18 @@ std::string probes_text(const SweepSummary& summary) {
   }
   if (!never.empty()) {
     out += sweep_row(out.empty() ? "probes" : "", cat("never reached: ", join(never)));
+  }
+  // No run here has what they need.
+  std::map<sim::ReachNeed, std::vector<std::string>> not_yet;
+  for (const sim::ReachInfo& probe : sim::kReachProbes) {
+    const std::string name(probe.name);
+    if (!summary.probes.contains(name)) not_yet[probe.need].push_back(name);
+  }
+  for (const auto& [need, names] : not_yet) {
+    // What every run can reach is missing only if nothing ran to its end.
+    if (need == sim::ReachNeed::kNothing) continue;
+    out += sweep_row(out.empty() ? "probes" : "",
+                     cat("without a subject here: ", join(names), "; needs ", to_string(need)));
   }
   return out;
 }
