@@ -96,6 +96,35 @@ TEST_CASE("reordered messages are overtaken, and only they") {
   CHECK(late <= 60);
 }
 
+TEST_CASE("a late message arrives so much later, and nothing waits for it") {
+  LinkOptions options;
+  options.late_ppm = 100'000;
+  options.late_low = 100 * kMillisecond;
+  options.late_high = 500 * kMillisecond;
+  World world(options);
+  for (int i = 0; i < 1000; ++i) world.send(1, 2, std::to_string(i));
+  world.run();
+  REQUIRE(world.received.size() == 1000);
+  int late = 0;
+  int last = -1;
+  for (const Received& one : world.received) {
+    if (one.t > options.latency_high) {
+      ++late;
+      CHECK(one.t >= options.latency_low + options.late_low);
+      CHECK(one.t <= options.latency_high + options.late_high);
+    } else {
+      CHECK(std::stoi(one.bytes) > last);
+      last = std::stoi(one.bytes);
+    }
+  }
+  CHECK(late > 60);
+  CHECK(late < 140);
+  // Without late messages a link draws as many numbers as it always did.
+  World plain(LinkOptions{});
+  plain.send(1, 2, "one");
+  CHECK(plain.network.draws(1) == 5);
+}
+
 TEST_CASE("loss and duplication") {
   LinkOptions options;
   options.loss_ppm = 200'000;
