@@ -7,7 +7,8 @@
 //   - Good and Turing: the next seed shows a new class with a chance of about once / seeds (it is
 //     the expected number of new classes, so at least the chance of any);
 //   - Chao: at least once^2 / (2 twice) classes exist that no seed showed;
-//   - Good and Toulmin: as many seeds again show  once - twice + thrice - ...  new classes.
+//   - Good and Toulmin: as many seeds again show  once - twice + thrice - ...  new classes, the
+//     members of the series weighed as Efron and Thisted do.
 // The last one is tried on the sweep itself: its first half predicts what is new in its second, and
 // the reader sees by how much that was wrong.
 #pragma once
