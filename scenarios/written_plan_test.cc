@@ -48,6 +48,23 @@ TEST_CASE("a written plan replays to the same chain") {
   CHECK(decided > 0);
 }
 
+TEST_CASE("what the operator was drawn to do is written, and replays") {
+  size_t transfers = 0;
+  size_t rollbacks = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    const Written written = write(source_of("swarm"), seed);
+    INFO("qksim run swarm --seed " << seed);
+    for (const sim::FaultPlan& fault : written.plan.faults) {
+      if (!fault.drawn) continue;
+      transfers += std::holds_alternative<sim::TransferFault>(fault.what) ? 1 : 0;
+      rollbacks += std::holds_alternative<sim::RollbackFault>(fault.what) ? 1 : 0;
+    }
+    CHECK(sim::run(written.plan, {}).chain == written.first.chain);
+  }
+  CHECK(transfers > 0);
+  CHECK(rollbacks > 0);
+}
+
 TEST_CASE("a decision about an operation that the run does not have makes it inconclusive") {
   const Written written = write(source_of("rolling-under-random-faults"), 3);
   sim::Plan plan = written.plan;

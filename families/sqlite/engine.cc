@@ -17,6 +17,7 @@ struct RunVfs {
   sqlite3_vfs vfs = {};
   uint64_t seed = 0;
   uint64_t draws = 0;
+  uint64_t kept_draws = 0;  // of sqlite_save_generator()
 };
 
 RunVfs* run_of(sqlite3_vfs* vfs) { return static_cast<RunVfs*>(vfs->pAppData); }
@@ -95,8 +96,15 @@ void sqlite_reset_for_run(uint64_t seed) {
   sqlite3_randomness(0, nullptr);
 }
 
-void sqlite_save_generator() { sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SAVE); }
+// The generator is seeded, from the VFS, when it is first asked: that may be in between.
+void sqlite_save_generator() {
+  run_vfs()->kept_draws = run_vfs()->draws;
+  sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SAVE);
+}
 
-void sqlite_restore_generator() { sqlite3_test_control(SQLITE_TESTCTRL_PRNG_RESTORE); }
+void sqlite_restore_generator() {
+  sqlite3_test_control(SQLITE_TESTCTRL_PRNG_RESTORE);
+  run_vfs()->draws = run_vfs()->kept_draws;
+}
 
 }  // namespace qk::families

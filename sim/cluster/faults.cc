@@ -307,9 +307,14 @@ void FaultInjector::apply(const TransferFault& transfer, Armed& fault) {
 void FaultInjector::apply(const RollbackFault& rollback, Armed& fault) {
   SimNode* node = resolve_one(rollback.node, fault);
   if (node == nullptr) return has_no_effect(fault, cat("no node is ", rollback.node));
+  if (!node->up()) return has_no_effect(fault, cat(node->name(), " is down"));
   std::get<RollbackFault>(fault.injected.what).node = node->name();
-  const absl::Status asked = node->request_rollback("taken back by the operator");
-  if (!asked.ok()) has_no_effect(fault, std::string(to_std(asked.message())));
+  fault.due = true;
+  fault.why = cat(node->name(), " never answered the request to roll back");
+  node->request_rollback("taken back by the operator", [this, &fault](const absl::Status& answer) {
+    if (!answer.ok()) return has_no_effect(fault, std::string(to_std(answer.message())));
+    fault.due = false;
+  });
 }
 
 void FaultInjector::apply(const HealFault&, Armed& fault) {

@@ -191,6 +191,17 @@ void SimNode::transfer_leadership(SimNode& to, std::function<void(const absl::St
   });
 }
 
+void SimNode::request_rollback(std::string reason,
+                               std::function<void(const absl::Status&)> answered) {
+  QK_CHECK(up());
+  process_->when_free([this, reason = std::move(reason), answered = std::move(answered)] {
+    const absl::Status status = controller()->request_rollback(reason);
+    if (status.ok()) world_.trace->record({.node = id_, .kind = EventKind::kFaultRollback});
+    answered(status);
+    process_->touch_disk();
+  });
+}
+
 absl::Status SimNode::request(const std::function<absl::Status(Controller&)>& ask) {
   if (!up() || process_->blocked()) return absl::UnavailableError("the node is busy");
   machine_.touch();
@@ -212,12 +223,5 @@ absl::Status SimNode::request_validation() { return request(&Controller::request
 absl::Status SimNode::request_cutover() { return request(&Controller::request_cutover); }
 absl::Status SimNode::request_accept() { return request(&Controller::request_accept); }
 absl::Status SimNode::request_retire() { return request(&Controller::request_retire); }
-absl::Status SimNode::request_rollback(std::string reason) {
-  return request([&](Controller& controller) -> absl::Status {
-    QK_RETURN_IF_ERROR(controller.request_rollback(std::move(reason)));
-    world_.trace->record({.node = id_, .kind = EventKind::kFaultRollback});
-    return absl::OkStatus();
-  });
-}
 
 }  // namespace qk::sim

@@ -60,6 +60,9 @@ class SimNode final {
   // `answered` is called once, with Raft's answer, or never if the process goes down first.
   void transfer_leadership(SimNode& to, std::function<void(const absl::Status&)> answered);
 
+  // RB1; `answered` as above. Asked of a node that is up.
+  void request_rollback(std::string reason, std::function<void(const absl::Status&)> answered);
+
   // `done` is called once, or never if the process goes down first.
   void propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done);
 
@@ -69,7 +72,6 @@ class SimNode final {
   absl::Status request_cutover();
   absl::Status request_accept();
   absl::Status request_retire();
-  absl::Status request_rollback(std::string reason);
 
   // What side A or B would recover to if the power failed now and nothing unsynced survived; of a
   // volatile family, what it holds.

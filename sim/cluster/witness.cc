@@ -105,8 +105,10 @@ void Witness::adopt(const Manifest& manifest) {
 void Witness::tell_families() const {
   std::string to = manifest_.b.family;
   const auto moves = planned_moves(*world_.plan);
-  for (size_t i = begun_migration_ ? *begun_migration_ + 1 : 0; to.empty() && i < moves.size();
-       ++i) {
+  // After a rollback the same migration may begin again.
+  size_t next = begun_migration_.value_or(0);
+  if (begun_migration_ && accepted_migration_ == begun_migration_) ++next;
+  for (size_t i = next; to.empty() && i < moves.size(); ++i) {
     const auto node = static_cast<size_t>(id_ - 1);
     if (std::find(moves[i].begin(), moves[i].end(), node) == moves[i].end()) continue;
     for (const StorePlan& store : world_.plan->stores) {
