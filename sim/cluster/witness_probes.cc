@@ -15,7 +15,9 @@ using migration::Phase;
 constexpr uint64_t kProbeEvery = 96;
 // A probe reads the whole log. With so many more entries in it, probes come one time less often, so
 // that what they cost for each mutation is bounded, however long the run.
-constexpr uint64_t kEntriesAtFullRate = 1024;
+constexpr uint64_t kEntriesAtFullRate = 256;
+// Other mutations are rare: they are thinned out so many times less.
+constexpr uint64_t kRarer = 4;
 
 }  // namespace
 
@@ -97,8 +99,9 @@ void Witness::probe_ack(families::Operation operation) {
   probed_entry_ = phase_entries_;
   const bool first = !probed_kinds_.test(static_cast<size_t>(operation));
   const uint64_t thinning = probe_thinning(world_.checker->ghost(index()).acked());
-  const uint64_t every =
-      operation == families::Operation::kAppend ? kProbeEvery * thinning : thinning;
+  const uint64_t every = operation == families::Operation::kAppend
+                             ? kProbeEvery * thinning
+                             : (thinning + kRarer - 1) / kRarer;
   const bool drawn = every == 1 || probe_random_.below(every) == 0;
   if (!drawn && !first) return;
   probed_kinds_.set(static_cast<size_t>(operation));
