@@ -71,6 +71,8 @@ absl::Status Controller::start() {
   QK_ASSIGN_OR_RETURN(std::optional<Manifest> loaded, store_.load());
   if (!loaded) return start_without_manifest();
   manifest_ = std::move(*loaded);
+  // Before anything is fenced or removed because of it.
+  QK_RETURN_IF_ERROR(store_.make_durable());
   if (manifest_.group_id != options_.group_id || manifest_.peer_id != options_.peer_id) {
     return absl::FailedPreconditionError(cat("manifest of group ", manifest_.group_id, ", peer ",
                                              manifest_.peer_id, ", but this node is group ",

@@ -260,6 +260,14 @@ absl::StatusOr<std::optional<Manifest>> ManifestStore::load() {
   return newest;
 }
 
+absl::Status ManifestStore::make_durable() {
+  if (!slot_exists_[newest_]) return absl::OkStatus();
+  const std::string path = slot_path(newest_);
+  QK_ASSIGN_OR_RETURN(const auto file, fs_->open(path, {.read_only = true}));
+  QK_RETURN_IF_ERROR(file->sync(families::SyncKind::kFull));
+  return fs_->sync_dir(directory_, families::SyncKind::kFull);
+}
+
 absl::Status ManifestStore::save(const Manifest& manifest) {
   const int slot = 1 - newest_;
   const std::string bytes = encode(manifest, seq_ + 1);

@@ -1,5 +1,5 @@
 // MigratingMachine: for crash tests: a machine with one node under migration's controller, which
-// migrates from local to sqlite, and stops at a disk operation that was pinned.
+// migrates from one family to another, and stops at a disk operation that was pinned.
 //
 // State tracked: what was acknowledged (entries, hard state, snapshot), and the one mutation that
 // was in flight.
@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,65 +41,105 @@ struct AckedState {
   friend bool operator==(const AckedState&, const AckedState&) = default;
 };
 
-inline AckedState observe(families::Family& family) {
-  AckedState model;
-  model.first = family.log().first_index();
-  model.hard_state = family.meta().hard_state();
+inline absl::StatusOr<AckedState> read_acked(families::Family& family) {
+  AckedState state;
+  state.first = family.log().first_index();
+  state.hard_state = family.meta().hard_state();
   if (const auto snapshot = family.snapshot().current()) {
-    model.snapshot = snapshot->last_included_index;
-    const auto reader = family.snapshot().open();
-    REQUIRE(reader.ok());
-    const auto file = (*reader)->open_file("dir/data");
-    REQUIRE(file.ok());
+    state.snapshot = snapshot->last_included_index;
+    QK_ASSIGN_OR_RETURN(const auto reader, family.snapshot().open());
+    QK_ASSIGN_OR_RETURN(const auto file, reader->open_file("dir/data"));
     std::string bytes(64, '\0');
-    const auto got = (*file)->read_at(0, bytes);
-    REQUIRE(got.ok());
-    CHECK(bytes.substr(0, *got) == cat("state at ", model.snapshot));
+    QK_ASSIGN_OR_RETURN(const size_t got, file->read_at(0, bytes));
+    bytes.resize(got);
+    if (bytes != cat("state at ", state.snapshot)) {
+      return absl::DataLossError(cat("snapshot ", state.snapshot, ": found \"", bytes, "\""));
+    }
   }
-  if (family.log().last_index() < model.first) return model;
-  const auto scanned =
-      family.log().scan(model.first, family.log().last_index(), [&](const LogEntry& entry) {
-        model.entries.push_back(entry);
+  if (family.log().last_index() < state.first) return state;
+  QK_RETURN_IF_ERROR(
+      family.log().scan(state.first, family.log().last_index(), [&](const LogEntry& entry) {
+        state.entries.push_back(entry);
         return absl::OkStatus();
-      });
-  REQUIRE(scanned.ok());
-  return model;
+      }));
+  return state;
+}
+
+inline AckedState observe(families::Family& family) {
+  const auto state = read_acked(family);
+  INFO(state.status());
+  REQUIRE(state.ok());
+  return *state;
+}
+
+inline std::string describe(const AckedState& state) {
+  return cat("log ", state.first, "..", state.last(), " term ", state.hard_state.term, " vote \"",
+             state.hard_state.voted_for, "\" snapshot ", state.snapshot);
 }
 
 class MigratingMachine {
  public:
-  MigratingMachine()
-      : disk_(DiskOptions{.latency = {1000, 1000, 1000, 1000}}, RandomStream(1, "disk")) {
+  using Mount = std::function<std::unique_ptr<families::FileSystem>(SimDisk&)>;
+  // What a machine migrates, and what lies between its processes and its disk.
+  struct Setting {
+    migration::FamilyConfig from = {"local", "/node/local", {{"segment_size", "64KiB"}}};
+    std::string to = "sqlite";
+    size_t payload = 0;  // bytes of an entry, at least
+    Mount mount = [](SimDisk& disk) { return disk.mount(); };
+    // Called when a call of the machine waits for its disk, and again when it is done.
+    std::function<void(MigratingMachine&)> watch = [](MigratingMachine&) {};
+  };
+
+  MigratingMachine() : MigratingMachine(Setting()) {}
+  explicit MigratingMachine(Setting setting)
+      : setting_(std::move(setting)),
+        disk_(DiskOptions{.latency = {1000, 1000, 1000, 1000}}, RandomStream(1, "disk")) {
     families::sqlite_reset_for_run(1);
   }
+  // Another machine with this disk, a fork of the other's, on which no process runs.
+  MigratingMachine(const MigratingMachine& other, SimDisk disk, Mount mount)
+      : setting_{other.setting_.from, other.setting_.to, other.setting_.payload, std::move(mount)},
+        disk_(std::move(disk)),
+        acked_(other.acked_),
+        after_(other.after_),
+        opened_(other.opened_),
+        attempt_(other.attempt_) {}
 
   SimDisk& disk() { return disk_; }
   families::FileSystem& fs() { return *fs_; }
   Controller* controller() { return &runner_->controller(); }
   const AckedState& acked() const { return acked_; }
   bool stopped() const { return stopped_; }
+  bool is_open() const { return runner_ != nullptr; }
 
-  // Each returns false once the machine has stopped: the pinned operation was inside the call.
-  bool open() {
+  // Starts a process. An error if the pinned operation was inside.
+  absl::Status try_open() {
     runner_.reset();
-    fs_ = disk_.mount();
+    fs_ = setting_.mount(disk_);
     migration::ControllerOptions options;
     options.fs = fs_.get();
     options.registry = &registry_;
     options.node_dir = "/node";
     options.group_id = "g";
     options.peer_id = kPeer;
-    options.initial = {"local", "/node/local", {{"segment_size", "64KiB"}}};
+    options.initial = setting_.from;
     options.create = !opened_;
     options.now = [this] { return disk_.now(); };
     options.random = [this] { return random_.next(); };
     options.step_entries = 3;
     auto opened = migration::StepwiseRunner::open(options, nullptr, [this] { return !settle(); });
-    if (stopped_) return false;
-    INFO(opened.status());
-    REQUIRE(opened.ok());
-    runner_ = std::move(*opened);
+    if (stopped_) return absl::AbortedError("the machine stopped");
+    QK_ASSIGN_OR_RETURN(runner_, std::move(opened));
     opened_ = true;
+    return settle() ? absl::AbortedError("the machine stopped") : absl::OkStatus();
+  }
+
+  // Each returns false once the machine has stopped: the pinned operation was inside the call.
+  bool open() {
+    const absl::Status opened = try_open();
+    if (stopped_) return false;
+    INFO(opened);
+    REQUIRE(opened.ok());
     return true;
   }
 
@@ -110,6 +151,7 @@ class MigratingMachine {
     REQUIRE(outcome.ok());
     acked_ = after;
     after_.reset();
+    setting_.watch(*this);
     return true;
   }
 
@@ -121,6 +163,7 @@ class MigratingMachine {
       entry.index = next.last() + 1;
       entry.term = next.hard_state.term;
       entry.payload = cat("entry ", entry.index, " of attempt ", ++attempt_);
+      entry.payload.resize(std::max(entry.payload.size(), setting_.payload), '.');
       entries.push_back(entry);
       next.entries.push_back(entry);
     }
@@ -174,6 +217,7 @@ class MigratingMachine {
     INFO(stepped.status());
     REQUIRE(stepped.ok());
     *taken = *stepped;
+    if (*taken) setting_.watch(*this);
     return true;
   }
 
@@ -187,7 +231,7 @@ class MigratingMachine {
         case Phase::kIdle:
         case Phase::kRolledBack: {
           migration::MigrationRequest request;
-          request.family = "sqlite";
+          request.family = setting_.to;
           request.fresh_mutations = 100;
           request.fresh_time_ns = kSecond;
           status = controller()->request_start(request);
@@ -199,6 +243,9 @@ class MigratingMachine {
           break;
         case Phase::kCutoverValidated:
           status = controller()->request_cutover();
+          break;
+        case Phase::kAccepted:
+          status = controller()->request_retire();
           break;
         case Phase::kCutOver:
           if (!controller()->manifest().probe_restart_ok) return open();
@@ -215,28 +262,38 @@ class MigratingMachine {
     return true;
   }
 
+  bool roll_back() {
+    REQUIRE(controller()->request_rollback("asked").ok());
+    bool taken = true;
+    while (controller()->phase() != Phase::kRolledBack) {
+      if (!step(&taken)) return false;
+      REQUIRE(taken);
+    }
+    return true;
+  }
+
   void crash(CrashLevel level, Choice& choice) {
-    disk_.crash(level, std::max(*disk_.pinned_crash(), disk_.now()), choice);
+    disk_.crash(level, std::max(disk_.pinned_crash().value_or(0), disk_.now()), choice);
     disk_.clear_pin();
     runner_.reset();
     stopped_ = false;
   }
 
-  // The state after a crash is the acknowledged one, or that with the open mutation applied; a
-  // batch may have been cut between entries. It is the acknowledged one from now on.
+  // After a crash: the acknowledged state, or that with the open mutation applied; a batch may have
+  // been cut between entries.
+  bool is_legal(const AckedState& found) const {
+    if (found == acked_ || (after_ && found == *after_)) return true;
+    if (!after_ || after_->entries.size() <= acked_.entries.size()) return false;
+    AckedState prefix = *after_;
+    prefix.entries.resize(std::min(found.entries.size(), prefix.entries.size()));
+    return found == prefix && found.entries.size() >= acked_.entries.size();
+  }
+
+  // What is there after a crash is what was acknowledged from now on.
   void adopt() {
     const AckedState found = observe(controller()->driver().authority());
-    bool legal = found == acked_ || (after_ && found == *after_);
-    if (!legal && after_ && after_->entries.size() > acked_.entries.size()) {
-      AckedState prefix = *after_;
-      prefix.entries.resize(std::min(found.entries.size(), prefix.entries.size()));
-      legal = found == prefix && found.entries.size() >= acked_.entries.size();
-    }
-    INFO("found log " << found.first << ".." << found.last() << " term " << found.hard_state.term
-                      << " snapshot " << found.snapshot << "; acked " << acked_.first << ".."
-                      << acked_.last() << " term " << acked_.hard_state.term << " snapshot "
-                      << acked_.snapshot);
-    REQUIRE(legal);
+    INFO("found " << describe(found) << "; acked " << describe(acked_));
+    REQUIRE(is_legal(found));
     acked_ = found;
     after_.reset();
   }
@@ -248,10 +305,12 @@ class MigratingMachine {
       stopped_ = true;
       return true;
     }
+    setting_.watch(*this);
     disk_.set_now(disk_.busy_until());
     return false;
   }
 
+  const Setting setting_;
   families::VolatileMemory memory_{1};
   families::Registry registry_ = families::builtin_families(&memory_);
   SimDisk disk_;
@@ -271,7 +330,7 @@ inline bool migrate(MigratingMachine& machine) {
   if (!machine.open() || !machine.vote(2) || !machine.append(8)) return false;
   if (!machine.publish() || !machine.append(2)) return false;
   int round = 0;
-  while (machine.controller()->phase() < Phase::kDualWrite) {
+  while (!migration::is_dual(machine.controller()->phase())) {
     if (!machine.advance()) return false;
     switch (round++ % 6) {
       case 0:
