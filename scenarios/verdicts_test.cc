@@ -233,7 +233,8 @@ TEST_CASE("a run that never evaluated an oracle whose subject it has does not pa
             "ora.I1 was never evaluated", "ora.I3 was never evaluated",
             "ora.D1 was never evaluated", "ora.D2 was never evaluated",
             "ora.D5 was never evaluated", "ora.M2 was never evaluated",
-            "ora.M3 was never evaluated"});
+            "ora.M3 was never evaluated", "ora.M8 was never evaluated",
+            "ora.M11 was never evaluated"});
 
   // Without a migration these have no subject; they are named all the same.
   plan.migrations.clear();

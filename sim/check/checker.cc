@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "families/base/hash.h"
+
 namespace qk::sim {
 namespace {
 
@@ -22,7 +24,8 @@ Checker::Checker(std::vector<std::string> nodes, Reporter reporter)
       promise_(&sink_),
       stop_(&sink_),
       apply_(&sink_),
-      history_(&sink_) {
+      history_(&sink_),
+      service_(&sink_) {
   log_.set_peers(std::move(nodes));
 }
 
@@ -105,6 +108,18 @@ void Checker::recovered(int node, Standing standing, const StateImage& state) {
   of.authority_recovered = true;
 }
 
+void Checker::shown(int node, Side side, const StateImage& live, const Probe& durable) {
+  evaluated({oracle("ora.L10")});
+  const std::string expected =
+      cat("what ", to_string(side), " shows after a start survives a power cut");
+  if (!durable.ok()) {
+    sink_.report("ora.L10", node, 0, expected, std::string(to_std(durable.status().message())));
+  } else if (const auto difference = first_difference(live, *durable)) {
+    sink_.report("ora.L10", node, difference->index, cat(expected, ": ", difference->a),
+                 difference->b);
+  }
+}
+
 void Checker::opened_absent(int node) { absent(node, "no instance"); }
 
 void Checker::absent(int node, std::string_view found) const {
@@ -177,6 +192,31 @@ void Checker::fenced(int node, uint64_t generation, const Probe& a, const Probe&
   migration_.fenced(node, generation, a, b, ghost(node));
 }
 
+void Checker::takes_risk(int node, const std::vector<bool>& up, bool may_stop) {
+  evaluated({oracle("ora.M11")});
+  if (may_stop) return;
+  // Any node's configuration: none changes it in a run.
+  migration_.takes_risk(node, configuration(node), log_.peers(), up);
+}
+
+void Checker::look(int64_t now_ns, bool calm) {
+  now_ns_ = now_ns;
+  if (!calm) calm_since_ns_ = now_ns;
+  migration_.look(now_ns, calm_since_ns_);
+  service_.look(now_ns, calm_since_ns_);
+}
+
+void Checker::invoked(uint64_t operation, const Command& command) {
+  history_.invoked(operation, command);
+  service_.invoked(operation, xxh3_64(encode_command(command)));
+}
+
+void Checker::completed(uint64_t operation, const Response& response) {
+  evaluated({oracle("ora.C2"), oracle("ora.C5")});
+  service_.completed(operation);
+  history_.completed(operation, response);
+}
+
 void Checker::leader_elected(int node, int64_t term, std::span<const EntryDigest> queued) {
   evaluated({oracle("ora.R1"), oracle("ora.R5")});
   election_.leader_elected(node, term);
@@ -195,6 +235,7 @@ void Checker::leader_elected(int node, int64_t term, std::span<const EntryDigest
 
 void Checker::committed(int node, const EntryDigest& entry, int64_t commit_term) {
   evaluated({oracle("ora.R6"), oracle("ora.R7")});
+  service_.committed(entry.payload_hash);
   log_.committed(node, entry, commit_term, ghosts_);
 }
 

@@ -32,6 +32,7 @@
 #include "sim/check/log_oracle.h"
 #include "sim/check/migration_oracle.h"
 #include "sim/check/promise_oracle.h"
+#include "sim/check/service_oracle.h"
 #include "sim/check/state_image.h"
 #include "sim/check/stop_oracle.h"
 
@@ -96,6 +97,9 @@ class Checker {
   // After each open that follows a crash or stop, and after reconciliation, before serving: the
   // authority first, then, in a dual phase, the mirror. The ghost adopts the authority's state.
   void recovered(int node, Standing standing, const StateImage& state);
+  // ora.L10. After a start, before serving: what the side shows, and what it would show after a
+  // power cut right now.
+  void shown(int node, Side side, const StateImage& live, const Probe& durable);
   // Instead of recovered(kAuthority): the family says that there is no instance.
   void opened_absent(int node);
   // Instead of recovered(kAuthority): the node refused to start, because its authority is volatile
@@ -134,7 +138,7 @@ class Checker {
     import_.import_opened(node, open, found, image);
   }
 
-  // --- Migration: ora.M1 M2 M3 -----------------------------------------------------------------
+  // --- Migration: ora.M1 M2 M3 M8 M11 ----------------------------------------------------------
 
   // The node was asked to migrate and begins. A-6: how many mutations may be acked, and how much
   // time may pass, between the validated cut and the cut-over of this migration.
@@ -147,12 +151,33 @@ class Checker {
   void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable);
   void phase_resumed(int node, const PhaseRecord& record);
   // The node answers a peer or a client, or opens its core, from this side.
+  // After each start, when all of it is told and before anything is served: what a power cut would
+  // leave of the phase.
+  void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) {
+    evaluated({oracle("ora.M2")});
+    migration_.relied_on(node, durable);
+  }
   void served(int node, Side side, uint64_t generation);
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
   // phase_changed(kCutoverValidated).
   void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b, int64_t now_ns);
   // The same right before phase_changed(kCutOver).
   void fenced(int node, uint64_t generation, const Probe& a, const Probe& b);
+
+  // See MigrationOracle.
+  void given_up(int node, Side side, const absl::Status& opened) {
+    migration_.given_up(node, side, opened);
+  }
+  // `may_stop`: the plan lets the cluster stop meanwhile.
+  void takes_risk(int node, const std::vector<bool>& up, bool may_stop);
+  void roll_moves() {
+    evaluated({oracle("ora.M8")});
+    migration_.roll_moves(now_ns_);
+  }
+  void roll_waits(std::string reason) { migration_.roll_waits(std::move(reason)); }
+  // Time has come so far. `calm`: all nodes are up, with the disk and the network that the plan
+  // promises, and the plan's timing lets a cluster elect a leader. ora.M8, ora.C5.
+  void look(int64_t now_ns, bool calm);
 
   // --- Raft: ora.R12 and R13; what a message of the node says as it leaves ---------------------
 
@@ -202,12 +227,10 @@ class Checker {
     apply_.applied(node, index, state_hash);
   }
 
-  // --- Clients: ora.C1 -------------------------------------------------------------------------
+  // --- Clients: ora.C1 C2 C5 -------------------------------------------------------------------
 
-  void invoked(uint64_t operation, const Command& command) { history_.invoked(operation, command); }
-  void completed(uint64_t operation, const Response& response) {
-    history_.completed(operation, response);
-  }
+  void invoked(uint64_t operation, const Command& command);
+  void completed(uint64_t operation, const Response& response);
 
   // Instead of completed(): the answer does not decode.
   void garbled(uint64_t operation, const absl::Status& why) { history_.garbled(operation, why); }
@@ -251,6 +274,9 @@ class Checker {
   StopOracle stop_;
   ApplyOracle apply_;
   ClientHistory history_;
+  ServiceOracle service_;
+  int64_t now_ns_ = 0;
+  int64_t calm_since_ns_ = 0;
 };
 
 }  // namespace qk::sim

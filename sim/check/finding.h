@@ -38,6 +38,7 @@ inline constexpr OracleInfo kOracles[] = {
     {"ora.L5", "hard-state-kept",
      "(term, vote) is at least the last acked one; within a term a vote never changes"},
     {"ora.L9", "recovery-succeeds", "a start opens every image that a crash may leave"},
+    {"ora.L10", "shown-is-durable", "what a start shows survives a power cut right then"},
     {"ora.L12", "no-unexplained-stop",
      "a node stops or refuses to start only for a reason that the ledger of injected faults and "
      "operator actions gives"},
@@ -60,6 +61,11 @@ inline constexpr OracleInfo kOracles[] = {
      "phases follow the automaton, are durable before they are relied on, and resume"},
     {"ora.M3", "validated-cut",
      "cut-over only at a fresh, uninterrupted cut whose durable reads are equal and complete"},
+    {"ora.M8", "migration-ends",
+     "with faults healed and nothing planned to wait for, a roll goes on within 20 s"},
+    {"ora.M11", "quorum-not-at-risk",
+     "the operator takes a risky step only while a majority of voters without the node is up, and "
+     "in no risky phase"},
     {"ora.R1", "one-leader-per-term", "at most one leader per term"},
     {"ora.R2", "one-vote-per-term",
      "a node votes for at most one candidate per term over its whole life"},
@@ -79,6 +85,9 @@ inline constexpr OracleInfo kOracles[] = {
      "a message speaks of a term, a vote and entries that are durable on its sender"},
     {"ora.C1", "linearizable",
      "the client history is linearizable over registers, cas, append and counter"},
+    {"ora.C2", "acked-is-committed", "what a client is told was done is committed"},
+    {"ora.C5", "operation-completes",
+     "with faults healed an operation of a client completes within 10 s"},
 };
 inline constexpr size_t kOracleCount = std::size(kOracles);
 

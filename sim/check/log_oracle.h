@@ -48,6 +48,8 @@ class LogOracle {
   // Of the nodes, in their order: how configurations name them.
   void set_peers(std::vector<std::string> peers) { peers_ = std::move(peers); }
 
+  const std::vector<std::string>& peers() const { return peers_; }
+
   // The last configuration that the node's log holds, or its snapshot's; all nodes while neither
   // has one.
   families::Configuration in_force(const GhostState& ghost) const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "families/contract/quorum.h"
+
 namespace qk::sim {
 namespace {
 
@@ -149,6 +151,20 @@ bool MigrationOracle::judge_cut(int node, const Probe& a, const Probe& b,
   return true;
 }
 
+void MigrationOracle::judge_durable(int node, const PhaseRecord& record,
+                                    const absl::StatusOr<PhaseRecord>& durable) const {
+  if (!durable.ok() || *durable != record) {
+    sink_->report(
+        "ora.M2", node, 0, cat(describe(record), " durable before the node goes on"),
+        cat("power loss would leave ",
+            durable.ok() ? describe(*durable) : std::string(to_std(durable.status().message()))));
+  }
+}
+
+void MigrationOracle::relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) const {
+  judge_durable(node, nodes_[static_cast<size_t>(node)].record, durable);
+}
+
 void MigrationOracle::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
                                     int64_t now_ns, const GhostState& ghost) {
   auto& cut = nodes_[static_cast<size_t>(node)].cut;
@@ -168,12 +184,7 @@ void MigrationOracle::phase_changed(int node, const PhaseRecord& to,
                                     const GhostState& ghost) {
   Node& of = nodes_[static_cast<size_t>(node)];
   judge_edge(node, of.record, to);
-  if (!durable.ok() || *durable != to) {
-    sink_->report(
-        "ora.M2", node, 0, cat(describe(to), " durable before the node goes on"),
-        cat("power loss would leave ",
-            durable.ok() ? describe(*durable) : std::string(to_std(durable.status().message()))));
-  }
+  judge_durable(node, to, durable);
   if (to.phase == Phase::kCutOver) {
     judge_cut_over(node, to, ghost);
     if (!of.fence || of.fence->generation != to.generation ||
@@ -197,6 +208,48 @@ void MigrationOracle::phase_resumed(int node, const PhaseRecord& record, const G
   of.cut.reset();
   of.fence.reset();
   of.decided_ns.reset();
+}
+
+void MigrationOracle::given_up(int node, Side side, const absl::Status& opened) const {
+  if (!opened.ok()) return;
+  sink_->report("ora.M1", node, 0,
+                cat(describe(nodes_[static_cast<size_t>(node)].record),
+                    ", and nothing that opens at the place of ", to_string(side)),
+                "after a power cut a program that knows nothing of migrations opens it");
+}
+
+void MigrationOracle::takes_risk(int node, const families::Configuration& configuration,
+                                 const std::vector<std::string>& peers,
+                                 const std::vector<bool>& up) const {
+  std::string at_risk;
+  for (size_t i = 0; i < peers.size(); ++i) {
+    const Phase phase = nodes_[i].record.phase;
+    const bool risky =
+        phase != Phase::kIdle && phase != Phase::kDualWrite && phase < Phase::kAccepted;
+    if (static_cast<int>(i) != node && up[i] && !risky) continue;
+    at_risk += cat(at_risk.empty() ? "" : ", ", sink_->node_name(static_cast<int>(i)), " (",
+                   up[i] ? std::string(to_string(phase)) : std::string("down"), ")");
+  }
+  const bool safe = families::has_quorum(configuration, [&](const std::string& peer) {
+    for (size_t i = 0; i < peers.size(); ++i) {
+      const Phase phase = nodes_[i].record.phase;
+      if (peers[i] != peer) continue;
+      return static_cast<int>(i) != node && up[i] &&
+             (phase == Phase::kIdle || phase == Phase::kDualWrite || phase >= Phase::kAccepted);
+    }
+    return false;
+  });
+  if (safe) return;
+  sink_->report("ora.M11", node, 0, "a majority of voters that is not at risk",
+                cat("a risky step while at risk: ", at_risk));
+}
+
+void MigrationOracle::look(int64_t now_ns, int64_t calm_since_ns) {
+  const int64_t since = std::max(roll_moved_ns_, calm_since_ns);
+  if (!roll_waits_ || now_ns - since <= kMovesWithinNs) return;
+  sink_->report("ora.M8", kCluster, 0, cat("a roll that goes on within ", kMovesWithinNs, " ns"),
+                cat("it has waited for ", now_ns - since, " ns: ", roll_reason_));
+  roll_moved_ns_ = now_ns;
 }
 
 void MigrationOracle::served(int node, Side side, uint64_t generation) const {

@@ -13,16 +13,26 @@
 //           `fresh_time` old when the node writes the mark. Both bounds are those with which this
 //           attempt began.
 //
+//   ora.M1  (also) once a node has announced that it gave up an instance, a power cut leaves nothing
+//           of it at its place that a program which knows nothing of migrations would open or make
+//   ora.M8  a roll that no plan holds up goes on within kMovesWithinNs from its last move, or from
+//           when the cluster was last disturbed
+//   ora.M11 when the operator takes a risky step with a node, the voters that are up and in no risky
+//           phase are a majority without it, unless the plan lets the cluster stop
+//
 // Phases, edges and authority are those of the migration design, written down here a second time.
 // Sides are per attempt: A is the family that the attempt started from.
 //
-// Not checked: what happens inside a phase, cleanup (ora.M9), identity (ora.M10).
+// Not checked: what happens inside a phase, cleanup (ora.M9), identity (ora.M10); that a roll
+// which always moves ends.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sim/check/finding.h"
@@ -57,6 +67,9 @@ struct PhaseRecord {
 // Both families are written, and an ack needs both.
 bool is_dual(MigrationPhase phase);
 
+// Twice what the longest phase of the scenarios of this build takes.
+inline constexpr int64_t kMovesWithinNs = 20'000'000'000;
+
 class MigrationOracle {
  public:
   explicit MigrationOracle(const FindingSink* sink);
@@ -75,6 +88,8 @@ class MigrationOracle {
                      const GhostState& ghost);
   // What the node read at a start.
   void phase_resumed(int node, const PhaseRecord& record, const GhostState& ghost);
+  // The node is about to serve, and a power cut would leave this.
+  void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) const;
   void served(int node, Side side, uint64_t generation) const;
 
   // Fresh durable reads of both sides at a cut that the node calls equal.
@@ -87,6 +102,27 @@ class MigrationOracle {
   // The same at the fence, right before the node enters cut-over.
   void fenced(int node, uint64_t generation, const Probe& a, const Probe& b,
               const GhostState& ghost);
+
+  // What an older program finds at the place of an instance that the node has given up, after a
+  // power cut right now: OK if it would serve.
+  void given_up(int node, Side side, const absl::Status& opened) const;
+
+  // The operator begins a risky step with the node. `configuration`: the one in force; `peers`:
+  // its name for each node; `up`: the nodes of which a process runs.
+  void takes_risk(int node, const families::Configuration& configuration,
+                  const std::vector<std::string>& peers, const std::vector<bool>& up) const;
+
+  // The roll went on, or waits because its plan says so, or has ended.
+  void roll_moves(int64_t now_ns) {
+    roll_moved_ns_ = now_ns;
+    roll_waits_ = false;
+  }
+  // It waits for `reason`.
+  void roll_waits(std::string reason) {
+    roll_waits_ = true;
+    roll_reason_ = std::move(reason);
+  }
+  void look(int64_t now_ns, int64_t calm_since_ns);
 
   const PhaseRecord& record(int node) const { return nodes_[static_cast<size_t>(node)].record; }
 
@@ -105,12 +141,17 @@ class MigrationOracle {
     std::optional<int64_t> decided_ns;
   };
 
+  void judge_durable(int node, const PhaseRecord& record,
+                     const absl::StatusOr<PhaseRecord>& durable) const;
   void judge_edge(int node, const PhaseRecord& from, const PhaseRecord& to) const;
   void judge_cut_over(int node, const PhaseRecord& to, const GhostState& ghost) const;
   bool judge_cut(int node, const Probe& a, const Probe& b, const GhostState& ghost) const;
 
   const FindingSink* sink_;
   std::vector<Node> nodes_;
+  int64_t roll_moved_ns_ = 0;
+  bool roll_waits_ = false;
+  std::string roll_reason_;
 };
 
 }  // namespace qk::sim

@@ -237,5 +237,83 @@ TEST_CASE("a fence that is missing, unequal or overtaken is M3") {
   REQUIRE(overtaken.go(Phase::kCutOver, Side::kB) == "ora.M3");
 }
 
+TEST_CASE("an instance that was given up and opens for an older program is M1") {
+  Migration run;
+  run.reach_cut_over();
+  REQUIRE(run.go(Phase::kAccepted, Side::kB) == "");
+  run.checker.given_up(0, Side::kA, absl::AlreadyExistsError("a file is there"));
+  REQUIRE(run.reported() == "");
+  run.checker.given_up(0, Side::kA, absl::OkStatus());
+  REQUIRE(run.reported() == "ora.M1");
+}
+
+TEST_CASE("a risky step without a majority that is up and at rest is M11") {
+  const auto risk = [](Migration& run, std::vector<bool> up, bool may_stop = false) {
+    run.checker.takes_risk(1, up, may_stop);
+    return run.reported();
+  };
+  Migration run;
+  REQUIRE(risk(run, {true, true, true}) == "");
+  // The node itself does not count, up or down.
+  REQUIRE(risk(run, {true, false, true}) == "");
+  REQUIRE(risk(run, {true, true, false}) == "ora.M11");
+  REQUIRE(risk(run, {true, true, false}, true) == "");
+  REQUIRE(run.go(Phase::kExporting) == "");
+  REQUIRE(risk(run, {true, true, true}) == "ora.M11");
+  for (const Phase phase : {Phase::kBootstrapping, Phase::kValidated}) {
+    REQUIRE(run.go(phase) == "");
+    REQUIRE(risk(run, {true, true, true}) == "ora.M11");
+  }
+  REQUIRE(run.go(Phase::kDualWrite) == "");
+  REQUIRE(risk(run, {true, true, true}) == "");
+  REQUIRE(run.cut(run.now) == "");
+  REQUIRE(run.go(Phase::kCutoverValidated) == "");
+  REQUIRE(risk(run, {true, true, true}) == "ora.M11");
+  REQUIRE(run.go(Phase::kRolledBack) == "");
+  REQUIRE(risk(run, {true, true, true}) == "");
+}
+
+TEST_CASE("a roll that neither moves nor waits by plan is M8, once nothing disturbs the cluster") {
+  Migration run;
+  const auto at = [&](int64_t now_ns, bool calm = true) {
+    run.checker.look(now_ns, calm);
+    return run.reported();
+  };
+  constexpr int64_t kMost = kMovesWithinNs;
+  REQUIRE(at(5) == "");
+  run.checker.roll_moves();
+  run.checker.roll_waits("a reason");
+  REQUIRE(at(5 + kMost) == "");
+  REQUIRE(at(6 + kMost) == "ora.M8");
+  // Reported once in that time.
+  REQUIRE(at(7 + kMost) == "");
+
+  Migration disturbed;
+  disturbed.checker.roll_waits("a reason");
+  disturbed.checker.look(100, false);
+  disturbed.checker.look(100 + kMost, true);
+  REQUIRE(disturbed.reported() == "");
+  disturbed.checker.look(101 + kMost, true);
+  REQUIRE(disturbed.reported() == "ora.M8");
+
+  Migration planned;
+  planned.checker.roll_waits("a reason");
+  planned.checker.roll_moves();
+  planned.checker.look(2 * kMost, true);
+  REQUIRE(planned.reported() == "");
+}
+
+TEST_CASE("a start that relies on a phase that a power cut would take is M2") {
+  Migration run;
+  run.reach_dual();
+  REQUIRE(run.resume(Phase::kDualWrite) == "");
+  run.checker.relied_on(0, PhaseRecord{Phase::kDualWrite, 1, Side::kA});
+  REQUIRE(run.reported() == "");
+  run.checker.relied_on(0, PhaseRecord{Phase::kValidated, 1, Side::kA});
+  REQUIRE(run.reported() == "ora.M2");
+  run.checker.relied_on(0, absl::DataLossError("no valid slot"));
+  REQUIRE(run.reported() == "ora.M2");
+}
+
 }  // namespace
 }  // namespace qk::sim

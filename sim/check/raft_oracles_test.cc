@@ -329,5 +329,45 @@ TEST_CASE("a snapshot is the state of the log up to its index") {
   REQUIRE(run.reported() == "ora.R9");
 }
 
+Command write(uint64_t request) {
+  return {.session = 1, .request = request, .kind = CommandKind::kWrite, .key = "k", .value = "v"};
+}
+
+TEST_CASE("an answer to what is not committed is C2") {
+  Cluster run;
+  const auto entry_of = [](int64_t index, uint64_t request) {
+    return entry(index, 1, encode_command(write(request)));
+  };
+  run.append(0, {entry_of(1, 1), entry_of(2, 2)});
+  run.append(1, {entry_of(1, 1)});
+  run.checker.invoked(1, write(1));
+  run.checker.invoked(2, write(2));
+  run.commit(0, entry_of(1, 1), 1);
+  run.checker.completed(1, {});
+  REQUIRE(run.reported() == "");
+  run.checker.completed(2, {});
+  REQUIRE(run.reported() == "ora.C2");
+}
+
+TEST_CASE("an operation that stays open is C5, once nothing disturbs the cluster") {
+  Cluster run;
+  constexpr int64_t kMost = kCompletesWithinNs;
+  const auto at = [&](int64_t now_ns, bool calm = true) {
+    run.checker.look(now_ns, calm);
+    return run.reported();
+  };
+  REQUIRE(at(10) == "");
+  run.checker.invoked(1, write(1));
+  REQUIRE(at(10 + kMost) == "");
+  REQUIRE(at(20 + kMost, false) == "");
+  REQUIRE(at(20 + 2 * kMost) == "");
+  REQUIRE(at(21 + 2 * kMost) == "ora.C5");
+  // Nothing is open.
+  run.commit(0, entry(1, 1, encode_command(write(1))), 1);
+  run.reported();
+  run.checker.completed(1, {});
+  REQUIRE(at(100 * kMost) == "");
+}
+
 }  // namespace
 }  // namespace qk::sim

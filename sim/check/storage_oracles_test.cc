@@ -465,5 +465,17 @@ TEST_CASE("a dual write gives both families the same, and neither refuses it") {
   REQUIRE(ack(true) == "");
 }
 
+TEST_CASE("what a start shows and a power cut would take is L10") {
+  Acked run;
+  run.checker.shown(0, Side::kA, run.start, run.start);
+  REQUIRE(run.reported() == "");
+  run.checker.shown(0, Side::kA, run.start, state_of(1, entries(1, 4), {3, kVoteA}));
+  REQUIRE(run.reported() == "ora.L10");
+  run.checker.shown(0, Side::kB, run.start, state_of(1, entries(1, 5), {2, kVoteA}));
+  REQUIRE(run.reported() == "ora.L10");
+  run.checker.shown(0, Side::kA, run.start, absl::DataLossError("a torn file"));
+  REQUIRE(run.reported() == "ora.L10");
+}
+
 }  // namespace
 }  // namespace qk::sim

@@ -8,10 +8,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "families/contract/family.h"
+#include "migration/cluster_guard.h"
 #include "sim/disk/choice.h"
 #include "sim/kernel/event.h"
 #include "sim/raft/wire/packet.h"
@@ -44,6 +48,14 @@ class Mutant {
   // A message arrives; `answers` leave at once, for its sender.
   virtual void receiving(NodeId /*from*/, NodeId /*to*/, const raft::Packet& /*packet*/,
                          std::vector<raft::Packet>* /*answers*/) {}
+  // What the operator's guard is told of the nodes, in their order.
+  virtual void surveyed(std::vector<migration::NodeStatus>* /*cluster*/) {}
+  // A request of the operator to a node is answered with OK, and forgotten.
+  virtual bool forgets_request(NodeId /*node*/) { return false; }
+  // What a client is answered at once, before anything is done; nullopt: nothing.
+  virtual std::optional<std::string> answer(NodeId /*node*/, std::string_view /*payload*/) {
+    return std::nullopt;
+  }
   // Who decides what a power cut leaves.
   virtual std::unique_ptr<Choice> choice(std::unique_ptr<Choice> drawn) { return drawn; }
 };

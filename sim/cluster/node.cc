@@ -168,6 +168,9 @@ void SimNode::slow_disk(uint32_t factor) {
 
 void SimNode::propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done) {
   if (!up()) return;
+  if (world_.mutant != nullptr && leads()) {
+    if (auto early = world_.mutant->answer(id_, payload)) done(*std::move(early));
+  }
   process_->when_free([this, payload = std::move(payload), done = std::move(done)]() mutable {
     raft()->propose(std::move(payload),
                     [this, done = std::move(done)](absl::StatusOr<raft::ApplyResult> r) {
@@ -204,6 +207,7 @@ void SimNode::request_rollback(std::string reason,
 
 absl::Status SimNode::request(const std::function<absl::Status(Controller&)>& ask) {
   if (!up() || process_->blocked()) return absl::UnavailableError("the node is busy");
+  if (world_.mutant != nullptr && world_.mutant->forgets_request(id_)) return absl::OkStatus();
   machine_.touch();
   const absl::Status status = ask(*controller());
   process_->touch_disk();

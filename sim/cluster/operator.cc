@@ -40,6 +40,17 @@ void RollingOperator::advance() {
     wait(RollWait::kPlanned, "the soak before the next node, or the start of the next migration");
   }
   if (went_on_) record_wait({});
+  tell_progress();
+}
+
+// A roll has moved when it is further than it ever was: the same phase once more is not.
+void RollingOperator::tell_progress() {
+  const Phase phase = node_ == nullptr ? Phase::kIdle : node_->last_phase();
+  const Place place = {migration_, done_.size(), retries_, phase, stage_};
+  const bool further = done() || waiting_.why == RollWait::kPlanned || place > furthest_;
+  if (!further) return world_.checker->roll_waits(waiting_.reason);
+  if (place > furthest_) furthest_ = place;
+  world_.checker->roll_moves();
 }
 
 void RollingOperator::wait(RollWait why, std::string reason) {
@@ -132,11 +143,19 @@ bool RollingOperator::guard_allows() {
     status.healthy = healthy(*node);
     cluster.push_back(std::move(status));
   }
+  if (world_.mutant != nullptr) world_.mutant->surveyed(&cluster);
   const SimNode* const led_by = leader();
+  const bool may_stop = world_.plan->migrations[migration_].allow_unavailability;
   const absl::Status allowed = migration::may_proceed(
       cluster, led_by == nullptr ? families::Configuration{} : led_by->raft()->configuration(),
-      node_->name(), world_.plan->migrations[migration_].allow_unavailability);
-  if (allowed.ok()) return true;
+      node_->name(), may_stop);
+  if (allowed.ok()) {
+    // The step follows at once.
+    std::vector<bool> up;
+    for (const SimNode* node : nodes_) up.push_back(node->up());
+    world_.checker->takes_risk(node_->id() - 1, up, may_stop);
+    return true;
+  }
   if (absl::IsPermissionDenied(allowed) && stage_ == Stage::kStart) {
     not_started(*node_, to_std(allowed.message()));
     leave("");

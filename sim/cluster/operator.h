@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "sim/cluster/world.h"
@@ -65,6 +66,7 @@ class RollingOperator {
   // Said by every step that does not go on; a step that does says nothing.
   void wait(RollWait why, std::string reason);
   void record_wait(Wait now);
+  void tell_progress();
   void next_stage(Stage stage);
   void choose();
   void leave(std::string note);
@@ -101,6 +103,9 @@ class RollingOperator {
     uint64_t times = 0;
   };
   std::vector<Return> returns_;
+  // How far the roll is: migration, nodes done, retries of the present one, its phase, its stage.
+  using Place = std::tuple<size_t, size_t, uint32_t, migration::Phase, Stage>;
+  Place furthest_;
   struct NotStarted {
     size_t migration = 0;
     NodeId node = 0;

@@ -31,6 +31,18 @@ constexpr uint64_t kDrawsEvery = 4096;
 constexpr char kInternal[] = "internal";
 // Clients go quiet before the end, so that the history closes and the nodes come to rest.
 constexpr Nanos kClientQuiet = 2 * kSecond;
+// How exactly the checker sees when the cluster was last disturbed.
+constexpr Nanos kLookEvery = 20 * kMillisecond;
+
+// Whether an election in a cluster without faults ends well within its timeout: a candidate's sync,
+// its question, a voter's sync, the answer.
+bool timing_elects(const Plan& plan) {
+  constexpr uint32_t kMostLossPpm = 100'000;
+  const ClusterPlan& cluster = plan.cluster;
+  if (cluster.link.loss_ppm > kMostLossPpm) return false;
+  const Nanos round = 2 * (cluster.disk.sync_latency.high + cluster.link.latency.high);
+  return 2 * round < cluster.election_timeout.low;
+}
 
 class Cluster final : private ClusterEvents {
  public:
@@ -143,9 +155,18 @@ class Cluster final : private ClusterEvents {
     scheduler_.at(end, [&stopped] { stopped = true; });
     while (!stopped && !halted_ && scheduler_.run_next()) {
       if (trace_->events() >= next_draws_) record_draws();
+      if (scheduler_.now() >= next_look_) look();
     }
     if (!halted_) judge_end();
     if (!halted_) checker_.finish();
+  }
+
+  // What the checker needs to tell a cluster that is stuck from one that is disturbed.
+  void look() {
+    next_look_ = scheduler_.now() + kLookEvery;
+    const bool whole = std::all_of(nodes_.begin(), nodes_.end(),
+                                   [](const auto& node) { return node->up() && !node->is_slow(); });
+    checker_.look(scheduler_.now(), whole && network_.is_whole() && timing_elects(plan_));
   }
 
   // Of each stream that has drawn since the last time: a run that goes another way than it should
@@ -538,6 +559,7 @@ class Cluster final : private ClusterEvents {
   int64_t commit_ = 0;
   int64_t start_index_ = 0;
   uint64_t next_draws_ = kDrawsEvery;
+  Nanos next_look_ = 0;
   std::vector<uint64_t> draws_;  // as last recorded, in the order in which streams are told
 };
 

@@ -31,6 +31,7 @@ constexpr Row kRows[] = {
     {oracle("ora.L4"), Subject::kRun},
     {oracle("ora.L5"), Subject::kRun},
     {oracle("ora.L9"), Subject::kRun},
+    {oracle("ora.L10"), Subject::kRun},
     {oracle("ora.L12"), Subject::kRun},
     {oracle("ora.L13"), Subject::kRun},
     {oracle("ora.L14"), Subject::kCrashInMigration, Judged::kByChance},
@@ -44,6 +45,8 @@ constexpr Row kRows[] = {
     {oracle("ora.M1"), Subject::kRun},
     {oracle("ora.M2"), Subject::kMigration},
     {oracle("ora.M3"), Subject::kMigration},
+    {oracle("ora.M8"), Subject::kMigration},
+    {oracle("ora.M11"), Subject::kMigration},
     {oracle("ora.R1"), Subject::kRun},
     {oracle("ora.R2"), Subject::kRun},
     {oracle("ora.R3"), Subject::kRun},
@@ -56,6 +59,8 @@ constexpr Row kRows[] = {
     {oracle("ora.R12"), Subject::kPeers, Judged::kByChance},
     {oracle("ora.R13"), Subject::kPeers},
     {oracle("ora.C1"), Subject::kClients},
+    {oracle("ora.C2"), Subject::kClients},
+    {oracle("ora.C5"), Subject::kClients},
 };
 
 Row row_of(std::string_view id) {

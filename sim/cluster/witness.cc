@@ -49,6 +49,13 @@ PhaseRecord record_of(const Manifest& manifest) {
   return record;
 }
 
+absl::StatusOr<PhaseRecord> read_record(families::FileSystem& fs) {
+  QK_ASSIGN_OR_RETURN(
+      const auto manifest,
+      migration::ManifestStore(&fs, families::join_path(kNodeDir, "migration")).load());
+  return manifest ? record_of(*manifest) : PhaseRecord{};
+}
+
 }  // namespace
 
 PhaseCode code_of(Phase phase) {
@@ -150,6 +157,8 @@ void Witness::opened(const Manifest& manifest) {
 
 void Witness::goes_live() {
   torn_ = false;
+  SimDisk copy = machine_.after_power_cut();
+  world_.checker->relied_on(index(), read_record(*copy.mount()));
   record_phase(code_of(phase()), manifest_, "");
 }
 
@@ -274,11 +283,7 @@ void Witness::mark_durable(Phase entered_from, const Manifest& to) {
   // ora.M2, M3: judged against what a disk that lost everything unsynced would tell.
   SimDisk copy = machine_.after_power_cut();
   const auto fs = copy.mount();
-  migration::ManifestStore store(fs.get(), families::join_path(kNodeDir, "migration"));
-  const auto durable = [&]() -> absl::StatusOr<PhaseRecord> {
-    QK_ASSIGN_OR_RETURN(const auto manifest, store.load());
-    return manifest ? record_of(*manifest) : PhaseRecord{};
-  }();
+  const auto durable = read_record(*fs);
 
   adopt(to);
   if (entered_from == to.phase && to.phase != Phase::kExporting) return;
@@ -287,6 +292,11 @@ void Witness::mark_durable(Phase entered_from, const Manifest& to) {
                            durable_state(migration::Side::kB));
   }
   if (to.phase == Phase::kBootstrapping && cut_state_) judge_image();
+  if (to.phase == Phase::kAccepted || to.phase == Phase::kRetired) {
+    judge_fence(migration::Side::kA, *fs);
+  } else if (to.phase == Phase::kRolledBack && to.b.state == image::InstanceState::kFenced) {
+    judge_fence(migration::Side::kB, *fs);
+  }
   world_.checker->phase_changed(index(), record_of(to), durable);
   // Retirement changes nothing of what the node does.
   if (to.phase == Phase::kRetired) return record_phase(code_of(phase()), to, "retired");

@@ -117,6 +117,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void enter(PhaseCode from, PhaseCode to, const migration::Manifest& manifest);
   void probe_ack(families::Operation operation);
   void judge_image();
+  void judge_fence(migration::Side side, families::FileSystem& after_power_cut);
   Event event(EventKind kind) const { return {.node = id_, .kind = kind}; }
   int index() const { return id_ - 1; }
 

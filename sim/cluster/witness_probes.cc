@@ -76,9 +76,25 @@ void Witness::judge_hard_states(const migration::Manifest& found) {
   }
 }
 
+// ora.M1, of an instance that was given up: what an older program finds, which knows nothing of
+// migrations and makes what is not there.
+void Witness::judge_fence(migration::Side side, families::FileSystem& after_power_cut) {
+  const migration::Instance& instance = manifest_.side(side);
+  if (machine_.is_volatile(instance)) return;  // nobody finds it anyway
+  families::OpenRequest request = machine_.open_request(instance, &after_power_cut);
+  request.create = true;
+  world_.checker->given_up(
+      index(), static_cast<Side>(side),
+      families::open_family(machine_.cold_registry(), instance.family, request).status());
+}
+
 // The ghost is seeded from what the first start finds.
 absl::Status Witness::judge_start() {
   QK_ASSIGN_OR_RETURN(const StateImage state, read_state(node_.controller()->driver().authority()));
+  const auto judge_shown = [this](migration::Side side, const StateImage& live) {
+    world_.checker->shown(index(), static_cast<Side>(side), live, durable_state(side));
+  };
+  judge_shown(authority(), state);
   if (!std::exchange(seen_, true)) {
     world_.checker->seed(index(), state);
     return absl::OkStatus();
@@ -89,6 +105,7 @@ absl::Status Witness::judge_start() {
       authority() == migration::Side::kA ? migration::Side::kB : migration::Side::kA;
   QK_ASSIGN_OR_RETURN(const StateImage other, read_state(*node_.controller()->family(mirror)));
   world_.checker->recovered(index(), Standing::kMirror, other);
+  judge_shown(mirror, other);
   return absl::OkStatus();
 }
 

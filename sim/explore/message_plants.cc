@@ -2,6 +2,7 @@
 #include <map>
 #include <utility>
 
+#include "sim/cluster/client_protocol.h"
 #include "sim/explore/plants.h"
 #include "sim/raft/wire/raft.pb.h"
 
@@ -15,6 +16,7 @@ using Link = std::pair<NodeId, NodeId>;
 constexpr std::string_view kCrashes = "rolling-under-random-faults";
 constexpr std::string_view kTransfers =
     "rolling-under-random-faults cluster.snapshot_every_entries=20";
+constexpr std::string_view kLong = "rolling-pair store[to].family=sqlite run_for=40s";
 constexpr std::string_view kCalm = "rolling-pair store[to].family=sqlite";
 
 bool is(const Packet& packet, Method method, bool response) {
@@ -151,6 +153,34 @@ void appends(std::vector<Row>* rows) {
         append.set_committed_index(append.prev_log_index() + append.entries_size());
         return true;
       }));
+  // In its hard form in one term of a few.
+  rows->push_back({{"appends-stop", "", "RC", "N", kLong, "ora.C5",
+                    "after a while a leader sends heartbeats, and no entries any more"},
+                   [](Plant& plant) {
+                     constexpr int64_t kAWhile = 60;
+                     auto stuck = std::make_shared<std::map<int64_t, bool>>();  // by term
+                     plant.sends = [&plant, stuck](NodeId, NodeId, std::vector<Packet>* packets) {
+                       if (!is(packets->front(), Method::kAppendEntries, false)) return;
+                       const auto append = parsed<braft::AppendEntriesRequest>(packets->front());
+                       if (append.entries_size() == 0 || append.prev_log_index() < kAWhile) return;
+                       const auto known = stuck->find(append.term());
+                       const bool stops = known != stuck->end() ? known->second : plant.dice.acts();
+                       (*stuck)[append.term()] = stops;
+                       if (stops) packets->clear();
+                     };
+                   }});
+  rows->push_back(
+      {{"answer-before-commit", "", "RC", "P0", kCalm, "ora.C2",
+        "a leader answers a write before anybody else has it"},
+       [](Plant& plant) {
+         plant.answers = [&plant](std::string_view payload) -> std::optional<std::string> {
+           const auto command = decode_command(payload);
+           if (!command.ok() || command->kind != CommandKind::kWrite || !plant.dice.acts()) {
+             return std::nullopt;
+           }
+           return encode_response({});
+         };
+       }});
   rows->push_back(sent<braft::AppendEntriesRequest>(
       {"entry-altered-in-flight", "", "RC", "N", kCalm, "ora.R4 ora.R6",
        "a leader sends another payload than it has"},

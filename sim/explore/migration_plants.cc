@@ -1,5 +1,6 @@
 // Planted bugs of image, import, dual write and migration.
 #include <map>
+#include <utility>
 
 #include "families/base/bytes.h"
 #include "families/base/hash.h"
@@ -14,6 +15,11 @@ using families::LogEntry;
 using migration::Phase;
 
 constexpr std::string_view kSmall = "rolling-pair store[to].family=sqlite";
+constexpr std::string_view kLonger = "rolling-pair store[to].family=sqlite run_for=40s";
+// The leader stops while the first node imports, which votes for another one.
+constexpr std::string_view kVoteInImport =
+    "rolling-pair store[to].family=sqlite at[0].t=@migrating:BOOT at[0].crash.node=@leader "
+    "migration[0].on_validation_fail=HALT";
 constexpr std::string_view kRandom = "rolling-under-random-faults";
 constexpr std::string_view kInstalling =
     "rolling-under-random-faults cluster.snapshot_every_entries=20";
@@ -106,9 +112,8 @@ void imports(std::vector<Row>* rows) {
        "an import leaves a file of the snapshot out of its table"},
       in_new_target, defect::publish_loses_file);
   add(
-      {"catch-up-vote-lost", "KB-61", "MC", "N", kRandom, "ora.D1 ora.M3 ora.D4 expect",
-       "a vote between the cut of the export and the dual write is not replayed", Judge::kRun,
-       "no vote is given during the short catch-up"},
+      {"catch-up-vote-lost", "KB-61", "MC", "N", kVoteInImport, "ora.D1 ora.M3 ora.D4 expect",
+       "a vote between the cut of the export and the dual write is not replayed"},
       [](const Scene& scene) { return scene.is_target() && scene.phase() == Phase::kValidated; },
       defect::save_without_vote);
   add(
@@ -197,7 +202,46 @@ void dual_writes(std::vector<Row>* rows) {
       });
 }
 
+void operators(std::vector<Row>* rows) {
+  rows->push_back({{"guard-sees-no-harm", "", "MC", "N", kRandom, "ora.M11",
+                    "the guard is told that every node is healthy and at rest"},
+                   [](Plant& plant) {
+                     plant.surveys = [&plant](std::vector<migration::NodeStatus>* cluster) {
+                       if (!plant.dice.acts()) return;
+                       for (migration::NodeStatus& node : *cluster) {
+                         node.healthy = true;
+                         node.phase = Phase::kIdle;
+                       }
+                     };
+                   }});
+  // In its hard form one node does. Asked again, it forgets again.
+  rows->push_back({{"request-forgotten", "", "MC", "N", kLonger, "ora.M8",
+                    "a node says yes to what the operator asks for, and never does it"},
+                   [](Plant& plant) {
+                     plant.forgets = [&plant](NodeId node) {
+                       return plant.dice.always() || plant.dice.place(3) + 1 == node;
+                     };
+                   }});
+}
+
 void phases(std::vector<Row>* rows) {
+  // The first sync of the directory after the rename.
+  rows->push_back({{"fence-not-synced", "KB-73", "MC", "P1", kSmall, "ora.M1",
+                    "the fence of the old family is not synced"},
+                   [](Plant& plant) {
+                     plant.files = [&plant](const MutantNode&) {
+                       FileBugs bugs;
+                       auto renamed = std::make_shared<bool>(false);
+                       bugs.skips_rename = [renamed](std::string_view, std::string_view to) {
+                         *renamed = *renamed || to.find(".fenced-") != std::string_view::npos;
+                         return false;
+                       };
+                       bugs.skips_sync_dir = [&plant, renamed](std::string_view) {
+                         return std::exchange(*renamed, false) && plant.dice.acts();
+                       };
+                       return bugs;
+                     };
+                   }});
   const auto add = [rows](PlantedBug bug, std::string_view part,
                           const std::function<void(FileBugs&, const OnPath&)>& fill) {
     rows->push_back(file_row(
@@ -258,6 +302,7 @@ std::vector<Row> migration_plants() {
   imports(&rows);
   dual_writes(&rows);
   phases(&rows);
+  operators(&rows);
   return rows;
 }
 

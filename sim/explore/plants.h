@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ class Dice {
   bool acts() { return rate_ == 1 || stream_.below(rate_) == 0; }
   // One of n places, the same for the whole run.
   size_t place(size_t n) const { return place_ % n; }
+  bool always() const { return rate_ == 1; }
   uint64_t below(uint64_t bound) { return stream_.below(bound); }
 
  private:
@@ -47,6 +49,9 @@ class Plant final : public Mutant {
   std::function<void(NodeId from, NodeId to, std::vector<raft::Packet>*)> sends;
   std::function<void(NodeId from, NodeId to, const raft::Packet&, std::vector<raft::Packet>*)>
       receives;
+  std::function<void(std::vector<migration::NodeStatus>*)> surveys;
+  std::function<bool(NodeId)> forgets;
+  std::function<std::optional<std::string>(std::string_view payload)> answers;
   std::function<std::unique_ptr<Choice>(std::unique_ptr<Choice>)> chooses;
 
   std::unique_ptr<families::FileSystem> file_system(
@@ -66,6 +71,13 @@ class Plant final : public Mutant {
   void receiving(NodeId from, NodeId to, const raft::Packet& packet,
                  std::vector<raft::Packet>* answers) override {
     if (receives) receives(from, to, packet, answers);
+  }
+  void surveyed(std::vector<migration::NodeStatus>* cluster) override {
+    if (surveys) surveys(cluster);
+  }
+  bool forgets_request(NodeId node) override { return forgets && forgets(node); }
+  std::optional<std::string> answer(NodeId, std::string_view payload) override {
+    return answers ? answers(payload) : std::nullopt;
   }
   std::unique_ptr<Choice> choice(std::unique_ptr<Choice> drawn) override {
     return chooses ? chooses(std::move(drawn)) : std::move(drawn);

@@ -1,4 +1,6 @@
 // Planted bugs of storage: of families, and of what they make of their files at a start.
+#include <set>
+
 #include "sim/explore/plants.h"
 
 namespace qk::sim {
@@ -210,6 +212,27 @@ void families_of(std::vector<Row>* rows) {
 }
 
 void recovery(std::vector<Row>* rows) {
+  // A process that died leaves bytes that a reader sees and that no sync has covered.
+  rows->push_back({{"recovery-not-synced", "", "REC", "P0", kFaults, "ora.L10",
+                    "a start syncs nothing of what it found"},
+                   [](Plant& plant) {
+                     auto opening = std::make_shared<std::set<NodeId>>();
+                     plant.files = [&plant, opening](const MutantNode& node) {
+                       opening->insert(node.id);
+                       FileBugs bugs;
+                       bugs.skips_sync = [&plant, opening, id = node.id](std::string_view) {
+                         return opening->contains(id) && plant.dice.acts();
+                       };
+                       bugs.skips_sync_dir = bugs.skips_sync;
+                       return bugs;
+                     };
+                     // Asked when the instance is open.
+                     plant.storage = [opening](const MutantNode& node,
+                                               const families::OpenRequest&) {
+                       opening->erase(node.id);
+                       return StorageBugs();
+                     };
+                   }});
   const auto add = [rows](PlantedBug bug, const Defect& defect) {
     rows->push_back(family_row(bug, at_start, defect));
   };
