@@ -11,6 +11,10 @@ void build_workload(Draft& draft) {
   const qksim::Workload& workload = draft.scenario().workload();
   sim::WorkloadPlan& out = draft.plan.workload;
   out.clients = workload.clients();
+  constexpr uint32_t kMaxClients = 10'000;
+  if (out.clients > kMaxClients) {
+    draft.bad_value(workload, "clients", {cat(out.clients, " clients"), cat("0 to ", kMaxClients)});
+  }
   out.rate = workload.rate();
   out.keys = workload.keys();
   draft.at_least_one(workload, "keys", out.keys);

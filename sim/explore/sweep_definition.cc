@@ -5,9 +5,12 @@
 
 #include "families/base/hash.h"
 #include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "families/base/units.h"
 #include "sim/check/finding.h"
+#include "sim/cluster/reach.h"
 #include "sim/cluster/subjects.h"
+#include "sim/kernel/phase.h"
 #include "sim/kernel/random.h"
 
 namespace qk::sim {
@@ -38,6 +41,15 @@ uint64_t number_of(const json& in, const char* member) {
   return *value;
 }
 
+uint32_t small_number_of(const json& in, const char* member) {
+  const json& value = in.at(member);
+  if (value.is_number_unsigned() && value.get<uint64_t>() <= UINT32_MAX) {
+    return value.get<uint32_t>();
+  }
+  throw std::invalid_argument(
+      cat(member, ": ", value.dump(), ", expected a whole number up to ", UINT32_MAX));
+}
+
 SweepVariant variant_from_json(const json& in) {
   SweepVariant variant;
   variant.scenario = in.at("scenario").get<std::string>();
@@ -59,13 +71,13 @@ SweepDefinition definition_from_json(const json& in) {
   out.open_ended = in.at("open_ended").get<bool>();
   out.swarm = in.at("swarm").get<bool>();
   out.planted = in.at("planted").get<std::string>();
-  out.again_ppm = in.at("again_ppm").get<uint32_t>();
-  out.max_failures = in.at("max_failures").get<uint32_t>();
+  out.again_ppm = small_number_of(in, "again_ppm");
+  out.max_failures = small_number_of(in, "max_failures");
   out.seed_limit =
       static_cast<Nanos>(std::min<uint64_t>(number_of(in, "seed_limit_ns"), INT64_MAX));
   out.sometimes = in.at("sometimes").get<std::vector<std::string>>();
-  out.shard = in.at("shard").get<uint32_t>();
-  out.shards = in.at("shards").get<uint32_t>();
+  out.shard = small_number_of(in, "shard");
+  out.shards = small_number_of(in, "shards");
   return out;
 }
 
@@ -119,8 +131,9 @@ absl::Status check(const SweepDefinition& definition) {
     const auto& [first, last] = definition.seeds[i];
     if (first > last) return bad(cat("seeds ", first, "..", last, " hold nothing"));
     if (i > 0 && first <= definition.seeds[i - 1].last) return bad("ranges of seeds overlap");
-    if (last - first >= kMaxSweepJobs) seeds = kMaxSweepJobs;
-    seeds = std::min(kMaxSweepJobs, seeds + (last - first)) + 1;
+    if (last - first >= kMaxSweepJobs - seeds)
+      return bad(cat("more than ", kMaxSweepJobs, " seeds"));
+    seeds += last - first + 1;
   }
   if (seeds > kMaxSweepJobs / definition.variants.size()) {
     return bad(cat("more than ", kMaxSweepJobs, " runs"));
@@ -143,6 +156,43 @@ std::vector<std::string> oracles_with_subject(const Plan& plan) {
     if (has_subject(oracle.id, plan)) out.emplace_back(oracle.id);
   }
   return out;
+}
+
+std::optional<FaultCell> fault_cell(std::string_view probe) {
+  constexpr std::string_view kPrefix = "fault/";
+  if (!probe.starts_with(kPrefix)) return std::nullopt;
+  probe.remove_prefix(kPrefix.size());
+  const size_t first = probe.find('/');
+  if (first == std::string_view::npos) return std::nullopt;
+  const size_t second = probe.find('/', first + 1);
+  if (second == std::string_view::npos) return std::nullopt;
+  return FaultCell{std::string(probe.substr(0, first)),
+                   std::string(probe.substr(first + 1, second - first - 1)),
+                   std::string(probe.substr(second + 1))};
+}
+
+absl::Status check_probe(const std::string& name) {
+  if (const auto cell = fault_cell(name)) {
+    bool is_phase = false;
+    for (int phase = 0; phase < kPhaseCount; ++phase) {
+      is_phase = is_phase || to_string(static_cast<PhaseCode>(phase)) == cell->phase;
+    }
+    const bool is_fault = std::find(std::begin(kReachFaults), std::end(kReachFaults), cell->kind) !=
+                          std::end(kReachFaults);
+    if (is_phase && is_fault && !cell->pair.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        cat(in_quotes(name),
+            " is not a probe, expected fault/KIND/PHASE/FROM->TO as in "
+            "fault/crash/DUAL/local->sqlite"));
+  }
+  std::vector<std::string> names;
+  for (const ReachInfo& probe : kReachProbes) names.emplace_back(probe.name);
+  if (std::find(names.begin(), names.end(), name) != names.end()) return absl::OkStatus();
+  const std::string_view near = nearest(name, names);
+  return absl::InvalidArgumentError(
+      cat(in_quotes(name), " is not a probe",
+          near.empty() ? std::string("; the report of a sweep lists them, reached or not")
+                       : cat(", did you mean ", in_quotes(near), "?")));
 }
 
 std::string hex_seed(uint64_t seed) {

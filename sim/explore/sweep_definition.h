@@ -73,6 +73,18 @@ absl::Status check(const SweepDefinition& definition);
 // the plan expects a violation: its runs end at it.
 std::vector<std::string> oracles_with_subject(const Plan& plan);
 
+// InvalidArgument if no run can count such a probe: neither a named one (Reach) nor a cell of the
+// matrix.
+absl::Status check_probe(const std::string& name);
+
+// "fault/crash/DUAL/local->sqlite": a cell of the matrix; nothing for any other probe.
+struct FaultCell {
+  std::string kind;
+  std::string phase;
+  std::string pair;
+};
+std::optional<FaultCell> fault_cell(std::string_view probe);
+
 // "0x1..0x3E8, 0x5EED"
 std::string seeds_text(const std::vector<SeedRange>& seeds);
 std::string hex_seed(uint64_t seed);

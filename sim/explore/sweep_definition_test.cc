@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "families/base/strings.h"
 #include "sim/check/finding.h"
 #include "sim/cluster/subjects.h"
 
@@ -98,6 +99,24 @@ TEST_CASE("what is not a definition is refused") {
         "definition of a sweep: shard 2/1, expected K/N with K from 1 to N");
   CHECK(refused(text, "\"first\": \"3\"", "\"first\": \"x\"").find("is not a number") !=
         std::string::npos);
+  for (const char* bad : {"-1", "4294967296", "0.5", "\"5\""}) {
+    INFO(bad);
+    CHECK(refused(text, "\"max_failures\": 5", cat("\"max_failures\": ", bad)) ==
+          cat("definition of a sweep: max_failures: ", bad,
+              ", expected a whole number up to 4294967295"));
+  }
+}
+
+TEST_CASE("a probe that no run can count is refused") {
+  CHECK(check_probe("crash/leader").ok());
+  CHECK(check_probe("fault/crash/DUAL/local->sqlite").ok());
+  CHECK(check_probe("crash/leder").message() ==
+        "\"crash/leder\" is not a probe, did you mean \"crash/leader\"?");
+  for (const char* bad : {"", "something", "fault/", "fault/crash/DUEL/local->sqlite",
+                          "fault/local->sqlite/DUAL/crash", "fault/crash/DUAL/"}) {
+    INFO(bad);
+    CHECK_FALSE(check_probe(bad).ok());
+  }
 }
 
 TEST_CASE("a sweep has a bounded number of runs") {
@@ -108,6 +127,14 @@ TEST_CASE("a sweep has a bounded number of runs") {
   CHECK_FALSE(check(definition).ok());
   definition.seeds = {{1, kMaxSweepJobs / 2}};
   CHECK(check(definition).ok());
+  // As with the whole range, the sum must not pass for a small one.
+  definition.variants.resize(1);
+  for (const uint64_t last : {UINT64_MAX - 1, UINT64_MAX}) {
+    definition.seeds = {{1, last}};
+    CHECK_FALSE(check(definition).ok());
+    definition.seeds = {{1, 7}, {9, last}};
+    CHECK_FALSE(check(definition).ok());
+  }
   definition.seeds = {{1, 5}, {5, 6}};
   CHECK(check(definition).message() == "ranges of seeds overlap");
 }

@@ -274,17 +274,4 @@ absl::StatusOr<EarlierSweep> earlier_sweep(const SweepDefinition& definition,
   return earlier;
 }
 
-std::optional<FaultCell> fault_cell(std::string_view probe) {
-  constexpr std::string_view kPrefix = "fault/";
-  if (!probe.starts_with(kPrefix)) return std::nullopt;
-  probe.remove_prefix(kPrefix.size());
-  const size_t first = probe.find('/');
-  if (first == std::string_view::npos) return std::nullopt;
-  const size_t second = probe.find('/', first + 1);
-  if (second == std::string_view::npos) return std::nullopt;
-  return FaultCell{std::string(probe.substr(0, first)),
-                   std::string(probe.substr(first + 1, second - first - 1)),
-                   std::string(probe.substr(second + 1))};
-}
-
 }  // namespace qk::sim

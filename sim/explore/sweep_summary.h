@@ -104,12 +104,4 @@ std::string findings_text(const SweepDefinition& definition, const SweepSummary&
 absl::StatusOr<EarlierSweep> earlier_sweep(const SweepDefinition& definition,
                                            const SweepSummary& summary, std::string_view findings);
 
-// "fault/crash/DUAL/local->sqlite": a cell of the matrix; nothing for any other probe.
-struct FaultCell {
-  std::string kind;
-  std::string phase;
-  std::string pair;
-};
-std::optional<FaultCell> fault_cell(std::string_view probe);
-
 }  // namespace qk::sim

@@ -88,7 +88,7 @@ std::string junit_text(const std::vector<JunitSuite>& suites) {
 }
 
 absl::Status check_junit_replaceable(const std::string& path, std::string_view kind) {
-  return check_replaceable(path, {cat(kHead, suite_head(cat(kind, " "))), cat(kHead, kTail)});
+  return check_writable(path, {cat(kHead, suite_head(cat(kind, " "))), cat(kHead, kTail)});
 }
 
 }  // namespace qk::cli

@@ -1,9 +1,11 @@
 #include "tools/qksim/output_file.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 
 #include "families/fs/file_util.h"
@@ -27,6 +29,16 @@ absl::StatusOr<std::unique_ptr<families::File>> make_temporary(const Environment
 }
 
 }  // namespace
+
+absl::Status check_writable(const std::string& path,
+                            std::initializer_list<std::string_view> beginnings) {
+  const std::string parent(families::parent_path(path));
+  if (::access(parent.c_str(), W_OK | X_OK) != 0) {
+    return absl::FailedPreconditionError(
+        cat(path, ": cannot be written: ", parent, ": ", std::strerror(errno)));
+  }
+  return check_replaceable(path, beginnings);
+}
 
 absl::Status check_replaceable(const std::string& path,
                                std::initializer_list<std::string_view> beginnings) {

@@ -78,10 +78,10 @@ ExitCode run_verb(const std::vector<std::string>& words, const Environment& envi
 // The one variable that outlives a call: a signal handler can reach nothing else.
 volatile std::sig_atomic_t signalled = 0;
 
-void catch_signals() {
+void handle_signals(void (*handler)(int), int flags) {
   struct sigaction action = {};
-  action.sa_handler = [](int) { signalled = 1; };
-  action.sa_flags = SA_RESETHAND | SA_RESTART;  // the second one ends the process
+  action.sa_handler = handler;
+  action.sa_flags = flags;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before = {};
     // A signal that the caller had ignored (nohup) stays ignored.
@@ -89,6 +89,17 @@ void catch_signals() {
       ::sigaction(signal, &action, nullptr);
     }
   }
+}
+
+// What is at work is to be finished or removed first.
+void catch_signals() {
+  // The second one ends the process.
+  handle_signals([](int) { signalled = 1; }, SA_RESETHAND | SA_RESTART);
+}
+
+// Until then nothing is half made, and the end has the exit code that it always has.
+void end_at_signals() {
+  handle_signals([](int) { ::_exit(to_int(ExitCode::kInterrupted)); }, 0);
 }
 
 void narrow_modes(uint32_t missing) {
@@ -101,6 +112,7 @@ void narrow_modes(uint32_t missing) {
 int run_process(int argc, char** argv, const Suite& suite) {
   // A file that would grow over its limit is an error (EFBIG), not the end.
   ::signal(SIGXFSZ, SIG_IGN);
+  end_at_signals();
   families::PosixFileSystem fs;
   families::VolatileMemory memory(random_u64());
   const families::Registry registry = families::builtin_families(&memory);

@@ -40,6 +40,27 @@ expect 64 err 'is too large for a seed' -- run rolling-local-to-sqlite --seed 18
 expect 64 err 'there is no store[nwe]' -- run rolling-local-to-sqlite --set store[nwe].id=x
 expect 64 err 'did you mean "sqlite"?' -- families show sqllite
 expect 64 err 'no command' --
+expect 64 err 'clients: 10001 clients' -- run rolling-pair --set workload.clients=10001
+
+# What cannot be written is found out before the work: 73.
+expect 73 err 'nowhere: No such file or directory' -- run rolling-pair --write-plan nowhere/plan
+expect 73 err 'nowhere: No such file or directory' -- shrink rolling-pair -o nowhere/small
+
+# A signal ends a verb that has nothing half made with the same code: 130.
+for signal in HUP TERM; do
+  for verb in 'run rolling-local-to-sqlite --artifacts none' 'conformance all --filter TRUNC'; do
+    (exec "$qksim" $verb >out 2>err) &
+    verb_pid=$!
+    sleep 0.3
+    kill -"$signal" "$verb_pid" 2>/dev/null
+    wait "$verb_pid"
+    got=$?
+    if [ "$got" != 130 ]; then
+      echo "FAILED: SIG$signal during qksim $verb: exit code $got, expected 130"
+      failures=$((failures + 1))
+    fi
+  done
+done
 
 # Every family that real deployments name is built in.
 for family in leveldb local memory rocksdb sqlite; do

@@ -89,7 +89,7 @@ ExitCode leave_directory(const RunReport& report, const sim::Plan& plan,
 
 // A plan that was written before may be replaced; a scenario that somebody wrote may not.
 absl::Status check_plan_file(const std::string& path) {
-  return check_replaceable(path, {scenarios::written_plan_head()});
+  return check_writable(path, {scenarios::written_plan_head()});
 }
 
 ExitCode write_plan(const RunReport& report, const sim::Plan& plan, const std::string& effective,

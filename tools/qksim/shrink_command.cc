@@ -68,7 +68,7 @@ ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& env
   const Files files = files_of(arguments, plan.name);
   for (const std::string& file : {files.failing, files.passing}) {
     const absl::Status status =
-        check_replaceable(absolute_path(environment, file), {scenarios::written_plan_head()});
+        check_writable(absolute_path(environment, file), {scenarios::written_plan_head()});
     if (status.ok()) continue;
     print_error(environment, std::string(to_std(status.message())));
     return ExitCode::kCannotWrite;

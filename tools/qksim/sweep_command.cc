@@ -31,6 +31,8 @@ constexpr uint64_t kDefaultSeeds = 1000;
 constexpr std::string_view kSweeps = ".qksim/sweeps";
 constexpr std::string_view kFailures = "failures";
 constexpr int kWaitMs = 200;
+// A seed whose process is killed so often is a finding: it may be the seed that takes all memory.
+constexpr uint32_t kMaxKills = 3;
 constexpr int64_t kSyncEveryMs = 1000;
 
 enum JobKind : uint8_t {
@@ -115,6 +117,11 @@ class Sweep {
     to.sometimes = arguments_.sometimes;
     to.shard = arguments_.shard;
     to.shards = arguments_.shards;
+    for (const std::string& probe : arguments_.sometimes) {
+      if (const absl::Status status = sim::check_probe(probe); !status.ok()) {
+        return sweep_error(environment_, annotate(status, "--sometimes"));
+      }
+    }
     const auto axes = sim::combinations(arguments_.axes);
     if (!axes.ok()) return sweep_error(environment_, annotate(axes.status(), "--axis"));
     if (const ExitCode code = define_seeds(axes->size() * arguments_.scenarios.size());
@@ -136,7 +143,7 @@ class Sweep {
     definition_.seeds = arguments_.seeds;
     if (!arguments_.seeds_from.empty()) {
       auto seeds = read_seeds(environment_, arguments_.seeds_from);
-      if (!seeds.ok()) return sweep_error(environment_, seeds.status());
+      if (!seeds.ok()) return sweep_input_error(environment_, seeds.status());
       for (const sim::SeedRange& range : sim::ranges_of(*std::move(seeds))) {
         definition_.seeds.push_back(range);
       }
@@ -195,7 +202,7 @@ class Sweep {
 
   ExitCode define_from_directory() {
     auto found = read_sweep(environment_, absolute_path(environment_, arguments_.resume));
-    if (!found.ok()) return sweep_error(environment_, found.status());
+    if (!found.ok()) return sweep_input_error(environment_, found.status());
     definition_ = std::move(found->definition);
     const auto refuse = [&](std::string_view what, std::string_view was, std::string_view is) {
       print_error(environment_, cat(arguments_.resume, ": the sweep was made with ", what, " ", was,
@@ -225,7 +232,9 @@ class Sweep {
     }
     if (arguments_.against.empty()) return ExitCode::kOk;
     const auto before = read_sweep(environment_, absolute_path(environment_, arguments_.against));
-    if (!before.ok()) return sweep_error(environment_, annotate(before.status(), "--against"));
+    if (!before.ok()) {
+      return sweep_input_error(environment_, annotate(before.status(), "--against"));
+    }
     auto earlier = sim::earlier_sweep(
         before->definition, sim::summarize(before->definition, before->by_job), before->findings);
     if (!earlier.ok()) return sweep_error(environment_, annotate(earlier.status(), "--against"));
@@ -290,6 +299,12 @@ class Sweep {
   }
 
   std::optional<WorkerPool::Job> next() {
+    if (!killed_.empty()) {
+      WorkerPool::Job job = killed_.front();
+      killed_.pop_front();
+      job.alone = true;
+      return job;
+    }
     if (!again_.empty()) {
       const uint64_t number = again_.front();
       again_.pop_front();
@@ -324,6 +339,13 @@ class Sweep {
 
   absl::Status take(WorkerPool::Outcome outcome) {
     const uint64_t number = outcome.job.number;
+    if (outcome.killed && ++kills_[number] < kMaxKills) {
+      progress_->tell(cat("note: the process that ran seed ",
+                          seed_text(definition_.seed_of(number)),
+                          " was killed, from outside or because memory is short; it runs again"));
+      killed_.push_back(outcome.job);
+      return absl::OkStatus();
+    }
     sim::SeedRecord record = record_of(outcome);
     if (outcome.job.kind == kFirstRun) {
       if (!sim::is_finding(record.verdict) && !definition_.runs_twice(record.seed)) {
@@ -466,11 +488,14 @@ class Sweep {
       QK_RETURN_IF_ERROR(directory_->write_report(
           report, sim::findings_text(definition_, summary, earlier_ ? &*earlier_ : nullptr)));
       if (arguments_.junit.empty()) return absl::OkStatus();
-      return replace_output(environment_, absolute_path(environment_, arguments_.junit),
-                            junit_text(junit_suites(definition_, records_)));
+      const std::string junit = absolute_path(environment_, arguments_.junit);
+      // Asked again: what lies there now may be what this sweep has written since.
+      QK_RETURN_IF_ERROR(check_junit_replaceable(junit, "sweep"));
+      return replace_output(environment_, junit, junit_text(junit_suites(definition_, records_)));
     };
     if (const absl::Status status = write(); !status.ok()) {
-      code = worst(code, sweep_error(environment_, status));
+      print_error(environment_, std::string(to_std(status.message())));
+      code = worst(code, ExitCode::kCannotWrite);
     }
     if (arguments_.json) {
       *environment_.out << json_lines(definition_, records_, summary);
@@ -480,9 +505,11 @@ class Sweep {
                         << "s of CPU time\n"
                         << "kept      " << printable(shown_) << "/\n";
       for (const sim::SweepFinding* finding : findings_to_keep(summary)) {
-        *environment_.out << "          "
-                          << printable(cat(kFailures, "/", failure_name(definition_, *finding)))
-                          << "/\n";
+        const std::string name = failure_name(definition_, *finding);
+        const auto there =
+            families::exists(*environment_.fs, families::join_path(failures(), name));
+        if (!there.ok() || !*there) continue;
+        *environment_.out << "          " << printable(cat(kFailures, "/", name)) << "/\n";
       }
     }
     if (!environment_.interrupted()) return code;
@@ -503,6 +530,8 @@ class Sweep {
   std::map<uint64_t, sim::SeedRecord> records_;  // by job: done
   std::map<uint64_t, sim::SeedRecord> pending_;  // a second run is to come
   std::deque<uint64_t> again_;
+  std::deque<WorkerPool::Job> killed_;  // to be started once more
+  std::map<uint64_t, uint32_t> kills_;  // by job
   uint64_t cursor_ = 0;
   std::optional<uint64_t> cut_;
   std::map<uint64_t, std::string> names_;  // of run directories, by job

@@ -274,6 +274,12 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a resumed one reports what an undisturbed
   CHECK(sweep() == ExitCode::kData);
   CHECK_THAT(err.str(), Contains("records.jsonl: line 1: record of a seed: not a JSON object"));
   CHECK(families::read_file(file_system, file, 1 << 20).value() == damaged);
+  for (const char* foreign : {"precious", "a file of mine\n"}) {
+    INFO(foreign);
+    REQUIRE(families::write_file(file_system, file, foreign).ok());
+    CHECK(sweep() == ExitCode::kData);
+    CHECK(families::read_file(file_system, file, 1 << 20).value() == foreign);
+  }
   const std::string twice = cat(all, all);
   REQUIRE(families::write_file(file_system, file, twice).ok());
   CHECK(sweep() == ExitCode::kData);
@@ -343,6 +349,115 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a JUnit report folds what found nothing")
   std::ofstream(directory.string() + "/sweep.xml") << "<testsuites name=\"another tool's\">";
   arguments.out = "third";
   CHECK(sweep() == ExitCode::kCannotWrite);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: where no report can be written is found out before a run") {
+  for (const char* junit : {"nowhere/sweep.xml", "small.qks.txtpb/sweep.xml", "."}) {
+    INFO(junit);
+    arguments.junit = junit;
+    CHECK(sweep() == ExitCode::kCannotWrite);
+    CHECK_FALSE(exists("sweep"));
+  }
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a report does not replace what the sweep itself wrote") {
+  // Before the sweep nothing lies there, and its directory does.
+  std::filesystem::create_directory(directory / "sweep");
+  for (const char* name : {"records.jsonl", "report.txt", "sweep.json", "findings.json"}) {
+    INFO(name);
+    std::filesystem::remove_all(directory / "sweep");
+    std::filesystem::create_directory(directory / "sweep");
+    arguments.junit = cat("sweep/", name);
+    CHECK(sweep() == ExitCode::kCannotWrite);
+    CHECK(records().by_job.size() == 8);
+    CHECK(exists("sweep/report.txt"));
+  }
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: what it reads and cannot read is missing input") {
+  arguments.seeds.clear();
+  for (const char* file : {"nowhere", "/dev/null", "."}) {
+    INFO(file);
+    arguments.seeds_from = file;
+    CHECK(sweep() == ExitCode::kNoInput);
+  }
+  arguments.seeds = {{1, 2}};
+  arguments.seeds_from.clear();
+  for (const char* against : {"nowhere", "small.qks.txtpb"}) {
+    INFO(against);
+    arguments.against = against;
+    CHECK(sweep() == ExitCode::kNoInput);
+  }
+  CHECK_FALSE(exists("sweep"));
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a probe that no run can reach is a slip, not a result") {
+  arguments.sometimes = {"crash/leder"};
+  CHECK(sweep() == ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("did you mean \"crash/leader\"?"));
+  CHECK_FALSE(exists("sweep"));
+  arguments.sometimes = {"crash/leader"};
+  CHECK(sweep() == ExitCode::kOk);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: a seed whose process is killed from outside runs again") {
+  arguments.jobs = 1;
+  const std::string mark = directory.string() + "/killed";
+  act = [&](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
+    if (seed != 5 || std::filesystem::exists(mark)) return;
+    std::ofstream(mark) << "once";
+    ::raise(SIGKILL);
+  };
+  CHECK(sweep() == ExitCode::kOk);
+  CHECK(std::filesystem::exists(mark));
+  CHECK(records().by_job.size() == 8);
+  // One that is killed each time is a finding.
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult*) {
+    if (seed == 5) ::raise(SIGKILL);
+  };
+  arguments.out = "later";
+  CHECK(sweep() == ExitCode::kInternal);
+  CHECK_THAT(out.str(), Contains("DIED      process ended with signal 9"));
+  CHECK_THAT(out.str(), !Contains("DIVERGED"));
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: merged without some of its shards it shows less") {
+  arguments.seeds.clear();
+  arguments.time = 50 * sim::kMillisecond;
+  arguments.shards = 3;
+  for (arguments.shard = 1; arguments.shard <= 3; ++arguments.shard) {
+    arguments.out = cat("part", arguments.shard);
+    REQUIRE(sweep() == ExitCode::kOk);
+  }
+  const auto merge = [&](std::vector<std::string> parts, const std::string& to) {
+    out.str("");
+    SweepMergeArguments merging;
+    merging.directories = std::move(parts);
+    merging.out = to;
+    return sweep_merge(merging, environment);
+  };
+  CHECK(merge({"part1", "part3"}, "two") == ExitCode::kInconclusive);
+  CHECK_THAT(out.str(), Contains("1 of 3 shards are not among what is merged"));
+  CHECK(merge({"part2", "part1", "part3"}, "all") == ExitCode::kOk);
+}
+
+TEST_CASE_METHOD(SweepFixture, "sweep: only what was kept is listed as kept") {
+  act = [](uint64_t seed, const sim::RunOptions&, sim::RunResult* result) {
+    if (seed == 3) violate(result);
+  };
+  // In the way of the directory of failures.
+  std::filesystem::create_directory(directory / "sweep");
+  const auto keep = [&] { return out.str().find("failures/ora.L1-CUT") != std::string::npos; };
+  std::filesystem::remove(directory / "sweep");
+  CHECK(sweep() == ExitCode::kViolated);
+  CHECK(keep());
+  std::filesystem::remove_all(directory / "sweep/failures");
+  std::ofstream(directory / "sweep/failures") << "a file";
+  arguments.out.clear();
+  arguments.resume = "sweep";
+  arguments.scenarios.clear();
+  sweep();
+  CHECK_FALSE(keep());
 }
 
 TEST_CASE_METHOD(SweepFixture, "sweep: one line of JSON for each seed, and one for all") {

@@ -39,11 +39,14 @@ absl::Status parse_records(std::string_view text, const std::string& file, Sweep
   for (uint64_t line = 1; *whole < text.size(); ++line) {
     const std::string_view rest = text.substr(*whole);
     const size_t end = rest.find('\n');
-    if (end == std::string_view::npos) return absl::OkStatus();  // torn
+    const bool whole_line = end != std::string_view::npos;
     const auto record = sim::parse_record(rest.substr(0, end));
-    if (!record.ok()) {
-      // A power cut may leave the length of what was appended without its bytes.
-      if (end + 1 == rest.size()) return absl::OkStatus();
+    if (!whole_line || !record.ok()) {
+      // A kill may leave a part of the last line, and a power cut its length without its bytes. What
+      // begins otherwise is no line of ours, and is not cut off.
+      const bool last = !whole_line || end + 1 == rest.size();
+      if (last && (rest[0] == '{' || rest[0] == '\0')) return absl::OkStatus();
+      if (record.ok()) return absl::OkStatus();
       return annotate(record.status(), cat(file, ": line ", line));
     }
     const auto job = out->definition.job_of(record->variant, record->seed);
@@ -93,6 +96,11 @@ ExitCode sweep_error(const Environment& environment, const absl::Status& status)
     default:
       return ExitCode::kCannotWrite;
   }
+}
+
+ExitCode sweep_input_error(const Environment& environment, const absl::Status& status) {
+  const ExitCode code = sweep_error(environment, status);
+  return code == ExitCode::kCannotWrite ? ExitCode::kNoInput : code;
 }
 
 absl::StatusOr<SweepRecords> read_sweep(const Environment& environment, const std::string& path) {

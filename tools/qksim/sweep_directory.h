@@ -34,6 +34,9 @@ absl::StatusOr<SweepRecords> read_sweep(const Environment& environment, const st
 // Prints the error of one of these calls, and says which exit code it is.
 ExitCode sweep_error(const Environment& environment, const absl::Status& status);
 
+// The same for what a sweep reads and does not write.
+ExitCode sweep_input_error(const Environment& environment, const absl::Status& status);
+
 class SweepDirectory {
  public:
   // A new one; `path` must not exist or be empty (FailedPrecondition).

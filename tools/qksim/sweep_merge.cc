@@ -72,13 +72,19 @@ ExitCode sweep_merge(const SweepMergeArguments& arguments, const Environment& en
   std::set<uint32_t> seen;
   for (const std::string& name : arguments.directories) {
     auto shard = read_sweep(environment, absolute_path(environment, name));
-    if (!shard.ok()) return sweep_error(environment, shard.status());
+    if (!shard.ok()) return sweep_input_error(environment, shard.status());
     const absl::Status status = add_shard(*std::move(shard), name, &seen, &whole);
     if (!status.ok()) return sweep_error(environment, status);
   }
+  const uint32_t shards = whole.definition.shards;
   whole.definition.shard = 1;
   whole.definition.shards = 1;
-  const sim::SweepSummary summary = sim::summarize(whole.definition, whole.by_job);
+  sim::SweepSummary summary = sim::summarize(whole.definition, whole.by_job);
+  // The seeds that are left say so too, but a sweep without an end has none.
+  if (seen.size() < shards) {
+    summary.inconclusive.push_back(
+        cat(shards - seen.size(), " of ", shards, " shards are not among what is merged"));
+  }
   const std::string report = report_text(whole.definition, summary);
   const absl::Status status = write_merged(arguments, environment, whole, summary, report);
   if (!status.ok()) return sweep_error(environment, status);

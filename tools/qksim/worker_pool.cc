@@ -228,6 +228,7 @@ void WorkerPool::end(Worker& worker, Outcome* outcome) {
   while (::waitpid(worker.pid, &status, 0) < 0 && errno == EINTR) {
   }
   outcome->stuck = worker.killed || (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF);
+  outcome->killed = !worker.killed && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
   outcome->ended = ending(status);
   ::close(worker.socket);
   worker = Worker{};

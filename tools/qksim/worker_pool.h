@@ -31,8 +31,9 @@ class WorkerPool {
     bool answered = false;
     std::string message;
     // Of a process that ended without an answer.
-    bool stuck = false;  // over its CPU time, or it never ended
-    std::string ended;   // "signal 11 (Segmentation fault)", "exit code 3"
+    bool stuck = false;   // over its CPU time, or it never ended
+    bool killed = false;  // by SIGKILL, and not by the pool: from outside, or memory was short
+    std::string ended;    // "signal 11 (Segmentation fault)", "exit code 3"
   };
   // In the worker. `send` may be called once, from anywhere; the process may end then.
   using Send = std::function<void(std::string_view)>;
