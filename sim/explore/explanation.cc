@@ -36,39 +36,57 @@ std::string status_name(uint64_t code) {
 StoreOp store_op(const Event& event) { return static_cast<StoreOp>(event.arg(0)); }
 DiskOp disk_op(const Event& event) { return static_cast<DiskOp>(event.arg(0)); }
 
-// Worth a line in a chain of causes: what a reader can picture. The rest (disk operations, draws)
-// comes between two of these.
-bool is_step(const Event& event) {
-  if (info(event.kind).mark) return true;
-  switch (event.kind) {
-    case EventKind::kNetSend:
-    case EventKind::kNetRecv:
-    case EventKind::kTimer:
-    case EventKind::kStoreIssue:
-    case EventKind::kStoreDone:
-    case EventKind::kSnapPublish:
-    case EventKind::kSnapInstall:
-    case EventKind::kRaftTerm:
-    case EventKind::kRaftCommit:
-    case EventKind::kMigStep:
-    case EventKind::kClientInvoke:
-    case EventKind::kClientRetry:
-    case EventKind::kDiskCrash:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// A file that a mutation used, and whether what was written to it is certain to outlive a power cut
-// at the time in question.
+// A file that a mutation used, and whether what was done to it is certain to outlive a power cut at
+// the time in question.
 struct FileUse {
   std::string path;
   uint64_t writes = 0;
   uint64_t bytes = 0;
   uint64_t syncs = 0;
   uint64_t unsynced_since = 0;  // seq of the first write that no returned sync covers; 0: none
+  uint64_t unnamed_since = 0;   // of what gave it its name, which no returned sync of its directory
+                                // covers; 0: nothing
+  bool synced = false;          // a sync of it had returned, whatever was written after that
+  // Of the mutations before this one, on any node, that changed the file of this name, numbers
+  // apart: all, and those that left it as undurable.
+  uint64_t before = 0;
+  uint64_t before_alike = 0;
+
+  uint64_t since() const { return unsynced_since != 0 ? unsynced_since : unnamed_since; }
 };
+
+// How much what is not durable deserves suspicion. Families leave some on purpose: marks that only
+// say that there is nothing to repair, padding that follows a synced commit.
+enum class Doubt : uint8_t {
+  kNone,   // all is durable
+  kAfter,  // all was synced, and then changed again
+  kUsual,  // it was left so by mutations before this one, of which no oracle complained
+  kNew,    // it was not
+};
+
+Doubt doubt_of(const FileUse& file) {
+  constexpr uint64_t kHabit = 3;  // one or two times may be the bug itself, not seen yet
+  if (file.since() == 0) return Doubt::kNone;
+  if (file.unnamed_since == 0 && file.synced) return Doubt::kAfter;
+  return file.before_alike >= kHabit && 2 * file.before_alike >= file.before ? Doubt::kUsual
+                                                                             : Doubt::kNew;
+}
+
+// "/node/local/log/log_17" -> "/node/local/log/log_#"
+std::string without_numbers(std::string_view path) {
+  std::string out;
+  for (const char c : path) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit) out += c;
+    if (digit && !out.ends_with('#')) out += '#';
+  }
+  return out;
+}
+
+std::string_view parent_of(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
 
 class Explainer {
  public:
@@ -117,13 +135,17 @@ class Explainer {
     return nullptr;
   }
 
-  // What the node has said is done and the oracle judges: the append of the index, the vote of a
-  // finding about votes, or else the last mutation.
+  // What the node has said is done and the oracle judges: where an acknowledged entry is lost the
+  // append of its index, or else the mutation at whose end the oracle spoke, the append of the index,
+  // the vote of a finding about votes, or the last mutation.
   const Event* subject_of(const Violation& violation, const Event& event) const {
     const auto done = [&](const Event& e) {
       return e.node == event.node && e.kind == EventKind::kStoreDone && e.arg(5) == 0 &&
              e.span != 0;
     };
+    const bool of_entry = violation.oracle == "ora.L1" && violation.index > 0;
+    if (!of_entry && event.cause != 0 && done(trace_.event(event.cause)))
+      return &trace_.event(event.cause);
     const bool of_vote = violation.oracle == "ora.L5" || violation.oracle == "ora.D4" ||
                          violation.oracle == "ora.R2";
     const Event* found = nullptr;
@@ -147,27 +169,50 @@ class Explainer {
     out_ += row("done", cat(sentence(trace_, done), ", ", at(done),
                             "; from here on the oracle holds it to that"));
     if (index > 0) tell_entry(index, event);
-    const std::vector<FileUse> files = files_of(issue, done);
+    const std::vector<FileUse> files = judged_files_of(issue, done);
     out_ += "\nwhat the disk was told for it\n";
     if (files.empty()) out_ += row("", "nothing");
-    std::vector<std::string> lacking;
-    for (const FileUse& file : files) {
-      if (file.unsynced_since != 0)
-        lacking.push_back(cat(file.path, " (#", file.unsynced_since, ")"));
-      if (static_cast<size_t>(&file - files.data()) >= kMaxFiles) continue;
-      out_ += row("", cat(file.path, ": ", plural(file.writes, "change"), ", ",
-                          plural(file.bytes, "byte"), ", ", plural(file.syncs, "sync"),
-                          file.unsynced_since == 0
-                              ? std::string()
-                              : cat("; not durable when it was done: #", file.unsynced_since)));
-    }
+    for (size_t i = 0; i < std::min(files.size(), kMaxFiles); ++i)
+      out_ += row("", use_text(files[i]));
     if (files.size() > kMaxFiles) out_ += row("", cat("and ", files.size() - kMaxFiles, " more"));
     tell_since(done, event, files);
     out_ += "\nfirst faulty step\n";
-    if (!lacking.empty()) {
-      out_ += row("", cat(trace_.node_name(done.node), " said done at #", done.seq,
-                          " while a power cut could still take back what it had written to ",
-                          join(lacking)));
+    tell_faulty_step(done, event, files);
+  }
+
+  static std::string use_text(const FileUse& file) {
+    std::string out = cat(file.path, ": ", plural(file.writes, "change"), ", ",
+                          plural(file.bytes, "byte"), ", ", plural(file.syncs, "sync"));
+    if (file.unsynced_since != 0) {
+      out += cat("; not durable when it was done: #", file.unsynced_since);
+    }
+    if (file.unnamed_since != 0) {
+      out += cat("; its name not durable when it was done: #", file.unnamed_since);
+    }
+    if (doubt_of(file) == Doubt::kAfter) out += ", which came after a sync";
+    if (doubt_of(file) == Doubt::kUsual) {
+      out += cat(", as with ", file.before_alike, " of ", file.before, " mutations before");
+    }
+    return out;
+  }
+
+  void tell_faulty_step(const Event& done, const Event& event, const std::vector<FileUse>& files) {
+    std::vector<std::string> lacking[4];
+    for (const FileUse& file : files) {
+      lacking[static_cast<size_t>(doubt_of(file))].push_back(
+          cat(file.unsynced_since == 0 ? "the name of " : "", file.path, " (#", file.since(), ")"));
+    }
+    const auto of = [&](Doubt doubt) -> const std::vector<std::string>& {
+      return lacking[static_cast<size_t>(doubt)];
+    };
+    const std::string said = cat(trace_.node_name(done.node), " said done at #", done.seq);
+    constexpr std::string_view kCould = " while a power cut could still take back ";
+    if (!of(Doubt::kNew).empty()) {
+      out_ += row("", cat(said, kCould, "what it had written to ", join(of(Doubt::kNew))));
+    } else if (!of(Doubt::kUsual).empty()) {
+      out_ +=
+          row("", cat(said, kCould, "what it had written to ", join(of(Doubt::kUsual)),
+                      "; so it was before, without a finding: left on purpose, or never judged"));
     } else if (const Event* crash = last_end(done.seq, event); crash != nullptr) {
       out_ += row("", cat("not found before the end of the process at #", crash->seq,
                           ": all that the mutation wrote was synced. Look at what came after it"));
@@ -175,6 +220,9 @@ class Explainer {
       out_ += row("",
                   "none of the known shapes: all that the mutation wrote was synced, and the "
                   "process did not end since");
+    }
+    if (!of(Doubt::kAfter).empty()) {
+      out_ += row("", cat("only what came after a sync was not: ", join(of(Doubt::kAfter))));
     }
   }
 
@@ -217,46 +265,117 @@ class Explainer {
                                               : cat("client ", answer->arg(0), ", ", at(*answer)));
   }
 
-  // The piece of work that an event belongs to: the nearest issue, step or job among its causes.
-  uint64_t work_of(const Event& event) const {
-    for (uint64_t seq = event.cause; seq != 0; seq = trace_.event(seq).cause) {
-      const Event& e = trace_.event(seq);
-      if (e.node != event.node) return 0;
-      switch (e.kind) {
-        case EventKind::kStoreIssue:
-        case EventKind::kMigStep:
-        case EventKind::kEngineJob:
-        case EventKind::kFaultRestart:
-          return seq;
-        default:
-          break;
-      }
-    }
-    return 0;
+  // The mutation that an operation on the disk was issued for, or 0: a storage call issues all of its
+  // operations at once, so no other event comes between.
+  uint64_t mutation_of(uint64_t seq) const {
+    const NodeId node = trace_.event(seq).node;
+    while (seq != 0 && trace_.event(seq).kind == EventKind::kDiskOp) seq = trace_.event(seq).cause;
+    if (seq == 0) return 0;
+    const Event& event = trace_.event(seq);
+    return event.kind == EventKind::kStoreIssue && event.node == node ? seq : 0;
   }
 
-  // Of the operations that were issued for the mutation. A write is durable if a sync of its file
-  // came after it and had returned when the mutation was done. Names are not judged here: what a
-  // rename or a creation needs is a sync of the directory, which may come with a later mutation.
+  // A write is durable if a sync of its file came after it and had returned when the mutation was
+  // done; a name that was created, linked or renamed to, if a sync of its directory had. That a name
+  // is gone is no promise to anybody.
   std::vector<FileUse> files_of(const Event& issue, const Event& done) const {
     std::vector<FileUse> files;
     std::map<uint64_t, size_t> by_inode;
+    std::map<std::string, size_t, std::less<>> by_path;
+    const auto at_path = [&](std::string_view path) -> FileUse& {
+      const auto [place, is_new] = by_path.try_emplace(std::string(path), files.size());
+      if (is_new) files.push_back({.path = std::string(path)});
+      return files[place->second];
+    };
     for (uint64_t seq = issue.seq + 1; seq < done.seq; ++seq) {
       const Event& e = trace_.event(seq);
-      if (e.node != issue.node || e.kind != EventKind::kDiskOp || work_of(e) != issue.seq) continue;
-      const DiskOp op = disk_op(e);
-      if (op != DiskOp::kWrite && op != DiskOp::kTruncate && op != DiskOp::kSync) continue;
-      const auto [place, is_new] = by_inode.try_emplace(e.arg(1), files.size());
-      if (is_new) files.push_back({.path = std::string(trace_.text(seq))});
-      FileUse& file = files[place->second];
-      if (op == DiskOp::kSync) {
-        ++file.syncs;
-        if (e.signed_arg(5) <= done.t) file.unsynced_since = 0;
-        continue;
+      // They follow one another; another node's may come between.
+      if (e.node != issue.node) continue;
+      if (e.kind != EventKind::kDiskOp || mutation_of(seq) != issue.seq) break;
+      const bool returned = e.signed_arg(5) <= done.t;
+      const std::string_view path = trace_.text(seq);
+      switch (disk_op(e)) {
+        case DiskOp::kWrite:
+        case DiskOp::kTruncate:
+        case DiskOp::kSync: {
+          const auto known = by_inode.find(e.arg(1));
+          FileUse& file = known == by_inode.end() ? at_path(path) : files[known->second];
+          by_inode.emplace(e.arg(1), static_cast<size_t>(&file - files.data()));
+          if (disk_op(e) == DiskOp::kSync) {
+            ++file.syncs;
+            if (returned) file.unsynced_since = 0;
+            file.synced = file.synced || returned;
+            break;
+          }
+          ++file.writes;
+          file.bytes += e.arg(3);
+          if (file.unsynced_since == 0) file.unsynced_since = seq;
+          break;
+        }
+        case DiskOp::kCreate:
+        case DiskOp::kMkdir:
+          at_path(path).unnamed_since = seq;
+          break;
+        case DiskOp::kRename:
+        case DiskOp::kLink: {
+          const size_t arrow = std::min(path.find(" -> "), path.size());
+          const std::string from(path.substr(0, arrow));
+          const std::string to(path.substr(std::min(arrow + 4, path.size())));
+          if (disk_op(e) == DiskOp::kRename) {
+            FileUse& file = at_path(from);
+            const size_t position = static_cast<size_t>(&file - files.data());
+            file.path = to;
+            file.unnamed_since = seq;
+            by_path.erase(from);
+            by_path[to] = position;
+          } else {
+            at_path(to).unnamed_since = seq;
+          }
+          break;
+        }
+        case DiskOp::kSyncDir:
+          for (FileUse& file : files) {
+            if (returned && parent_of(file.path) == path) file.unnamed_since = 0;
+          }
+          break;
+        case DiskOp::kUnlink:
+        case DiskOp::kRmdir:
+          if (const auto known = by_path.find(path); known != by_path.end()) {
+            files[known->second].unnamed_since = 0;
+            files[known->second].unsynced_since = 0;
+          }
+          break;
       }
-      ++file.writes;
-      file.bytes += e.arg(3);
-      if (file.unsynced_since == 0) file.unsynced_since = seq;
+    }
+    // What was only looked at or removed says nothing.
+    files.erase(std::remove_if(files.begin(), files.end(),
+                               [](const FileUse& file) {
+                                 return file.writes == 0 && file.unnamed_since == 0;
+                               }),
+                files.end());
+    return files;
+  }
+
+  // With what mutations before it did.
+  std::vector<FileUse> judged_files_of(const Event& issue, const Event& done) const {
+    std::vector<FileUse> files = files_of(issue, done);
+    if (std::none_of(files.begin(), files.end(), [](const auto& f) { return f.since() != 0; })) {
+      return files;
+    }
+    for (uint64_t seq = 1; seq < done.seq; ++seq) {
+      const Event& e = trace_.event(seq);
+      if (e.kind != EventKind::kStoreDone || e.arg(5) != 0 || e.span == 0) continue;
+      for (const FileUse& earlier : files_of(trace_.event(e.span), e)) {
+        const std::string name = without_numbers(earlier.path);
+        for (FileUse& file : files) {
+          if (file.since() == 0 || without_numbers(file.path) != name) continue;
+          ++file.before;
+          const bool alike = (file.unsynced_since == 0 || earlier.unsynced_since != 0) &&
+                             (file.unnamed_since == 0 || earlier.unnamed_since != 0) &&
+                             (file.synced || !earlier.synced);
+          file.before_alike += alike ? 1 : 0;
+        }
+      }
     }
     return files;
   }
@@ -410,6 +529,28 @@ std::string argument(const Trace& trace, const Event& event, std::string_view na
 }
 
 }  // namespace
+
+bool is_step(const Event& event) {
+  if (info(event.kind).mark) return true;
+  switch (event.kind) {
+    case EventKind::kNetSend:
+    case EventKind::kNetRecv:
+    case EventKind::kTimer:
+    case EventKind::kStoreIssue:
+    case EventKind::kStoreDone:
+    case EventKind::kSnapPublish:
+    case EventKind::kSnapInstall:
+    case EventKind::kRaftTerm:
+    case EventKind::kRaftCommit:
+    case EventKind::kMigStep:
+    case EventKind::kClientInvoke:
+    case EventKind::kClientRetry:
+    case EventKind::kDiskCrash:
+      return true;
+    default:
+      return false;
+  }
+}
 
 std::string sentence(const Trace& trace, const Event& event) {
   const std::string who = event.node == 0 ? std::string() : cat(trace.node_name(event.node), " ");

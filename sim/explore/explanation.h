@@ -36,6 +36,10 @@ std::string explain_violation(const Trace& trace, const Violation& violation,
 // `seq`: 1 .. trace.events().
 std::string explain_event(const Trace& trace, uint64_t seq, const ExplainOptions& options);
 
+// Worth a line in a chain of causes: what a reader can picture. The rest (disk operations, draws)
+// comes between two of these.
+bool is_step(const Event& event);
+
 // One event in a few words: "n2 writes 512 bytes at 4096 of /node/local/log/log_meta".
 std::string sentence(const Trace& trace, const Event& event);
 

@@ -106,6 +106,114 @@ TEST_CASE("where every write was synced, that is said, and not another cause", "
                   "synced") != std::string::npos);
 }
 
+// n2 appends: what it writes, one time after another, and says done; then the oracle complains.
+std::string told_of_appends(int times, const std::function<void(Story*, uint64_t after)>& writes) {
+  Story story;
+  Violation violation;
+  Nanos now = 100;
+  for (int i = 0; i < times; ++i, now += 100) {
+    story.at(now, [&, now] {
+      const uint64_t issue = story.record(2, EventKind::kStoreIssue, {0, 0, 1, 1, 4});
+      writes(&story, static_cast<uint64_t>(now));
+      story.at(now + 50, [&, issue] {
+        story.record(2, EventKind::kStoreDone, {0, 0, 1, 1, 4, 0}, "", issue);
+      });
+    });
+  }
+  story.run();
+  violation.oracle = "ora.L1";
+  violation.node = "n2";
+  violation.seq = story.record(2, EventKind::kCheckViolation, {}, "ora.L1");
+  return explain_violation(story.trace, violation, {.radius = 0});
+}
+
+bool contains(const std::string& text, std::string_view part) {
+  INFO(text);
+  INFO(part);
+  CHECK(text.find(part) != std::string::npos);
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("what was changed after its sync, or is left so each time, is not the first suspect",
+          "[explain]") {
+  // The log is synced and padded, the mark is never synced.
+  const auto usual = [](Story* story, uint64_t now) {
+    story->disk(DiskOp::kWrite, 3, 512, now + 1, "/node/log/mark.tmp");
+    story->disk(DiskOp::kWrite, 4, 99, now + 2, "/node/log/log_17");
+    story->disk(DiskOp::kSync, 4, 0, now + 3, "/node/log/log_17");
+    story->disk(DiskOp::kWrite, 4, 9, now + 4, "/node/log/log_17");
+  };
+  const std::string text = told_of_appends(5, usual);
+  CHECK(contains(text,
+                 "/node/log/mark.tmp: 1 change, 512 bytes, 0 syncs; not durable when it was "
+                 "done: #26, as with 4 of 4 mutations before\n"));
+  CHECK(contains(text,
+                 "log_17: 2 changes, 108 bytes, 1 sync; not durable when it was done: #29, "
+                 "which came after a sync\n"));
+  CHECK(contains(text,
+                 "could still take back what it had written to /node/log/mark.tmp (#26); so it "
+                 "was before, without a finding"));
+  CHECK(contains(text, "only what came after a sync was not: /node/log/log_17 (#29)\n"));
+  // The one time that the log is not synced stands out.
+  int round = 0;
+  const std::string once = told_of_appends(5, [&](Story* story, uint64_t now) {
+    if (++round < 5) return usual(story, now);
+    story->disk(DiskOp::kWrite, 3, 512, now + 1, "/node/log/mark.tmp");
+    story->disk(DiskOp::kWrite, 5, 99, now + 2, "/node/log/log_18");
+  });
+  CHECK(contains(once, "could still take back what it had written to /node/log/log_18 (#27)\n"));
+}
+
+TEST_CASE("what an oracle judges at the end of a mutation is that mutation", "[explain]") {
+  Story story;
+  Violation violation;
+  constexpr auto kSuffix = static_cast<uint64_t>(StoreOp::kTruncateSuffix);
+  const uint64_t append = story.record(2, EventKind::kStoreIssue, {0, 0, 3, 3, 4});
+  story.record(2, EventKind::kStoreDone, {0, 0, 1, 3, 4, 0}, "", append);
+  story.at(10, [&] {
+    const uint64_t cut = story.record(2, EventKind::kStoreIssue, {kSuffix, 0, 2, 0, 7});
+    story.record(2, EventKind::kStoreDone, {kSuffix, 0, 1, 2, 7, 0}, "", cut);
+    violation.seq = story.record(2, EventKind::kCheckViolation, {}, "ora.L2");
+  });
+  story.run();
+  violation.oracle = "ora.L2";
+  violation.node = "n2";
+  violation.index = 3;
+  CHECK(contains(explain_violation(story.trace, violation, {.radius = 0}),
+                 "  given     n2 is given a truncation to the entries up to 2 (mutation 7)"));
+  // A lost entry was promised by its own append, whatever mutation was followed by the look.
+  violation.oracle = "ora.L1";
+  CHECK(contains(explain_violation(story.trace, violation, {.radius = 0}),
+                 "  given     n2 is given an append of 3..3 (mutation 4)"));
+}
+
+TEST_CASE("a name is durable once its directory is synced", "[explain]") {
+  const auto save = [](bool synced) {
+    return told_of_appends(1, [synced](Story* story, uint64_t now) {
+      story->disk(DiskOp::kCreate, 0, 0, now + 1, "/node/meta.tmp");
+      story->disk(DiskOp::kWrite, 9, 26, now + 2, "/node/meta.tmp");
+      story->disk(DiskOp::kSync, 9, 0, now + 3, "/node/meta.tmp");
+      story->disk(DiskOp::kRename, 0, 0, now + 4, "/node/meta.tmp -> /node/meta");
+      story->disk(DiskOp::kSyncDir, 1, 0, synced ? now + 5 : now + 51, "/node");
+    });
+  };
+  CHECK(contains(save(false),
+                 "/node/meta: 1 change, 26 bytes, 1 sync; its name not durable when it "
+                 "was done: #5\n"));
+  CHECK(contains(save(false), "take back what it had written to the name of /node/meta (#5)\n"));
+  CHECK(save(true).find("not durable") == std::string::npos);
+}
+
+TEST_CASE("what follows another event is not of the mutation", "[explain]") {
+  const std::string text = told_of_appends(1, [](Story* story, uint64_t now) {
+    story->disk(DiskOp::kWrite, 4, 99, now + 2, "/node/log/log_17");
+    story->disk(DiskOp::kSync, 4, 0, now + 3, "/node/log/log_17");
+    story->record(2, EventKind::kRaftApply, {1, 2, 3});
+    story->disk(DiskOp::kWrite, 8, 7, now + 60, "/node/snapshot/temp/data");
+  });
+  CHECK(text.find("snapshot") == std::string::npos);
+}
+
 TEST_CASE("an entry is followed from its client to its answer", "[explain]") {
   Story story;
   const uint64_t invoke = story.record(0, EventKind::kClientInvoke, {3, 77, 2, 0x1, 0xbeef, 1});

@@ -182,7 +182,7 @@ absl::Status check_probe(const std::string& name) {
     if (is_phase && is_fault && !cell->pair.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(
         cat(in_quotes(name),
-            " is not a probe, expected fault/KIND/PHASE/FROM->TO as in "
+            " is not a probe; expected a kind of fault, a phase and two families, as in "
             "fault/crash/DUAL/local->sqlite"));
   }
   std::vector<std::string> names;
