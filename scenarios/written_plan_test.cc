@@ -2,6 +2,8 @@
 // same chain, can be edited, and complains about what no longer fits.
 #include "scenarios/written_plan.h"
 
+#include <set>
+
 #include "scenarios/test_support.h"
 
 namespace qk::scenarios {
@@ -90,6 +92,70 @@ TEST_CASE("a written plan without one of its faults is another run") {
   REQUIRE(plan.faults.size() > 1);
   plan.faults.erase(plan.faults.begin());
   CHECK(sim::run(plan, {}).chain != written.first.chain);
+}
+
+TEST_CASE("a run that turns has the same beginning, and another future for each key") {
+  for (const char* name : {"rolling-under-random-faults", "rolling-pair"}) {
+    INFO(name);
+    const LoadResult loaded = load_here(source_of(name), {}, 3);
+    sim::RunOptions full;
+    full.trace = sim::TraceLevel::kFull;
+    const sim::RunResult whole = sim::run(*loaded.plan, full);
+    const uint64_t half = whole.steps / 2;
+    const auto turned = [&](uint64_t after, uint64_t key) {
+      sim::RunOptions options = full;
+      options.turn = sim::Turn{after, key};
+      return sim::run(*loaded.plan, options);
+    };
+    const sim::RunResult other = turned(half, 1);
+    REQUIRE(other.turned.has_value());
+    REQUIRE(other.turned->events > 1000);
+    for (uint64_t seq = 1; seq <= other.turned->events; ++seq) {
+      const sim::Event& a = whole.trace->event(seq);
+      const sim::Event& b = other.trace->event(seq);
+      REQUIRE((a.t == b.t && a.kind == b.kind && a.node == b.node && a.args == b.args));
+    }
+    // A nearer end changes nothing before the turn, as long as the clients are not quiet yet.
+    sim::Plan nearer = *loaded.plan;
+    nearer.until = other.turned->t + sim::kClientQuiet + sim::kSecond;
+    sim::RunOptions options = full;
+    options.turn = sim::Turn{half, 1};
+    const sim::RunResult shorter = sim::run(nearer, options);
+    REQUIRE(shorter.turned.has_value());
+    CHECK(shorter.turned->events == other.turned->events);
+    CHECK(shorter.turned->t == other.turned->t);
+    CHECK(shorter.simulated == *nearer.until);
+    CHECK(other.violations.empty());
+    CHECK(other.chain != whole.chain);
+    CHECK(turned(half, 1).chain == other.chain);
+    CHECK(turned(half, 2).chain != other.chain);
+    // At the end, or later, nothing is left to be another.
+    CHECK(turned(whole.steps, 1).chain == whole.chain);
+    CHECK_FALSE(turned(whole.steps + 1, 1).turned.has_value());
+  }
+}
+
+TEST_CASE("after a turn drawn faults come at other times, and a crash leaves what chance says") {
+  const Written written = write(source_of("rolling-under-random-faults"), 3);
+  sim::RunOptions options;
+  options.turn = sim::Turn{1, 1};
+  const sim::RunResult turned = sim::run(written.plan, options);
+  const auto drawn = [](const std::vector<sim::FaultPlan>& faults) {
+    std::set<sim::Nanos> times;
+    for (const sim::FaultPlan& fault : faults) {
+      if (fault.drawn) times.insert(fault.at.time);
+    }
+    return times;
+  };
+  const std::set<sim::Nanos> before = drawn(written.plan.faults);
+  REQUIRE(before.size() > 2);
+  const std::set<sim::Nanos> after = drawn(turned.injected);
+  CHECK_FALSE(after.empty());
+  for (const sim::Nanos t : after) CHECK(before.count(t) == 0);
+  // What the plan decided of a crash is not asked of another one.
+  for (const std::string& reason : turned.inconclusive) {
+    CHECK(reason.find("is not pending") == std::string::npos);
+  }
 }
 
 }  // namespace

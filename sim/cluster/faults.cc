@@ -25,7 +25,43 @@ FaultInjector::FaultInjector(const World& world, std::vector<SimNode*> nodes)
 void FaultInjector::start(Nanos end) {
   for (Armed& fault : faults_) {
     if (fault.plan->at.kind != Trigger::Kind::kTime || fault.plan->at.time >= end) continue;
-    world_.scheduler->at(fault.plan->at.time, [this, &fault] { fire(fault); });
+    fault.timer = world_.scheduler->at(fault.plan->at.time, [this, &fault] { fire(fault); });
+  }
+}
+
+void FaultInjector::draw_again(Nanos end) {
+  RandomStream random = world_.stream("fault.again");
+  const Nanos now = world_.scheduler->now();
+  if (world_.plan->random.quiet_after > 0) end = std::min(end, world_.plan->random.quiet_after);
+  for (Armed& fault : faults_) {
+    if (fault.fired) continue;
+    FaultPlan& plan = drawn_again_.emplace_back(*fault.plan);
+    const bool moves = plan.drawn && fault.timer && now + 1 < end;
+    const size_t other = moves ? random.below(nodes_.size()) : 0;
+    const auto move = [&](std::string* name) {
+      for (size_t i = 0; moves && i < nodes_.size(); ++i) {
+        if (nodes_[i]->name() != *name) continue;
+        *name = nodes_[(i + other) % nodes_.size()]->name();
+        return;
+      }
+    };
+    if (auto* const crash = std::get_if<CrashFault>(&plan.what)) {
+      crash->decided.reset();
+      move(&crash->node);
+    } else if (auto* const partition = std::get_if<PartitionFault>(&plan.what)) {
+      for (auto& side : partition->sides) {
+        for (std::string& name : side) move(&name);
+      }
+    }
+    if (moves) {
+      // It may find its node down, which the one that was drawn first did not.
+      plan.may_miss = true;
+      plan.at.time = random.between(now + 1, end - 1);
+      world_.scheduler->cancel(fault.timer);
+      fault.timer = world_.scheduler->at(plan.at.time, [this, &fault] { fire(fault); });
+    }
+    fault.plan = &plan;
+    fault.injected = plan;
   }
 }
 

@@ -3,6 +3,7 @@
 // a scenario cannot rot into an empty pass. What was injected can be written down.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,10 @@ class FaultInjector {
 
   // `end`: of the run. What would happen at that instant or later does not happen.
   void start(Nanos end);
+
+  // Another future (RunOptions::turn) begins: of what has not come yet, what crashes leave is not
+  // decided any more, and drawn faults come at other times, to other nodes.
+  void draw_again(Nanos end);
 
   // Notifications of the cluster; triggers are judged here.
   void phase_entered(SimNode& node, PhaseCode from, PhaseCode to);
@@ -55,6 +60,7 @@ class FaultInjector {
     SimNode* node = nullptr;  // who made the trigger come true
     bool waiting = false;     // offset or disk operation still to come
     uint64_t entry = 0;       // which stay of the node in the phase is meant
+    EventId timer = {};       // of a fault that comes at a time
   };
 
   bool matches(const std::string& selector, const SimNode& node) const;
@@ -76,6 +82,7 @@ class FaultInjector {
   World world_;
   std::vector<SimNode*> nodes_;
   std::vector<Armed> faults_;
+  std::deque<FaultPlan> drawn_again_;
 };
 
 }  // namespace qk::sim

@@ -34,6 +34,8 @@ class Mutant {
  public:
   virtual ~Mutant() = default;
 
+  // The mutant's streams turn with those of the run (RandomStream).
+  virtual void share(const uint64_t* /*turn*/) {}
   // A process begins. What lies between it and its disk, and the families that it can open.
   virtual std::unique_ptr<families::FileSystem> file_system(
       const MutantNode& /*node*/, std::unique_ptr<families::FileSystem> disk) {

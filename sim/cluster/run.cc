@@ -29,8 +29,6 @@ constexpr uint64_t kCommitProbeEvery = 200;
 constexpr uint64_t kDrawsEvery = 4096;
 // Stands where an oracle's id does; no scenario can expect it.
 constexpr char kInternal[] = "internal";
-// Clients go quiet before the end, so that the history closes and the nodes come to rest.
-constexpr Nanos kClientQuiet = 2 * kSecond;
 // How exactly the checker sees when the cluster was last disturbed.
 constexpr Nanos kLookEvery = 20 * kMillisecond;
 
@@ -50,9 +48,9 @@ class Cluster final : private ClusterEvents {
       : plan_(expanded(plan)),
         options_(options),
         trace_(std::make_shared<Trace>(&scheduler_, trace_start(plan), options.trace)),
-        network_(&scheduler_, trace_.get(), plan.seed, link_options(plan.cluster.link)),
+        network_(&scheduler_, trace_.get(), plan.seed, link_options(plan.cluster.link), &turn_),
         checker_(node_names(plan), [this](const Finding& finding) { found(finding); }),
-        probe_random_(plan.seed, "probe.commit"),
+        probe_random_(plan.seed, "probe.commit", &turn_),
         reach_(plan.cluster.nodes.size()),
         failure_scope_([this](const std::string& what) { failed(what); }) {
     families::reset_engines_for_run(plan.seed);
@@ -66,6 +64,7 @@ class Cluster final : private ClusterEvents {
     world_.elections = &elections_;
     world_.acks = &acks_;
     world_.reach = &reach_;
+    world_.turn = &turn_;
     trace_->set_observer(&reach_);
     plant();
     for (size_t i = 0; i < plan_.cluster.nodes.size(); ++i) {
@@ -153,7 +152,10 @@ class Cluster final : private ClusterEvents {
     }
     bool stopped = false;
     scheduler_.at(end, [&stopped] { stopped = true; });
-    while (!stopped && !halted_ && scheduler_.run_next()) {
+    while (!stopped && !halted_) {
+      if (options_.turn && steps_ == options_.turn->after_steps) turn(end);
+      if (!scheduler_.run_next()) break;
+      ++steps_;
       if (trace_->events() >= next_draws_) record_draws();
       if (scheduler_.now() >= next_look_) look();
     }
@@ -167,6 +169,12 @@ class Cluster final : private ClusterEvents {
     const bool whole = std::all_of(nodes_.begin(), nodes_.end(),
                                    [](const auto& node) { return node->up() && !node->is_slow(); });
     checker_.look(scheduler_.now(), whole && network_.is_whole() && timing_elects(plan_));
+  }
+
+  void turn(Nanos end) {
+    turned_ = {trace_->events(), scheduler_.now()};
+    turn_ = options_.turn->key;
+    faults_->draw_again(end);
   }
 
   // Of each stream that has drawn since the last time: a run that goes another way than it should
@@ -226,6 +234,7 @@ class Cluster final : private ClusterEvents {
       return;
     if (options_.mutant_of) mutant_ = options_.mutant_of(plan_);
     QK_CHECK(mutant_ != nullptr && "a planted bug that nobody makes");
+    mutant_->share(&turn_);
     world_.mutant = mutant_.get();
   }
 
@@ -422,6 +431,8 @@ class Cluster final : private ClusterEvents {
     result.digest = to_hex(trace_->digest());
     result.trace = trace_;
     result.reach = reach_.counts(reach_subjects());
+    result.steps = steps_;
+    result.turned = turned_;
     return result;
   }
 
@@ -530,6 +541,9 @@ class Cluster final : private ClusterEvents {
 
   const Plan plan_;
   const RunOptions options_;
+  uint64_t turn_ = 0;  // of all random streams
+  uint64_t steps_ = 0;
+  std::optional<RunResult::Turned> turned_;
   Scheduler scheduler_;
   std::shared_ptr<Trace> trace_;
   Network network_;

@@ -23,6 +23,9 @@
 
 namespace qk::sim {
 
+// Clients go quiet before the end, so that the history closes and the nodes come to rest.
+inline constexpr Nanos kClientQuiet = 2 * kSecond;
+
 // A finding, and where in the run it was made.
 struct Violation : Finding {
   Nanos t = 0;
@@ -57,6 +60,21 @@ struct RunResult {
   // One of `inconclusive` is that random faults are asked for and none was injected: of one seed
   // among many that is chance.
   bool no_random_fault = false;
+  uint64_t steps = 0;  // of the scheduler
+  // Of a run that turned: what it had when it did.
+  struct Turned {
+    uint64_t events = 0;
+    Nanos t = 0;
+  };
+  std::optional<Turned> turned = {};
+};
+
+// Another future: the run is as planned for so many steps of its scheduler, from then on every
+// random stream draws other values. What crashes leave that are still to come is drawn again; faults
+// that a scenario drew come at other times, to other nodes; all else of the plan stays.
+struct Turn {
+  uint64_t after_steps = 0;
+  uint64_t key = 0;  // which future; not 0
 };
 
 struct RunOptions {
@@ -72,6 +90,7 @@ struct RunOptions {
   // Makes the defect that Plan::planted names, other than those of plan.h itself. A plan that names
   // one that it does not make is a bug of the caller.
   std::function<std::unique_ptr<Mutant>(const Plan&)> mutant_of = {};
+  std::optional<Turn> turn = {};
 };
 
 RunResult run(const Plan& plan, const RunOptions& options);

@@ -40,12 +40,13 @@ struct World {
   ElectionWatch* elections = nullptr;
   AckWatch* acks = nullptr;
   Reach* reach = nullptr;
-  Mutant* mutant = nullptr;  // null: nothing is planted
+  Mutant* mutant = nullptr;        // null: nothing is planted
+  const uint64_t* turn = nullptr;  // of all random streams
   // The families of a machine with this memory.
   std::function<families::Registry(families::VolatileMemory*)> registry_of =
       families::builtin_families;
 
-  RandomStream stream(std::string_view name) const { return RandomStream(plan->seed, name); }
+  RandomStream stream(std::string_view name) const { return RandomStream(plan->seed, name, turn); }
   // 0: nobody of the cluster.
   NodeId id_of(std::string_view peer) const {
     const auto& nodes = plan->cluster.nodes;

@@ -30,6 +30,7 @@ class Dice {
   size_t place(size_t n) const { return place_ % n; }
   bool always() const { return rate_ == 1; }
   uint64_t below(uint64_t bound) { return stream_.below(bound); }
+  void share(const uint64_t* turn) { stream_.share(turn); }
 
  private:
   RandomStream stream_;
@@ -54,6 +55,7 @@ class Plant final : public Mutant {
   std::function<std::optional<std::string>(std::string_view payload)> answers;
   std::function<std::unique_ptr<Choice>(std::unique_ptr<Choice>)> chooses;
 
+  void share(const uint64_t* turn) override { dice.share(turn); }
   std::unique_ptr<families::FileSystem> file_system(
       const MutantNode& node, std::unique_ptr<families::FileSystem> disk) override {
     if (!files) return disk;

@@ -3,6 +3,9 @@
 //
 // Draw n is XXH3(n, key): the state is a counter, so a stream is copied and compared for free.
 // Probabilities are parts per million; there is no floating point.
+//
+// The streams of a run share a turn, which is 0: another one gives all of them other draws from
+// then on, and so the run another future (RunOptions::turn).
 #pragma once
 
 #include <cstdint>
@@ -17,11 +20,14 @@ __extension__ using Uint128 = unsigned __int128;
 
 class RandomStream {
  public:
-  RandomStream(uint64_t seed, std::string_view name) : key_(xxh3_64(name, seed)) {}
+  // `turn` outlives the stream; null: it never turns.
+  RandomStream(uint64_t seed, std::string_view name, const uint64_t* turn = nullptr)
+      : key_(xxh3_64(name, seed)), turn_(turn) {}
 
   uint64_t next() {
     const uint64_t n = draws_++;
-    return xxh3_64({reinterpret_cast<const char*>(&n), sizeof n}, key_);
+    const uint64_t key = turn_ == nullptr ? key_ : key_ + *turn_;
+    return xxh3_64({reinterpret_cast<const char*>(&n), sizeof n}, key);
   }
   // Uniform in [0, bound); bound >= 1. Multiply-shift: the bias is below bound / 2^64.
   uint64_t below(uint64_t bound) {
@@ -35,10 +41,12 @@ class RandomStream {
   }
   bool chance_ppm(uint32_t ppm) { return below(1'000'000) < ppm; }
 
+  void share(const uint64_t* turn) { turn_ = turn; }
   uint64_t draws() const { return draws_; }
 
  private:
   uint64_t key_;
+  const uint64_t* turn_;
   uint64_t draws_ = 0;
 };
 

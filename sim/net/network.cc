@@ -21,7 +21,8 @@ uint64_t mask_of(const std::vector<NodeId>& nodes) {
 
 }  // namespace
 
-Network::Network(Scheduler* scheduler, Trace* trace, uint64_t seed, const LinkOptions& options)
+Network::Network(Scheduler* scheduler, Trace* trace, uint64_t seed, const LinkOptions& options,
+                 const uint64_t* turn)
     : scheduler_(scheduler), trace_(trace), options_(options), nodes_(trace->nodes() + 1) {
   QK_CHECK(trace->nodes() <= kMaxNodes);
   QK_CHECK(options.latency_low >= 0 && options.latency_low <= options.latency_high);
@@ -29,7 +30,7 @@ Network::Network(Scheduler* scheduler, Trace* trace, uint64_t seed, const LinkOp
   links_.reserve(nodes_.size() * nodes_.size());
   for (size_t from = 0; from < nodes_.size(); ++from) {
     for (size_t to = 0; to < nodes_.size(); ++to) {
-      links_.push_back({RandomStream(seed, cat("net.", from, ">", to))});
+      links_.push_back({RandomStream(seed, cat("net.", from, ">", to), turn)});
     }
   }
 }

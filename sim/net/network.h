@@ -54,7 +54,9 @@ class Network {
   static constexpr NodeId kMaxNodes = 64;  // a side of a partition is a bit set in the trace
 
   // Nodes are those of the trace, at most kMaxNodes; all are up, none is attached.
-  Network(Scheduler* scheduler, Trace* trace, uint64_t seed, const LinkOptions& options);
+  // `turn`: see RandomStream.
+  Network(Scheduler* scheduler, Trace* trace, uint64_t seed, const LinkOptions& options,
+          const uint64_t* turn = nullptr);
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
