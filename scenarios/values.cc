@@ -200,7 +200,7 @@ Parsed<uint64_t> parse_seed(std::string_view text) {
   return Complaint{error == std::errc::result_out_of_range
                        ? cat(in_quotes(text), " is too large for a seed")
                        : cat(in_quotes(text), " is not a seed"),
-                   "0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\""};
+                   "0 to 18446744073709551615, decimal or hexadecimal with 0x"};
 }
 
 bool is_selector(std::string_view text) {

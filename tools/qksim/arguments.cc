@@ -52,10 +52,11 @@ T choose(std::string_view option, const std::string& word, const std::vector<Cho
 }
 
 template <typename T>
-T value_of(std::string_view option, const scenarios::Parsed<T>& parsed) {
+T value_of(std::string_view option, const scenarios::Parsed<T>& parsed,
+           std::string_view also = "") {
   if (parsed.ok()) return parsed.value();
   throw BadValue{usage_error(cat(option, ": ", parsed.complaint().message),
-                             cat("allowed: ", parsed.complaint().hint))};
+                             cat("allowed: ", parsed.complaint().hint, also))};
 }
 
 std::string exit_codes_text() {
@@ -280,6 +281,21 @@ class Parser {
         ->type_name("N");
     explain_->add_flag("--cone", explain_arguments_.cone,
                        "Lines of its causal past, instead of its node");
+    explain_->add_flag("--when", explain_arguments_.when,
+                       "Find where the violation became inevitable: run up to many moments, and on "
+                       "from each with other chance");
+    explain_->add_option("--futures", futures_, "With --when: how many from each moment")
+        ->capture_default_str()
+        ->type_name("N");
+    explain_->add_option("--moments", moments_, "With --when: how many before the search")
+        ->capture_default_str()
+        ->type_name("N");
+    explain_->add_option("--jobs", explain_jobs_, "With --when: processes; 0: one for each CPU")
+        ->capture_default_str()
+        ->type_name("N");
+    explain_->add_option("--for", explain_time_, "With --when: stop after this much time")
+        ->type_name("TIME");
+    explain_->add_flag("--json", explain_arguments_.json, "With --when: print one line of JSON");
   }
 
   void add_image() {
@@ -592,7 +608,7 @@ class Parser {
     if (seed_ == "random") {
       out.random_seed = true;
     } else if (!seed_.empty()) {
-      out.seed = value_of("--seed", scenarios::parse_seed(seed_));
+      out.seed = value_of("--seed", scenarios::parse_seed(seed_), ", or \"random\"");
     }
     if (!until_.empty()) out.until = value_of("--until", scenarios::parse_duration(until_));
     out.artifacts = choose<Artifacts>(
@@ -624,11 +640,22 @@ class Parser {
             value_of("--seeds", scenarios::parse_seed(word.substr(dots + 2)))};
   }
 
-  static uint32_t count_of(std::string_view option, const std::string& word, uint64_t max) {
+  static constexpr uint64_t kMaxJobs = 1024;
+
+  static uint32_t count_of(std::string_view option, const std::string& word, uint64_t max,
+                           uint64_t min = 0) {
     const auto number = whole_number(word);
-    if (number && *number <= max) return static_cast<uint32_t>(*number);
+    if (number && *number <= max && *number >= min) return static_cast<uint32_t>(*number);
     throw BadValue{usage_error(cat(option, ": ", in_quotes(word), " is not allowed"),
-                               cat("allowed: 0 to ", max))};
+                               cat("allowed: ", min, " to ", max))};
+  }
+
+  static uint64_t number_of(std::string_view option, const std::string& word) {
+    const auto number = scenarios::parse_seed(word);
+    if (number.ok()) return number.value();
+    throw BadValue{usage_error(
+        cat(option, ": ", in_quotes(word), " is not allowed"),
+        cat("allowed: a whole number up to ", UINT64_MAX, ", decimal or hexadecimal with 0x"))};
   }
 
   static uint32_t share_of(std::string_view option, const std::string& word) {
@@ -646,7 +673,7 @@ class Parser {
     }
     for (const std::string& word : sweep_seeds_) out.seeds.push_back(seed_range(word));
     if (!sweep_time_.empty()) out.time = value_of("--for", scenarios::parse_duration(sweep_time_));
-    if (!sweep_jobs_.empty()) out.jobs = count_of("--jobs", sweep_jobs_, 1024);
+    if (!sweep_jobs_.empty()) out.jobs = count_of("--jobs", sweep_jobs_, kMaxJobs);
     out.max_failures = count_of("--max-failures", max_failures_, 1'000'000);
     out.again_ppm = share_of("--det-ratio", det_ratio_);
     out.seed_limit = value_of("--seed-limit", scenarios::parse_duration(seed_limit_));
@@ -685,7 +712,7 @@ class Parser {
 
   // An event or a violation: both count from 1.
   static uint64_t ordinal(std::string_view option, const std::string& word) {
-    const uint64_t number = value_of(option, scenarios::parse_seed(word));
+    const uint64_t number = number_of(option, word);
     if (number == 0)
       throw BadValue{usage_error(cat(option, ": counts from 1"), "allowed: 1 or more")};
     return number;
@@ -701,13 +728,30 @@ class Parser {
     ExplainArguments out = explain_arguments_;
     out.violation = ordinal("--violation", violation_);
     if (!at_.empty()) out.at = ordinal("--at", at_);
-    out.radius = value_of("--radius", scenarios::parse_seed(radius_));
+    out.radius = number_of("--radius", radius_);
+    out.futures = count_of("--futures", futures_, 1000, 1);
+    out.moments = count_of("--moments", moments_, 1000, 2);
+    out.jobs = count_of("--jobs", explain_jobs_, kMaxJobs);
+    if (!explain_time_.empty()) {
+      out.time_limit = value_of("--for", scenarios::parse_duration(explain_time_));
+    }
+    const auto refuse = [&](std::initializer_list<const char*> names, std::string_view why) {
+      for (const char* name : names) {
+        if (explain_->get_option(name)->count() == 0) continue;
+        throw BadValue{usage_error(cat(name, " cannot be given ", why), "qksim help explain")};
+      }
+    };
+    if (out.when) {
+      refuse({"--violation", "--at", "--radius", "--cone"}, "with --when");
+    } else {
+      refuse({"--futures", "--moments", "--jobs", "--for", "--json"}, "without --when");
+    }
     return out;
   }
 
   ConformanceArguments conformance_arguments() {
     ConformanceArguments out = conformance_arguments_;
-    out.seeds = value_of("--seeds", scenarios::parse_seed(seeds_));
+    out.seeds = number_of("--seeds", seeds_);
     if (out.seeds == 0)
       throw BadValue{usage_error("--seeds: 0 runs nothing", "allowed: 1 or more")};
     out.disk =
@@ -718,12 +762,12 @@ class Parser {
 
   SelftestArguments selftest_arguments() {
     SelftestArguments out = selftest_arguments_;
-    out.seeds = value_of("--seeds", scenarios::parse_seed(hunts_));
+    out.seeds = number_of("--seeds", hunts_);
     if (out.seeds == 0) {
       throw BadValue{usage_error("--seeds: 0 runs nothing", "allowed: 1 or more")};
     }
     if (!budget_.empty()) out.budget = value_of("--for", scenarios::parse_duration(budget_));
-    out.jobs = value_of("--jobs", scenarios::parse_seed(jobs_));
+    out.jobs = count_of("--jobs", jobs_, kMaxJobs);
     out.forms = choose<Forms>(
         "--form", form_, {{"easy", Forms::kEasy}, {"hard", Forms::kHard}, {"both", Forms::kBoth}});
     return out;
@@ -806,6 +850,10 @@ class Parser {
 
   std::vector<std::string> sweep_seeds_;
   std::string sweep_time_;
+  std::string futures_ = "12";
+  std::string moments_ = "9";
+  std::string explain_jobs_ = "0";
+  std::string explain_time_;
   std::string sweep_jobs_;
   std::string max_failures_ = "5";
   std::string det_ratio_ = "0.05";

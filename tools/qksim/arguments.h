@@ -92,6 +92,12 @@ struct ExplainArguments {
   std::optional<uint64_t> at;  // an event instead of a violation
   uint64_t radius = 40;
   bool cone = false;
+  bool when = false;  // where the violation became inevitable; what follows is of that
+  uint64_t futures = 12;
+  uint64_t moments = 9;
+  uint64_t jobs = 0;  // 0: as many as there are processors
+  std::optional<sim::Nanos> time_limit = {};
+  bool json = false;
 };
 
 // Bare braft directories have no identity, so the user says whose they are.

@@ -239,6 +239,48 @@ TEST_CASE("sweep: bad words") {
   CHECK_THAT(refused({"sweep", "a", "--jobs", "-2"}), Contains("\"-2\" is not allowed"));
 }
 
+TEST_CASE("a number that is no seed is not called one") {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"replay", "r", "--to", "random"},
+           {"explain", "r", "--at", "0x"},
+           {"explain", "r", "--radius", "-1"},
+           {"explain", "r", "--violation", "99999999999999999999"},
+           {"explain", "r", "--when", "--futures", "0"},
+           {"explain", "r", "--when", "--moments", "1"},
+           {"explain", "r", "--when", "--jobs", "99999"},
+           {"selftest", "--seeds", "x"},
+           {"selftest", "--jobs", "18446744073709551615"},
+           {"conformance", "local", "--seeds", "random"}}) {
+    INFO(words[words.size() - 2]);
+    CHECK_THAT(refused(words), Contains(words[words.size() - 2] + ": \"" + words.back() +
+                                        "\" is not allowed\nhint: allowed: ") &&
+                                   !Contains("a seed"));
+  }
+  CHECK_THAT(refused({"shrink", "a", "--seed", "random"}),
+             Contains("\"random\" is not a seed") && !Contains("or \"random\""));
+}
+
+TEST_CASE("explain --when has options of its own") {
+  const auto explain =
+      std::get<ExplainArguments>(parsed({"explain", "r", "--when", "--futures", "20", "--moments",
+                                         "5", "--jobs", "3", "--for", "10s", "--json"})
+                                     .command);
+  CHECK(explain.when);
+  CHECK(explain.futures == 20);
+  CHECK(explain.moments == 5);
+  CHECK(explain.jobs == 3);
+  CHECK(explain.time_limit == 10 * sim::kSecond);
+  CHECK(explain.json);
+  for (const char* option : {"--violation", "--at", "--radius"}) {
+    CHECK_THAT(refused({"explain", "r", "--when", option, "1"}),
+               StartsWith(cat("error: ", option, " cannot be given with --when\n")));
+  }
+  for (const char* option : {"--futures", "--moments", "--jobs", "--for"}) {
+    CHECK_THAT(refused({"explain", "r", option, option == std::string_view("--for") ? "2s" : "2"}),
+               StartsWith(cat("error: ", option, " cannot be given without --when\n")));
+  }
+}
+
 TEST_CASE("help") {
   const auto text = [](const std::vector<std::string>& words) {
     return std::get<HelpArguments>(parsed(words).command).text;

@@ -20,6 +20,9 @@ absl::StatusOr<std::string> explanation(const ExplainArguments& arguments,
   if (arguments.violation <= result.violations.size()) {
     return sim::explain_violation(trace, result.violations[arguments.violation - 1], options);
   }
+  if (result.violations.empty()) {
+    return absl::NotFoundError("the run violates nothing; --at SEQ explains any event");
+  }
   return absl::NotFoundError(cat("--violation ", arguments.violation, ": the run has ",
                                  result.violations.size(),
                                  " violations; --at SEQ explains any event"));
@@ -33,6 +36,7 @@ ExitCode explain_command(const ExplainArguments& arguments, const Environment& e
   const ExitCode code = find_recorded_run(environment, arguments.run, &run);
   if (code != ExitCode::kOk) return code;
   *environment.err << "explain " << printable(head_line(run)) << "\n";
+  if (arguments.when) return explain_when(arguments, environment, std::move(run));
   const sim::RunResult result = run_again(environment, run, sim::TraceLevel::kFull);
   const bool same = !sim::first_difference(run.record, sim::chain_record_of(*result.trace));
   if (!same) {

@@ -9,6 +9,7 @@
 
 #include "sim/explore/chain_record.h"
 #include "sim/explore/divergence.h"
+#include "tools/qksim/arguments.h"
 #include "tools/qksim/environment.h"
 #include "tools/qksim/exit_codes.h"
 
@@ -33,6 +34,10 @@ std::optional<std::string> recorded_trace(const Environment& environment, const 
 sim::RunResult run_again(const Environment& environment, const RecordedRun& run,
                          sim::TraceLevel level,
                          std::function<void(const sim::RunResult&)> internal_error = {});
+
+// `qksim explain --when`.
+ExitCode explain_when(const ExplainArguments& arguments, const Environment& environment,
+                      RecordedRun run);
 
 // "small  seed 0x5EED  1498 events  chain 5d02c1be77a4"
 std::string head_line(const RecordedRun& run);

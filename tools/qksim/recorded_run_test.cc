@@ -47,7 +47,23 @@ struct RecordedFixture : VerbFixture {
     result.events = trace->events();
     result.chain = trace->chain();
     result.trace = trace;
+    if (chance_until) decide(&result, options);
     return result;
+  }
+  // A violation at the end of the run, which has a step for each event. Until step `chance_until`
+  // has run, chance may still take another way, as every other key does.
+  void decide(sim::RunResult* result, const sim::RunOptions& options) const {
+    result->steps = result->events;
+    if (options.turn) result->turned = {options.turn->after_steps, 7};
+    if (options.turn && options.turn->after_steps < *chance_until && options.turn->key % 2 == 0)
+      return;
+    sim::Violation violation;
+    violation.oracle = "ora.L1";
+    violation.phase = "CUT";
+    violation.node = "n2";
+    violation.seq = result->events;
+    result->violations.push_back(violation);
+    result->verdict = sim::Verdict::kViolation;
   }
 
   // A run directory, by its name.
@@ -71,6 +87,7 @@ struct RecordedFixture : VerbFixture {
   bool warns(std::string_view text) const { return err.str().find(text) != std::string::npos; }
 
   uint64_t odd = 0;
+  std::optional<uint64_t> chance_until;
   std::vector<sim::Plan> plans;
   sim::RunOptions seen;
   RunArguments arguments;
@@ -192,7 +209,7 @@ TEST_CASE_METHOD(RecordedFixture, "explain: an event, and what there is nothing 
   CHECK(explain_command({run, 1, 3002, 2, false}, environment) == ExitCode::kUsage);
   CHECK(warns("--at 3002: the run has 3001 events"));
   CHECK(explain_command({run, 1, {}, 2, false}, environment) == ExitCode::kUsage);
-  CHECK(warns("--violation 1: the run has 0 violations"));
+  CHECK(warns("the run violates nothing; --at SEQ explains any event"));
   CHECK(out.str().empty());
   odd = 5;
   CHECK(explain_command({run, 1, 3001, 2, false}, environment) == ExitCode::kDiverged);
@@ -208,6 +225,46 @@ TEST_CASE_METHOD(RecordedFixture, "a run that is not there, or damaged") {
   CHECK(replay(run) == ExitCode::kData);
   CHECK(warns("marks/chain.txt: line "));
   CHECK(out.str().empty());
+}
+
+TEST_CASE_METHOD(RecordedFixture, "explain --when finds the event from which a run is lost") {
+  chance_until = 1234;
+  RunArguments run = arguments;
+  run.out = "failed";
+  REQUIRE(run_command(run, environment) == ExitCode::kViolated);
+  environment.wall_ms = [] { return int64_t{0}; };
+  environment.processors = 2;
+  ExplainArguments when;
+  when.run = "failed";
+  when.when = true;
+  when.futures = 6;
+  std::string first;
+  for (const uint64_t jobs : {1u, 3u}) {
+    clear();
+    when.jobs = jobs;
+    CHECK(explain_command(when, environment) == ExitCode::kOk);
+    CHECK(says("ora.L1  in phase CUT at event #3001; 6 futures from each moment\n"));
+    CHECK(
+        says("\nthe jump: from 3 of 6 to 6 of 6, in the step of events #1234 to #1234\n"
+             "  n2 commits up to 1234, t=0.000000s #1234\n"));
+    if (jobs == 1) first = out.str();
+    CHECK(out.str() == first);
+  }
+  clear();
+  when.json = true;
+  CHECK(explain_command(when, environment) == ExitCode::kOk);
+  CHECK(says("\"complete\":true"));
+  CHECK(says("{\"events\":[{\"seq\":\"1234\","));
+  // Without time nothing is known, and nothing is claimed.
+  clear();
+  when.json = false;
+  when.time_limit = 0;
+  CHECK(explain_command(when, environment) == ExitCode::kInconclusive);
+  CHECK(says("stopped early"));
+  chance_until.reset();
+  clear();
+  CHECK(explain_command(when, environment) == ExitCode::kInconclusive);
+  CHECK(warns("the run violates nothing, expected one that fails"));
 }
 
 }  // namespace
