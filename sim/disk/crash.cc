@@ -174,7 +174,21 @@ PendingOperation DiskCore::describe(const Location& location) const {
   return result;
 }
 
+// What a failed sync has lost is no matter of choice any more. Returns how many there were.
+uint64_t DiskCore::drop_lost() {
+  uint64_t dropped = 0;
+  for (const auto& [number, shared] : inodes_) {
+    const auto is_lost = [](const MicroOperation& op) { return op.lost; };
+    if (std::none_of(shared->pending.begin(), shared->pending.end(), is_lost)) continue;
+    Inode& node = change(number);
+    dropped += std::erase_if(node.pending, is_lost);
+    node.rebuild(options_.sector_size);
+  }
+  return dropped;
+}
+
 void DiskCore::lose_power(Choice& choice, CrashReport* report) {
+  const uint64_t lost = drop_lost();
   const std::vector<Location> locations = pending_by_sequence();
   std::vector<PendingOperation> pending;
   std::vector<size_t> item_of;  // for each location, its place in `pending`
@@ -193,6 +207,7 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
   report->pending = pending.size();
   for (size_t i = 0; i < fates.size(); ++i) fates[i] = legal_fate(pending[i], fates[i]);
   if (!fates.empty()) report->text = cat(": ", short_form(fates));
+  if (lost > 0) report->text += cat("; ", lost, " lost by a failed sync");
   for (size_t i = 0; i < fates.size(); ++i) {
     if (fates[i].kind != Fate::Kind::kDrop) {
       report->decision.kept[{pending[i].file, pending[i].kind, pending[i].ordinal}] = fates[i];

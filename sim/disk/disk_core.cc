@@ -4,6 +4,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "families/base/check.h"
 #include "families/base/hash.h"
@@ -17,6 +18,30 @@ using Kind = PendingOperation::Kind;
 // Bounds the page table that one stray offset can ask for.
 constexpr uint64_t kMaxFileSize = uint64_t{4} << 30;
 constexpr uint64_t kUnlimitedSpace = uint64_t{1} << 40;
+
+// The first `count` pending operations have just become durable, but for those that a failed sync
+// has lost. Some of these are no longer seen either, because a later operation covers them: their
+// sequences. A page that was written back takes a lost growth with it, as far as the page reaches.
+std::set<uint64_t> settle_lost(Inode* node, std::ptrdiff_t count) {
+  std::set<uint64_t> covered;
+  for (auto op = node->pending.begin(); op != node->pending.begin() + count; ++op) {
+    if (op->lost) continue;
+    for (auto earlier = node->pending.begin(); earlier != op; ++earlier) {
+      if (!earlier->lost) continue;
+      if (op->kind == Kind::kSize) {
+        if (earlier->kind == Kind::kSize || (op->cuts && earlier->page >= op->size / kPageSize)) {
+          covered.insert(earlier->sequence);
+        }
+      } else if (earlier->kind == Kind::kWrite) {
+        if (earlier->page == op->page) covered.insert(earlier->sequence);
+      } else {
+        const uint64_t reach = std::min(earlier->size, (uint64_t{op->page} + 1) * kPageSize);
+        node->durable_file.set_size(std::max(node->durable_file.size(), reach));
+      }
+    }
+  }
+  return covered;
+}
 
 }  // namespace
 
@@ -128,6 +153,15 @@ uint64_t DiskCore::free_space() {
   return options_.capacity - std::min(options_.capacity, used);
 }
 
+std::optional<DiskStrike> DiskCore::strike_now(const DiskCall& call) {
+  std::optional<DiskStrike> strike = faults_.strike(call, operation_count_ + 1);
+  if (!strike) return std::nullopt;
+  if (observer_ != nullptr) observer_->struck(call, *strike);
+  if (strike->error != 0) return strike;
+  stall_ = strike->fault.stall;
+  return std::nullopt;
+}
+
 uint64_t DiskCore::image_hash() const {
   uint64_t hash = 0;
   const auto add = [&hash](std::string_view bytes) { hash = xxh3_64(bytes, hash + 1); };
@@ -166,7 +200,7 @@ Stamp DiskCore::next_stamp(Nanos low, Nanos high) {
   const Nanos drawn = latency_.between(low, high) * options_.latency.slow_factor;
   Stamp stamp;
   stamp.begin = std::max(now_, busy_until_);
-  stamp.end = stamp.begin + std::max<Nanos>(1, drawn);
+  stamp.end = stamp.begin + std::max<Nanos>(1, drawn) + std::exchange(stall_, 0);
   busy_until_ = stamp.end;
   return stamp;
 }
@@ -182,6 +216,30 @@ void DiskCore::sync(InodeNumber number) {
   const Stamp stamp = next_stamp(options_.latency.sync_low, options_.latency.sync_high);
   syncs_.push_back({number, next_sequence_, stamp.end});
   end_operation();
+}
+
+void DiskCore::fail_sync(InodeNumber number, DiskApplied applied) {
+  begin_operation();
+  const Stamp stamp = next_stamp(options_.latency.sync_low, options_.latency.sync_high);
+  end_operation();
+  // What an earlier sync covers that has not returned yet is that one's.
+  uint64_t from = 0;
+  for (const PendingSync& sync : syncs_) {
+    if (sync.number == number) from = std::max(from, sync.before);
+  }
+  std::vector<uint64_t> uncovered;
+  for (const MicroOperation& op : inode(number).pending) {
+    if (op.sequence >= from && !op.lost) uncovered.push_back(op.sequence);
+  }
+  const size_t reached = applied == DiskApplied::kNothing ? 0
+                         : applied == DiskApplied::kHalf  ? uncovered.size() / 2
+                                                          : uncovered.size();
+  if (reached > 0) syncs_.push_back({number, uncovered[reached - 1] + 1, stamp.end});
+  if (reached == uncovered.size()) return;
+  for (MicroOperation& op : change(number).pending) {
+    // Names and truncations are in the journal.
+    if (op.sequence >= uncovered[reached] && op.kind != Kind::kName && !op.cuts) op.lost = true;
+  }
 }
 
 void DiskCore::fold_syncs(Nanos until) {
@@ -200,7 +258,10 @@ void DiskCore::make_durable(InodeNumber number, uint64_t before) {
   const auto end = std::find_if(node.pending.begin(), node.pending.end(),
                                 [&](const auto& op) { return op.sequence >= before; });
   std::vector<std::pair<InodeNumber, uint64_t>> partners;
+  bool keeps = false;  // some that a failed sync has lost
   for (auto op = node.pending.begin(); op != end; ++op) {
+    keeps = keeps || op->lost;
+    if (op->lost) continue;
     if (op->kind == Kind::kName) {
       apply_entry(&node.durable_entries, *op);
       if (op->partner != kNoInode) partners.emplace_back(op->partner, op->sequence);
@@ -211,7 +272,15 @@ void DiskCore::make_durable(InodeNumber number, uint64_t before) {
       node.durable_file.apply(*op, Fate::keep(), options_.sector_size);
     }
   }
-  node.pending.erase(node.pending.begin(), end);
+  if (keeps) {
+    const auto lost = settle_lost(&node, end - node.pending.begin());
+    node.pending.erase(
+        std::remove_if(node.pending.begin(), end,
+                       [&](const auto& op) { return !op.lost || lost.contains(op.sequence); }),
+        end);
+  } else {
+    node.pending.erase(node.pending.begin(), end);
+  }
   for (const auto& [partner, sequence] : partners) make_entry_durable(partner, sequence);
 }
 
@@ -232,16 +301,20 @@ void DiskCore::make_entry_durable(InodeNumber number, uint64_t sequence) {
 
 // --- files
 
+uint64_t DiskCore::missing_space(InodeNumber number, uint64_t offset, uint64_t size) const {
+  uint64_t missing = 0;
+  for (uint64_t page = offset / kPageSize; page * kPageSize < offset + size; ++page) {
+    if (!inode(number).file.page(static_cast<uint32_t>(page))) ++missing;
+  }
+  return missing * kPageSize;
+}
+
 int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes) {
   if (bytes.empty()) return 0;
   if (offset > kMaxFileSize || bytes.size() > kMaxFileSize - offset) return EFBIG;
   const uint64_t end = offset + bytes.size();
-  if (options_.capacity != 0) {
-    uint64_t missing = 0;
-    for (uint64_t page = offset / kPageSize; page * kPageSize < end; ++page) {
-      if (!inode(number).file.page(static_cast<uint32_t>(page))) ++missing;
-    }
-    if (missing * kPageSize > free_space()) return ENOSPC;
+  if (options_.capacity != 0 && missing_space(number, offset, bytes.size()) > free_space()) {
+    return ENOSPC;
   }
   begin_operation();
   Inode& node = change(number);

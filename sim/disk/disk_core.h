@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/disk/disk_faults.h"
 #include "sim/disk/inode.h"
 #include "sim/disk/sim_disk.h"
 
@@ -48,6 +49,15 @@ class DiskCore {
   void set_capacity(uint64_t bytes) { options_.capacity = bytes; }
   uint64_t image_hash() const;
 
+  // --- faults; a fork has none
+  DiskFaults& faults() { return faults_; }
+  void pause_faults(bool paused) { faults_paused_ = paused; }
+  // What a fault makes of the call; of a stall only the delay of the next operation.
+  std::optional<DiskStrike> strike(const DiskCall& call) {
+    if (faults_.empty() || faults_paused_) return std::nullopt;
+    return strike_now(call);
+  }
+
   // --- crash (crash.cc)
   CrashReport crash(CrashLevel level, Nanos at, Choice& choice);
 
@@ -63,6 +73,10 @@ class DiskCore {
   int write(InodeNumber number, uint64_t offset, std::string_view bytes);
   int truncate(InodeNumber number, uint64_t size);
   void sync(InodeNumber number);
+  // A sync that fails: as much as `applied` says reaches the disk when it returns, the rest is lost.
+  void fail_sync(InodeNumber number, DiskApplied applied);
+  // Of a write: the bytes of the pages that it would allocate.
+  uint64_t missing_space(InodeNumber number, uint64_t offset, uint64_t size) const;
   uint64_t free_space();
 
   // --- names (namespace.cc); errno as above
@@ -108,12 +122,14 @@ class DiskCore {
   void fold_syncs(Nanos until);
   void make_durable(InodeNumber number, uint64_t before);
   void make_entry_durable(InodeNumber number, uint64_t sequence);
+  std::optional<DiskStrike> strike_now(const DiskCall& call);
 
   // crash.cc
   std::vector<Location> pending_by_sequence() const;
   uint64_t drop_never_issued(Nanos at);
   void cut_executing(Nanos at, Choice& choice, CrashReport* report);
   void lose_power(Choice& choice, CrashReport* report);
+  uint64_t drop_lost();
   PendingOperation describe(const Location& location) const;
   void keep_one_name_per_directory();
 
@@ -136,6 +152,9 @@ class DiskCore {
   DiskObserver* observer_ = nullptr;
   std::optional<uint64_t> pin_;
   std::optional<Nanos> pinned_;
+  DiskFaults faults_;
+  bool faults_paused_ = false;
+  Nanos stall_ = 0;  // of the next stamp
 
   uint64_t incarnation_ = 0;
   std::map<InodeNumber, uint32_t> open_;  // handles of this incarnation

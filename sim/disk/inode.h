@@ -49,6 +49,10 @@ struct MicroOperation {
   uint64_t size = 0;
   bool cuts = false;  // the call was a truncation: bytes from `size` on are gone for good
 
+  // kWrite, kSize: a sync failed to write it back. It is seen until the power is cut; no later sync
+  // makes it durable.
+  bool lost = false;
+
   // kName: the entry `name` now names `target`, or is gone (kNoInode). `partner` is the
   // directory of the other entry of a rename between two directories.
   std::string name;

@@ -46,16 +46,44 @@ absl::Status dead(std::string_view what, std::string_view path) {
   return errno_status(ENODEV, cat(what, " ", path));
 }
 
+// What a new name takes of the space that a full disk has left, in bytes.
+constexpr uint64_t kNameSpace = 1;
+
+absl::Status done(int error, const DiskCall& call) {
+  return error == 0 ? absl::OkStatus() : errno_status(error, to_string(call));
+}
+
+// The error of a call that a fault hit.
+absl::Status struck(const DiskStrike& strike, const DiskCall& call) {
+  return errno_status(strike.error, to_string(call));
+}
+
+// A change that happens as a whole or not at all. `needs`: see DiskCall.
+template <typename Change>
+absl::Status change_name(const Mount& mount, const DiskCall& call, const Change& change) {
+  const auto strike = mount.core().strike(call);
+  if (!strike) return change();
+  if (strike->fault.applied == DiskApplied::kAll) change().IgnoreError();
+  return struck(*strike, call);
+}
+
 int truncate_file(const Mount& mount, InodeNumber number, std::string_view path, uint64_t size) {
   return mount.issue({DiskOp::kTruncate, number, size, {}, path},
                      [&] { return mount.core().truncate(number, size); });
 }
 
-void sync_inode(const Mount& mount, DiskOp op, InodeNumber number, std::string_view path) {
+absl::Status sync_inode(const Mount& mount, DiskOp op, InodeNumber number, std::string_view path) {
+  const DiskCall call{DiskAccess::kSync, "sync", path};
+  const auto strike = mount.core().strike(call);
   mount.issue({op, number, 0, {}, path}, [&] {
-    mount.core().sync(number);
+    if (strike) {
+      mount.core().fail_sync(number, strike->fault.applied);
+    } else {
+      mount.core().sync(number);
+    }
     return 0;
   });
+  return strike ? struck(*strike, call) : absl::OkStatus();
 }
 
 class SimFile final : public File {
@@ -70,19 +98,32 @@ class SimFile final : public File {
 
   absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
     if (mount_.dead()) return dead("read", path_);
+    const DiskCall call{DiskAccess::kRead, "read", path_};
+    if (const auto strike = mount_.core().strike(call)) return struck(*strike, call);
     return mount_.core().inode(number_).file.read(offset, buffer);
   }
   absl::Status write_at(uint64_t offset, std::string_view bytes) override {
     if (mount_.dead()) return dead("write", path_);
     if (!writable_) return result(EBADF, "write", path_);
-    const int error = mount_.issue({DiskOp::kWrite, number_, offset, bytes, path_},
-                                   [&] { return mount_.core().write(number_, offset, bytes); });
-    return result(error, "write", path_);
+    DiskCall call{DiskAccess::kWrite, "write", path_};
+    if (!mount_.core().faults().empty()) {
+      call.needs = mount_.core().missing_space(number_, offset, bytes.size());
+    }
+    const auto strike = mount_.core().strike(call);
+    if (!strike) return write(offset, bytes);
+    const DiskApplied applied = strike->fault.applied;
+    const size_t part = applied == DiskApplied::kNothing ? 0
+                        : applied == DiskApplied::kHalf  ? bytes.size() / 2
+                                                         : bytes.size();
+    write(offset, bytes.substr(0, part)).IgnoreError();
+    return struck(*strike, call);
   }
   absl::Status truncate(uint64_t size) override {
     if (mount_.dead()) return dead("truncate", path_);
     if (!writable_) return result(EBADF, "truncate", path_);
-    return result(truncate_file(mount_, number_, path_, size), "truncate", path_);
+    return change_name(mount_, {DiskAccess::kWrite, "truncate", path_}, [&] {
+      return result(truncate_file(mount_, number_, path_, size), "truncate", path_);
+    });
   }
   absl::StatusOr<uint64_t> size() override {
     if (mount_.dead()) return dead("stat", path_);
@@ -90,11 +131,16 @@ class SimFile final : public File {
   }
   absl::Status sync(SyncKind) override {
     if (mount_.dead()) return dead("sync", path_);
-    sync_inode(mount_, DiskOp::kSync, number_, path_);
-    return absl::OkStatus();
+    return sync_inode(mount_, DiskOp::kSync, number_, path_);
   }
 
  private:
+  absl::Status write(uint64_t offset, std::string_view bytes) {
+    const int error = mount_.issue({DiskOp::kWrite, number_, offset, bytes, path_},
+                                   [&] { return mount_.core().write(number_, offset, bytes); });
+    return result(error, "write", path_);
+  }
+
   Mount mount_;
   InodeNumber number_;
   std::string path_;
@@ -125,46 +171,52 @@ class SimFileSystem final : public families::FileSystem {
     if (mount_.dead()) return dead("open", path);
     if (flags.truncate && flags.read_only) return result(EINVAL, "open", path);
     InodeNumber number;
-    QK_RETURN_IF_ERROR(find_or_create(path, flags, "open", &number));
-    if (flags.truncate) {
-      QK_RETURN_IF_ERROR(result(truncate_file(mount_, number, path, 0), "open", path));
-    }
+    const bool makes = core().find(path, &number) == ENOENT;
+    if (makes && !flags.create) return result(ENOENT, "open", path);
+    DiskCall call{DiskAccess::kOpen, "open", path};
+    if (makes) call.needs = kNameSpace;
+    QK_RETURN_IF_ERROR(change_name(mount_, call, [&]() -> absl::Status {
+      QK_RETURN_IF_ERROR(find_or_create(path, flags, "open", &number));
+      if (!flags.truncate) return absl::OkStatus();
+      return result(truncate_file(mount_, number, path, 0), "open", path);
+    }));
     return std::make_unique<SimFile>(mount_, number, path, !flags.read_only);
   }
 
   absl::Status unlink(std::string_view path) override {
     if (mount_.dead()) return dead("unlink", path);
-    return names(
-        {DiskOp::kUnlink, 0, 0, {}, path}, [&] { return core().unlink(path); }, "unlink", path);
+    return names({DiskOp::kUnlink, 0, 0, {}, path}, [&] { return core().unlink(path); },
+                 {DiskAccess::kName, "unlink", path});
   }
   absl::Status rename(std::string_view from, std::string_view to) override {
     if (mount_.dead()) return dead("rename", from);
-    return names(
-        {DiskOp::kRename, 0, 0, {}, from, to}, [&] { return core().rename(from, to); }, "rename",
-        cat(from, " to ", to));
+    return names({DiskOp::kRename, 0, 0, {}, from, to}, [&] { return core().rename(from, to); },
+                 {DiskAccess::kRename, "rename", from, to, kNameSpace});
   }
   absl::Status link(std::string_view existing, std::string_view name) override {
     if (mount_.dead()) return dead("link", existing);
-    return names(
-        {DiskOp::kLink, 0, 0, {}, existing, name}, [&] { return core().link(existing, name); },
-        "link", cat(existing, " as ", name));
+    return names({DiskOp::kLink, 0, 0, {}, existing, name},
+                 [&] { return core().link(existing, name); },
+                 {DiskAccess::kName, "link", existing, name, kNameSpace});
   }
   absl::Status mkdir(std::string_view path) override {
     if (mount_.dead()) return dead("mkdir", path);
-    return names(
-        {DiskOp::kMkdir, 0, 0, {}, path},
-        [&] { return core().create(path, FileKind::kDirectory, nullptr); }, "mkdir", path);
+    return names({DiskOp::kMkdir, 0, 0, {}, path},
+                 [&] { return core().create(path, FileKind::kDirectory, nullptr); },
+                 {DiskAccess::kName, "mkdir", path, {}, kNameSpace});
   }
   absl::Status rmdir(std::string_view path) override {
     if (mount_.dead()) return dead("rmdir", path);
-    return names(
-        {DiskOp::kRmdir, 0, 0, {}, path}, [&] { return core().rmdir(path); }, "rmdir", path);
+    return names({DiskOp::kRmdir, 0, 0, {}, path}, [&] { return core().rmdir(path); },
+                 {DiskAccess::kName, "rmdir", path});
   }
 
   absl::StatusOr<std::vector<std::string>> list(std::string_view path) override {
     if (mount_.dead()) return dead("list", path);
     InodeNumber number;
     QK_RETURN_IF_ERROR(find_directory(path, "list", &number));
+    const DiskCall call{DiskAccess::kRead, "list", path};
+    if (const auto strike = core().strike(call)) return struck(*strike, call);
     std::vector<std::string> names;
     for (const auto& [name, target] : core().inode(number).entries) names.push_back(name);
     return names;
@@ -182,8 +234,7 @@ class SimFileSystem final : public families::FileSystem {
     if (mount_.dead()) return dead("sync", path);
     InodeNumber number;
     QK_RETURN_IF_ERROR(find_directory(path, "sync", &number));
-    sync_inode(mount_, DiskOp::kSyncDir, number, path);
-    return absl::OkStatus();
+    return sync_inode(mount_, DiskOp::kSyncDir, number, path);
   }
 
   absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) override {
@@ -205,18 +256,17 @@ class SimFileSystem final : public families::FileSystem {
   DiskCore& core() const { return mount_.core(); }
 
   template <typename Call>
-  absl::Status names(const DiskOperation& operation, const Call& call, std::string_view what,
-                     std::string_view path) const {
-    return result(mount_.issue(operation, call), what, path);
+  absl::Status names(const DiskOperation& operation, const Call& change,
+                     const DiskCall& call) const {
+    return change_name(mount_, call, [&] { return done(mount_.issue(operation, change), call); });
   }
 
   absl::Status find_or_create(std::string_view path, OpenFlags flags, std::string_view what,
                               InodeNumber* number) {
     const int found = core().find(path, number);
     if (found == ENOENT && flags.create) {
-      return names(
-          {DiskOp::kCreate, 0, 0, {}, path},
-          [&] { return core().create(path, FileKind::kFile, number); }, what, path);
+      const auto create = [&] { return core().create(path, FileKind::kFile, number); };
+      return result(mount_.issue({DiskOp::kCreate, 0, 0, {}, path}, create), what, path);
     }
     if (found != 0) return result(found, what, path);
     if (flags.create && flags.exclusive) return result(EEXIST, what, path);
@@ -262,5 +312,15 @@ SimDisk SimDisk::fork() const { return SimDisk(std::make_shared<DiskCore>(*core_
 uint64_t SimDisk::image_hash() const { return core_->image_hash(); }
 void SimDisk::set_slow_factor(uint32_t factor) { core_->set_slow_factor(factor); }
 void SimDisk::set_capacity(uint64_t bytes) { core_->set_capacity(bytes); }
+uint64_t SimDisk::add_fault(const DiskFault& fault, uint64_t from, std::function<void()> hit) {
+  return core_->faults().add(fault, from, std::move(hit));
+}
+void SimDisk::remove_fault(uint64_t id) { core_->faults().remove(id); }
+void SimDisk::clear_faults() { core_->faults().clear(); }
+void SimDisk::make_space() { core_->faults().make_space(); }
+bool SimDisk::has_faults() const { return !core_->faults().empty(); }
+
+FaultPause::FaultPause(const SimDisk& disk) : core_(disk.core_) { core_->pause_faults(true); }
+FaultPause::~FaultPause() { core_->pause_faults(false); }
 
 }  // namespace qk::sim

@@ -39,13 +39,15 @@
 // are dead: every call returns errno_status(ENODEV), nothing changes, destroying them is harmless.
 // Locks and unlinked open files die with the machine.
 //
+// Faults. See disk_faults.h: calls that fail or are late, and what a failed sync takes away.
+//
 // Not modelled: write-back in between (a pending operation that became durable by itself is a
 // crash's choice), mmap, attributes and times (so kData and kFull syncs are equal), journalled file
-// systems that keep more order than P2, torn renames, failing calls other than ENOSPC, damage to
-// durable data. Garbage is cut at 256 KiB for one growth of a file.
+// systems that keep more order than P2, torn renames, damage to durable data. Garbage is cut at 256 KiB for one growth of a file.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +55,7 @@
 
 #include "families/fs/file_system.h"
 #include "sim/disk/choice.h"
+#include "sim/disk/disk_faults.h"
 #include "sim/kernel/event.h"
 #include "sim/kernel/random.h"
 #include "sim/kernel/time.h"
@@ -105,6 +108,8 @@ class DiskObserver {
   virtual ~DiskObserver() = default;
   // `done`: when it returns.
   virtual void issued(const DiskOperation& operation, Nanos done) = 0;
+  // A call has met a fault, and reports its error, or takes longer.
+  virtual void struck(const DiskCall& /*call*/, const DiskStrike& /*strike*/) {}
 };
 
 class DiskCore;
@@ -155,13 +160,33 @@ class SimDisk {
   uint64_t image_hash() const;
 
   void set_slow_factor(uint32_t factor);
+  // From now on, or from operation number `from` on; see DiskFaults. A fork has no faults.
+  uint64_t add_fault(const DiskFault& fault, uint64_t from, std::function<void()> hit);
+  void remove_fault(uint64_t id);
+  // Ends every fault, or each kDiskFull.
+  void clear_faults();
+  void make_space();
+  bool has_faults() const;
   // As DiskOptions::capacity; what is there stays.
   void set_capacity(uint64_t bytes);
 
  private:
+  friend class FaultPause;
   explicit SimDisk(std::shared_ptr<DiskCore> core);
 
   std::shared_ptr<DiskCore> core_;
+};
+
+// While it lives, calls meet no fault: an observer reads what the disk holds.
+class FaultPause {
+ public:
+  explicit FaultPause(const SimDisk& disk);
+  ~FaultPause();
+  FaultPause(const FaultPause&) = delete;
+  FaultPause& operator=(const FaultPause&) = delete;
+
+ private:
+  const std::shared_ptr<DiskCore> core_;
 };
 
 }  // namespace qk::sim

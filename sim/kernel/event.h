@@ -84,6 +84,14 @@ enum class DiskOp : uint8_t {
   kRmdir,
 };
 
+// What a faulty disk does to a call; values of the "fault" argument of fault.disk.
+enum class DiskFaultKind : uint8_t { kIoError, kDiskFull, kStall };
+// The kind of the call; values of the "access" argument. kName: link, unlink, mkdir, rmdir. A fault
+// that asks for kAny means each of them.
+enum class DiskAccess : uint8_t { kAny, kRead, kWrite, kSync, kOpen, kRename, kName };
+// How much of a call that reports an error has happened; values of the "applied" argument.
+enum class DiskApplied : uint8_t { kNothing, kHalf, kAll };
+
 // What a roll waits for; values of the "why" argument of mig.wait.
 enum class RollWait : uint8_t {
   kNone,

@@ -1,0 +1,93 @@
+// DiskFaults: which calls to a simulated disk fail or are late. A fault names calls by kind and path,
+// and hits the n-th of them from when it was added, or each from the n-th on until it is removed.
+// Nothing is drawn: the same calls meet the same faults.
+//
+//   kIoError   the call reports EIO. Of a change nothing, a half or all has happened all the same: of
+//              a write its first bytes, of a sync its first pending operations; a name has no half
+//   kDiskFull  a call that needs space reports ENOSPC: a write that allocates pages, and a new name.
+//              `free` bytes can still be allocated. A sync needs space only if the fault asks for
+//              syncs (delayed allocation)
+//   kStall     a change takes so much longer, and what is queued after it waits
+//
+// A sync of a file that failed takes away what it did not write back, as on Linux (ext4, XFS): the
+// pages count as clean. They are read as before, later syncs return OK without them, and a power cut
+// loses them. A page that is written again is dirty again, whole; it takes the file's size with it. A
+// truncation, and what a failed sync of a directory should have made durable, stays pending: the
+// journal has it.
+//
+// Not here: reads that evict such a page, journals that abort, short reads, damage to bytes at rest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/kernel/event.h"
+#include "sim/kernel/time.h"
+
+namespace qk::sim {
+
+struct DiskFault {
+  DiskFaultKind kind = DiskFaultKind::kIoError;
+  DiskAccess access = DiskAccess::kAny;
+  std::string path;    // a part of the path of what is accessed; "": of anything
+  uint64_t nth = 1;    // the first call that it hits, among those that match
+  bool lasts = false;  // it hits each call from then on; otherwise that one alone
+  DiskApplied applied = DiskApplied::kNothing;
+  Nanos stall = 0;    // kStall
+  uint64_t free = 0;  // kDiskFull: bytes
+
+  bool operator==(const DiskFault&) const = default;
+};
+
+// A call as a fault sees it. Views last as long as the call.
+struct DiskCall {
+  DiskAccess access = DiskAccess::kRead;
+  std::string_view what;  // "write"
+  std::string_view path;
+  std::string_view to = {};            // of a rename or link
+  std::optional<uint64_t> needs = {};  // bytes to be allocated; absent: it needs no space
+};
+
+// "write /a", "rename /a to /b", for errors.
+std::string to_string(const DiskCall& call);
+
+// What a fault makes of a call: an errno, or 0 and a stall.
+struct DiskStrike {
+  DiskFault fault;
+  int error = 0;
+};
+
+class DiskFaults {
+ public:
+  // `hit` is called at each call that it hits. `from`: it begins with this operation of the disk.
+  // Returns what remove() takes.
+  uint64_t add(DiskFault fault, uint64_t from, std::function<void()> hit);
+  // It has gone already if it was for one call, and hit it.
+  void remove(uint64_t id);
+  // Ends every kDiskFull.
+  void make_space();
+  void clear() { armed_.clear(); }
+  bool empty() const { return armed_.empty(); }
+
+  // `operation`: the number that the call has if it is an operation.
+  std::optional<DiskStrike> strike(const DiskCall& call, uint64_t operation);
+
+ private:
+  struct Armed {
+    uint64_t id = 0;
+    uint64_t from = 0;
+    DiskFault fault;
+    std::function<void()> hit;
+    uint64_t seen = 0;  // matching calls
+  };
+  static bool matches(Armed* armed, const DiskCall& call);
+
+  std::vector<Armed> armed_;
+  uint64_t next_id_ = 1;
+};
+
+}  // namespace qk::sim
