@@ -55,6 +55,7 @@ absl::Status Controller::mark(Manifest next, std::string reason) {
   QK_CHECK(next.phase == from || is_legal_transition(from, next.phase));
   next.phase_at_ns = options_.now();
   next.reason = reason.substr(0, kMaxReasonBytes);
+  if (options_.observer != nullptr) options_.observer->mark_begun(from, next);
   QK_RETURN_IF_ERROR(store_.save(next));
   manifest_ = std::move(next);
   if (options_.observer != nullptr) options_.observer->phase_changed(from, manifest_);

@@ -55,6 +55,9 @@ struct FamilyConfig {
 class ControllerObserver {
  public:
   virtual ~ControllerObserver() = default;
+  // The mark is about to be written. If that fails, the node stops, and its next start may find it
+  // all the same.
+  virtual void mark_begun(Phase /*from*/, const Manifest& /*to*/) {}
   // The mark is written; it is durable once everything issued to the disk so far is.
   virtual void phase_changed(Phase /*from*/, const Manifest& /*to*/) {}
   // The cut of an export is taken: what the authority holds now is what the image will hold.

@@ -110,6 +110,10 @@ void Runner::tell_marks(uint64_t up_to) {
   }
 }
 
+void Runner::mark_begun(Phase from, const Manifest& to) {
+  if (observer_ != nullptr) observer_->mark_begun(from, to);
+}
+
 void Runner::phase_changed(Phase from, const Manifest& to) {
   marks_.emplace_back(from, to);
   ++marks_written_;

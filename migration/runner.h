@@ -103,6 +103,7 @@ class Runner final : private ControllerObserver {
   Runner(RunnerHost* host, RunnerObserver* observer) : host_(*host), observer_(observer) {}
 
   // ControllerObserver
+  void mark_begun(Phase from, const Manifest& to) override;
   void phase_changed(Phase from, const Manifest& to) override;
   void cut_compared(int which, const CutRecord& a, const Digest& b) override;
   void export_begun() override;

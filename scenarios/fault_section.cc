@@ -158,10 +158,18 @@ sim::PartitionFault partition(Draft& draft, const qksim::Partition& partition) {
   return out;
 }
 
+// What a kind of disk fault has no use for.
+void only_for(Draft& draft, const qksim::DiskFault& disk, std::string_view field, bool given,
+              bool used, std::string_view kinds) {
+  if (!given || used) return;
+  draft.report(disk, field, -1, Draft::Point::kName,
+               cat(qksim::DiskFault::Kind_Name(disk.kind()), " has no ", field),
+               cat("only ", kinds));
+}
+
 sim::SlowDiskFault slow_disk(Draft& draft, const qksim::DiskFault& disk) {
   sim::SlowDiskFault out;
   out.node = disk.node();
-  fault_node(draft, disk, disk.has_node(), disk.node());
   out.factor = disk.factor();
   if (!disk.has_factor()) {
     draft.missing(disk, "factor", "times the normal latency, as in factor: 20");
@@ -169,6 +177,77 @@ sim::SlowDiskFault slow_disk(Draft& draft, const qksim::DiskFault& disk) {
     draft.bad_value(disk, "factor", {cat(out.factor, " times the latency"), "2 to 1000"});
   }
   return out;
+}
+
+sim::DiskErrorFault disk_error(Draft& draft, const qksim::ScheduledFault& at) {
+  const qksim::DiskFault& disk = at.disk();
+  sim::DiskErrorFault out;
+  out.node = disk.node();
+  sim::DiskFault& fault = out.fault;
+  fault.access = static_cast<sim::DiskAccess>(disk.operation());
+  fault.path = disk.path();
+  fault.applied = static_cast<sim::DiskApplied>(disk.applied());
+  if (disk.has_nth()) {
+    fault.nth = disk.nth();
+    draft.at_least_one(disk, "nth", disk.nth());
+  }
+  if (disk.has_times()) {
+    fault.times = disk.times();
+    draft.at_least_one(disk, "times", disk.times());
+  } else if (at.has_for_() || disk.kind() == qksim::DiskFault::DISK_FULL) {
+    fault.times = 0;
+  }
+  switch (disk.kind()) {
+    case qksim::DiskFault::SLOW:
+      QK_CHECK(false);
+    case qksim::DiskFault::IO_ERROR:
+      fault.kind = sim::DiskFaultKind::kIoError;
+      break;
+    case qksim::DiskFault::DISK_FULL:
+      fault.kind = sim::DiskFaultKind::kDiskFull;
+      if (disk.has_free()) draft.take(disk, "free", parse_size(disk.free()), &fault.free);
+      if (disk.operation() == qksim::DiskFault::READ) {
+        draft.report(disk, "operation", -1, Draft::Point::kValue, "a read needs no space",
+                     "WRITE, SYNC, OPEN, RENAME, NAME or ANY");
+      }
+      break;
+    case qksim::DiskFault::STALL:
+      fault.kind = sim::DiskFaultKind::kStall;
+      if (disk.operation() == qksim::DiskFault::READ ||
+          disk.operation() == qksim::DiskFault::OPEN) {
+        draft.report(disk, "operation", -1, Draft::Point::kValue, "only a change can be late",
+                     "WRITE, SYNC, RENAME, NAME or ANY");
+      }
+      if (!disk.has_stall()) {
+        draft.missing(disk, "stall", "how much later the change completes, as in stall: \"500ms\"");
+      } else {
+        draft.positive_duration(disk, "stall", disk.stall(), &fault.stall);
+      }
+      break;
+  }
+  return out;
+}
+
+void disk_fault(Draft& draft, const qksim::ScheduledFault& at, sim::FaultPlan* out) {
+  const qksim::DiskFault& disk = at.disk();
+  fault_node(draft, disk, disk.has_node(), disk.node());
+  const auto kind = disk.kind();
+  const bool slow = kind == qksim::DiskFault::SLOW;
+  const bool stall = kind == qksim::DiskFault::STALL;
+  const std::string_view others = "IO_ERROR, DISK_FULL and STALL";
+  only_for(draft, disk, "factor", disk.has_factor(), slow, "SLOW");
+  only_for(draft, disk, "operation", disk.has_operation(), !slow, others);
+  only_for(draft, disk, "path", disk.has_path(), !slow, others);
+  only_for(draft, disk, "nth", disk.has_nth(), !slow, others);
+  only_for(draft, disk, "times", disk.has_times(), !slow, others);
+  only_for(draft, disk, "applied", disk.has_applied(), !slow && !stall, "IO_ERROR and DISK_FULL");
+  only_for(draft, disk, "free", disk.has_free(), kind == qksim::DiskFault::DISK_FULL, "DISK_FULL");
+  only_for(draft, disk, "stall", disk.has_stall(), stall, "STALL");
+  if (slow) {
+    out->what = slow_disk(draft, disk);
+  } else {
+    out->what = disk_error(draft, at);
+  }
 }
 
 void build_fault(Draft& draft, const qksim::ScheduledFault& at, uint64_t* kept) {
@@ -200,7 +279,7 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at, uint64_t* kept) 
       out.what = partition(draft, at.partition());
       break;
     case qksim::ScheduledFault::kDisk:
-      out.what = slow_disk(draft, at.disk());
+      disk_fault(draft, at, &out);
       break;
     case qksim::ScheduledFault::kLeaderTransfer:
       draft.known_node(at, "leader_transfer", -1, at.leader_transfer(), Draft::Selectors::kYes);
@@ -238,11 +317,12 @@ void mean_time(Draft& draft, const qksim::RandomFaults& random, std::string_view
 void build_random(Draft& draft, const qksim::RandomFaults& random) {
   sim::RandomFaultPlan& out = draft.plan.random;
   if (!random.has_mean_time_to_crash() && !random.has_mean_time_to_partition() &&
-      !random.has_mean_time_to_transfer() && !random.has_mean_time_to_rollback()) {
+      !random.has_mean_time_to_transfer() && !random.has_mean_time_to_rollback() &&
+      !random.has_mean_time_to_disk_error()) {
     draft.report(
         draft.scenario(), "random", -1, Draft::Point::kName, "random asks for no kind of fault",
         "one or more of mean_time_to_crash, mean_time_to_partition, mean_time_to_transfer, "
-        "mean_time_to_rollback; or leave random out");
+        "mean_time_to_rollback, mean_time_to_disk_error; or leave random out");
   }
   if (random.has_mean_time_to_partition() && draft.plan.cluster.nodes.size() == 1) {
     draft.report(random, "mean_time_to_partition", -1, Draft::Point::kName,
@@ -275,6 +355,10 @@ void build_random(Draft& draft, const qksim::RandomFaults& random) {
   if (random.has_mean_time_to_partition()) {
     mean_time(draft, random, "mean_time_to_partition", random.mean_time_to_partition(),
               &out.mean_time_to_partition);
+  }
+  if (random.has_mean_time_to_disk_error()) {
+    mean_time(draft, random, "mean_time_to_disk_error", random.mean_time_to_disk_error(),
+              &out.mean_time_to_disk_error);
   }
   draft.take(random, "partition_for", parse_duration_range(random.partition_for()),
              &out.partition_for);

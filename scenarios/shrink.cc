@@ -32,7 +32,8 @@ std::string fault_text(const qksim::ScheduledFault& at) {
     case qksim::ScheduledFault::kPartition:
       return cat("partition at ", at.t());
     case qksim::ScheduledFault::kDisk:
-      return cat("slow disk ", at.disk().node(), " at ", at.t());
+      return cat(qksim::DiskFault::Kind_Name(at.disk().kind()), " on the disk of ",
+                 at.disk().node(), " at ", at.t());
     case qksim::ScheduledFault::kLeaderTransfer:
       return cat("transfer to ", at.leader_transfer(), " at ", at.t());
     case qksim::ScheduledFault::kRollback:

@@ -27,6 +27,7 @@ at { t: "3s" crash { node: "n3" } }
 at { t: "n1:DUAL" crash { node: "n1" restart_after: "500ms" } }
 at { t: "7s" for: "1s" partition { side { node: "n1" } side { node: "n2" node: "n3" } } }
 at { t: "8s" for: "300ms" disk { node: "n2" factor: 4 } }
+at { t: "8200ms" disk { node: "n2" kind: STALL operation: SYNC stall: "30ms" } }
 at { t: "8500ms" leader_transfer: "n2" }
 at { t: "n2:DUAL+200ms" rollback: "n2" }
 run_for: "30s"

@@ -73,6 +73,29 @@ void write(const sim::SlowDiskFault& slow, qksim::ScheduledFault* out) {
   out->mutable_disk()->set_node(slow.node);
   out->mutable_disk()->set_factor(slow.factor);
 }
+void write(const sim::DiskErrorFault& error, qksim::ScheduledFault* out) {
+  qksim::DiskFault* disk = out->mutable_disk();
+  disk->set_node(error.node);
+  const sim::DiskFault& fault = error.fault;
+  disk->set_operation(static_cast<qksim::DiskFault::Operation>(fault.access));
+  if (!fault.path.empty()) disk->set_path(fault.path);
+  disk->set_nth(static_cast<uint32_t>(fault.nth));
+  if (fault.times > 0) disk->set_times(static_cast<uint32_t>(fault.times));
+  switch (fault.kind) {
+    case sim::DiskFaultKind::kIoError:
+      disk->set_kind(qksim::DiskFault::IO_ERROR);
+      break;
+    case sim::DiskFaultKind::kDiskFull:
+      disk->set_kind(qksim::DiskFault::DISK_FULL);
+      disk->set_free(cat(fault.free, "B"));
+      break;
+    case sim::DiskFaultKind::kStall:
+      disk->set_kind(qksim::DiskFault::STALL);
+      disk->set_stall(duration_text(fault.stall));
+      return;
+  }
+  disk->set_applied(static_cast<qksim::DiskFault::Applied>(fault.applied));
+}
 void write(const sim::TransferFault& transfer, qksim::ScheduledFault* out) {
   out->set_leader_transfer(transfer.node);
 }

@@ -245,6 +245,8 @@ class Builder {
         return lane->cut(mark, what);
       case EventKind::kFaultSlowDisk:
         return lane->slow_disk(mark);
+      case EventKind::kFaultDisk:
+        return lane->instant(mark, "disk fault", what);
       default:
         return;
     }

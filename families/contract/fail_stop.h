@@ -11,11 +11,9 @@ namespace qk::families {
 
 class FailStop {
  public:
-  // OK, or FailedPrecondition that names the first failure.
+  // OK, or a status with the code and errno of the first failure, which it names.
   absl::Status check() const {
-    if (cause_.ok()) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        cat("refused until reopened, an earlier write failed: ", to_std(cause_.message())));
+    return annotate(cause_, "refused until reopened, an earlier write failed");
   }
 
   // Remembers the first failure, which names its object.

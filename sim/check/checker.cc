@@ -23,6 +23,7 @@ Checker::Checker(std::vector<std::string> nodes, Reporter reporter)
       log_(&sink_),
       promise_(&sink_),
       stop_(&sink_),
+      sync_(&sink_),
       apply_(&sink_),
       history_(&sink_),
       service_(&sink_) {

@@ -35,6 +35,7 @@
 #include "sim/check/service_oracle.h"
 #include "sim/check/state_image.h"
 #include "sim/check/stop_oracle.h"
+#include "sim/check/sync_oracle.h"
 
 namespace qk::sim {
 
@@ -57,17 +58,31 @@ class Checker {
   void starting(int node) {
     evaluated({oracle("ora.L12")});
     stop_.starting(node);
+    sync_.starting(node);
     apply_.restarted(node);
   }
   // What ends this incarnation is known: an injected crash, an operator.
   void explain_stop(int node, StopReason reason, std::string text) {
     stop_.explain(node, reason, std::move(text));
   }
-  // The process is gone. `error`: what it said, if it ended by itself.
-  void stopped(int node, std::string_view error) { stop_.stopped(node, error); }
+  // A call of the node to its disk failed because of an injected fault.
+  void disk_failed(int node, absl::StatusCode code, std::string what) {
+    stop_.disk_failed(node, code, std::move(what));
+  }
+  // The same, of a sync of a file of the instance on this side: ora.L11.
+  void sync_failed(int node, Side side, std::string what) {
+    sync_.failed(node, static_cast<int>(side), std::move(what));
+  }
+  // The process is gone. What it said, if it ended by itself.
+  void stopped(int node, absl::StatusCode code, std::string_view error) {
+    stop_.stopped(node, code, error);
+  }
   // Instead of recovered(kAuthority): the node refused to start with this error. No family of this
-  // build declares refusals that the crash levels of a run can produce.
-  void start_failed(int node, std::string_view error) { stop_.refused(node, error); }
+  // build declares refusals that the crash levels of a run can produce. Returns whether a disk fault
+  // explains it.
+  bool start_failed(int node, absl::StatusCode code, std::string_view error) {
+    return stop_.refused(node, code, error);
+  }
   // The explained ends of all processes, for people.
   std::vector<std::string> ledger() const { return summary_of(stop_.ledger(), sink_); }
 
@@ -85,6 +100,7 @@ class Checker {
   // What a family of the node was really asked to do, on this side: ora.D2, ora.D5. The ack of a
   // mutation says whether it was a dual write.
   void family_applied(int node, Side side, const DualOracle::Applied& mutation) {
+    if (sync_.answered(node, static_cast<int>(side), mutation.ok)) evaluated({oracle("ora.L11")});
     dual_.applied(node, static_cast<int>(side), mutation);
   }
   void lane_acked(int node, families::Lane lane, bool dual) {
@@ -272,6 +288,7 @@ class Checker {
   LogOracle log_;
   PromiseOracle promise_;
   StopOracle stop_;
+  SyncOracle sync_;
   ApplyOracle apply_;
   ClientHistory history_;
   ServiceOracle service_;

@@ -39,6 +39,8 @@ inline constexpr OracleInfo kOracles[] = {
      "(term, vote) is at least the last acked one; within a term a vote never changes"},
     {"ora.L9", "recovery-succeeds", "a start opens every image that a crash may leave"},
     {"ora.L10", "shown-is-durable", "what a start shows survives a power cut right then"},
+    {"ora.L11", "poisoned-by-failed-sync",
+     "after a failed sync an instance acknowledges nothing until it is reopened"},
     {"ora.L12", "no-unexplained-stop",
      "a node stops or refuses to start only for a reason that the ledger of injected faults and "
      "operator actions gives"},

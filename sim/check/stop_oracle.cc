@@ -11,6 +11,7 @@ void StopOracle::starting(int node) {
   Node& n = of(node);
   ++n.incarnation;
   n.explained = false;
+  n.disk_errors.clear();
 }
 
 void StopOracle::explain(int node, StopReason reason, std::string text) {
@@ -20,25 +21,40 @@ void StopOracle::explain(int node, StopReason reason, std::string text) {
   ledger_.push_back({node, n.incarnation, reason, std::move(text)});
 }
 
-void StopOracle::stopped(int node, std::string_view error) {
+void StopOracle::disk_failed(int node, absl::StatusCode code, std::string what) {
+  of(node).disk_errors[code] = std::move(what);
+}
+
+bool StopOracle::explained_by_disk(int node, absl::StatusCode code) {
+  const auto found = of(node).disk_errors.find(code);
+  if (found == of(node).disk_errors.end()) return false;
+  explain(node, StopReason::kDiskFault, found->second);
+  return true;
+}
+
+void StopOracle::stopped(int node, absl::StatusCode code, std::string_view error) {
   Node& n = of(node);
-  if (n.explained) return;
+  if (n.explained || explained_by_disk(node, code)) return;
   n.previous_end.reset();
   sink_->report("ora.L12", node, 0,
                 cat("incarnation ", n.incarnation, " runs until something outside it ends it"),
                 cat("stopped by itself: ", error));
 }
 
-void StopOracle::refused(int node, std::string_view error) {
+bool StopOracle::refused(int node, absl::StatusCode code, std::string_view error) {
   Node& n = of(node);
-  if (n.explained) return;
-  // What a crash left must open; after any other end the node has itself to blame.
+  if (n.explained) return false;
+  if (explained_by_disk(node, code)) return true;
+  // What a crash or a disk fault left must open; after any other end the node has itself to blame.
   const bool after_crash = n.previous_end == StopReason::kCrash;
+  const bool after_fault = n.previous_end == StopReason::kDiskFault;
   n.previous_end.reset();
-  sink_->report(after_crash ? "ora.L9" : "ora.L12", node, 0,
-                after_crash ? std::string("the node starts from what the crash left")
-                            : cat("incarnation ", n.incarnation, " starts"),
+  sink_->report(after_crash || after_fault ? "ora.L9" : "ora.L12", node, 0,
+                after_crash   ? std::string("the node starts from what the crash left")
+                : after_fault ? std::string("the node starts from what the disk fault left")
+                              : cat("incarnation ", n.incarnation, " starts"),
                 std::string(error));
+  return false;
 }
 
 std::vector<std::string> summary_of(const std::vector<LedgerRow>& ledger, const FindingSink& sink) {
@@ -46,6 +62,8 @@ std::vector<std::string> summary_of(const std::vector<LedgerRow>& ledger, const 
   for (int node = 0; node < sink.node_count(); ++node) {
     uint64_t crashes = 0;
     uint64_t restarts = 0;
+    uint64_t faults = 0;
+    std::string last_fault;
     std::string refusals;
     for (const LedgerRow& row : ledger) {
       if (row.node != node) continue;
@@ -56,6 +74,10 @@ std::vector<std::string> summary_of(const std::vector<LedgerRow>& ledger, const 
         case StopReason::kOperator:
           ++restarts;
           break;
+        case StopReason::kDiskFault:
+          ++faults;
+          last_fault = cat(row.text, " in incarnation ", row.incarnation);
+          break;
         case StopReason::kMemoryLost:
           refusals += cat(", start ", row.incarnation, " refused (A-11): ", row.text);
           break;
@@ -65,6 +87,10 @@ std::vector<std::string> summary_of(const std::vector<LedgerRow>& ledger, const 
     if (crashes > 0) line += cat(", ", crashes, crashes == 1 ? " crash" : " crashes", " injected");
     if (restarts > 0)
       line += cat(", ", restarts, restarts == 1 ? " restart" : " restarts", " by the operator");
+    if (faults > 0) {
+      line += cat(", ", faults, faults == 1 ? " stop" : " stops", " on a disk fault",
+                  faults == 1 ? " (" : " (the last: ", last_fault, ")");
+    }
     line += refusals;
     if (!line.empty()) lines.push_back(cat(sink.node_name(node), ": ", line.substr(2)));
   }

@@ -1,17 +1,22 @@
 // StopOracle: ora.L12. A node stops, or refuses to start, only for a reason that somebody outside
-// the node gave: a crash that was injected, an operator, or the loss of a volatile family's memory
-// . Who gives such a reason writes it into the ledger, for the node and for the incarnation
-// that it ends; an end without a row there is a violation, whatever its error says.
+// the node gave: a crash that was injected, an operator, the loss of a volatile family's memory
+// or a call to its disk that a fault made fail. Who gives such a reason writes it into the
+// ledger, for the node and for the incarnation that it ends; an end without a row there is a
+// violation, whatever its error says. A failed call explains an end of its own incarnation only, and
+// only one with the same status code: who takes an I/O error for damage, or for a file that is
+// missing, is found.
 //
 // Not judged: whether a node that should have stopped (after a storage error) did.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "sim/check/finding.h"
 
 namespace qk::sim {
@@ -20,6 +25,7 @@ enum class StopReason : uint8_t {
   kCrash,       // injected by the plan
   kOperator,    // a planned restart
   kMemoryLost,  // the start was refused, because its volatile authority was lost in a crash
+  kDiskFault,   // a call to the disk failed, as the plan says
 };
 
 struct LedgerRow {
@@ -38,10 +44,12 @@ class StopOracle {
   void starting(int node);
   // What is about to end the incarnation. Several rows may explain one end.
   void explain(int node, StopReason reason, std::string text);
-  // The incarnation is over; `error`: what the node said, if it ended by itself.
-  void stopped(int node, std::string_view error);
-  // The start was refused.
-  void refused(int node, std::string_view error);
+  // A call of the node to its disk failed because of an injected fault; `what`: with which error.
+  void disk_failed(int node, absl::StatusCode code, std::string what);
+  // The incarnation is over; what the node said, if it ended by itself.
+  void stopped(int node, absl::StatusCode code, std::string_view error);
+  // The start was refused. Returns whether a disk fault explains it.
+  bool refused(int node, absl::StatusCode code, std::string_view error);
 
   const std::vector<LedgerRow>& ledger() const { return ledger_; }
 
@@ -50,7 +58,9 @@ class StopOracle {
     uint64_t incarnation = 0;
     bool explained = false;                  // this incarnation's end
     std::optional<StopReason> previous_end;  // absent: it ended by itself, or there was none
+    std::map<absl::StatusCode, std::string> disk_errors = {};  // of this incarnation: the latest
   };
+  bool explained_by_disk(int node, absl::StatusCode code);
   Node& of(int node) { return nodes_[static_cast<size_t>(node)]; }
 
   const FindingSink* sink_;

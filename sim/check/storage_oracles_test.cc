@@ -224,41 +224,89 @@ TEST_CASE("an instance that acked anything does not open as fresh, or as absent"
 TEST_CASE("a start that fails is L9 after a crash, and L12 after any other end") {
   Acked run;
   run.checker.starting(0);
-  run.checker.start_failed(0, "log_meta: not a ProtoBufFile");
+  run.checker.start_failed(0, absl::StatusCode::kDataLoss, "log_meta: not a ProtoBufFile");
   REQUIRE(run.findings.size() == 1);
   REQUIRE(run.findings[0].actual == "log_meta: not a ProtoBufFile");
   REQUIRE(run.reported() == "ora.L12");
   const auto after = [&](StopReason reason) {
     run.checker.starting(0);
     run.checker.explain_stop(0, reason, "");
-    run.checker.stopped(0, "");
+    run.checker.stopped(0, absl::StatusCode::kOk, "");
     run.checker.starting(0);
-    run.checker.start_failed(0, "log_meta: not a ProtoBufFile");
+    run.checker.start_failed(0, absl::StatusCode::kDataLoss, "log_meta: not a ProtoBufFile");
     return run.reported();
   };
   REQUIRE(after(StopReason::kCrash) == "ora.L9");
   REQUIRE(after(StopReason::kOperator) == "ora.L12");
 }
 
+TEST_CASE("a disk fault explains a stop of its incarnation with the same code, and no other") {
+  Watched run;
+  const auto stop = [&](absl::StatusCode code) {
+    run.checker.stopped(0, code, "append");
+    return run.reported();
+  };
+  run.checker.starting(0);
+  run.checker.disk_failed(0, absl::StatusCode::kUnknown, "sync /a");
+  REQUIRE(stop(absl::StatusCode::kUnknown) == "");
+  run.checker.starting(0);
+  REQUIRE(stop(absl::StatusCode::kUnknown) == "ora.L12");
+  run.checker.starting(0);
+  run.checker.disk_failed(0, absl::StatusCode::kUnknown, "read /a");
+  REQUIRE(stop(absl::StatusCode::kDataLoss) == "ora.L12");
+  // Of another node.
+  run.checker.starting(0);
+  run.checker.disk_failed(1, absl::StatusCode::kUnknown, "sync /a");
+  REQUIRE(stop(absl::StatusCode::kUnknown) == "ora.L12");
+  // A start that it makes fail is tried again; one that fails after it, without another, is not.
+  run.checker.starting(0);
+  run.checker.disk_failed(0, absl::StatusCode::kResourceExhausted, "write /b");
+  REQUIRE(run.checker.start_failed(0, absl::StatusCode::kResourceExhausted, "open"));
+  REQUIRE(run.reported() == "");
+  run.checker.starting(0);
+  REQUIRE_FALSE(run.checker.start_failed(0, absl::StatusCode::kResourceExhausted, "open"));
+  REQUIRE(run.reported() == "ora.L9");
+  REQUIRE(run.checker.ledger() ==
+          std::vector<std::string>{
+              "n1: 2 stops on a disk fault (the last: write /b in incarnation 5)"});
+}
+
+TEST_CASE("an instance that acknowledges a mutation after a failed sync violates L11") {
+  Watched run;
+  const DualOracle::Applied done{families::Operation::kAppend, 1, true};
+  const DualOracle::Applied refused{families::Operation::kAppend, 1, false};
+  run.checker.starting(0);
+  run.checker.family_applied(0, Side::kA, done);
+  run.checker.sync_failed(0, Side::kA, "sync /a");
+  run.checker.family_applied(0, Side::kA, refused);
+  run.checker.family_applied(0, Side::kB, done);
+  REQUIRE(run.reported() == "");
+  run.checker.family_applied(0, Side::kA, done);
+  REQUIRE(run.reported() == "ora.L11");
+  run.checker.starting(0);
+  run.checker.family_applied(0, Side::kA, done);
+  REQUIRE(run.reported() == "");
+}
+
 TEST_CASE("a stop is L12 unless the ledger explains it, for this node and this incarnation") {
   Watched run;
   for (const int node : {0, 1}) run.checker.starting(node);
   run.checker.explain_stop(0, StopReason::kCrash, "drawn");
-  run.checker.stopped(0, "");
+  run.checker.stopped(0, absl::StatusCode::kOk, "");
   REQUIRE(run.reported() == "");
-  run.checker.stopped(1, "append: poisoned");
+  run.checker.stopped(1, absl::StatusCode::kUnknown, "append: poisoned");
   REQUIRE(run.findings.size() == 1);
   REQUIRE(run.findings[0].node == "n2");
   REQUIRE(run.findings[0].actual == "stopped by itself: append: poisoned");
   REQUIRE(run.reported() == "ora.L12");
   // The crash explains nothing of the next incarnation.
   run.checker.starting(0);
-  run.checker.stopped(0, "append: poisoned");
+  run.checker.stopped(0, absl::StatusCode::kUnknown, "append: poisoned");
   REQUIRE(run.reported() == "ora.L12");
 
   run.checker.starting(0);
   run.checker.explain_stop(0, StopReason::kOperator, "planned restart");
-  run.checker.stopped(0, "");
+  run.checker.stopped(0, absl::StatusCode::kOk, "");
   run.checker.starting(0);
   run.checker.lost(0, "lost in a crash");
   REQUIRE(run.reported() == "");

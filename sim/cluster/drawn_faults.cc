@@ -31,6 +31,33 @@ FaultPlan drawn_at(Nanos t) {
   return fault;
 }
 
+// Most often a call fails; sometimes the disk is full for a while, or a change is very late.
+DiskFault drawn_disk_fault(RandomStream* random) {
+  DiskFault fault;
+  const uint64_t kind = random->below(8);
+  const uint64_t access = random->below(8);
+  fault.applied = static_cast<DiskApplied>(random->below(3));
+  fault.nth = 1 + random->below(6);
+  if (kind == 0) {
+    fault.kind = DiskFaultKind::kDiskFull;
+    fault.free = random->below(16) * 4096;
+    fault.nth = 1;
+    fault.times = 0;
+  } else if (kind == 1) {
+    constexpr DiskAccess kLate[] = {DiskAccess::kWrite, DiskAccess::kSync};
+    fault.kind = DiskFaultKind::kStall;
+    fault.access = kLate[access % 2];
+    fault.applied = DiskApplied::kNothing;
+    fault.stall = random->between(50 * kMillisecond, 2 * kSecond);
+  } else {
+    constexpr DiskAccess kFailing[] = {DiskAccess::kSync, DiskAccess::kSync,  DiskAccess::kSync,
+                                       DiskAccess::kRead, DiskAccess::kWrite, DiskAccess::kWrite,
+                                       DiskAccess::kOpen, DiskAccess::kRename};
+    fault.access = kFailing[access];
+  }
+  return fault;
+}
+
 // What decides whether a random fault hits the node that matters just then. Draws of its own, and
 // none if nothing is aimed.
 class Aim {
@@ -113,6 +140,23 @@ void draw_transfers(Plan* plan, Nanos end) {
   });
 }
 
+void draw_disk_errors(Plan* plan, Nanos end) {
+  const RandomFaultPlan& random = plan->random;
+  const std::vector<NodePlan>& nodes = plan->cluster.nodes;
+  RandomStream disks(plan->seed, "fault.disk");
+  for_each_instant(&disks, random.mean_time_to_disk_error, end, [&](Nanos t) {
+    FaultPlan fault = drawn_at(t);
+    DiskErrorFault error;
+    error.node = nodes[disks.below(nodes.size())].id;
+    error.fault = drawn_disk_fault(&disks);
+    error.max_others_down = random.max_concurrent_down;
+    // Not longer than it draws: what nothing has met by then does not come after `quiet_after`.
+    fault.duration = disks.between(200 * kMillisecond, 2 * kSecond);
+    fault.what = std::move(error);
+    plan->faults.push_back(std::move(fault));
+  });
+}
+
 void draw_rollbacks(Plan* plan, Nanos end) {
   RandomStream rollbacks(plan->seed, "fault.rollback");
   for_each_instant(&rollbacks, plan->random.mean_time_to_rollback, end, [&](Nanos t) {
@@ -131,6 +175,7 @@ void expand_random(Plan* plan, Nanos end) {
   draw_partitions(plan, end, &aim);
   draw_transfers(plan, end);
   draw_rollbacks(plan, end);
+  draw_disk_errors(plan, end);
 }
 
 }  // namespace qk::sim

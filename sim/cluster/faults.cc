@@ -78,7 +78,8 @@ std::vector<std::string> FaultInjector::unfired() const {
 std::vector<FaultPlan> FaultInjector::injected() const {
   std::vector<FaultPlan> result;
   for (const Armed& fault : faults_) {
-    if (!fault.fired && fault.plan->may_miss) continue;
+    // One that met no call changed nothing.
+    if ((!fault.fired || fault.due) && fault.plan->may_miss) continue;
     result.push_back(fault.injected);
     result.back().may_miss = false;
   }
@@ -97,19 +98,21 @@ FaultInjector::Undrawn FaultInjector::undrawn() const {
   const RandomFaultPlan& random = world_.plan->random;
   Undrawn result;
   bool some = false;
-  const auto judge = [&](std::string_view kind, Nanos mean, bool (*is_one)(const FaultPlan&)) {
+  const auto judge = [&](std::string_view kind, std::string_view field, Nanos mean,
+                         bool (*is_one)(const FaultPlan&)) {
     if (mean == 0) return;
     const bool injected = std::any_of(faults_.begin(), faults_.end(), [&](const Armed& fault) {
-      return fault.fired && fault.plan->may_miss && is_one(*fault.plan);
+      return fault.fired && !fault.due && fault.plan->may_miss && is_one(*fault.plan);
     });
     some = some || injected;
     if (injected) return;
-    result.kinds.push_back(cat(kind, " (mean_time_to_", kind, " ", seconds_text(mean, 3), "s)"));
+    result.kinds.push_back(cat(kind, " (mean_time_to_", field, " ", seconds_text(mean, 3), "s)"));
   };
-  judge("crash", random.mean_time_to_crash, is_fault<CrashFault>);
-  judge("partition", random.mean_time_to_partition, is_fault<PartitionFault>);
-  judge("transfer", random.mean_time_to_transfer, is_fault<TransferFault>);
-  judge("rollback", random.mean_time_to_rollback, is_fault<RollbackFault>);
+  judge("crash", "crash", random.mean_time_to_crash, is_fault<CrashFault>);
+  judge("partition", "partition", random.mean_time_to_partition, is_fault<PartitionFault>);
+  judge("transfer", "transfer", random.mean_time_to_transfer, is_fault<TransferFault>);
+  judge("rollback", "rollback", random.mean_time_to_rollback, is_fault<RollbackFault>);
+  judge("disk error", "disk_error", random.mean_time_to_disk_error, is_fault<DiskErrorFault>);
   result.all = !some && !result.kinds.empty();
   return result;
 }
@@ -151,6 +154,11 @@ void FaultInjector::enter(Armed& fault, SimNode& node) {
     }
     case Trigger::Kind::kPhaseOperation:
       fault.waiting = true;
+      if (const auto* error = std::get_if<DiskErrorFault>(&fault.plan->what);
+          error != nullptr && resolve_one(error->node, fault) == &node) {
+        // The operation itself is the first that it can hit.
+        return arm(*error, fault, node.disk().operation_count() + trigger.operation);
+      }
       node.disk().pin_crash_at_operation(node.disk().operation_count() + trigger.operation);
       return;
     default:
@@ -165,7 +173,15 @@ void FaultInjector::phase_entered(SimNode& node, PhaseCode from, PhaseCode to) {
     if (fault.waiting && fault.node == &node && trigger.kind == Trigger::Kind::kPhaseOperation &&
         to != trigger.phase) {
       fault.waiting = false;
-      node.disk().clear_pin();
+      if (fault.target == nullptr) {
+        node.disk().clear_pin();
+      } else if (node.disk().operation_count() + 1 >= fault.from) {
+        fault.fired = true;  // it has begun, and waits for its call
+      } else {
+        node.disk().remove_fault(fault.disk_fault);
+        fault.target = nullptr;
+        fault.due = false;
+      }
       continue;
     }
     const bool entering = to == trigger.phase && (trigger.kind == Trigger::Kind::kPhaseEnter ||
@@ -192,7 +208,7 @@ void FaultInjector::disk_advanced(SimNode& node) {
   const std::optional<Nanos> pinned = node.disk().pinned_crash();
   if (!pinned) return;
   for (Armed& fault : faults_) {
-    if (fault.fired || !fault.waiting || fault.node != &node ||
+    if (fault.fired || !fault.waiting || fault.node != &node || fault.target != nullptr ||
         fault.plan->at.kind != Trigger::Kind::kPhaseOperation) {
       continue;
     }
@@ -354,11 +370,49 @@ void FaultInjector::apply(const RollbackFault& rollback, Armed& fault) {
 }
 
 void FaultInjector::apply(const HealFault&, Armed& fault) {
-  const bool slow = std::any_of(nodes_.begin(), nodes_.end(),
-                                [](const SimNode* node) { return node->is_slow(); });
+  const bool slow = std::any_of(nodes_.begin(), nodes_.end(), [](SimNode* node) {
+    return node->is_slow() || node->disk().has_faults();
+  });
   if (!slow && world_.network->is_whole()) return has_no_effect(fault, "there is nothing to heal");
   world_.network->heal_all();
-  for (SimNode* node : nodes_) node->slow_disk(1);
+  for (SimNode* node : nodes_) {
+    node->slow_disk(1);
+    node->disk().clear_faults();
+  }
+}
+
+void FaultInjector::apply(const DiskErrorFault& error, Armed& fault) {
+  SimNode* node = resolve_one(error.node, fault);
+  if (node == nullptr) return has_no_effect(fault, cat("no node is ", error.node));
+  if (error.max_others_down) {
+    const auto others_down =
+        std::count_if(nodes_.begin(), nodes_.end(),
+                      [node](const SimNode* other) { return other != node && !other->up(); });
+    if (others_down >= int64_t{*error.max_others_down}) {
+      return has_no_effect(fault, cat(others_down, " other nodes are down"));
+    }
+  }
+  arm(error, fault, 0);
+}
+
+// A down node may meet it when it starts.
+void FaultInjector::arm(const DiskErrorFault& error, Armed& fault, uint64_t from) {
+  SimNode* node = resolve_one(error.node, fault);
+  auto& injected = std::get<DiskErrorFault>(fault.injected.what);
+  injected.max_others_down.reset();
+  injected.node = node->name();
+  fault.target = node;
+  fault.from = from;
+  fault.due = true;
+  fault.why = cat("no call of ", node->name(), " to its disk matched");
+  fault.disk_fault = node->disk().add_fault(error.fault, from, [&fault] {
+    fault.fired = true;
+    fault.waiting = false;
+    fault.due = false;
+  });
+  if (!fault.plan->duration) return;
+  world_.scheduler->after(*fault.plan->duration,
+                          [node, &fault] { node->disk().remove_fault(fault.disk_fault); });
 }
 
 }  // namespace qk::sim

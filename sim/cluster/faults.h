@@ -53,14 +53,17 @@ class FaultInjector {
     FaultPlan injected = {};  // as it took effect
     std::string undecided = {};
     bool fired = false;
-    bool due = false;         // its trigger came true; what comes of it is not decided yet
-    std::string why = {};     // it had no effect when its time came
-    std::string traced = {};  // the reason that the trace has; one that is tried again has many
-    uint32_t seen = 0;        // entries (exits) of the phase so far
-    SimNode* node = nullptr;  // who made the trigger come true
-    bool waiting = false;     // offset or disk operation still to come
-    uint64_t entry = 0;       // which stay of the node in the phase is meant
-    EventId timer = {};       // of a fault that comes at a time
+    bool due = false;           // its trigger came true; what comes of it is not decided yet
+    std::string why = {};       // it had no effect when its time came
+    std::string traced = {};    // the reason that the trace has; one that is tried again has many
+    uint32_t seen = 0;          // entries (exits) of the phase so far
+    SimNode* node = nullptr;    // who made the trigger come true
+    bool waiting = false;       // offset or disk operation still to come
+    uint64_t entry = 0;         // which stay of the node in the phase is meant
+    EventId timer = {};         // of a fault that comes at a time
+    SimNode* target = nullptr;  // of a disk error that waits for its operation, or for a call
+    uint64_t disk_fault = 0;    // SimDisk::add_fault()
+    uint64_t from = 0;          // the operation of the disk that it begins with
   };
 
   bool matches(const std::string& selector, const SimNode& node) const;
@@ -76,6 +79,8 @@ class FaultInjector {
   void apply(const TransferFault& transfer, Armed& fault);
   void apply(const HealFault& heal, Armed& fault);
   void apply(const RollbackFault& rollback, Armed& fault);
+  void apply(const DiskErrorFault& error, Armed& fault);
+  void arm(const DiskErrorFault& error, Armed& fault, uint64_t from);
   void begin_partition(const std::vector<std::vector<NodeId>>& sides, bool asymmetric,
                        std::optional<Nanos> duration);
 

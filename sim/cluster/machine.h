@@ -43,6 +43,9 @@ class Machine final : private DiskObserver {
   // What the disk would be if the power failed now and nothing unsynced survived.
   SimDisk after_power_cut() const;
   void slow(uint32_t factor);
+  // Told of each call that meets a fault of the disk.
+  using ToldOfFault = std::function<void(const DiskCall& call, const DiskStrike& strike)>;
+  void tell_faults(ToldOfFault told) { told_of_fault_ = std::move(told); }
   bool is_slow() const { return slow_factor_ != 1; }
 
   // ---- Families
@@ -79,6 +82,9 @@ class Machine final : private DiskObserver {
  private:
   // DiskObserver
   void issued(const DiskOperation& operation, Nanos done) override;
+  void struck(const DiskCall& call, const DiskStrike& strike) override {
+    if (told_of_fault_) told_of_fault_(call, strike);
+  }
   std::string place_of(const std::string& path) const;
   void install_initial_tree();
 
@@ -95,6 +101,7 @@ class Machine final : private DiskObserver {
   bool memory_lost_ = false;  // since the last start that succeeded
   uint32_t slow_factor_ = 1;
   uint64_t life_ = 0;
+  ToldOfFault told_of_fault_;
   migration::FamilyConfig initial_;
 };
 

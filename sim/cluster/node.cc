@@ -15,7 +15,11 @@ SimNode::SimNode(const World& world, NodeId id, const NodePlan& plan)
       id_(id),
       plan_(plan),
       machine_(world, id, plan),
-      witness_(*this, world, id, plan, machine_) {}
+      witness_(*this, world, id, plan, machine_) {
+  machine_.tell_faults([this](const DiskCall& call, const DiskStrike& strike) {
+    witness_.disk_struck(call, strike);
+  });
+}
 
 const std::string& SimNode::store() const {
   const auto accepted = accepted_migration();
@@ -69,10 +73,12 @@ void SimNode::go_live() {
 }
 
 void SimNode::refuse_to_start(const absl::Status& status) {
-  witness_.start_failed(status);
+  const bool disk_fault = witness_.start_failed(status);
   machine_.end_life();
   process_.reset();
   machine_.lose_memory();
+  // The operator tries again; what a disk fault is no reason for stays down.
+  if (disk_fault) come_back(world_.plan->cluster.operator_restart_after, false, true);
 }
 
 namespace {
@@ -111,7 +117,7 @@ void SimNode::crash(const CrashFault& crash, bool scheduled,
     crashed(report);
     witness_.crashed(crash.loss, scheduled, report);
     machine_.lose_memory();
-    stop_process(crash.restart_after, scheduled, "");
+    stop_process(crash.restart_after, scheduled, absl::OkStatus());
     witness_.judge_import();
   });
 }
@@ -123,28 +129,33 @@ void SimNode::planned_restart(Nanos down_for) {
   world_.scheduler->after(0, [this, down_for] {
     witness_.stopped(absl::StatusCode::kOk, "");
     // Everything issued runs to its end: the process leaves when its last operation has returned.
-    stop_process(machine_.quiet_at() - world_.scheduler->now() + down_for, true, "");
+    stop_process(machine_.quiet_at() - world_.scheduler->now() + down_for, true, absl::OkStatus());
   });
 }
 
 void SimNode::fail(const absl::Status& status) {
   if (!running()) return;
   process_->begin_to_stop();
-  world_.scheduler->after(
-      0, [this, code = status.code(), text = std::string(to_std(status.message()))] {
-        witness_.stopped(code, text);
-        machine_.lose_memory();
-        stop_process(world_.plan->cluster.operator_restart_after, false, text);
-      });
+  world_.scheduler->after(0, [this, status] {
+    witness_.stopped(status.code(), to_std(status.message()));
+    machine_.lose_memory();
+    stop_process(world_.plan->cluster.operator_restart_after, false, status);
+  });
 }
 
-void SimNode::stop_process(Nanos restart_after, bool scheduled, std::string_view error) {
+void SimNode::stop_process(Nanos restart_after, bool scheduled, const absl::Status& error) {
   machine_.end_life();
-  world_.checker->stopped(id_ - 1, error);
+  world_.checker->stopped(id_ - 1, error.code(), to_std(error.message()));
   world_.network->set_node_up(id_, false);
   world_.network->attach(id_, {});
   process_.reset();
-  world_.scheduler->after(restart_after, [this, scheduled] {
+  come_back(restart_after, scheduled, !error.ok());
+}
+
+// An operator who looks into a storage error sees a disk that is full, and makes space.
+void SimNode::come_back(Nanos after, bool scheduled, bool make_space) {
+  world_.scheduler->after(after, [this, scheduled, make_space] {
+    if (make_space) machine_.disk().make_space();
     Event event{.node = id_, .kind = EventKind::kFaultRestart};
     event.args = {scheduled};
     world_.trace->record(event);

@@ -101,7 +101,8 @@ class SimNode final {
   void go_live();
   void refuse_to_start(const absl::Status& status);
   // `error`: what the process said, if it ends by itself.
-  void stop_process(Nanos restart_after, bool scheduled, std::string_view error);
+  void stop_process(Nanos restart_after, bool scheduled, const absl::Status& error);
+  void come_back(Nanos after, bool scheduled, bool make_space);
 
   World world_;
   NodeId id_;

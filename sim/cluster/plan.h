@@ -17,6 +17,7 @@
 
 #include "families/contract/uri.h"
 #include "sim/disk/choice.h"
+#include "sim/disk/disk_faults.h"
 #include "sim/kernel/event.h"
 #include "sim/kernel/phase.h"
 #include "sim/kernel/time.h"
@@ -147,6 +148,13 @@ struct SlowDiskFault {
   std::string node;
   uint32_t factor = 1;
 };
+// Calls of a node to its disk that fail or are late. The fault has happened when it hits one.
+struct DiskErrorFault {
+  std::string node;
+  DiskFault fault;
+  // It begins only while fewer other nodes are down.
+  std::optional<uint32_t> max_others_down = {};
+};
 struct TransferFault {
   std::string node;  // who becomes leader
 };
@@ -159,7 +167,8 @@ struct RollbackFault {
 struct FaultPlan {
   Trigger at;
   std::optional<Nanos> duration;  // absent: instantaneous, or until healed
-  std::variant<CrashFault, PartitionFault, SlowDiskFault, TransferFault, HealFault, RollbackFault>
+  std::variant<CrashFault, PartitionFault, SlowDiskFault, TransferFault, HealFault, RollbackFault,
+               DiskErrorFault>
       what;
   std::string where;  // "file:line" of the scenario, for messages
   bool drawn =
@@ -182,9 +191,11 @@ struct RandomFaultPlan {
   uint32_t crash_again_ppm = 0;  // share of crashes whose node crashes again as it starts
   uint32_t aimed_ppm = 0;  // share of crashes and partitions that hit the leader or who migrates
 
+  Nanos mean_time_to_disk_error = 0;
+
   bool any() const {
     return mean_time_to_crash > 0 || mean_time_to_partition > 0 || mean_time_to_transfer > 0 ||
-           mean_time_to_rollback > 0;
+           mean_time_to_rollback > 0 || mean_time_to_disk_error > 0;
   }
 };
 

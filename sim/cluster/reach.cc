@@ -55,6 +55,10 @@ void Reach::recorded(const Event& event) {
     case EventKind::kFaultSlowDisk:
       if (event.arg(0) > 1) fault(ReachFault::kSlowDisk, node);
       return;
+    case EventKind::kFaultDisk:
+      return fault(
+          static_cast<ReachFault>(static_cast<uint64_t>(ReachFault::kIoError) + event.arg(0)),
+          node);
     case EventKind::kFaultTransfer:
       return transferred(node, nodes_[event.arg(0)]);
     case EventKind::kFaultRollback:

@@ -151,9 +151,21 @@ inline constexpr ReachInfo kReachProbes[] = {
 inline constexpr size_t kReachProbeCount = sizeof kReachProbes / sizeof kReachProbes[0];
 
 // The kinds of a cell, as its name spells them.
-enum class ReachFault : uint8_t { kCrash, kStop, kPartition, kSlowDisk, kTransfer, kRollback };
-inline constexpr std::string_view kReachFaults[] = {"crash",     "stop",     "partition",
-                                                    "slow_disk", "transfer", "rollback"};
+enum class ReachFault : uint8_t {
+  kCrash,
+  kStop,
+  kPartition,
+  kSlowDisk,
+  kTransfer,
+  kRollback,
+  // In the order of DiskFaultKind.
+  kIoError,
+  kDiskFull,
+  kStall,
+};
+inline constexpr std::string_view kReachFaults[] = {"crash",     "stop",      "partition",
+                                                    "slow_disk", "transfer",  "rollback",
+                                                    "io_error",  "disk_full", "stall"};
 inline constexpr size_t kReachFaultCount = sizeof kReachFaults / sizeof kReachFaults[0];
 
 class Reach final : public TraceObserver {

@@ -70,6 +70,8 @@ TEST_CASE("reach: a fault counts in its phase and pair of families", "[reach]") 
   run.record(0, EventKind::kFaultPartition, {1, 0, 0b001, 0b110});
   run.record(3, EventKind::kFaultTransfer, {1});
   run.record(1, EventKind::kFaultRollback);
+  run.record(2, EventKind::kFaultDisk, {static_cast<uint64_t>(DiskFaultKind::kDiskFull)});
+  CHECK(run.count("fault/disk_full/A/local->-") == 1);
   CHECK(run.count("fault/crash/A/local->sqlite") == 1);
   CHECK(run.count("fault/crash/DUAL/local->sqlite") == 1);
   CHECK(run.count("fault/slow_disk/A/local->-") == 1);

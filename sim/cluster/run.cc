@@ -377,6 +377,7 @@ class Cluster final : private ClusterEvents {
         case EventKind::kFaultPartition:
         case EventKind::kFaultSlowDisk:
         case EventKind::kFaultRollback:
+        case EventKind::kFaultDisk:
         case EventKind::kNodeStop:
           return cat(info(mark->event.kind).name, " ", trace_->node_name(mark->event.node), " #",
                      mark->event.seq);

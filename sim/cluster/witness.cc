@@ -135,6 +135,7 @@ void Witness::process_begins(families::FileSystem& fs) {
   message_term_ = 0;
   message_index_ = 0;
 
+  const FaultPause pause(machine_.disk());
   const auto found =
       migration::ManifestStore(&fs, families::join_path(kNodeDir, "migration")).load();
   if (found.ok() && *found) {
@@ -184,14 +185,35 @@ void Witness::raft_started() {
   }
 }
 
-void Witness::start_failed(const absl::Status& status) {
+bool Witness::start_failed(const absl::Status& status) {
+  bool disk_fault = false;
   if (needs_lost_memory_ && absl::IsNotFound(status)) {
     world_.reach->hit(ReachProbe::kMemoryLost);
     world_.checker->lost(index(), to_std(status.message()));
   } else {
-    world_.checker->start_failed(index(), to_std(status.message()));
+    disk_fault = world_.checker->start_failed(index(), status.code(), to_std(status.message()));
   }
   stopped(status.code(), to_std(status.message()));
+  return disk_fault;
+}
+
+// The trace, and the ledger of what may end a process. A stall reports nothing.
+void Witness::disk_struck(const DiskCall& call, const DiskStrike& strike) {
+  Event event = this->event(EventKind::kFaultDisk);
+  event.args = {static_cast<uint64_t>(strike.fault.kind), static_cast<uint64_t>(call.access),
+                static_cast<uint64_t>(strike.fault.applied)};
+  world_.trace->record(event, world_.trace->keeps_marks() ? to_string(call) : std::string());
+  if (strike.error == 0) return;
+  const absl::Status error = errno_status(strike.error, to_string(call));
+  const std::string what(to_std(error.message()));
+  world_.checker->disk_failed(index(), error.code(), what);
+  if (call.access != DiskAccess::kSync) return;
+  for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
+    const std::string& root = manifest_.side(side).root;
+    if (!root.empty() && (call.path == root || call.path.starts_with(root + "/"))) {
+      world_.checker->sync_failed(index(), static_cast<Side>(side), what);
+    }
+  }
 }
 
 void Witness::stopped(absl::StatusCode code, std::string_view why) {
@@ -241,6 +263,7 @@ void Witness::background_done(const families::Family& family) {
 
 void Witness::export_begun() {
   record_step(MigStep::kCut);
+  const FaultPause pause(machine_.disk());
   const auto cut = read_state(node_.controller()->driver().authority());
   if (cut.ok()) {
     cut_state_ = *cut;
@@ -249,7 +272,7 @@ void Witness::export_begun() {
   }
 }
 
-void Witness::phase_changed(Phase from, const Manifest& to) {
+void Witness::mark_begun(Phase from, const Manifest& to) {
   if (to.phase == Phase::kCutOver && from != to.phase) {
     world_.checker->cutting_over(index(), world_.scheduler->now());
   }
@@ -368,6 +391,7 @@ void Witness::mutation_issued(uint64_t id, const families::Mutation& mutation) {
   const uint64_t issued = world_.trace->record(event);
   std::optional<uint64_t> tree;
   if (mutation.operation == families::Operation::kPublish) {
+    const FaultPause pause(machine_.disk());
     const auto hash = tree_hash(*mutation.writer);
     if (hash.ok()) {
       tree = *hash;

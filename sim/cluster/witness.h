@@ -54,7 +54,9 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   // build declares refusals that the simulated levels produce), and after any other end even more
   // so. A volatile family whose machine crashed must refuse: that the node stays down is what A-11
   // asks.
-  void start_failed(const absl::Status& status);
+  // Returns whether a disk fault explains it.
+  bool start_failed(const absl::Status& status);
+  void disk_struck(const DiskCall& call, const DiskStrike& strike);
 
   // ---- An end
   void crashed(CrashLoss loss, bool scheduled, const CrashReport& report);
@@ -99,7 +101,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void failed(const absl::Status& status) override;
 
   // migration::RunnerObserver
-  void phase_changed(migration::Phase from, const migration::Manifest& to) override;
+  void mark_begun(migration::Phase from, const migration::Manifest& to) override;
   void cut_compared(int which, const migration::CutRecord& a, const Digest& b) override;
   void export_begun() override;
   void mark_durable(migration::Phase from, const migration::Manifest& to) override;

@@ -90,6 +90,7 @@ void Witness::judge_fence(migration::Side side, families::FileSystem& after_powe
 
 // The ghost is seeded from what the first start finds.
 absl::Status Witness::judge_start() {
+  const FaultPause pause(machine_.disk());
   QK_ASSIGN_OR_RETURN(const StateImage state, read_state(node_.controller()->driver().authority()));
   const auto judge_shown = [this](migration::Side side, const StateImage& live) {
     world_.checker->shown(index(), static_cast<Side>(side), live, durable_state(side));
@@ -163,6 +164,7 @@ void Witness::judge_import() {
 // ora.I1 and I3, on the image that the node has just written.
 void Witness::judge_image() {
   if (!node_.controller()->exported()) return;
+  const FaultPause pause(machine_.disk());
   const std::string path = node_.controller()->image_file();
   const auto bytes = families::read_file(node_.fs(), path, 1u << 30);
   if (!bytes.ok()) return world_.checker->image_unreadable(index(), bytes.status());

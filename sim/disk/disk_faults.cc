@@ -55,7 +55,8 @@ std::optional<DiskStrike> DiskFaults::strike(const DiskCall& call, uint64_t oper
       strike.error = strike.fault.kind == DiskFaultKind::kDiskFull ? ENOSPC : EIO;
     }
     const auto hit = armed.hit;
-    if (!armed.fault.lasts) armed_.erase(armed_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (armed.seen + 1 == armed.fault.nth + armed.fault.times)
+      armed_.erase(armed_.begin() + static_cast<std::ptrdiff_t>(i));
     if (hit) hit();
     return strike;
   }

@@ -1,5 +1,5 @@
 // DiskFaults: which calls to a simulated disk fail or are late. A fault names calls by kind and path,
-// and hits the n-th of them from when it was added, or each from the n-th on until it is removed.
+// and hits the n-th of them from when it was added and as many after it as it says.
 // Nothing is drawn: the same calls meet the same faults.
 //
 //   kIoError   the call reports EIO. Of a change nothing, a half or all has happened all the same: of
@@ -35,7 +35,7 @@ struct DiskFault {
   DiskAccess access = DiskAccess::kAny;
   std::string path;    // a part of the path of what is accessed; "": of anything
   uint64_t nth = 1;    // the first call that it hits, among those that match
-  bool lasts = false;  // it hits each call from then on; otherwise that one alone
+  uint64_t times = 1;  // so many calls, from that one on; 0: each
   DiskApplied applied = DiskApplied::kNothing;
   Nanos stall = 0;    // kStall
   uint64_t free = 0;  // kDiskFull: bytes
@@ -66,7 +66,7 @@ class DiskFaults {
   // `hit` is called at each call that it hits. `from`: it begins with this operation of the disk.
   // Returns what remove() takes.
   uint64_t add(DiskFault fault, uint64_t from, std::function<void()> hit);
-  // It has gone already if it was for one call, and hit it.
+  // It has gone already if it has hit as many calls as it should.
   void remove(uint64_t id);
   // Ends every kDiskFull.
   void make_space();

@@ -88,7 +88,7 @@ TEST_CASE("a fault hits the n-th call of its kind and path, once or from then on
   CHECK(hits == 1);
   CHECK_FALSE(d.disk.has_faults());
 
-  fault.lasts = true;
+  fault.times = 0;
   const uint64_t id = d.disk.add_fault(fault, 0, [&] { ++hits; });
   must(d.file->write_at(0, "x"));
   CHECK_FALSE(d.file->write_at(0, "x").ok());
@@ -96,6 +96,12 @@ TEST_CASE("a fault hits the n-th call of its kind and path, once or from then on
   d.disk.remove_fault(id);
   must(d.file->write_at(0, "x"));
   CHECK(hits == 3);
+  fault.nth = 1;
+  fault.times = 2;
+  d.disk.add_fault(fault, 0, {});
+  CHECK_FALSE(d.file->write_at(0, "x").ok());
+  CHECK_FALSE(d.file->write_at(0, "x").ok());
+  must(d.file->write_at(0, "x"));
 }
 
 TEST_CASE("a fault can begin with an operation of the disk", "[faults]") {
@@ -234,7 +240,7 @@ TEST_CASE("a full disk refuses what needs space until there is some", "[faults]"
   Faulty d;
   DiskFault full;
   full.kind = DiskFaultKind::kDiskFull;
-  full.lasts = true;
+  full.times = 0;
   full.free = 8192;
   d.disk.add_fault(full, 0, {});
   must(d.file->write_at(4096, std::string(8192, 'b')));

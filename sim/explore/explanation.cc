@@ -392,6 +392,7 @@ class Explainer {
         case EventKind::kFaultRestart:
         case EventKind::kFaultSlowDisk:
         case EventKind::kFaultRollback:
+        case EventKind::kFaultDisk:
         case EventKind::kNodeStop:
         case EventKind::kDiskCrash:
         case EventKind::kMigPhase:

@@ -63,8 +63,8 @@ Plan swarm(Plan plan) {
        {mean_kind(&plan.random.mean_time_to_crash), mean_kind(&plan.random.mean_time_to_partition),
         mean_kind(&plan.random.mean_time_to_transfer),
         mean_kind(&plan.random.mean_time_to_rollback), share_kind(&link.loss_ppm),
-        share_kind(&link.duplicate_ppm), share_kind(&link.reorder_ppm),
-        share_kind(&link.late_ppm)}) {
+        share_kind(&link.duplicate_ppm), share_kind(&link.reorder_ppm), share_kind(&link.late_ppm),
+        mean_kind(&plan.random.mean_time_to_disk_error)}) {
     if (kind.present) kinds.push_back(std::move(kind));
   }
   if (kinds.empty()) return plan;
@@ -122,6 +122,7 @@ std::string swarm_text(const Plan& plan) {
   mean("partition", plan.random.mean_time_to_partition);
   mean("transfer", plan.random.mean_time_to_transfer);
   mean("rollback", plan.random.mean_time_to_rollback);
+  mean("disk error", plan.random.mean_time_to_disk_error);
   share("loss", plan.cluster.link.loss_ppm);
   share("duplicate", plan.cluster.link.duplicate_ppm);
   share("reorder", plan.cluster.link.reorder_ppm);

@@ -131,6 +131,9 @@ enum class ArgForm : uint8_t {
   kCut,      // 1 export cut, 2 cutover cut
   kMigStep,
   kDiskOp,
+  kDiskFault,
+  kDiskAccess,
+  kDiskApplied,
 };
 
 struct ArgInfo {
@@ -255,7 +258,10 @@ inline constexpr size_t kMaxArgs = 6;
   /* A scheduled fault changed nothing when its time came. Node 0. Text: its trigger and why. */     \
   X(kFaultNoEffect, "fault.no_effect", true)                                                         \
   /* The operator asks for a rollback of the node's migration. */                                    \
-  X(kFaultRollback, "fault.rollback", true)
+  X(kFaultRollback, "fault.rollback", true)                                                          \
+  /* A call to the node's disk met a fault: it failed, or completes late. Text: what failed. */      \
+  X(kFaultDisk, "fault.disk", true, {"fault", ArgForm::kDiskFault},                                  \
+    {"access", ArgForm::kDiskAccess}, {"applied", ArgForm::kDiskApplied})
 
 enum class EventKind : uint16_t {
 #define QK_KIND_IDENTIFIER(identifier, ...) identifier,

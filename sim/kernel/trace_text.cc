@@ -34,6 +34,11 @@ constexpr std::string_view kMigSteps[] = {"step", "barrier", "cut", "reconcile"}
 constexpr std::string_view kDiskOps[] = {"write",  "truncate", "sync", "sync-dir", "create",
                                          "unlink", "rename",   "link", "mkdir",    "rmdir"};
 
+constexpr std::string_view kDiskFaults[] = {"io-error", "disk-full", "stall"};
+constexpr std::string_view kDiskAccesses[] = {"any",  "read",   "write", "sync",
+                                              "open", "rename", "name"};
+constexpr std::string_view kDiskApplied[] = {"nothing", "half", "all"};
+
 // An argument comes from code that may be newer than its names; a number is still of use.
 template <size_t N>
 std::string name_of(const std::string_view (&names)[N], uint64_t value) {
@@ -106,6 +111,12 @@ std::string arg_text(const Trace& trace, ArgForm form, uint64_t value) {
       return name_of(kMigSteps, value);
     case ArgForm::kDiskOp:
       return name_of(kDiskOps, value);
+    case ArgForm::kDiskFault:
+      return name_of(kDiskFaults, value);
+    case ArgForm::kDiskAccess:
+      return name_of(kDiskAccesses, value);
+    case ArgForm::kDiskApplied:
+      return name_of(kDiskApplied, value);
   }
   QK_CHECK(false);
 }
@@ -282,6 +293,8 @@ std::string describe(const Trace& trace, const Mark& mark) {
       return "asked to roll its migration back";
     case EventKind::kFaultNoEffect:
       return with_text("a fault without effect", mark.text);
+    case EventKind::kFaultDisk:
+      return with_text(cat("disk fault (", name_of(kDiskFaults, event.arg(0)), ")"), mark.text);
     case EventKind::kRaftRole:
       return cat(name_of(kRoleNames, event.arg(0)), " in term ", event.arg(1));
     case EventKind::kMigPhase:

@@ -1,0 +1,170 @@
+// Faults of disks in a run: which nodes stop and come back, what explains a stop, what is told and
+// written of it.
+#include "scenarios/test_support.h"
+#include "scenarios/written_plan.h"
+
+namespace qk::scenarios {
+namespace {
+
+using sim::EventKind;
+using sim::Verdict;
+
+constexpr char kCluster[] = R"(
+cluster { nodes: 3 default_store: "old" operator_restart_after: "200ms" }
+store { id: "old" sqlite {} }
+store { id: "new" leveldb {} }
+workload { clients: 2 rate: 20 keys: 4 }
+run_for: "14s"
+)";
+constexpr char kMigration[] = R"(
+migration { from: "old" to: "new" start: "500ms" dual_write_for: "300ms" soak: "100ms"
+            fresh_mutations: 2000 fresh_time: "20s" on_validation_fail: RETRY max_retries: 3 }
+)";
+
+struct Ran {
+  sim::RunResult result;
+  std::string text;  // for INFO
+
+  explicit Ran(const std::string& scenario, uint64_t seed = 1) {
+    sim::RunOptions options;
+    options.trace = sim::TraceLevel::kFull;
+    result = sim::run(plan_of_text(scenario, seed), options);
+    text = describe(result);
+  }
+  std::vector<sim::Event> events(EventKind kind, sim::NodeId node = 0) const {
+    std::vector<sim::Event> found;
+    for (uint64_t seq = 1; seq <= result.trace->events(); ++seq) {
+      const sim::Event& event = result.trace->event(seq);
+      if (event.kind == kind && (node == 0 || event.node == node)) found.push_back(event);
+    }
+    return found;
+  }
+  uint64_t reached(const std::string& cell) const {
+    const auto it = result.reach.find(cell);
+    return it == result.reach.end() ? 0 : it->second;
+  }
+};
+
+TEST_CASE("a node stops on a failed call, which explains it, and the operator starts it again") {
+  const Ran run(
+      cat(kCluster, R"(at { t: "2s" disk { node: "n2" kind: IO_ERROR operation: SYNC } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  const auto faults = run.events(EventKind::kFaultDisk);
+  REQUIRE(faults.size() == 1);
+  CHECK(faults[0].node == 2);
+  CHECK(faults[0].t >= 2 * sim::kSecond);
+  const auto stops = run.events(EventKind::kNodeStop);
+  REQUIRE(stops.size() == 1);
+  CHECK(stops[0].node == 2);
+  CHECK(stops[0].arg(0) == static_cast<uint64_t>(absl::StatusCode::kUnknown));
+  const auto restarts = run.events(EventKind::kFaultRestart);
+  REQUIRE(restarts.size() == 1);
+  CHECK(restarts[0].t == stops[0].t + 200 * sim::kMillisecond);
+  REQUIRE(run.result.stops.size() == 1);
+  CHECK_THAT(run.result.stops[0],
+             Catch::StartsWith("n2: 1 stop on a disk fault (sync /node/sqlite/"));
+  CHECK(run.reached("fault/io_error/A/sqlite->-") == 1);
+  CHECK(run.reached("fault/stop/A/sqlite->-") == 1);
+}
+
+TEST_CASE("a fault that meets no call makes the run inconclusive, and says so") {
+  const Ran run(
+      cat(kCluster, R"(at { t: "2s" disk { node: "n2" kind: IO_ERROR path: "/nowhere" } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kInconclusive);
+  REQUIRE(run.result.inconclusive.size() == 1);
+  CHECK_THAT(run.result.inconclusive[0],
+             Catch::EndsWith("2s never fired: no call of n2 to its disk matched"));
+  CHECK(run.result.injected.size() == 1);
+}
+
+TEST_CASE("a full disk gets space before the operator starts the node again") {
+  const Ran run(
+      cat(kCluster, R"(at { t: "2s" disk { node: "n2" kind: DISK_FULL free: "8KiB" } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  const auto stops = run.events(EventKind::kNodeStop);
+  REQUIRE(stops.size() == 1);
+  CHECK(stops[0].arg(0) == static_cast<uint64_t>(absl::StatusCode::kResourceExhausted));
+  CHECK(run.events(EventKind::kFaultRestart).size() == 1);
+  CHECK(run.reached("fault/disk_full/A/sqlite->-") >= 1);
+}
+
+TEST_CASE("a disk that fails for a time keeps the node down for that time, start by start") {
+  const Ran run(cat(kCluster, R"(at { t: "2s" for: "1s" disk { node: "n2" kind: IO_ERROR } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  const auto restarts = run.events(EventKind::kFaultRestart);
+  REQUIRE(restarts.size() >= 4);
+  CHECK(restarts.back().t >= 3 * sim::kSecond);
+  CHECK(run.events(EventKind::kNodeStop).size() == restarts.size());
+}
+
+TEST_CASE("heal_all ends the faults of disks") {
+  const Ran run(cat(kCluster, R"(
+at { t: "2s" for: "4s" disk { node: "n2" kind: IO_ERROR } }
+at { t: "2500ms" heal_all: true })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  CHECK(run.events(EventKind::kFaultDisk).back().t <= 2500 * sim::kMillisecond);
+}
+
+TEST_CASE("a stalled call stops no node") {
+  const Ran run(
+      cat(kCluster,
+          R"(at { t: "2s" disk { node: "n2" kind: STALL operation: SYNC stall: "900ms" } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  CHECK(run.events(EventKind::kNodeStop).empty());
+  CHECK(run.reached("fault/stall/A/sqlite->-") == 1);
+}
+
+TEST_CASE("#op= names the operation that fails") {
+  for (const uint64_t n : {1u, 2u, 5u}) {
+    const Ran run(cat(kCluster, kMigration, R"(at { t: "n1:EXPORT#op=)", n,
+                      R"(" disk { node: "n1" kind: IO_ERROR } })"));
+    INFO(run.text);
+    CHECK(run.result.verdict == Verdict::kPass);
+    const auto faults = run.events(EventKind::kFaultDisk);
+    REQUIRE(faults.size() == 1);
+    uint64_t entered = 0;
+    for (const sim::Event& event : run.events(EventKind::kMigPhase, 1)) {
+      if (event.arg(0) == static_cast<uint64_t>(sim::PhaseCode::kExport) && entered == 0) {
+        entered = event.seq;
+      }
+    }
+    uint64_t operations = 0;
+    for (const sim::Event& event : run.events(EventKind::kDiskOp, 1)) {
+      operations += event.seq > entered && event.seq < faults[0].seq ? 1 : 0;
+    }
+    CHECK(operations == n - 1);
+  }
+}
+
+// What was drawn is written with its times and targets, and is the same run.
+TEST_CASE("drawn disk errors are written and replayed") {
+  uint64_t hits = 0;
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    const std::string text =
+        cat("name: \"mine\" ", kCluster, kMigration,
+            R"(random { mean_time_to_disk_error: "700ms" quiet_after: "8s" })");
+    const LoadResult loaded = load_here({"mine.qks.txtpb", text, "/"}, {}, seed);
+    REQUIRE(loaded.plan.has_value());
+    const sim::RunResult first = sim::run(*loaded.plan, {});
+    INFO("seed " << seed << "\n" << describe(first));
+    CHECK(first.violations.empty());
+    const std::string written =
+        written_plan(loaded.effective, "written", *loaded.plan, first.injected);
+    const sim::Plan plan = must_load({"written.qks.txtpb", written, "/"}, {}, std::nullopt);
+    const sim::RunResult again = sim::run(plan, {});
+    CHECK(again.chain == first.chain);
+    CHECK(again.verdict == first.verdict);
+    CHECK(again.inconclusive == first.inconclusive);
+    hits += first.injected.size();
+  }
+  CHECK(hits > 20);
+}
+
+}  // namespace
+}  // namespace qk::scenarios
