@@ -157,9 +157,10 @@ absl::StatusOr<std::unique_ptr<IntentJournal>> IntentJournal::open(families::Fil
     QK_ASSIGN_OR_RETURN(lane.file, fs->open(lane.path, flags));
     QK_RETURN_IF_ERROR(journal->load(&lane));
     if (!lane.newest) continue;
-    // What a killed process wrote may be visible without being durable, and reconciliation changes
-    // both families by it: a power cut must not take it back then.
-    QK_RETURN_IF_ERROR(lane.file->sync(families::SyncKind::kData));
+    // What a process wrote that was killed, or that stopped because a sync failed, may be visible
+    // without being durable, and reconciliation changes both families by it: a power cut must not
+    // take it back then.
+    QK_RETURN_IF_ERROR(families::write_again(*lane.file));
   }
   // The names must be durable before a record in them can count.
   QK_RETURN_IF_ERROR(fs->sync_dir(directory, families::SyncKind::kFull));

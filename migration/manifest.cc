@@ -262,9 +262,8 @@ absl::StatusOr<std::optional<Manifest>> ManifestStore::load() {
 
 absl::Status ManifestStore::make_durable() {
   if (!slot_exists_[newest_]) return absl::OkStatus();
-  const std::string path = slot_path(newest_);
-  QK_ASSIGN_OR_RETURN(const auto file, fs_->open(path, {.read_only = true}));
-  QK_RETURN_IF_ERROR(file->sync(families::SyncKind::kFull));
+  QK_ASSIGN_OR_RETURN(const auto file, fs_->open(slot_path(newest_), {}));
+  QK_RETURN_IF_ERROR(families::write_again(*file));
   return fs_->sync_dir(directory_, families::SyncKind::kFull);
 }
 

@@ -103,7 +103,8 @@ class ManifestStore {
   // nullopt: there is no manifest. DataLoss: slots exist and none is valid.
   absl::StatusOr<std::optional<Manifest>> load();
   // What load() found is durable on OK. A process that died in save() may have left a manifest that
-  // can be read and that no sync has covered; who acts on it must not lose it to a power cut.
+  // can be read and that no sync has covered, or whose sync has failed; who acts on it must not lose
+  // it to a power cut.
   absl::Status make_durable();
   // Durable on OK. After an error the caller must stop: either manifest may be the durable one.
   absl::Status save(const Manifest& manifest);

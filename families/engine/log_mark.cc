@@ -66,7 +66,7 @@ absl::StatusOr<std::unique_ptr<LogMark>> LogMark::open(FileSystem* fs, std::stri
   mark->file_ = std::move(*file);
   QK_RETURN_IF_ERROR(mark->read());
   // A process that died may have left a slot that a power cut would still undo.
-  QK_RETURN_IF_ERROR(mark->file_->sync(SyncKind::kData));
+  QK_RETURN_IF_ERROR(write_again(*mark->file_));
   return mark;
 }
 

@@ -14,8 +14,8 @@
 //              WAL that the store's mark names must be there with a whole record of changes, unless
 //              the MANIFEST does not need it any more: nothing else tells that the newest was lost.
 //
-// Nothing is changed unless all is in order. What is read here was synced before (KvEngine), so
-// what is left is durable.
+// Nothing is changed unless all is in order. What is left is durable: the logs are written again,
+// because a sync alone does nothing for pages that an earlier sync failed to write back.
 #pragma once
 
 #include <cstdint>

@@ -120,6 +120,22 @@ absl::Status write_file(FileSystem& fs, std::string_view path, std::string_view 
   return file->sync(SyncKind::kFull);
 }
 
+absl::Status write_again(File& file) {
+  constexpr size_t kChunk = size_t{1} << 20;
+  QK_ASSIGN_OR_RETURN(const uint64_t size, file.size());
+  std::string buffer;
+  for (uint64_t offset = 0; offset < size;) {
+    QK_ASSIGN_OR_RETURN(offset, file.skip_hole(offset));
+    if (offset >= size) break;
+    buffer.resize(std::min<uint64_t>(kChunk, size - offset));
+    QK_ASSIGN_OR_RETURN(const size_t got, file.read_at(offset, buffer));
+    if (got == 0) break;
+    QK_RETURN_IF_ERROR(file.write_at(offset, std::string_view(buffer).substr(0, got)));
+    offset += got;
+  }
+  return file.sync(SyncKind::kFull);
+}
+
 absl::Status replace_file(FileSystem& fs, std::string_view path, std::string_view bytes) {
   const std::string temporary = cat(path, ".tmp");
   QK_RETURN_IF_ERROR(write_file(fs, temporary, bytes));

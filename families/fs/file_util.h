@@ -31,6 +31,11 @@ absl::Status read_exact(File& file, std::string_view path, uint64_t offset, std:
 // Creates or truncates `path`, writes all bytes and syncs the file; the name is not yet durable.
 absl::Status write_file(FileSystem& fs, std::string_view path, std::string_view bytes);
 
+// Makes what is read durable: writes each byte again, in place, and syncs. For files whose writer may
+// have stopped because a sync failed. Its pages count as clean then, although they were never written
+// back: they can be read, a sync of them returns OK and does nothing, and a power cut takes them.
+absl::Status write_again(File& file);
+
 // Durable atomic replacement: write PATH.tmp, sync it, rename, sync the directory. After a crash
 // `path` holds the old or the new bytes; a leftover PATH.tmp is harmless.
 absl::Status replace_file(FileSystem& fs, std::string_view path, std::string_view bytes);

@@ -325,7 +325,8 @@ class Recovery {
     }
     if (open_file_ != nullptr) {
       if (torn_at_) QK_RETURN_IF_ERROR(open_file_->truncate(*torn_at_));
-      QK_RETURN_IF_ERROR(sync_found(*open_file_));
+      // The process before may have stopped because the sync of an append failed.
+      if (durability_ == Durability::kStrict) QK_RETURN_IF_ERROR(write_again(*open_file_));
     }
     for (const std::string& name : doomed_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
@@ -342,7 +343,7 @@ class Recovery {
     if (truncation_) {
       QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> note,
                           fs_.open(join_path(directory_, kTruncationNoteName), {}));
-      QK_RETURN_IF_ERROR(note->sync(SyncKind::kData));
+      QK_RETURN_IF_ERROR(write_again(*note));
     }
     return sync_names(fs_, directory_, durability_);
   }
