@@ -139,6 +139,10 @@ class Controller {
   absl::Status request_retire();                                // T8, from accepted
   absl::Status request_rollback(std::string reason);            // RB1
 
+  // The first error of storage. From then on nothing is done any more: the owner must stop, because
+  // only a new start finds which manifest is the durable one.
+  const absl::Status& failure() const { return failure_; }
+
   Need need() const;
   absl::Status step();
   // For how long the owner leaves the disk to the node after the last step: as long as that took,

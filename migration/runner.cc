@@ -35,6 +35,8 @@ void Runner::fail(const absl::Status& why) {
 
 void Runner::pump_migration() {
   if (step_due_) return;
+  // Of a request, which has been told of it too.
+  if (!controller_->failure().ok()) return fail(controller_->failure());
   const Need need = controller_->need();
   if (need == Need::kNothing) return;
   step_due_ = true;

@@ -278,6 +278,18 @@ TEST_CASE("runner: an error of a step stops the node when the step is complete, 
   }
 }
 
+TEST_CASE("runner: a request that fails in its mark stops the node") {
+  Node node;
+  node.fs.fail_at(1);
+  CHECK_FALSE(node.runner->controller().request_start(node.request()).ok());
+  node.runner->pump();
+  const Calls calls = node.host.take_calls();
+  REQUIRE(calls.size() == 1);
+  CHECK_THAT(calls[0], Catch::StartsWith("stop: ") && Catch::Contains("injected"));
+  node.runner->pump();
+  CHECK(node.host.take_calls().empty());
+}
+
 TEST_CASE("runner: background work goes on one piece at a time, also while a step is under way") {
   Node node;
   node.begin();

@@ -228,9 +228,10 @@ absl::Status SimNode::request(const std::function<absl::Status(Controller&)>& as
 absl::Status SimNode::request_migration(const migration::MigrationRequest& request,
                                         size_t migration) {
   return this->request([&](Controller& controller) -> absl::Status {
-    QK_RETURN_IF_ERROR(controller.request_start(request));
-    witness_.migration_begun(migration);
-    return absl::OkStatus();
+    const absl::Status started = controller.request_start(request);
+    // A call to the disk that failed: the mark may be there all the same.
+    if (started.ok() || status_errno(started) != 0) witness_.migration_begun(migration);
+    return started;
   });
 }
 

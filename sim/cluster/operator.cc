@@ -321,6 +321,8 @@ void RollingOperator::take_step() {
   if (stage_ > Stage::kStart && phase == Phase::kRolledBack) return after_rollback();
   // A request that was given up as lost may have been carried out after all: the phase decides.
   if (stage_ > Stage::kStart && phase == Phase::kAccepted) return leave("");
+  // The mark of a start that was reported as failed.
+  if (stage_ == Stage::kStart && node_->migrating()) return next_stage(Stage::kCopy);
   if (stage_ < Stage::kCut && phase == Phase::kCutOver) return next_stage(Stage::kCut);
   if (stage_ < Stage::kValidate && phase == Phase::kCutoverValidated) {
     return next_stage(Stage::kValidate);
@@ -400,7 +402,8 @@ void RollingOperator::start_node() {
   request.fresh_time_ns = plan.fresh_time;
   request.accept_weak_durability = plan.accept_weak_durability;
   const absl::Status status = node_->request_migration(request, migration_);
-  if (absl::IsUnavailable(status)) {
+  // The node is busy, or a call to its disk failed: that says nothing about the migration.
+  if (absl::IsUnavailable(status) || status_errno(status) != 0) {
     return wait(RollWait::kRequest, std::string(to_std(status.message())));
   }
   if (!status.ok()) {
