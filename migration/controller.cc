@@ -71,7 +71,6 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::open(ControllerOptions o
 absl::Status Controller::start() {
   QK_ASSIGN_OR_RETURN(std::optional<Manifest> loaded, store_.load());
   if (!loaded) return start_without_manifest();
-  QK_RETURN_IF_ERROR(store_.make_durable());
   manifest_ = std::move(*loaded);
   // Before anything is fenced or removed because of it.
   QK_RETURN_IF_ERROR(store_.make_durable());
