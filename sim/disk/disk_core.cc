@@ -76,6 +76,20 @@ uint64_t DiskCore::begin_incarnation() {
   return ++incarnation_;
 }
 
+std::vector<Nanos> DiskCore::moments(Nanos after, Nanos before) const {
+  std::vector<Nanos> found;
+  for (const auto& [number, inode] : inodes_) {
+    for (const MicroOperation& operation : inode->pending) {
+      const Stamp& stamp = operation.stamp;
+      const Nanos middle = stamp.begin + (stamp.end - stamp.begin) / 2;
+      if (middle > after && middle < before) found.push_back(middle);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());  // a rename has two entries
+  return found;
+}
+
 void DiskCore::set_now(Nanos now) {
   QK_CHECK(now >= now_);
   now_ = now;

@@ -33,6 +33,7 @@ class DiskCore {
   void set_now(Nanos now);
   Nanos now() const { return now_; }
   Nanos busy_until() const { return busy_until_; }
+  std::vector<Nanos> moments(Nanos after, Nanos before) const;
   uint64_t operation_count() const { return operation_count_; }
   uint64_t shrink_count() const { return shrink_count_; }
   uint64_t draws() const { return latency_.draws(); }

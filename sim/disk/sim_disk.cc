@@ -297,6 +297,10 @@ std::unique_ptr<families::FileSystem> SimDisk::mount() {
 void SimDisk::set_now(Nanos now) { core_->set_now(now); }
 Nanos SimDisk::now() const { return core_->now(); }
 Nanos SimDisk::busy_until() const { return core_->busy_until(); }
+
+std::vector<Nanos> SimDisk::moments(Nanos after, Nanos before) const {
+  return core_->moments(after, before);
+}
 uint64_t SimDisk::operation_count() const { return core_->operation_count(); }
 
 uint64_t SimDisk::shrink_count() const { return core_->shrink_count(); }

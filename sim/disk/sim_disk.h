@@ -52,6 +52,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "families/fs/file_system.h"
 #include "sim/disk/choice.h"
@@ -130,6 +131,9 @@ class SimDisk {
   Nanos now() const;
   // When the last operation issued so far returns; the next one starts at max(now, busy_until).
   Nanos busy_until() const;
+  // For each micro-operation that is not durable yet, an instant in its middle; of these the ones
+  // between the two times, ascending: where a crash finds something else than the instant before.
+  std::vector<Nanos> moments(Nanos after, Nanos before) const;
 
   // Mutating operations (write, truncate, create, unlink, rename, link, mkdir, rmdir, sync,
   // sync_dir) issued since construction. Calls that fail their checks or change nothing do not

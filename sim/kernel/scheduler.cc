@@ -39,6 +39,11 @@ bool Scheduler::cancel(EventId id) {
   return true;
 }
 
+std::optional<Nanos> Scheduler::next_time() {
+  if (!settle()) return std::nullopt;
+  return heap_.front().time;
+}
+
 bool Scheduler::run_next() {
   if (!settle()) return false;
   const Key key = heap_.front();

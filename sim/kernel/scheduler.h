@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,8 @@ class Scheduler {
   // cancelled before, or never existed.
   bool cancel(EventId id);
 
+  // Of the next event; nothing if there is none.
+  std::optional<Nanos> next_time();
   // Runs the next event; false if there is none.
   bool run_next();
   // Runs every event up to and including time `t`, then sets now() to `t`.
