@@ -134,4 +134,15 @@ std::string written_plan(std::string_view effective, std::string_view name, cons
   return written_plan_head() + text.substr(kScenarioHead.size());
 }
 
+std::string expecting_violation(const std::string& written, const std::string& oracle) {
+  qksim::Scenario scenario;
+  QK_CHECK(google::protobuf::TextFormat::ParseFromString(written, &scenario));
+  scenario.clear_expect();
+  scenario.clear_tag();
+  scenario.mutable_expect()->set_verdict(qksim::Expect::VIOLATION);
+  scenario.mutable_expect()->add_violates(oracle);
+  const std::string text = effective_text(scenario, "/");
+  return written_plan_head() + text.substr(kScenarioHead.size());
+}
+
 }  // namespace qk::scenarios

@@ -10,6 +10,7 @@
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
 #include "families/builtin.h"
+#include "sim/cluster/cluster_view.h"
 #include "sim/cluster/end_state.h"
 #include "sim/cluster/faults.h"
 #include "sim/cluster/initial_state.h"
@@ -42,7 +43,7 @@ bool timing_elects(const Plan& plan) {
   return 2 * round < cluster.election_timeout.low;
 }
 
-class Cluster final : private ClusterEvents {
+class Cluster final : private ClusterEvents, private ClusterView {
  public:
   Cluster(const Plan& plan, const RunOptions& options)
       : plan_(expanded(plan)),
@@ -150,15 +151,11 @@ class Cluster final : private ClusterEvents {
     if (end > kClientQuiet) {
       scheduler_.at(end - kClientQuiet, [this] { workload_->stop(); });
     }
-    bool stopped = false;
-    scheduler_.at(end, [&stopped] { stopped = true; });
-    while (!stopped && !halted_) {
+    scheduler_.at(end, [this] { stopped_ = true; });
+    do {
       if (options_.turn && steps_ == options_.turn->after_steps) turn(end);
-      if (!scheduler_.run_next()) break;
-      ++steps_;
-      if (trace_->events() >= next_draws_) record_draws();
-      if (scheduler_.now() >= next_look_) look();
-    }
+      if (options_.between_events) options_.between_events(*this);
+    } while (run_next());
     if (!halted_) judge_end();
     if (!halted_) checker_.finish();
   }
@@ -176,6 +173,23 @@ class Cluster final : private ClusterEvents {
     turn_ = options_.turn->key;
     faults_->draw_again(end);
   }
+
+  // ClusterView
+  std::span<SimNode* const> nodes() const override { return node_pointers_; }
+  const Checker& checker() const override { return checker_; }
+  Nanos now() const override { return scheduler_.now(); }
+  Nanos next_time() override { return scheduler_.next_time().value_or(end_of(plan_)); }
+  void at(Nanos t, std::function<void()> fn) override { scheduler_.at(t, std::move(fn)); }
+  bool run_next() override {
+    if (stopped_ || halted_ || !scheduler_.run_next()) return false;
+    ++steps_;
+    if (trace_->events() >= next_draws_) record_draws();
+    if (scheduler_.now() >= next_look_) look();
+    return !stopped_ && !halted_;
+  }
+  void end() override { stopped_ = true; }
+  const std::vector<Violation>& violations() const override { return violations_; }
+  std::vector<FaultPlan> injected() const override { return faults_->injected(); }
 
   // Of each stream that has drawn since the last time: a run that goes another way than it should
   // shows by them whose chance parted first.
@@ -561,7 +575,8 @@ class Cluster final : private ClusterEvents {
   std::unique_ptr<FaultInjector> faults_;
   std::unique_ptr<Workload> workload_;
   std::vector<Violation> violations_;
-  bool halted_ = false;
+  bool stopped_ = false;  // by its time
+  bool halted_ = false;   // by a violation
   FailureScope failure_scope_;
   struct LastCommit {
     SimNode* node = nullptr;  // that declared it

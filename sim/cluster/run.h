@@ -16,6 +16,7 @@
 #include "families/builtin.h"
 #include "sim/check/finding.h"
 #include "sim/cluster/ack_watch.h"
+#include "sim/cluster/cluster_view.h"
 #include "sim/cluster/mutant.h"
 #include "sim/cluster/plan.h"
 #include "sim/kernel/time.h"
@@ -91,6 +92,8 @@ struct RunOptions {
   // one that it does not make is a bug of the caller.
   std::function<std::unique_ptr<Mutant>(const Plan&)> mutant_of = {};
   std::optional<Turn> turn = {};
+  // Called before each event, and before the first one.
+  std::function<void(ClusterView&)> between_events = {};
 };
 
 RunResult run(const Plan& plan, const RunOptions& options);

@@ -88,6 +88,7 @@ class Parser {
     add_scenarios();
     add_conformance();
     add_selftest();
+    add_explore();
     version_ = app_.add_subcommand("version", "Print the version");
     help_ = app_.add_subcommand("help", "Explain a command, or exit-codes");
     help_->add_option("TOPIC", topic_, "A command, as in image export, or exit-codes");
@@ -257,6 +258,56 @@ class Parser {
     selftest_->add_option("--jobs", jobs_, "Hunts at a time; 0: one for each processor")
         ->capture_default_str()
         ->type_name("N");
+  }
+
+  void add_explore() {
+    explore_ = app_.add_subcommand("explore",
+                                   "Crash a run at every disk operation of a window, with every "
+                                   "bounded set of unsynced writes\n"
+                                   "Each distinct state is recovered, judged, and cut off again as "
+                                   "soon as it serves; what is\n"
+                                   "found is written as a scenario that `qksim run` reproduces");
+    explore_
+        ->add_option("SCENARIO", explore_arguments_.scenario,
+                     "A file, or a built-in scenario's name")
+        ->required();
+    explore_->add_option("--seed", explore_seed_, "Of the run; default: the scenario's, or 1")
+        ->type_name("N");
+    repeatable(explore_, "--set", explore_arguments_.sets, "Replace one field of the scenario")
+        ->type_name("PATH=VALUE");
+    explore_
+        ->add_option("--window", explore_arguments_.window,
+                     "From where to where: phases of a node (n1:DUAL..n1:B) or times (6s..8s); "
+                     "default: the migration of the first node that migrates")
+        ->type_name("FROM..TO");
+    repeatable(explore_, "--node", explore_arguments_.nodes,
+               "Who crashes; default: who the window names, or every node")
+        ->type_name("NODE");
+    explore_
+        ->add_option("--level", explore_arguments_.levels,
+                     "P0 process crash, P2 power cut where only syncs order anything")
+        ->capture_default_str()
+        ->type_name("LEVELS");
+    explore_->add_option("--omit", omit_, "How many unsynced writes before the last may be missing")
+        ->capture_default_str()
+        ->type_name("K");
+    explore_->add_option("--nested", nested_, "How many crashes in the recovery follow the first")
+        ->capture_default_str()
+        ->type_name("D");
+    explore_
+        ->add_option("--for", time_limit_, "Begin nothing more after this time; exit code 2 then")
+        ->type_name("TIME");
+    explore_->add_option("--jobs", jobs_, "Worlds at a time; 0: one for each processor")
+        ->capture_default_str()
+        ->type_name("N");
+    explore_->add_option("--shard", shard_, "Take each N-th instant, from the K-th on")
+        ->type_name("K/N");
+    explore_
+        ->add_option("--out", explore_arguments_.out,
+                     "Where findings go, instead of .qksim/explore/SCENARIO-SEED")
+        ->type_name("DIR");
+    explore_->add_option("--planted", explore_arguments_.planted, "Switch a known defect on")
+        ->group("");  // tests only
   }
 
   void add_recorded() {
@@ -591,6 +642,8 @@ class Parser {
       out.command = conformance_arguments();
     } else if (contract_->parsed()) {
       out.command = contract_arguments();
+    } else if (explore_->parsed()) {
+      out.command = explore_arguments();
     } else if (selftest_->parsed()) {
       out.command = selftest_arguments();
     } else if (version_->parsed() || version_flag_) {
@@ -666,6 +719,33 @@ class Parser {
                                "allowed: 0 to 1 with at most six decimals")};
   }
 
+  void take_shard(uint32_t* shard, uint32_t* shards) const {
+    if (shard_.empty()) return;
+    const size_t slash = std::min(shard_.find('/'), shard_.size());
+    const auto k = whole_number(shard_.substr(0, slash));
+    const auto n = whole_number(shard_.substr(std::min(slash + 1, shard_.size())));
+    if (!k || !n || *k < 1 || *k > *n || *n > UINT32_MAX) {
+      throw BadValue{usage_error(cat("--shard: ", in_quotes(shard_), " is not a shard"),
+                                 "allowed: K/N with K from 1 to N")};
+    }
+    *shard = static_cast<uint32_t>(*k);
+    *shards = static_cast<uint32_t>(*n);
+  }
+
+  ExploreArguments explore_arguments() {
+    ExploreArguments out = explore_arguments_;
+    if (!explore_seed_.empty()) {
+      out.seed = value_of("--seed", scenarios::parse_seed(explore_seed_));
+    }
+    // More of either is more than any window can be explored with.
+    out.omit = count_of("--omit", omit_, 8);
+    out.nested = count_of("--nested", nested_, 3);
+    if (!time_limit_.empty()) out.time = value_of("--for", scenarios::parse_duration(time_limit_));
+    out.jobs = count_of("--jobs", jobs_, 1024);
+    take_shard(&out.shard, &out.shards);
+    return out;
+  }
+
   SweepArguments sweep_arguments() {
     SweepArguments out = sweep_arguments_;
     if (out.resume.empty() == out.scenarios.empty()) {
@@ -680,17 +760,7 @@ class Parser {
     if (out.seed_limit < sim::kMillisecond) {
       throw BadValue{usage_error("--seed-limit: too short", "allowed: 1ms or more")};
     }
-    if (!shard_.empty()) {
-      const size_t slash = std::min(shard_.find('/'), shard_.size());
-      const auto k = whole_number(shard_.substr(0, slash));
-      const auto n = whole_number(shard_.substr(std::min(slash + 1, shard_.size())));
-      if (!k || !n || *k < 1 || *k > *n || *n > UINT32_MAX) {
-        throw BadValue{usage_error(cat("--shard: ", in_quotes(shard_), " is not a shard"),
-                                   "allowed: K/N with K from 1 to N")};
-      }
-      out.shard = static_cast<uint32_t>(*k);
-      out.shards = static_cast<uint32_t>(*n);
-    }
+    take_shard(&out.shard, &out.shards);
     out.progress = choose<ProgressForm>("--progress", progress_,
                                         {{"auto", ProgressForm::kAuto},
                                          {"plain", ProgressForm::kPlain},
@@ -823,6 +893,7 @@ class Parser {
   CLI::App* contract_ = nullptr;
   CLI::App* contract_show_ = nullptr;
   CLI::App* selftest_ = nullptr;
+  CLI::App* explore_ = nullptr;
   CLI::App* version_ = nullptr;
   CLI::App* help_ = nullptr;
 
@@ -831,6 +902,9 @@ class Parser {
   bool version_flag_ = false;
   std::string seed_;
   std::string shrink_seed_;
+  std::string explore_seed_;
+  std::string omit_ = "1";
+  std::string nested_ = "0";
   std::string time_limit_;
   std::string until_;
   std::string artifacts_ = "fail";
@@ -880,6 +954,7 @@ class Parser {
   std::string disk_ = "sim";
   ContractArguments contract_arguments_;
   SelftestArguments selftest_arguments_;
+  ExploreArguments explore_arguments_;
 };
 
 }  // namespace

@@ -43,6 +43,9 @@ struct Run {
   ExitCode operator()(const SelftestArguments& a) const {
     return environment.selftest(a, environment);
   }
+  ExitCode operator()(const ExploreArguments& a) const {
+    return environment.explore(a, environment);
+  }
   ExitCode operator()(const VersionArguments&) const { return version_command(environment); }
   ExitCode operator()(const HelpArguments& a) const {
     *environment.out << a.text;

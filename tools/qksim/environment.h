@@ -53,6 +53,7 @@ struct Environment {
   std::function<std::vector<sim::BadStart>(const sim::Plan&)> check_initial;
   Suite suite;
   std::function<ExitCode(const SelftestArguments&, const Environment&)> selftest;
+  std::function<ExitCode(const ExploreArguments&, const Environment&)> explore;
   // Ends the process at once, after a bug of its own: no destructor runs.
   std::function<void(ExitCode)> exit_now = [](ExitCode) {};
   // A simulated machine stops: what volatile families of `registry` keep in memory is gone.

@@ -134,6 +134,7 @@ int run_process(int argc, char** argv, const Suite& suite) {
   };
   environment.planted = sim::planted_bugs();
   environment.selftest = selftest_command;
+  environment.explore = explore_command;
   environment.check_initial = sim::check_initial;
   environment.exit_now = [](ExitCode code) {
     std::cout.flush();

@@ -24,8 +24,9 @@ ExitCode scenarios_show(const ScenariosShowArguments& arguments, const Environme
 ExitCode scenarios_validate(const ScenariosValidateArguments& arguments,
                             const Environment& environment);
 
-// Of the process, because it needs the simulator: Environment::selftest.
+// Of the process, because they need the simulator: Environment::selftest, explore.
 ExitCode selftest_command(const SelftestArguments& arguments, const Environment& environment);
+ExitCode explore_command(const ExploreArguments& arguments, const Environment& environment);
 
 ExitCode version_command(const Environment& environment);
 
