@@ -104,6 +104,16 @@ void write(const sim::RollbackFault& rollback, qksim::ScheduledFault* out) {
   out->set_rollback(rollback.node);
 }
 
+qksim::Scenario parsed_plan(const std::string& text) {
+  qksim::Scenario scenario;
+  QK_CHECK(google::protobuf::TextFormat::ParseFromString(text, &scenario));
+  return scenario;
+}
+
+std::string text_of_plan(const qksim::Scenario& scenario) {
+  return written_plan_head() + effective_text(scenario, "/").substr(kScenarioHead.size());
+}
+
 }  // namespace
 
 std::string written_plan_head() {
@@ -114,8 +124,7 @@ std::string written_plan_head() {
 
 std::string written_plan(std::string_view effective, std::string_view name, const sim::Plan& plan,
                          const std::vector<sim::FaultPlan>& injected) {
-  qksim::Scenario scenario;
-  QK_CHECK(google::protobuf::TextFormat::ParseFromString(std::string(effective), &scenario));
+  qksim::Scenario scenario = parsed_plan(std::string(effective));
   scenario.set_name(std::string(name));
   scenario.set_seed(plan.seed);
   if (!plan.planted.empty()) scenario.set_planted(plan.planted);
@@ -130,19 +139,22 @@ std::string written_plan(std::string_view effective, std::string_view name, cons
     std::visit([&](const auto& what) { write(what, at); }, fault.what);
   }
   fill_defaults(&scenario);
-  const std::string text = effective_text(scenario, "/");
-  return written_plan_head() + text.substr(kScenarioHead.size());
+  return text_of_plan(scenario);
+}
+
+std::string renamed(const std::string& written, const std::string& name) {
+  qksim::Scenario scenario = parsed_plan(written);
+  scenario.set_name(name);
+  return text_of_plan(scenario);
 }
 
 std::string expecting_violation(const std::string& written, const std::string& oracle) {
-  qksim::Scenario scenario;
-  QK_CHECK(google::protobuf::TextFormat::ParseFromString(written, &scenario));
+  qksim::Scenario scenario = parsed_plan(written);
   scenario.clear_expect();
   scenario.clear_tag();
   scenario.mutable_expect()->set_verdict(qksim::Expect::VIOLATION);
   scenario.mutable_expect()->add_violates(oracle);
-  const std::string text = effective_text(scenario, "/");
-  return written_plan_head() + text.substr(kScenarioHead.size());
+  return text_of_plan(scenario);
 }
 
 }  // namespace qk::scenarios

@@ -19,6 +19,8 @@ std::string written_plan_head();
 std::string written_plan(std::string_view effective, std::string_view name, const sim::Plan& plan,
                          const std::vector<sim::FaultPlan>& injected);
 
+// The same scenario under another name, that of its file.
+std::string renamed(const std::string& written, const std::string& name);
 // The same scenario, where a violation of this oracle is expected, and nothing else.
 std::string expecting_violation(const std::string& written, const std::string& oracle);
 

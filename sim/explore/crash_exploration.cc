@@ -197,6 +197,10 @@ void CrashExploration::explore_recovery(ClusterView& view, SimNode& node, uint32
         const CrashReport report = crashed.crash(level, at, choice);
         const uint64_t image = crashed.image_hash() + (level == CrashLevel::kP0 ? 1 : 0);
         if (!seen->insert(image).second) continue;
+        if (stop()) {
+          answer->stopped = true;
+          return;
+        }
         ++answer->counts.distinct;
         worlds_.copy(
             [&] { return to_text(crash_here(view, node, at, level, report.decision, depth + 1)); },
@@ -207,6 +211,7 @@ void CrashExploration::explore_recovery(ClusterView& view, SimNode& node, uint32
                 return;
               }
               answer->counts.add(nested->counts);
+              answer->stopped |= nested->stopped;
               for (const CrashFinding& finding : nested->findings) {
                 merge(&answer->findings, finding);
               }
@@ -224,6 +229,7 @@ void CrashExploration::take(PhaseCode phase, uint64_t number, std::optional<std:
     return;
   }
   counts_[phase].add(answer->counts);
+  stopped_ |= answer->stopped;
   if (!answer->findings.empty()) found_[number] = answer->findings;
 }
 
@@ -252,6 +258,7 @@ std::string CrashExploration::to_text(const Answer& answer) {
   const ExplorationCounts& c = answer.counts;
   Json json;
   json["counts"] = {c.states, c.distinct, c.recoveries, c.stayed_down, c.unfinished, c.violations};
+  json["stopped"] = answer.stopped;
   json["findings"] = Json::array();
   for (const CrashFinding& finding : answer.findings) {
     json["findings"].push_back({finding.oracle, finding.name, finding.phase,
@@ -273,6 +280,7 @@ std::optional<CrashExploration::Answer> CrashExploration::parse(const std::strin
   answer.counts.stayed_down = counts[3];
   answer.counts.unfinished = counts[4];
   answer.counts.violations = counts[5];
+  answer.stopped = json["stopped"];
   for (const Json& row : json["findings"]) {
     CrashFinding finding;
     finding.oracle = row[0];

@@ -122,6 +122,7 @@ class CrashExploration {
   struct Answer {
     ExplorationCounts counts;
     std::vector<CrashFinding> findings;
+    bool stopped = false;  // some of it was left out
   };
 
   bool in_window(ClusterView& view);

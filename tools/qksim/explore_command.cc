@@ -157,8 +157,7 @@ class Exploring {
 
   std::string write(const std::vector<sim::FaultPlan>& faults, const std::string& oracle) {
     return scenarios::expecting_violation(
-        scenarios::written_plan(loaded_.effective, cat(plan().name, "-explored"), plan(), faults),
-        oracle);
+        scenarios::written_plan(loaded_.effective, plan().name, plan(), faults), oracle);
   }
 
   ExitCode explore(const ExplorationOptions& options) {
@@ -262,16 +261,18 @@ class Exploring {
     absl::Status status = families::make_directories(*environment_.fs, directory);
     for (size_t i = 0; status.ok() && i < findings.size(); ++i) {
       const CrashFinding& finding = findings[i];
-      const std::string file = cat("found-", i + 1, ".qks.txtpb");
+      const std::string name = cat("found-", i + 1);
+      const std::string file = cat(name, ".qks.txtpb");
       const std::string path = families::join_path(directory, file);
+      const std::string text = scenarios::renamed(finding.scenario, name);
       status = check_replaceable(path, {scenarios::written_plan_head()});
-      if (status.ok()) status = replace_output(environment_, path, finding.scenario);
+      if (status.ok()) status = replace_output(environment_, path, text);
       if (!status.ok()) break;
       out << "  found     " << finding.oracle << " " << finding.name << " in phase "
           << finding.phase << " at " << name_of(finding.level) << ", by " << finding.times
           << " states\n    expected  " << printable(finding.expected) << "\n    actual    "
           << printable(finding.actual) << "\n    "
-          << (reproduces(finding) ? "next" : "not shown by") << "      qksim run "
+          << (reproduces(finding, name, text) ? "next" : "not shown by") << "      qksim run "
           << printable(shell_quoted(families::join_path(named, file))) << "\n";
     }
     if (status.ok()) return ExitCode::kViolated;
@@ -279,9 +280,9 @@ class Exploring {
     return ExitCode::kCannotWrite;
   }
 
-  bool reproduces(const CrashFinding& finding) {
+  bool reproduces(const CrashFinding& finding, const std::string& name, const std::string& text) {
     const scenarios::LoadResult written = scenarios::load(
-        {"found.qks.txtpb", finding.scenario, directory_}, {}, std::nullopt, *environment_.registry,
+        {name + ".qks.txtpb", text, directory_}, {}, std::nullopt, *environment_.registry,
         scenarios::make_tree_resolver(*environment_.fs, directory_));
     if (!written.plan) return false;
     sim::RunOptions options;

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Every crash of a window of a small migration passes; planted bugs that the same run without a crash
+# does not show are found, and each finding is a file that fails in the same way; shards together
+# explore what one exploration does.
+#   crash_exploration_test.sh QKSIM SOURCE_DIR
+set -euo pipefail
+qksim=$(readlink -f "$1")
+scenario=$(readlink -f "$2")/scenarios/one-node.qks.txtpb
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail() {
+  echo "crash_exploration_test: $*" >&2
+  cat out err >&2 2>/dev/null || true
+  exit 1
+}
+
+# expect CODE WORDS...: runs qksim, its streams into out and err.
+expect() {
+  local code=$1 status=0
+  shift
+  "$qksim" "$@" >out 2>err || status=$?
+  [ "$status" = "$code" ] || fail "qksim $* ended with $status, expected $code"
+}
+
+# The five numbers of a row: instants, states, distinct, recoveries, violations.
+row() { sed -n "s/^  $1 *//p" out; }
+
+expect 0 explore "$scenario" --window n1:CUT..n1:B
+grep -q '^PASS  0 signatures, 0 violations' out || fail "no verdict"
+read -r instants states distinct recoveries violations <<<"$(row CUT)"
+[ "$instants" -gt 30 ] && [ "$distinct" -gt 200 ] && [ "$states" -gt "$distinct" ] || fail "little was explored"
+[ "$recoveries" = $((2 * distinct)) ] || fail "not every state was started and cut off again"
+[ "$violations" = 0 ] || fail "violations in a passing exploration"
+
+# More omissions and nested crashes are more states; a process crash alone is fewer.
+expect 0 explore "$scenario" --window n1:CUT..n1:B --shard 1/8 --omit 0
+read -r few _ few_distinct _ <<<"$(row CUT)"
+expect 0 explore "$scenario" --window n1:CUT..n1:B --shard 1/8 --nested 1 --omit 2
+read -r again _ many_distinct _ <<<"$(row CUT)"
+[ "$few" = "$again" ] || fail "bounds change which instants there are"
+[ "$many_distinct" -gt $((4 * few_distinct)) ] || fail "nested crashes add $many_distinct - $few_distinct states"
+expect 0 explore "$scenario" --window n1:CUT..n1:B --level P0 --shard 1/8
+read -r _ _ process_only _ <<<"$(row CUT)"
+[ "$process_only" -lt "$many_distinct" ] || fail "P0 alone has as many states"
+
+# Same instants whether in shards or at once, and whatever the number of worlds at a time.
+sum=0
+for shard in 1 2; do
+  expect 0 explore "$scenario" --window n1:CUT..n1:B --level P0 --shard $shard/2 --jobs 1
+  read -r part _ <<<"$(row CUT)"
+  sum=$((sum + part))
+done
+[ "$sum" = "$instants" ] || fail "$sum instants in shards, $instants at once"
+
+# What the run alone does not show: an import that says too early that it is whole.
+expect 2 run "$scenario" --planted import-marker-first --artifacts none
+expect 1 explore "$scenario" --window n1:BOOT..n1:V1 --planted import-marker-first --shard 1/4 --out found
+grep -q 'ora.L14 no-half-bootstrap in phase BOOT at P2' out || fail "not found"
+grep -q 'not shown by' out && fail "a finding cannot be reproduced"
+for file in found/found-*.qks.txtpb; do
+  expect 0 run "$file" --artifacts none
+  grep -q '^EXPECTED ora.L14 ' out || fail "$file does not fail in the same way"
+done
+# The same findings again replace the files; what is the user's stays.
+expect 1 explore "$scenario" --window n1:BOOT..n1:V1 --planted import-marker-first --shard 1/4 --out found
+echo mine >found/found-1.qks.txtpb
+expect 73 explore "$scenario" --window n1:BOOT..n1:V1 --planted import-marker-first --shard 1/4 --out found
+[ "$(cat found/found-1.qks.txtpb)" = mine ] || fail "a file of the user's was overwritten"
+
+# Nothing explored is no verdict.
+expect 2 explore "$scenario" --window n1:ROLLBACK..n1:B
+grep -q 'the run never came to n1:ROLLBACK..n1:B' out || fail "no reason"
+expect 2 explore "$scenario" --window n1:DUAL..n1:ROLLBACK --shard 1/64
+grep -q 'the run ended inside' out || fail "no reason"
+expect 2 explore "$scenario" --for 1ms
+grep -q 'stopped early' out || fail "no reason"
+for words in "--window n1" "--window n1:DUAL..n9:B" "--window n1:NO..n1:B" "--level P1" "--level ," \
+             "--node n9" "--omit x" "--shard 3/2" "--nested 9"; do
+  # shellcheck disable=SC2086
+  expect 64 explore "$scenario" $words
+  [ -s err ] || fail "no message for $words"
+done
