@@ -88,6 +88,8 @@ std::string_view parent_of(std::string_view path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+std::string mutation_name(const Event& issue);
+
 class Explainer {
  public:
   Explainer(const Trace& trace, const ExplainOptions& options) : trace_(trace), options_(options) {
@@ -105,6 +107,7 @@ class Explainer {
     if (!violation.phase.empty()) out_ += row("phase", violation.phase);
     const Event* const done = event.node == 0 ? nullptr : subject_of(violation, event);
     if (done != nullptr) tell_subject(*done, event, violation.index);
+    if (event.node == 0 && violation.index > 0) tell_holders(violation.index, event);
     tell_chain(event);
     tell_lines(event.seq);
     return std::move(out_);
@@ -175,9 +178,9 @@ class Explainer {
     for (size_t i = 0; i < std::min(files.size(), kMaxFiles); ++i)
       out_ += row("", use_text(files[i]));
     if (files.size() > kMaxFiles) out_ += row("", cat("and ", files.size() - kMaxFiles, " more"));
-    tell_since(done, event, files);
+    tell_since(done, event, index, files);
     out_ += "\nfirst faulty step\n";
-    tell_faulty_step(done, event, files);
+    tell_faulty_step(done, event, index, files);
   }
 
   static std::string use_text(const FileUse& file) {
@@ -196,7 +199,8 @@ class Explainer {
     return out;
   }
 
-  void tell_faulty_step(const Event& done, const Event& event, const std::vector<FileUse>& files) {
+  void tell_faulty_step(const Event& done, const Event& event, int64_t index,
+                        const std::vector<FileUse>& files) {
     std::vector<std::string> lacking[4];
     for (const FileUse& file : files) {
       lacking[static_cast<size_t>(doubt_of(file))].push_back(
@@ -209,6 +213,13 @@ class Explainer {
     constexpr std::string_view kCould = " while a power cut could still take back ";
     if (!of(Doubt::kNew).empty()) {
       out_ += row("", cat(said, kCould, "what it had written to ", join(of(Doubt::kNew))));
+    } else if (const Event* cut = last_cut(done, event, index); cut != nullptr) {
+      const Event* const trigger = trigger_of(*cut);
+      out_ += row("", cat(trace_.node_name(cut->node),
+                          " cut the entry off itself: ", sentence(trace_, *cut), ", ", at(*cut),
+                          trigger == nullptr
+                              ? std::string()
+                              : cat(", because ", sentence(trace_, *trigger), ", ", at(*trigger))));
     } else if (!of(Doubt::kUsual).empty()) {
       out_ +=
           row("", cat(said, kCould, "what it had written to ", join(of(Doubt::kUsual)),
@@ -226,12 +237,69 @@ class Explainer {
     }
   }
 
+  // The mutation by which the node's log lost the entry, if one came after it was done.
+  const Event* last_cut(const Event& done, const Event& event, int64_t index) const {
+    if (index <= 0 || store_op(trace_.event(done.span)) != StoreOp::kAppend) return nullptr;
+    const Event* const cut = last_before(
+        event.seq, [&](const Event& e) { return e.node == done.node && cuts_off(e, index); });
+    return cut != nullptr && cut->seq > done.seq ? cut : nullptr;
+  }
+
   const Event* last_end(uint64_t after, const Event& event) const {
     const Event* const end = last_before(event.seq, [&](const Event& e) {
       return e.node == event.node &&
              (e.kind == EventKind::kFaultCrash || e.kind == EventKind::kNodeStop);
     });
     return end != nullptr && end->seq > after ? end : nullptr;
+  }
+
+  bool appends(const Event& issue, int64_t index) const {
+    return issue.kind == EventKind::kStoreIssue && store_op(issue) == StoreOp::kAppend &&
+           issue.signed_arg(2) <= index && index <= issue.signed_arg(3);
+  }
+  // A mutation by which the node's log loses what it has at the index.
+  bool cuts_off(const Event& issue, int64_t index) const {
+    return issue.kind == EventKind::kStoreIssue &&
+           (store_op(issue) == StoreOp::kReset ||
+            (store_op(issue) == StoreOp::kTruncateSuffix && issue.signed_arg(2) < index));
+  }
+
+  // What each node was given of the entry, and what became of it.
+  void tell_holders(int64_t index, const Event& event) {
+    out_ += cat("\nwhat each node has of index ", index, "\n");
+    for (NodeId node = 1; node <= trace_.nodes(); ++node) {
+      std::string what = "was never given it";
+      uint64_t issue = 0;
+      for (uint64_t seq = 1; seq < event.seq; ++seq) {
+        const Event& e = trace_.event(seq);
+        if (e.node != node) continue;
+        if (appends(e, index)) {
+          issue = seq;
+          what = cat("is given it, ", at(e), ", and has not said that it is done");
+        } else if (e.kind == EventKind::kStoreDone && issue != 0 && e.span == issue) {
+          what = cat(e.arg(5) == 0 ? "says that it is done, " : "says that it failed, ", at(e));
+        } else if (issue != 0 && cuts_off(e, index)) {
+          what = cat("has it, and is given ", mutation_name(e), ", ", at(e));
+        } else if (issue != 0 &&
+                   (e.kind == EventKind::kFaultCrash || e.kind == EventKind::kNodeStop)) {
+          what += cat("; then its process ends, ", at(e));
+        }
+      }
+      out_ += row("", cat(trace_.node_name(node), " ", what));
+    }
+  }
+
+  // What made a node do something: the nearest message, timer, request or start among its causes.
+  const Event* trigger_of(const Event& event) const {
+    for (uint64_t seq = event.cause; seq != 0; seq = trace_.event(seq).cause) {
+      const EventKind kind = trace_.event(seq).kind;
+      if (kind == EventKind::kNetRecv || kind == EventKind::kTimer ||
+          kind == EventKind::kClientInvoke || kind == EventKind::kFaultRestart ||
+          kind == EventKind::kMigStep) {
+        return &trace_.event(seq);
+      }
+    }
+    return nullptr;
   }
 
   // Who committed the entry, who asked for it, and who was told.
@@ -381,7 +449,8 @@ class Explainer {
   }
 
   // Ends and faults of the node, and what else changed the same files.
-  void tell_since(const Event& done, const Event& event, const std::vector<FileUse>& files) {
+  void tell_since(const Event& done, const Event& event, int64_t index,
+                  const std::vector<FileUse>& files) {
     std::vector<std::string> rows;
     for (uint64_t seq = done.seq + 1; seq < event.seq; ++seq) {
       const Event& e = trace_.event(seq);
@@ -397,6 +466,9 @@ class Explainer {
         case EventKind::kDiskCrash:
         case EventKind::kMigPhase:
           told = true;
+          break;
+        case EventKind::kStoreIssue:
+          told = index > 0 && cuts_off(e, index);
           break;
         case EventKind::kMigStep:
           told = static_cast<MigStep>(e.arg(0)) == MigStep::kReconcile;
@@ -427,7 +499,13 @@ class Explainer {
     std::deque<const Event*> steps;
     bool more = false;
     for (uint64_t seq = event.cause; seq != 0; seq = trace_.event(seq).cause) {
-      if (!is_step(trace_.event(seq))) continue;
+      const Event& e = trace_.event(seq);
+      if (!is_step(e)) continue;
+      // A timer that set itself again and again: the last time is the one that counts.
+      const bool again = !steps.empty() && e.kind == EventKind::kTimer &&
+                         steps.front()->kind == EventKind::kTimer &&
+                         steps.front()->node == e.node && steps.front()->arg(0) == e.arg(0);
+      if (again) continue;
       more = steps.size() == kMaxChain;
       if (more) break;
       steps.push_front(&trace_.event(seq));

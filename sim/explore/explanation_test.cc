@@ -187,6 +187,63 @@ TEST_CASE("what an oracle judges at the end of a mutation is that mutation", "[e
                  "  given     n2 is given an append of 3..3 (mutation 4)"));
 }
 
+TEST_CASE("a node that cut off what it had promised is named, and what made it", "[explain]") {
+  Story story;
+  constexpr auto kSuffix = static_cast<uint64_t>(StoreOp::kTruncateSuffix);
+  const uint64_t append = story.record(2, EventKind::kStoreIssue, {0, 0, 13, 14, 4});
+  story.record(2, EventKind::kStoreDone, {0, 0, 1, 14, 4, 0}, "", append);
+  story.at(10, [&] {
+    story.record(2, EventKind::kNetRecv, {1, 2, 5, 0, 40, 0});
+    story.record(2, EventKind::kStoreIssue, {kSuffix, 0, 13, 0, 5});
+  });
+  story.at(20, [] {});
+  story.run();
+  Violation violation;
+  violation.oracle = "ora.R12";
+  violation.node = "n2";
+  violation.index = 14;
+  violation.seq = story.record(2, EventKind::kCheckViolation, {}, "ora.R12");
+  const std::string text = explain_violation(story.trace, violation, {.radius = 0});
+  CHECK(contains(text,
+                 "since then on the same node\n            n2 is given a truncation to the "
+                 "entries up to 13 (mutation 5)"));
+  CHECK(contains(text,
+                 "first faulty step\n            n2 cut the entry off itself: n2 is given a "
+                 "truncation to the entries up to 13 (mutation 5), t=0.000000s #4, because n2 "
+                 "receives RequestVote of term 5 from n1, t=0.000000s #3\n"));
+}
+
+TEST_CASE("a timer that sets itself again is told once", "[explain]") {
+  Story story;
+  for (int i = 0; i < 5; ++i) story.record(1, EventKind::kTimer, {1});
+  story.record(1, EventKind::kTimer, {0});
+  const std::string text = explain_event(story.trace, 6, {.radius = 0});
+  size_t told = 0;
+  for (size_t at = 0; (at = text.find("heartbeat timer runs out", at)) != std::string::npos; ++at) {
+    ++told;
+  }
+  INFO(text);
+  CHECK(told == 1);
+}
+
+TEST_CASE("of what the cluster lost, each node is told", "[explain]") {
+  Story story;
+  story.record(1, EventKind::kStoreIssue, {0, 0, 7, 8, 4});
+  const uint64_t append = story.record(2, EventKind::kStoreIssue, {0, 0, 8, 8, 4});
+  story.record(2, EventKind::kStoreDone, {0, 0, 1, 8, 4, 0}, "", append);
+  Violation violation;
+  violation.oracle = "ora.R7";
+  violation.index = 8;
+  violation.seq = story.record(0, EventKind::kCheckViolation, {}, "ora.R7");
+  const auto told = [&] { return explain_violation(story.trace, violation, {.radius = 0}); };
+  CHECK(contains(told(),
+                 "what each node has of index 8\n"
+                 "            n1 is given it, t=0.000000s #1, and has not said that it is done\n"
+                 "            n2 says that it is done, t=0.000000s #3\n"));
+  violation.index = 9;
+  CHECK(contains(told(), "            n1 was never given it\n            n2 was never given it\n"));
+}
+
 TEST_CASE("a name is durable once its directory is synced", "[explain]") {
   const auto save = [](bool synced) {
     return told_of_appends(1, [synced](Story* story, uint64_t now) {
