@@ -37,20 +37,26 @@ ExitCode explain_command(const ExplainArguments& arguments, const Environment& e
   if (code != ExitCode::kOk) return code;
   *environment.err << "explain " << printable(head_line(run)) << "\n";
   if (arguments.when) return explain_when(arguments, environment, std::move(run));
-  const sim::RunResult result = run_again(environment, run, sim::TraceLevel::kFull);
-  const bool same = !sim::first_difference(run.record, sim::chain_record_of(*result.trace));
-  if (!same) {
-    print_error(environment,
-                "this build runs it another way, and explains what it does now (see "
-                "qksim replay)");
-  }
-  const auto text = explanation(arguments, result);
-  if (!text.ok()) {
-    print_error(environment, std::string(to_std(text.status().message())));
-    return ExitCode::kUsage;
-  }
-  *environment.out << printable(*text, "\n");
-  return same ? ExitCode::kOk : ExitCode::kDiverged;
+  const auto tell = [&](const sim::RunResult& result) {
+    const bool same = !sim::first_difference(run.record, sim::chain_record_of(*result.trace));
+    if (!same) {
+      print_error(environment,
+                  "this build runs it another way, and explains what it does now (see "
+                  "qksim replay)");
+    }
+    const auto text = explanation(arguments, result);
+    if (!text.ok()) {
+      print_error(environment, std::string(to_std(text.status().message())));
+      return ExitCode::kUsage;
+    }
+    *environment.out << printable(*text, "\n");
+    return same ? ExitCode::kOk : ExitCode::kDiverged;
+  };
+  // A run that ends in a failed check of ours is told before its process goes.
+  run.options.internal_error = [&](const sim::RunResult& result) {
+    environment.exit_now(tell(result));
+  };
+  return tell(run_again(environment, run, sim::TraceLevel::kFull));
 }
 
 }  // namespace qk::cli

@@ -134,29 +134,35 @@ ExitCode explain_when(const ExplainArguments& arguments, const Environment& envi
                       RecordedRun run) {
   run.options.keep_going = false;
   environment.catch_signals();
-  const sim::RunResult failing = run_again(environment, run, sim::TraceLevel::kFull);
-  if (failing.violations.empty()) {
-    print_error(environment, cat(run.shown, ": the run violates nothing, expected one that fails"));
-    return ExitCode::kInconclusive;
-  }
-  const sim::Violation& violation = failing.violations.front();
-  When when(arguments, environment, run, failing);
-  const sim::Curve curve = when.curve();
-  if (!when.status().ok()) {
-    print_error(environment, std::string(to_std(when.status().message())));
-    return ExitCode::kInternal;
-  }
-  if (arguments.json) {
-    *environment.out << sim::curve_json(curve, *failing.trace, violation);
-  } else {
-    const std::string head =
-        cat(violation.oracle, " ", violation.name, " in phase ",
-            violation.phase.empty() ? "-" : violation.phase, " at event #", violation.seq, "; ",
-            arguments.futures, " futures from each moment\n");
-    *environment.out << printable(head + sim::curve_text(curve, *failing.trace), "\n");
-  }
-  if (environment.interrupted()) return ExitCode::kInterrupted;
-  return curve.complete ? ExitCode::kOk : ExitCode::kInconclusive;
+  const auto tell = [&](const sim::RunResult& failing) {
+    if (failing.violations.empty()) {
+      print_error(environment,
+                  cat(run.shown, ": the run violates nothing, expected one that fails"));
+      return ExitCode::kInconclusive;
+    }
+    const sim::Violation& violation = failing.violations.front();
+    When when(arguments, environment, run, failing);
+    const sim::Curve curve = when.curve();
+    if (!when.status().ok()) {
+      print_error(environment, std::string(to_std(when.status().message())));
+      return ExitCode::kInternal;
+    }
+    if (arguments.json) {
+      *environment.out << sim::curve_json(curve, *failing.trace, violation);
+    } else {
+      const std::string head =
+          cat(violation.oracle, " ", violation.name, " in phase ",
+              violation.phase.empty() ? "-" : violation.phase, " at event #", violation.seq, "; ",
+              arguments.futures, " futures from each moment\n");
+      *environment.out << printable(head + sim::curve_text(curve, *failing.trace), "\n");
+    }
+    if (environment.interrupted()) return ExitCode::kInterrupted;
+    return curve.complete ? ExitCode::kOk : ExitCode::kInconclusive;
+  };
+  run.options.internal_error = [&](const sim::RunResult& failing) {
+    environment.exit_now(tell(failing));
+  };
+  return tell(run_again(environment, run, sim::TraceLevel::kFull));
 }
 
 }  // namespace qk::cli

@@ -48,6 +48,9 @@ struct RecordedFixture : VerbFixture {
     result.chain = trace->chain();
     result.trace = trace;
     if (chance_until) decide(&result, options);
+    if (check_fails && !options.turn && options.trace == sim::TraceLevel::kFull) {
+      options.internal_error(result);
+    }
     return result;
   }
   // A violation at the end of the run, which has a step for each event. Until step `chance_until`
@@ -88,6 +91,7 @@ struct RecordedFixture : VerbFixture {
 
   uint64_t odd = 0;
   std::optional<uint64_t> chance_until;
+  bool check_fails = false;
   std::vector<sim::Plan> plans;
   sim::RunOptions seen;
   RunArguments arguments;
@@ -265,6 +269,29 @@ TEST_CASE_METHOD(RecordedFixture, "explain --when finds the event from which a r
   clear();
   CHECK(explain_command(when, environment) == ExitCode::kInconclusive);
   CHECK(warns("the run violates nothing, expected one that fails"));
+}
+
+TEST_CASE_METHOD(RecordedFixture,
+                 "explain: a failed check of ours is told before the process ends") {
+  chance_until = 1234;
+  RunArguments run = arguments;
+  run.out = "failed";
+  REQUIRE(run_command(run, environment) == ExitCode::kViolated);
+  check_fails = true;
+  environment.wall_ms = [] { return int64_t{0}; };
+  environment.exit_now = [](ExitCode code) { throw code; };
+  ExplainArguments explain;
+  explain.run = "failed";
+  clear();
+  CHECK_THROWS_AS(explain_command(explain, environment), ExitCode);
+  CHECK(says("ora.L1  is violated on n2, t=0.000000s #3001\n"));
+  clear();
+  explain.when = true;
+  explain.futures = 2;
+  explain.moments = 2;
+  explain.jobs = 1;
+  CHECK_THROWS_AS(explain_command(explain, environment), ExitCode);
+  CHECK(says("the jump: from 1 of 2 to 2 of 2"));
 }
 
 }  // namespace
