@@ -69,9 +69,13 @@ class Checker {
   void disk_failed(int node, absl::StatusCode code, std::string what) {
     stop_.disk_failed(node, code, std::move(what));
   }
-  // The same, of a sync of a file of the instance on this side: ora.L11.
-  void sync_failed(int node, Side side, std::string what) {
-    sync_.failed(node, static_cast<int>(side), std::move(what));
+  // The same, of a sync of a file of the instance in `root`: ora.L11.
+  void sync_failed(int node, std::string_view root, std::string what) {
+    sync_.failed(node, root, std::move(what));
+  }
+  // That instance has answered a mutation; `given_up`: a publish that failed and changed nothing.
+  void family_answered(int node, std::string_view root, bool ok, bool given_up) {
+    if (sync_.answered(node, root, ok, given_up)) evaluated({oracle("ora.L11")});
   }
   // The process is gone. What it said, if it ended by itself.
   void stopped(int node, absl::StatusCode code, std::string_view error) {
@@ -100,7 +104,6 @@ class Checker {
   // What a family of the node was really asked to do, on this side: ora.D2, ora.D5. The ack of a
   // mutation says whether it was a dual write.
   void family_applied(int node, Side side, const DualOracle::Applied& mutation) {
-    if (sync_.answered(node, static_cast<int>(side), mutation.ok)) evaluated({oracle("ora.L11")});
     dual_.applied(node, static_cast<int>(side), mutation);
   }
   void lane_acked(int node, families::Lane lane, bool dual) {

@@ -88,7 +88,8 @@ class WatchedSnapshot final : public families::SnapshotWrapper {
   Outcome publish(std::unique_ptr<families::SnapshotWriter> writer) override {
     const uint64_t digest = digest_of(*writer);
     Outcome outcome = inner().publish(std::move(writer));
-    tell_({Operation::kPublish, digest, outcome.ok()});
+    tell_(
+        {Operation::kPublish, digest, outcome.ok(), outcome.kind() == Outcome::Kind::kFailedClean});
     return outcome;
   }
 

@@ -14,6 +14,7 @@ struct AppliedMutation {
   families::Operation operation = families::Operation::kAppend;
   uint64_t digest = 0;  // of what it does
   bool ok = false;
+  bool given_up = false;  // a publish that failed and changed nothing
 };
 
 // The same families; each mutation of an instance is told, by the root of the instance, when it has

@@ -166,6 +166,7 @@ void Witness::goes_live() {
 }
 
 void Witness::family_applied(const std::string& root, const AppliedMutation& mutation) {
+  world_.checker->family_answered(index(), root, mutation.ok, mutation.given_up);
   for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
     if (root != manifest_.side(side).root) continue;
     world_.checker->family_applied(index(), static_cast<Side>(side),
@@ -213,7 +214,7 @@ void Witness::disk_struck(const DiskCall& call, const DiskStrike& strike) {
   for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
     const std::string& root = manifest_.side(side).root;
     if (!root.empty() && (call.path == root || call.path.starts_with(root + "/"))) {
-      world_.checker->sync_failed(index(), static_cast<Side>(side), what);
+      world_.checker->sync_failed(index(), root, what);
     }
   }
 }
