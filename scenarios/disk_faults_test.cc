@@ -142,6 +142,31 @@ TEST_CASE("#op= names the operation that fails") {
   }
 }
 
+// The operator cannot know whether the mark is there.
+TEST_CASE("a migration whose first mark fails is asked for again, or goes on") {
+  for (const std::string_view applied : {"NOTHING", "ALL"}) {
+    const Ran run(cat(kCluster, kMigration, R"(at { t: "400ms" disk { node: "n1" kind: IO_ERROR
+        operation: SYNC path: "/migration/manifest" applied: )",
+                      applied, R"( } } expect { verdict: PASS migrated: ["n1", "n2", "n3"] })"));
+    INFO(run.text);
+    CHECK(run.result.verdict == Verdict::kPass);
+    REQUIRE_FALSE(run.result.stops.empty());
+    CHECK_THAT(run.result.stops[0], Catch::Contains("sync /node/migration/manifest"));
+  }
+}
+
+// The start after it finds the mark of the cut-over in the page cache, and serves from B.
+TEST_CASE("a mark whose sync failed is durable before a start relies on it") {
+  const Ran run(cat(kCluster, R"(
+migration { from: "old" to: "new" start: "500ms" dual_write_for: "300ms" soak: "1s"
+            fresh_mutations: 2000 fresh_time: "20s" }
+at { t: "n1:V2" disk { node: "n1" kind: IO_ERROR operation: SYNC path: "/migration/manifest" } }
+at { t: "n1:V2+1s" crash { node: "n1" unsynced: KEEP_SYNCED } })"));
+  INFO(run.text);
+  CHECK(run.result.violations.empty());
+  CHECK(run.events(EventKind::kFaultCrash).size() == 1);
+}
+
 // What was drawn is written with its times and targets, and is the same run.
 TEST_CASE("drawn disk errors are written and replayed") {
   uint64_t hits = 0;

@@ -17,8 +17,9 @@ namespace qk::sim {
 // Each is asked at the moment of the call; null: never.
 struct FileBugs {
   using Names = std::function<bool(std::string_view path)>;
-  Names skips_sync;      // of a file
-  Names skips_sync_dir;  // of a directory
+  Names skips_sync;           // of a file
+  Names skips_sync_dir;       // of a directory
+  Names swallows_sync_error;  // of a file or directory: the sync is made, and its error ignored
   Names skips_unlink;
   Names skips_truncate;
   std::function<bool(std::string_view from, std::string_view to)> skips_rename;
@@ -34,7 +35,8 @@ class BuggyFileSystem final : public families::FileSystemWrapper {
       : FileSystemWrapper(disk.get()), disk_(std::move(disk)), bugs_(std::move(bugs)) {}
 
   absl::Status sync_dir(std::string_view path, families::SyncKind kind) override {
-    return hits(bugs_.skips_sync_dir, path) ? absl::OkStatus() : inner().sync_dir(path, kind);
+    if (hits(bugs_.skips_sync_dir, path)) return absl::OkStatus();
+    return swallowed(inner().sync_dir(path, kind), path);
   }
   absl::Status unlink(std::string_view path) override {
     return hits(bugs_.skips_unlink, path) ? absl::OkStatus() : done(inner().unlink(path), path);
@@ -54,7 +56,8 @@ class BuggyFileSystem final : public families::FileSystemWrapper {
     BuggyFile(std::unique_ptr<families::File> inner, std::string_view path, BuggyFileSystem* owner)
         : FileWrapper(std::move(inner)), path_(path), owner_(*owner) {}
     absl::Status sync(families::SyncKind kind) override {
-      return hits(owner_.bugs_.skips_sync, path_) ? absl::OkStatus() : inner().sync(kind);
+      if (hits(owner_.bugs_.skips_sync, path_)) return absl::OkStatus();
+      return owner_.swallowed(inner().sync(kind), path_);
     }
     absl::Status truncate(uint64_t size) override {
       if (hits(owner_.bugs_.skips_truncate, path_)) return absl::OkStatus();
@@ -74,6 +77,9 @@ class BuggyFileSystem final : public families::FileSystemWrapper {
 
   static bool hits(const FileBugs::Names& names, std::string_view path) {
     return names && names(path);
+  }
+  absl::Status swallowed(absl::Status status, std::string_view path) const {
+    return hits(bugs_.swallows_sync_error, path) ? absl::OkStatus() : status;
   }
   absl::Status done(absl::Status status, std::string_view path) {
     if (status.ok() && bugs_.changed) bugs_.changed(inner(), path);

@@ -9,6 +9,8 @@ namespace {
 // Of two families, one run after the other; many crashes; and with snapshots that followers need.
 constexpr std::string_view kPair = "rolling-pair store[to].family=sqlite";
 constexpr std::string_view kTree = "rolling-pair";
+// Of local, whose first sync after the start fails.
+constexpr std::string_view kDiskFaults = "disk-faults";
 constexpr std::string_view kFaults = "rolling-under-random-faults";
 // Segments of a few entries.
 constexpr std::string_view kSegments =
@@ -49,6 +51,7 @@ void write_cut_short(FileBugs& bugs, const OnPath& hit) {
     return true;
   };
 }
+void sync_error_swallowed(FileBugs& bugs, const OnPath& hit) { bugs.swallows_sync_error = hit; }
 // The directory is not synced after a name was removed from it.
 void removal_not_synced(FileBugs& bugs, const OnPath& hit) {
   auto removed = std::make_shared<bool>(false);
@@ -91,6 +94,9 @@ void files(std::vector<Row>* rows) {
   add({"segment-not-synced", "KB-45", "ST", "P1", kPair, "ora.L1",
        "local: what a sync of a segment returns is ignored, so an unsynced one counts as synced"},
       containing("/log/log_inprogress"), sync_skipped);
+  add({"sync-error-swallowed", "", "ST", "P0", kDiskFaults, "ora.L11",
+       "local: the error that a sync of a segment returns is ignored"},
+      containing("/log/log_inprogress"), sync_error_swallowed);
   add(
       {"segment-name-not-synced", "KB-3", "ST", "P2", kPair, "ora.L1 ora.L9 ora.L13",
        "local: the name of a new segment is not synced"},
