@@ -129,8 +129,11 @@ absl::Status write_again(File& file) {
     if (offset >= size) break;
     buffer.resize(std::min<uint64_t>(kChunk, size - offset));
     QK_ASSIGN_OR_RETURN(const size_t got, file.read_at(offset, buffer));
-    if (got == 0) break;
-    QK_RETURN_IF_ERROR(file.write_at(offset, std::string_view(buffer).substr(0, got)));
+    if (got != buffer.size()) {
+      return errno_status(EIO, cat("write again: read ", got, " bytes at offset ", offset,
+                                   ", expected ", buffer.size()));
+    }
+    QK_RETURN_IF_ERROR(file.write_at(offset, buffer));
     offset += got;
   }
   return file.sync(SyncKind::kFull);

@@ -316,6 +316,11 @@ class Recovery {
   // The changes, in an order that may end anywhere: a torn end is cut for good before the batch
   // note goes that explains it, and a truncation is carried out before its note goes.
   absl::Status act() {
+    // The process before may have stopped because the sync of an append failed. First, because this
+    // reads the segment once more: a read that fails must leave everything as it was.
+    if (open_file_ != nullptr && durability_ == Durability::kStrict) {
+      QK_RETURN_IF_ERROR(write_again(*open_file_));
+    }
     QK_RETURN_IF_ERROR(sync_evidence());
     for (const std::string& name : leftovers_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
@@ -323,10 +328,9 @@ class Recovery {
     if (truncation_) {
       QK_RETURN_IF_ERROR(carry_out(fs_, directory_, *truncation_, durability_));
     }
-    if (open_file_ != nullptr) {
-      if (torn_at_) QK_RETURN_IF_ERROR(open_file_->truncate(*torn_at_));
-      // The process before may have stopped because the sync of an append failed.
-      if (durability_ == Durability::kStrict) QK_RETURN_IF_ERROR(write_again(*open_file_));
+    if (open_file_ != nullptr && torn_at_) {
+      QK_RETURN_IF_ERROR(open_file_->truncate(*torn_at_));
+      QK_RETURN_IF_ERROR(sync_found(*open_file_));
     }
     for (const std::string& name : doomed_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
