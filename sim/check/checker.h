@@ -73,6 +73,8 @@ class Checker {
   void sync_failed(int node, std::string_view root, std::string what) {
     sync_.failed(node, root, std::move(what));
   }
+  // The instance in `root` is about to be opened.
+  void family_opening(int node, const std::string& root) { sync_.opening(node, root); }
   // That instance has answered a mutation; `given_up`: a publish that failed and changed nothing.
   void family_answered(int node, std::string_view root, bool ok, bool given_up) {
     if (sync_.answered(node, root, ok, given_up)) evaluated({oracle("ora.L11")});

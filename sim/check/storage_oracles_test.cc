@@ -288,6 +288,9 @@ TEST_CASE("an instance that acknowledges a mutation after a failed sync violates
   REQUIRE(answered(0, "/a", true) == "ora.L11");
   run.checker.starting(0);
   REQUIRE(answered(0, "/a", true) == "");
+  run.checker.sync_failed(0, "/a", "sync /a/f");
+  run.checker.family_opening(0, "/a");
+  REQUIRE(answered(0, "/a", true) == "");
   // What the sync was of is thrown away.
   run.checker.sync_failed(0, "/a", "sync /a/snapshot/temp/data");
   REQUIRE(answered(0, "/a", false, true) == "");

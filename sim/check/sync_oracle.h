@@ -1,6 +1,6 @@
 // SyncOracle: ora.L11. A sync that failed says that bytes are lost which the instance counts on, and
 // no later sync brings them back. So the instance acknowledges no mutation from then on, in any of
-// its lanes, until a new process opens it again. An instance is named by its root: the next attempt of
+// its lanes, until it is opened again. An instance is named by its root: the next attempt of
 // a migration has another one.
 //
 // A publish that fails in such a sync, and says that it has changed nothing, throws the files away
@@ -27,6 +27,8 @@ class SyncOracle {
 
   // A new process opens everything again.
   void starting(int node) { of(node).clear(); }
+  // The instance is about to be opened, again perhaps.
+  void opening(int node, const std::string& root) { of(node).erase(root); }
   // A sync of a file of the instance failed; `what`: with which error.
   void failed(int node, std::string_view root, std::string what) {
     of(node).insert_or_assign(std::string(root), Failure{std::move(what)});

@@ -118,13 +118,15 @@ class WatchedFamily final : public families::FamilyWrapper {
 
 }  // namespace
 
-families::Registry watched(const families::Registry& families, const ToldOfMutation& told) {
+families::Registry watched(const families::Registry& families, const ToldOfMutation& told,
+                           const ToldOfOpening& opening) {
   families::Registry all;
   for (families::FamilyDescriptor family : families.all()) {
     const auto open = family.open;
     family.open =
-        [open,
-         told](const families::OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
+        [open, told,
+         opening](const families::OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
+      opening(request.root);
       QK_ASSIGN_OR_RETURN(std::unique_ptr<Family> opened, open(request));
       return std::make_unique<WatchedFamily>(
           std::move(opened),

@@ -18,8 +18,10 @@ struct AppliedMutation {
 };
 
 // The same families; each mutation of an instance is told, by the root of the instance, when it has
-// returned. Bulk loads are not.
+// returned. Bulk loads are not. `opening` is told before an instance is opened.
 using ToldOfMutation = std::function<void(const std::string& root, const AppliedMutation&)>;
-families::Registry watched(const families::Registry& families, const ToldOfMutation& told);
+using ToldOfOpening = std::function<void(const std::string& root)>;
+families::Registry watched(const families::Registry& families, const ToldOfMutation& told,
+                           const ToldOfOpening& opening);
 
 }  // namespace qk::sim

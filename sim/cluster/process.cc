@@ -26,9 +26,11 @@ std::unique_ptr<families::FileSystem> mounted(const World& world, const MutantNo
 families::Registry opened_by(const World& world, const MutantNode& node, const Machine& machine,
                              Witness& witness) {
   families::Registry families = watched(
-      machine.registry(), [&witness](const std::string& root, const AppliedMutation& mutation) {
+      machine.registry(),
+      [&witness](const std::string& root, const AppliedMutation& mutation) {
         witness.family_applied(root, mutation);
-      });
+      },
+      [&witness](const std::string& root) { witness.family_opening(root); });
   return world.mutant == nullptr ? families : world.mutant->registry(node, families);
 }
 

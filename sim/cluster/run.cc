@@ -163,8 +163,9 @@ class Cluster final : private ClusterEvents, private ClusterView {
   // What the checker needs to tell a cluster that is stuck from one that is disturbed.
   void look() {
     next_look_ = scheduler_.now() + kLookEvery;
-    const bool whole = std::all_of(nodes_.begin(), nodes_.end(),
-                                   [](const auto& node) { return node->up() && !node->is_slow(); });
+    const bool whole = std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+      return node->up() && !node->is_slow() && !node->disk().has_faults();
+    });
     checker_.look(scheduler_.now(), whole && network_.is_whole() && timing_elects(plan_));
   }
 

@@ -75,6 +75,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   uint64_t draws() const { return probe_random_.draws(); }
   // ---- What crosses the borders of the process
   void family_applied(const std::string& root, const AppliedMutation& mutation);
+  void family_opening(const std::string& root) { world_.checker->family_opening(index(), root); }
   void packet_sent(NodeId to, const raft::Packet& packet) { messages_.sent(to, packet); }
   void packet_arrived(NodeId from, const raft::Packet& packet);
   // The Raft node has started: the state machine is loaded.
