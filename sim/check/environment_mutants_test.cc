@@ -19,7 +19,7 @@
 #include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/testing/points.h"
-#include "sim/check/migrating_machine.h"
+#include "sim/check/test_migrating_machine.h"
 
 namespace qk::sim {
 namespace {

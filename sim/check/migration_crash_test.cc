@@ -10,7 +10,7 @@
 #include <set>
 
 #include "families/testing/points.h"
-#include "sim/check/migrating_machine.h"
+#include "sim/check/test_migrating_machine.h"
 
 namespace qk::sim {
 namespace {

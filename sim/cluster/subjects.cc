@@ -15,6 +15,7 @@ enum class Subject : uint8_t {
   kClients,
   kMigration,
   kCrashInMigration,
+  kFailedSync,
 };
 enum class Judged : uint8_t { kAlways, kByChance };
 
@@ -32,6 +33,7 @@ constexpr Row kRows[] = {
     {oracle("ora.L5"), Subject::kRun},
     {oracle("ora.L9"), Subject::kRun},
     {oracle("ora.L10"), Subject::kRun},
+    {oracle("ora.L11"), Subject::kFailedSync, Judged::kByChance},
     {oracle("ora.L12"), Subject::kRun},
     {oracle("ora.L13"), Subject::kRun},
     {oracle("ora.L14"), Subject::kCrashInMigration, Judged::kByChance},
@@ -82,6 +84,13 @@ bool crashes(const Plan& plan) {
          });
 }
 
+bool syncs_fail(const Plan& plan) {
+  return plan.random.mean_time_to_disk_error > 0 ||
+         std::any_of(plan.faults.begin(), plan.faults.end(), [](const FaultPlan& fault) {
+           return std::holds_alternative<DiskErrorFault>(fault.what);
+         });
+}
+
 bool has(Subject subject, const Plan& plan) {
   switch (subject) {
     case Subject::kRun:
@@ -96,6 +105,8 @@ bool has(Subject subject, const Plan& plan) {
       return !plan.migrations.empty();
     case Subject::kCrashInMigration:
       return !plan.migrations.empty() && crashes(plan);
+    case Subject::kFailedSync:
+      return syncs_fail(plan);
   }
   QK_CHECK(false);
 }
