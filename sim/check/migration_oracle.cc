@@ -161,8 +161,10 @@ void MigrationOracle::judge_durable(int node, const PhaseRecord& record,
   }
 }
 
-void MigrationOracle::relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) const {
-  judge_durable(node, nodes_[static_cast<size_t>(node)].record, durable);
+void MigrationOracle::relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) {
+  Node& of = nodes_[static_cast<size_t>(node)];
+  judge_durable(node, of.record, durable);
+  of.certain.reset();
 }
 
 void MigrationOracle::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
@@ -194,14 +196,17 @@ void MigrationOracle::phase_changed(int node, const PhaseRecord& to,
     }
   }
   of.record = to;
+  of.certain.reset();
   of.fence.reset();
   of.decided_ns.reset();
 }
 
 void MigrationOracle::phase_resumed(int node, const PhaseRecord& record, const GhostState& ghost) {
   Node& of = nodes_[static_cast<size_t>(node)];
-  if (record != of.record) {
-    judge_edge(node, of.record, record);
+  // What a start has read may not be durable before it says so; the next crash may take it back.
+  if (!of.certain) of.certain = of.record;
+  if (record != *of.certain) {
+    judge_edge(node, *of.certain, record);
     if (record.phase == Phase::kCutOver) judge_cut_over(node, record, ghost);
   }
   of.record = record;

@@ -89,7 +89,7 @@ class MigrationOracle {
   // What the node read at a start.
   void phase_resumed(int node, const PhaseRecord& record, const GhostState& ghost);
   // The node is about to serve, and a power cut would leave this.
-  void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) const;
+  void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable);
   void served(int node, Side side, uint64_t generation) const;
 
   // Fresh durable reads of both sides at a cut that the node calls equal.
@@ -134,6 +134,7 @@ class MigrationOracle {
   };
   struct Node {
     PhaseRecord record;
+    std::optional<PhaseRecord> certain;  // while a start has not told that `record` is durable
     std::optional<Cut> cut;
     std::optional<Cut> fence;
     uint64_t fresh_mutations = 0;

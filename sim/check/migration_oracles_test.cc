@@ -125,6 +125,7 @@ TEST_CASE("a restart resumes the last durable phase, or the one being written") 
   run.reach_dual();
   REQUIRE(run.resume(Phase::kDualWrite) == "");
   REQUIRE(run.resume(Phase::kRolledBack) == "");
+  run.checker.relied_on(0, PhaseRecord{Phase::kRolledBack, 1, Side::kA});
   REQUIRE(run.resume(Phase::kDualWrite) == "ora.M2");
 
   Migration forgets;
@@ -313,6 +314,20 @@ TEST_CASE("a start that relies on a phase that a power cut would take is M2") {
   REQUIRE(run.reported() == "ora.M2");
   run.checker.relied_on(0, absl::DataLossError("no valid slot"));
   REQUIRE(run.reported() == "ora.M2");
+}
+
+TEST_CASE("a crash in a start may take back a phase that the start has only read") {
+  Migration run;
+  run.reach_dual();
+  REQUIRE(run.resume(Phase::kDualWrite) == "");
+  run.checker.relied_on(0, PhaseRecord{Phase::kDualWrite, 1, Side::kA});
+  // Written and not synced; read by a start that dies before it has made it durable.
+  REQUIRE(run.resume(Phase::kCutoverValidated) == "");
+  REQUIRE(run.resume(Phase::kDualWrite) == "");
+  REQUIRE(run.resume(Phase::kCutoverValidated) == "");
+  run.checker.relied_on(0, PhaseRecord{Phase::kCutoverValidated, 1, Side::kA});
+  REQUIRE(run.reported() == "");
+  REQUIRE(run.resume(Phase::kValidated) == "ora.M2");
 }
 
 }  // namespace

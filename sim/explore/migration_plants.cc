@@ -87,14 +87,14 @@ void imports(std::vector<Row>* rows) {
   const auto add = [rows](PlantedBug bug, const Where& where, const Defect& defect) {
     rows->push_back(family_row(bug, where, defect));
   };
-  add({"export-vote-lost", "KB-57", "IMG", "N", kSmall, "ora.I1 ora.D1 ora.D4 ora.L5",
+  add({"export-vote-lost", "KB-57", "IMG", "N", kSmall, "ora.I1 ora.D1 ora.D4 ora.L5 ora.L10",
        "an image holds the term without its vote"},
       in_source_of_export, [](StorageBugs& bugs, const Hit& hit) {
         bugs.hard_state = [hit](const HardState& right) {
           return right.voted_for.empty() || !hit() ? right : HardState{right.term, ""};
         };
       });
-  add({"export-term-low", "", "IMG", "N", kSmall, "ora.I1 ora.D1 ora.D4 ora.L5",
+  add({"export-term-low", "", "IMG", "N", kSmall, "ora.I1 ora.D1 ora.D4 ora.L5 ora.L10",
        "an image holds an older term"},
       in_source_of_export, [](StorageBugs& bugs, const Hit& hit) {
         bugs.hard_state = [hit](const HardState& right) {

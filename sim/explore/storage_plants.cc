@@ -15,6 +15,12 @@ constexpr std::string_view kFaults = "rolling-under-random-faults";
 // Segments of a few entries.
 constexpr std::string_view kSegments =
     "rolling-under-random-faults store[old].local.segment_size=4KiB";
+// The same where leaders are cut off with a tail that others cut.
+constexpr std::string_view kCutSegments =
+    "rolling-under-random-faults store[old].local.segment_size=1KiB run_for=70s "
+    "random.mean_time_to_crash=20s random.mean_time_to_partition=1500ms "
+    "random.partition_for=500ms..1500ms migration[0].transfer_leadership_first=false "
+    "migration[0].dual_write_for=12s";
 constexpr std::string_view kInstalls =
     "rolling-under-random-faults cluster.snapshot_every_entries=20";
 
@@ -98,7 +104,7 @@ void files(std::vector<Row>* rows) {
        "local: the error that a sync of a segment returns is ignored"},
       containing("/log/log_inprogress"), sync_error_swallowed);
   add(
-      {"segment-name-not-synced", "KB-3", "ST", "P2", kPair, "ora.L1 ora.L9 ora.L13",
+      {"segment-name-not-synced", "KB-3", "ST", "P2", kPair, "ora.L1 ora.L9 ora.L13 ora.L10",
        "local: the name of a new segment is not synced"},
       [](std::string_view path) { return path.ends_with("/log"); }, sync_dir_skipped);
   add({"segment-bit-flipped", "", "ST", "P0", kPair, "ora.L1 ora.L9",
@@ -107,16 +113,16 @@ void files(std::vector<Row>* rows) {
   add({"segment-write-cut-short", "", "ST", "P0", kPair, "ora.L1 ora.L9",
        "local: half of what is appended is written"},
       containing("/log/log_inprogress"), write_cut_short);
-  add({"segments-return", "KB-40", "ST", "P2", kSegments, "ora.L2 ora.R4 ora.L1 ora.L9",
+  add({"segments-return", "KB-40", "ST", "P2", kCutSegments, "ora.L2 ora.R4 ora.L1 ora.L9",
        "local: the removal of a segment is not synced"},
       containing("/log/log_"), removal_not_synced);
-  add({"segment-not-removed", "KB-54", "ST", "P0", kSegments, "ora.L1 ora.L2 ora.L9",
+  add({"segment-not-removed", "KB-54", "ST", "P0", kCutSegments, "ora.L1 ora.L2 ora.L9",
        "local: a segment that was truncated stays"},
       containing("/log/log_"), unlink_skipped);
   add({"segment-not-cut", "", "ST", "P0", kSegments, "ora.L1 ora.L2 ora.L9",
        "local: a segment is not cut where the log is"},
       containing("/log/log_"), truncate_skipped);
-  add({"log-range-not-synced", "", "ST", "P1", kPair, "ora.L1 ora.L2 ora.L9",
+  add({"log-range-not-synced", "", "ST", "P1", kPair, "ora.L1 ora.L2 ora.L9 ora.L10",
        "local: the file with the first index is not synced"},
       containing("/log/log_meta"), sync_skipped);
   add({"log-range-not-renamed", "", "ST", "P0", kPair, "ora.L1 ora.L2 ora.L9 ora.L12",
@@ -261,12 +267,12 @@ void recovery(std::vector<Row>* rows) {
           }
         };
       });
-  add({"recovery-forgets-hard-state", "KB-24", "REC", "P0", kPair, "ora.L5 ora.L13 ora.D4",
+  add({"recovery-forgets-hard-state", "KB-24", "REC", "P0", kPair, "ora.L5 ora.L13 ora.D4 ora.L10",
        "a start finds neither term nor vote"},
       [](StorageBugs& bugs, const Hit& hit) {
         recovered_as(bugs, hit, [](const families::HardState&) { return families::HardState{}; });
       });
-  add({"recovery-forgets-vote", "", "REC", "P0", kPair, "ora.L5 ora.D4",
+  add({"recovery-forgets-vote", "", "REC", "P0", kPair, "ora.L5 ora.D4 ora.L10",
        "a start finds the term without its vote"},
       [](StorageBugs& bugs, const Hit& hit) {
         recovered_as(bugs, hit, [](const families::HardState& right) {

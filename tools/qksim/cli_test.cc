@@ -302,13 +302,13 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
        "error: no command\nhint: commands: run, shrink, sweep, replay, diff, explain, image, "
        "families, scenarios, "
        "conformance, contract, "
-       "selftest, version, help\n"},
+       "selftest, explore, version, help\n"},
       {{"rnu", "x"},
        "error: there is no command \"rnu\"\n"
        "hint: did you mean \"run\"? commands: run, shrink, sweep, replay, diff, explain, image, "
        "families, scenarios, "
        "conformance, "
-       "contract, selftest, version, help\n"},
+       "contract, selftest, explore, version, help\n"},
       {{"image", "exprot"},
        "error: there is no image command \"exprot\"\n"
        "hint: did you mean \"export\"? commands: export, import, inspect, verify\n"},
@@ -342,7 +342,7 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
        "hint: did you mean \"exit-codes\"? topics: run, shrink, sweep, replay, diff, explain, "
        "image, families, scenarios, "
        "conformance, "
-       "contract, selftest, version, help, "
+       "contract, selftest, explore, version, help, "
        "exit-codes\n"},
   };
   for (const auto& [words, expected] : kCases) {

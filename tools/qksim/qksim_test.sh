@@ -182,8 +182,8 @@ expect 1 out 'ora.C1' -- run rolling-pair --seed 1 --planted garbled-answers --a
 
 # selftest: a bug that is found, one that so few seeds do not find, and the list.
 expect 0 out 'PASS  selftest  1 hunts of 1 planted bugs' -- selftest --bug vote-not-synced --form easy
-expect 1 out 'SURVIVED  mirror-skips-truncate-suffix' -- \
-  selftest --bug mirror-skips-truncate-suffix --form easy --seeds 1
+expect 1 out 'SURVIVED  fence-not-synced:hard' -- \
+  selftest --bug fence-not-synced --form hard --seeds 1
 expect 0 out 'canary    found for the 2 seeds of 22' -- selftest --canary-only
 expect 0 out 'import-marker-first           KB-51' -- selftest --list
 expect 64 err 'selftest --list names the bugs' -- selftest --bug nothing

@@ -68,11 +68,9 @@ std::optional<std::string> recorded_trace(const Environment& environment, const 
 }
 
 sim::RunResult run_again(const Environment& environment, const RecordedRun& run,
-                         sim::TraceLevel level,
-                         std::function<void(const sim::RunResult&)> internal_error) {
+                         sim::TraceLevel level) {
   sim::RunOptions options = run.options;
   options.trace = level;
-  options.internal_error = std::move(internal_error);
   return environment.run(run.plan, options);
 }
 

@@ -30,10 +30,9 @@ ExitCode find_recorded_run(const Environment& environment, const std::string& ar
 // The whole trace.txt; nullopt if it holds marks alone, or cannot be read.
 std::optional<std::string> recorded_trace(const Environment& environment, const RecordedRun& run);
 
-// `internal_error`: see RunOptions.
+// With RecordedRun::options.
 sim::RunResult run_again(const Environment& environment, const RecordedRun& run,
-                         sim::TraceLevel level,
-                         std::function<void(const sim::RunResult&)> internal_error = {});
+                         sim::TraceLevel level);
 
 // `qksim explain --when`.
 ExitCode explain_when(const ExplainArguments& arguments, const Environment& environment,

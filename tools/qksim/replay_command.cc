@@ -73,9 +73,10 @@ ExitCode replay_command(const ReplayArguments& arguments, const Environment& env
   };
   // A run that ended in a failed check of this program ends in it again, and is compared there:
   // nothing can be relied on afterwards.
-  return judge(run_again(environment, run, level, [&](const sim::RunResult& result) {
+  run.options.internal_error = [&](const sim::RunResult& result) {
     environment.exit_now(judge(result));
-  }));
+  };
+  return judge(run_again(environment, run, level));
 }
 
 }  // namespace qk::cli
