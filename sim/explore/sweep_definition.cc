@@ -185,7 +185,7 @@ absl::Status check_probe(const std::string& name) {
             " is not a probe; expected a kind of fault, a phase and two families, as in "
             "fault/crash/DUAL/local->sqlite"));
   }
-  std::vector<std::string> names;
+  std::vector<std::string> names = {std::string(kEveryProbe)};
   for (const ReachInfo& probe : kReachProbes) names.emplace_back(probe.name);
   if (std::find(names.begin(), names.end(), name) != names.end()) return absl::OkStatus();
   const std::string_view near = nearest(name, names);

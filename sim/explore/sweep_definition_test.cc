@@ -109,6 +109,7 @@ TEST_CASE("what is not a definition is refused") {
 
 TEST_CASE("a probe that no run can count is refused") {
   CHECK(check_probe("crash/leader").ok());
+  CHECK(check_probe(std::string(kEveryProbe)).ok());
   CHECK(check_probe("fault/crash/DUAL/local->sqlite").ok());
   CHECK(check_probe("crash/leder").message() ==
         "\"crash/leder\" is not a probe, did you mean \"crash/leader\"?");

@@ -137,5 +137,9 @@ printf '# two\n3\n0x4\n' >list
 sweep '0|2' swarm --seeds-from list --out listed --progress plain
 has out 'seeds 0x3..0x4'
 
+# A sweep may ask for every probe that its runs can reach; what one seed leaves out is named.
+sweep 2 rolling-pair --seeds 1 --jobs 1 --sometimes every --out every
+has out 'probe crash/leader was never reached'
+
 [ "$failures" = 0 ] && echo "sweep_test: all good"
 exit "$((failures > 0))"
