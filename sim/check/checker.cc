@@ -101,6 +101,7 @@ void Checker::recovered(int node, Standing standing, const StateImage& state) {
   evaluated({oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L4"), oracle("ora.L5"),
              oracle("ora.L9"), oracle("ora.L13")});
   judge_state(node, state);
+  election_.recovered(node, state.hard_state.term);
   if (is_dual(migration_.record(node).phase)) {
     evaluated({oracle("ora.D4")});
     dual_.authority_recovered(node, state.hard_state, election_.last_vote(node));

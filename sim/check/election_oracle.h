@@ -3,7 +3,8 @@
 //   ora.R1  no two nodes become leader in one term
 //   ora.R2  a node grants its vote to one candidate per term, over its whole life: restarts,
 //           migrations and rollbacks included, and the vote that its initial directory holds
-//   ora.R3  the term that a node has seen never decreases, restarts included
+//   ora.R3  the term that a node has seen never decreases within one life; a crash may take back a
+//           term that was not saved yet, and nothing else (ora.L5, ora.R13)
 //
 // Not checked: that a vote was deserved (ora.R5 shows it), and leases.
 #pragma once
@@ -29,6 +30,8 @@ class ElectionOracle {
   // Its own vote included; `candidate` is canonical PeerId text.
   void vote_granted(int node, int64_t term, const std::string& candidate);
   void term_observed(int node, int64_t term);
+  // A new life begins with this term.
+  void recovered(int node, int64_t term) { nodes_[static_cast<size_t>(node)].term = term; }
 
   // The vote of the highest term.
   const std::optional<Vote>& last_vote(int node) const;

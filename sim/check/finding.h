@@ -71,7 +71,7 @@ inline constexpr OracleInfo kOracles[] = {
     {"ora.R1", "one-leader-per-term", "at most one leader per term"},
     {"ora.R2", "one-vote-per-term",
      "a node votes for at most one candidate per term over its whole life"},
-    {"ora.R3", "term-monotone", "the term seen on a node never decreases"},
+    {"ora.R3", "term-monotone", "the term seen on a node never decreases within one life"},
     {"ora.R4", "log-matching",
      "entries of equal index and term are equal, and so are all before them"},
     {"ora.R5", "leader-complete", "a new leader holds everything committed"},

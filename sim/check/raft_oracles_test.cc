@@ -64,6 +64,17 @@ TEST_CASE("the term of a node never decreases") {
   REQUIRE(run.reported() == "ora.R3");
 }
 
+TEST_CASE("a crash may take back a term that was not saved") {
+  Cluster run;
+  run.checker.seed(0, state_of(1, {}, {5, ""}));
+  run.checker.term_observed(0, 7);
+  run.checker.recovered(0, Standing::kAuthority, state_of(1, {}, {5, ""}));
+  run.checker.term_observed(0, 6);
+  REQUIRE(run.reported() == "");
+  run.checker.term_observed(0, 5);
+  REQUIRE(run.reported() == "ora.R3");
+}
+
 TEST_CASE("logs match") {
   Cluster run;
   run.append(0, entries(1, 3));
