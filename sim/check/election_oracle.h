@@ -9,6 +9,7 @@
 // Not checked: that a vote was deserved (ora.R5 shows it), and leases.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,8 +31,11 @@ class ElectionOracle {
   // Its own vote included; `candidate` is canonical PeerId text.
   void vote_granted(int node, int64_t term, const std::string& candidate);
   void term_observed(int node, int64_t term);
-  // A new life begins with this term.
-  void recovered(int node, int64_t term) { nodes_[static_cast<size_t>(node)].term = term; }
+  // A new life begins with this term, which may be lower than what the last one has seen.
+  void recovered(int node, int64_t term) {
+    int64_t& seen = nodes_[static_cast<size_t>(node)].term;
+    seen = std::min(seen, term);
+  }
 
   // The vote of the highest term.
   const std::optional<Vote>& last_vote(int node) const;
