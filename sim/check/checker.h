@@ -171,13 +171,13 @@ class Checker {
   // `durable`: what the manifest says after a power loss right now, or why nothing can be read.
   void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable);
   void phase_resumed(int node, const PhaseRecord& record);
-  // The node answers a peer or a client, or opens its core, from this side.
   // After each start, when all of it is told and before anything is served: what a power cut would
   // leave of the phase.
   void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) {
     evaluated({oracle("ora.M2")});
     migration_.relied_on(node, durable);
   }
+  // The node answers a peer or a client, or opens its core, from this side.
   void served(int node, Side side, uint64_t generation);
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
   // phase_changed(kCutoverValidated).

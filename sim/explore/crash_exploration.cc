@@ -45,6 +45,7 @@ void ExplorationCounts::add(const ExplorationCounts& other) {
   recoveries += other.recoveries;
   stayed_down += other.stayed_down;
   unfinished += other.unfinished;
+  died += other.died;
   violations += other.violations;
 }
 
@@ -207,7 +208,7 @@ void CrashExploration::explore_recovery(ClusterView& view, SimNode& node, uint32
             [&](std::optional<std::string> text) {
               const std::optional<Answer> nested = text ? parse(*text) : std::nullopt;
               if (!nested) {
-                ++answer->counts.unfinished;
+                ++answer->counts.died;
                 return;
               }
               answer->counts.add(nested->counts);
@@ -225,7 +226,7 @@ void CrashExploration::explore_recovery(ClusterView& view, SimNode& node, uint32
 void CrashExploration::take(PhaseCode phase, uint64_t number, std::optional<std::string> text) {
   const std::optional<Answer> answer = text ? parse(*text) : std::nullopt;
   if (!answer) {
-    ++counts_[phase].unfinished;
+    ++counts_[phase].died;
     return;
   }
   counts_[phase].add(answer->counts);
@@ -257,7 +258,8 @@ void CrashExploration::finish() {
 std::string CrashExploration::to_text(const Answer& answer) {
   const ExplorationCounts& c = answer.counts;
   Json json;
-  json["counts"] = {c.states, c.distinct, c.recoveries, c.stayed_down, c.unfinished, c.violations};
+  json["counts"] = {c.states,     c.distinct,   c.recoveries, c.stayed_down,
+                    c.unfinished, c.violations, c.died};
   json["stopped"] = answer.stopped;
   json["findings"] = Json::array();
   for (const CrashFinding& finding : answer.findings) {
@@ -280,6 +282,7 @@ std::optional<CrashExploration::Answer> CrashExploration::parse(const std::strin
   answer.counts.stayed_down = counts[3];
   answer.counts.unfinished = counts[4];
   answer.counts.violations = counts[5];
+  answer.counts.died = counts[6];
   answer.stopped = json["stopped"];
   for (const Json& row : json["findings"]) {
     CrashFinding finding;

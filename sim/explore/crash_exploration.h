@@ -70,8 +70,9 @@ struct ExplorationCounts {
   uint64_t states = 0;
   uint64_t distinct = 0;
   uint64_t recoveries = 0;   // starts that were judged
-  uint64_t stayed_down = 0;  // starts that a volatile family refused, as it must
-  uint64_t unfinished = 0;   // starts that were not over in time, or whose world ended
+  uint64_t stayed_down = 0;  // starts that were refused without a violation: see StopOracle
+  uint64_t unfinished = 0;   // starts that were not over in time
+  uint64_t died = 0;         // their world ended without an answer: a failed check of ours
   uint64_t violations = 0;
   void add(const ExplorationCounts& other);
 };

@@ -43,7 +43,7 @@ uint32_t scaled(uint32_t value, int strength) {
   return strength < 0 ? std::max<uint32_t>(1, value / 2) : value * 2;
 }
 
-// The load stays about the same, whoever makes it.
+// The load stays about the same, from few clients or many.
 void draw_shape(RandomStream* random, Plan* plan) {
   const auto strength = [random] { return static_cast<int>(random->below(3)) - 1; };
   uint32_t& every = plan->cluster.snapshot_every_entries;

@@ -92,8 +92,7 @@ class Exploring {
     edge->node = node_named(at.node);
     edge->phase = at.phase;
     if (edge->node != 0) return "";
-    return cat("--window: ", in_quotes(at.node), " is no node of ", plan().name, ", which has ",
-               node_ids());
+    return cat("--window: found node ", in_quotes(at.node), ", expected one of ", node_ids());
   }
 
   std::string fill(ExplorationOptions* options) {
@@ -118,8 +117,7 @@ class Exploring {
     for (const std::string& name : arguments_.nodes) {
       const sim::NodeId node = node_named(name);
       if (node == 0) {
-        return cat("--node: ", in_quotes(name), " is no node of ", plan().name, ", which has ",
-                   node_ids());
+        return cat("--node: found ", in_quotes(name), ", expected one of ", node_ids());
       }
       options->nodes.push_back(node);
     }
@@ -222,12 +220,17 @@ class Exploring {
     }
     if (exploration.stopped()) unsure.emplace_back("stopped early; what is above was explored");
     if (exploration.entered() && all.recoveries == 0) unsure.emplace_back("nothing was recovered");
+    if (all.died > 0) {
+      unsure.push_back(cat(all.died, " starts ended in a failed check of this program, see above"));
+    }
     if (all.unfinished > 0) {
       unsure.push_back(cat(all.unfinished, " starts did not come to an end"));
     }
     if (all.stayed_down > 0) {
       out << "  note      " << all.stayed_down
-          << " starts were refused because a volatile family was lost (A-11)\n";
+          << " starts were refused, and an oracle knows why: a volatile family was lost (A-11), or "
+             "a "
+             "disk fault\n";
     }
     if (exploration.passed_over() > 0) {
       out << "  note      " << exploration.passed_over()
@@ -239,11 +242,13 @@ class Exploring {
     } else if (!unsure.empty()) {
       code = ExitCode::kInconclusive;
     }
+    if (all.died > 0) code = worst(code, ExitCode::kInternal);
     if (environment_.interrupted()) code = worst(code, ExitCode::kInterrupted);
     for (const std::string& reason : unsure) out << "  ?         " << printable(reason) << "\n";
     const double seconds = std::max(0.001, static_cast<double>(spent()) / 1e9);
     out << (code == ExitCode::kOk         ? "PASS"
             : code == ExitCode::kViolated ? "FAIL"
+            : code == ExitCode::kInternal ? "ERROR"
                                           : "INCONCLUSIVE")
         << "  " << exploration.findings().size() << " signatures, " << all.violations
         << " violations, " << all.distinct << " distinct states in "
