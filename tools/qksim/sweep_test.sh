@@ -27,6 +27,10 @@ has() { # FILE TEXT
 same_report() { # DIR WHAT
   cmp -s whole/report.txt "$1/report.txt" || fail "$2: $(diff whole/report.txt "$1/report.txt")"
 }
+# A process that has ended counts as gone, whether or not anybody has collected its exit code.
+runs() { # PID
+  case $(ps -o stat= -p "$1") in '' | Z* | X*) return 1 ;; esac
+}
 lines() { wc -l 2>/dev/null <"$1/records.jsonl" || echo 0; }
 # Starts a sweep in the background and waits until so many seeds are done.
 start_until() { # DIR LINES WORDS...
@@ -53,12 +57,11 @@ kill -KILL "$pid" && wait "$pid" 2>/dev/null
 [ "$(lines killed)" -lt "$seeds" ] || fail "the sweep ended before it was killed"
 [ -n "$workers" ] || fail "a sweep without workers"
 for worker in $workers; do
-  for try in 1 2 3 4 5 6 7 8 9 10; do
-    kill -0 "$worker" 2>/dev/null || break
-    sleep 0.1
+  for ((try = 0; try < 600; ++try)); do
+    runs "$worker" || break
+    sleep 0.05
   done
-  kill -0 "$worker" 2>/dev/null && [ "$(ps -o stat= -p "$worker" | cut -c1)" != Z ] &&
-    fail "worker $worker outlives its sweep"
+  runs "$worker" && fail "worker $worker outlives its sweep: $(ps -o pid,ppid,stat,args -p "$worker")"
 done
 printf '{"variant":"0","seed":"2' >>killed/records.jsonl # what a power cut may leave
 sweep "$whole" --resume killed --progress none
