@@ -25,18 +25,31 @@ int count_frames(void* out, sqlite3*, const char*, int frames) {
 
 SqliteStatement& SqliteStatement::operator=(SqliteStatement&& other) noexcept {
   std::swap(connection_, other.connection_);
+  std::swap(sql_, other.sql_);
+  std::swap(failed_, other.failed_);
   std::swap(statement_, other.statement_);
   return *this;
 }
 
 SqliteStatement::~SqliteStatement() { sqlite3_finalize(statement_); }
 
+absl::Status SqliteStatement::prepare() {
+  if (statement_ != nullptr || !failed_.ok()) return failed_;
+  connection_->forget_error();
+  const int code = sqlite3_prepare_v3(connection_->db_, sql_.data(), static_cast<int>(sql_.size()),
+                                      0, &statement_, nullptr);
+  if (code != SQLITE_OK) failed_ = connection_->error(code, sql_);
+  return failed_;
+}
+
 SqliteStatement& SqliteStatement::bind(int parameter, int64_t value) {
+  if (!prepare().ok()) return *this;
   QK_CHECK(sqlite3_bind_int64(statement_, parameter, value) == SQLITE_OK);
   return *this;
 }
 
 SqliteStatement& SqliteStatement::bind_blob(int parameter, std::string_view bytes) {
+  if (!prepare().ok()) return *this;
   // A null pointer would bind NULL, which is not an empty blob.
   const char* data = bytes.empty() ? "" : bytes.data();
   QK_CHECK(sqlite3_bind_blob64(statement_, parameter, data, bytes.size(), SQLITE_STATIC) ==
@@ -45,6 +58,7 @@ SqliteStatement& SqliteStatement::bind_blob(int parameter, std::string_view byte
 }
 
 absl::StatusOr<bool> SqliteStatement::step() {
+  QK_RETURN_IF_ERROR(prepare());
   connection_->forget_error();
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
@@ -161,21 +175,30 @@ absl::Status SqliteConnection::harden() const {
 
 absl::Status SqliteConnection::set(std::string_view name, std::string_view value,
                                    std::string_view expected) const {
-  QK_RETURN_IF_ERROR(execute(cat("PRAGMA ", name, "=", value)));
-  QK_ASSIGN_OR_RETURN(SqliteStatement query, prepare(cat("PRAGMA ", name)));
-  QK_ASSIGN_OR_RETURN(const bool row, query.step());
-  const std::string_view found = row ? query.bytes(0) : "nothing";
+  QK_ASSIGN_OR_RETURN(std::string found, value_of(cat("PRAGMA ", name, "=", value)));
+  // Some are answered with the value in force, others have to be asked.
+  if (found.empty()) {
+    QK_ASSIGN_OR_RETURN(found, value_of(cat("PRAGMA ", name)));
+  }
   if (found == expected) return absl::OkStatus();
+  if (found.empty()) found = "nothing";
   return absl::FailedPreconditionError(
       cat(path_, ": PRAGMA ", name, "=", value, ": found ", found, ", expected ", expected));
 }
 
+absl::StatusOr<std::string> SqliteConnection::value_of(std::string_view sql) const {
+  QK_ASSIGN_OR_RETURN(SqliteStatement statement, prepare(sql));
+  std::string value;
+  while (true) {
+    QK_ASSIGN_OR_RETURN(const bool row, statement.step());
+    if (!row) return value;
+    value = statement.bytes(0);
+  }
+}
+
 absl::StatusOr<SqliteStatement> SqliteConnection::prepare(std::string_view sql) const {
-  SqliteStatement statement;
-  statement.connection_ = this;
-  const int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), 0,
-                                      &statement.statement_, nullptr);
-  if (code != SQLITE_OK) return error(code, sql);
+  SqliteStatement statement(this, sql);
+  QK_RETURN_IF_ERROR(statement.prepare());
   return statement;
 }
 

@@ -54,7 +54,13 @@ class SqliteStatement {
 
  private:
   friend class SqliteConnection;
+  SqliteStatement(const SqliteConnection* connection, std::string_view sql)
+      : connection_(connection), sql_(sql) {}
+  absl::Status prepare();
+
   const SqliteConnection* connection_ = nullptr;
+  std::string_view sql_;  // until it is prepared
+  absl::Status failed_;   // to prepare it
   sqlite3_stmt* statement_ = nullptr;
 };
 
@@ -89,6 +95,9 @@ class SqliteConnection {
   SqliteConnection& operator=(const SqliteConnection&) = delete;
 
   absl::StatusOr<SqliteStatement> prepare(std::string_view sql) const;
+  // Prepared when it is first bound or stepped, so that an open, which mostly reads, does not pay for
+  // statements that write; step() answers an error of that. `sql` is a literal.
+  SqliteStatement prepare_on_first_use(std::string_view sql) const { return {this, sql}; }
   absl::Status execute(std::string_view sql) const;
   absl::StatusOr<int64_t> query_integer(std::string_view sql) const;
 
@@ -129,8 +138,11 @@ class SqliteConnection {
   absl::Status set_up(const SqliteOptions& options);
   absl::Status connect(int flags);
   absl::Status harden() const;
-  // Runs `PRAGMA name=value` and requires that reading it back gives `expected`.
+  friend class SqliteStatement;
+  // Runs `PRAGMA name=value` and requires that SQLite answers `expected`, to that or when asked.
   absl::Status set(std::string_view name, std::string_view value, std::string_view expected) const;
+  // Runs `sql` to its end; the first column of its last row, or nothing.
+  absl::StatusOr<std::string> value_of(std::string_view sql) const;
 
   const std::string path_;
   SqliteOptions options_;  // of open()

@@ -47,14 +47,11 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(const OpenRequest
   QK_ASSIGN_OR_RETURN(std::unique_ptr<SqliteDatabase> database,
                       SqliteDatabase::open(request, options));
   std::unique_ptr<SqliteStore> store(new SqliteStore(request, std::move(database)));
-  if (const absl::Status status = store->prepare_statements(); !status.ok()) {
-    store->stop_writing();
-    return status;
-  }
+  store->prepare_statements();
   return store;
 }
 
-absl::Status SqliteStore::prepare_statements() {
+void SqliteStore::prepare_statements() {
   for (const auto& [statement, sql] :
        std::initializer_list<std::pair<SqliteStatement*, std::string_view>>{
            {&begin_, "BEGIN IMMEDIATE"},
@@ -68,9 +65,8 @@ absl::Status SqliteStore::prepare_statements() {
            {&select_, kSelect},
            {&select_term_, kSelectTerm},
            {&scan_, kScan}}) {
-    QK_ASSIGN_OR_RETURN(*statement, connection().prepare(sql));
+    *statement = connection().prepare_on_first_use(sql);
   }
-  return absl::OkStatus();
 }
 
 absl::Status SqliteStore::close() {

@@ -49,7 +49,7 @@ class SqliteStore final : public RowStore {
       : RowStore(request.fs, request.root, database->path()), database_(std::move(database)) {}
 
   SqliteConnection& connection() { return database_->connection(); }
-  absl::Status prepare_statements();
+  void prepare_statements();
   absl::Status insert(const LogEntry& entry);
   // The row under `statement`, which must be that of `index`.
   absl::Status decode_row(const SqliteStatement& statement, int64_t index, LogEntry* entry) const;

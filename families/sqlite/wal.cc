@@ -1,6 +1,7 @@
 #include "families/sqlite/wal.h"
 
 #include <array>
+#include <cstring>
 #include <optional>
 #include <string>
 
@@ -20,11 +21,20 @@ struct WalChecksum {
 
   // `bytes` is a multiple of 8 long. The header says in which byte order words are summed.
   WalChecksum extended(std::string_view bytes, bool big_endian) const {
+    return big_endian ? summed<true>(bytes) : summed<false>(bytes);
+  }
+
+ private:
+  // Each open sums every byte of the WAL, so the words are loaded here and not by a call each.
+  template <bool kBigEndian>
+  WalChecksum summed(std::string_view bytes) const {
     WalChecksum sum = *this;
     for (size_t i = 0; i + 8 <= bytes.size(); i += 8) {
-      const char* p = bytes.data() + i;
-      sum.a += (big_endian ? get_be32(p) : get_le32(p)) + sum.b;
-      sum.b += (big_endian ? get_be32(p + 4) : get_le32(p + 4)) + sum.a;
+      std::array<uint32_t, 2> words;
+      std::memcpy(words.data(), bytes.data() + i, sizeof words);
+      if (kBigEndian) words = {__builtin_bswap32(words[0]), __builtin_bswap32(words[1])};
+      sum.a += words[0] + sum.b;
+      sum.b += words[1] + sum.a;
     }
     return sum;
   }
