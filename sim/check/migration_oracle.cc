@@ -205,7 +205,8 @@ void MigrationOracle::phase_resumed(int node, const PhaseRecord& record, const G
   Node& of = nodes_[static_cast<size_t>(node)];
   // What a start has read may not be durable before it says so; the next crash may take it back.
   if (!of.certain) of.certain = of.record;
-  if (record != *of.certain) {
+  // What an earlier start read was judged then, with the cut of the process before it.
+  if (record != *of.certain && record != of.record) {
     judge_edge(node, *of.certain, record);
     if (record.phase == Phase::kCutOver) judge_cut_over(node, record, ghost);
   }

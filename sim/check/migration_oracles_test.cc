@@ -196,6 +196,12 @@ TEST_CASE("cut-over without a cut, with a stale one, or after a restart is M3") 
     run.reach_validated_cut();
     run.checker.cutting_over(0, run.clock);
     REQUIRE(run.resume(Phase::kCutOver, Side::kB) == "");
+    // That start died before it served; the next one finds the same record.
+    REQUIRE(run.resume(Phase::kCutOver, Side::kB) == "");
+    // So did this one, and a power cut took the record back: the cut is gone by now.
+    REQUIRE(run.resume(Phase::kCutoverValidated) == "");
+    run.fence(run.now);
+    REQUIRE(run.go(Phase::kCutOver, Side::kB) == "ora.M3");
   }
   SECTION("a restart that finds a cut-over without a cut") {
     Migration run;
