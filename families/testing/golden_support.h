@@ -19,7 +19,8 @@ const GoldenArchive& golden_archive();
 // Cases whose names begin with one of the prefixes.
 std::vector<std::string> golden_cases(const std::vector<std::string_view>& prefixes);
 
-nlohmann::json golden_expectation(std::string_view name);
+// What braft said, by default where errno was 0 before.
+nlohmann::json golden_expectation(std::string_view name, std::string_view file = "expected.json");
 
 // What lies below `root`.
 GoldenArchive::Tree read_tree(FileSystem& fs, const std::string& root);
