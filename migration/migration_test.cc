@@ -629,24 +629,29 @@ TEST_CASE("a migration is refused without both freshness bounds, and to an unkno
 
 TEST_CASE(
     "a pair with a side that may lose what it acknowledged is refused unless that is stated") {
-  const families::FamilyOptions weak = {{"durability", "AS_SHIPPED"}};
   for (const bool weak_source : {true, false}) {
     TempDir dir;
     families::VolatileMemory memory(1);
-    const families::Registry registry = families::builtin_families(&memory);
-    ControllerOptions options = test_options(&dir.fs(), &registry, dir.root());
-    if (weak_source) options.initial.options = weak;
+    const families::Registry builtin = families::builtin_families(&memory);
+    families::Registry registry;
+    for (families::FamilyDescriptor family : builtin.all()) {
+      if (family.name == "local") {
+        family.weakness = [](const families::FamilyOptions&) { return "syncs no names"; };
+      }
+      registry.add(std::move(family));
+    }
+    ControllerOptions options =
+        test_options(&dir.fs(), &registry, dir.root(), weak_source ? "local" : "sqlite");
     auto controller = Controller::open(options);
     INFO(controller.status());
     REQUIRE(controller.ok());
     MigrationRequest request;
     request.family = weak_source ? "sqlite" : "local";
-    if (!weak_source) request.options = weak;
     request.fresh_mutations = 1;
     request.fresh_time_ns = 1;
     const absl::Status refused = (*controller)->request_start(request);
     CHECK(refused.code() == absl::StatusCode::kFailedPrecondition);
-    CHECK_THAT(std::string(refused.message()), Catch::Contains("AS_SHIPPED"));
+    CHECK_THAT(std::string(refused.message()), Catch::Contains("syncs no names"));
     CHECK((*controller)->phase() == Phase::kIdle);
     request.accept_weak_durability = true;
     CHECK((*controller)->request_start(request).ok());

@@ -3,6 +3,7 @@
 // then read the difference.
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -13,7 +14,6 @@
 
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
-#include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
 #include "families/fs/temp_directory.h"
 #include "scenarios/embedded.h"
@@ -358,11 +358,18 @@ std::vector<std::string> texts_of(const google::protobuf::FieldDescriptor& field
   return texts;
 }
 
+// The field of Store that stands for a family.
+std::string field_of(std::string family) {
+  std::replace(family.begin(), family.end(), '-', '_');
+  return family;
+}
+
 TEST_CASE("the schema has a store of every registered family, and of no other") {
   families::VolatileMemory memory(1);
   std::set<std::string> registered;
-  const families::Registry registry = families::builtin_families(&memory);
-  for (const families::FamilyDescriptor& family : registry.all()) registered.insert(family.name);
+  const families::Registry registry = sim::simulated_families(&memory);
+  for (const families::FamilyDescriptor& family : registry.all())
+    registered.insert(field_of(family.name));
   std::set<std::string> offered;
   const auto* const family = qksim::Store::descriptor()->FindOneofByName("family");
   for (int i = 0; i < family->field_count(); ++i) offered.insert(family->field(i)->name());
@@ -371,11 +378,11 @@ TEST_CASE("the schema has a store of every registered family, and of no other") 
 
 TEST_CASE("the schema offers every option of every family, and the families take all it offers") {
   families::VolatileMemory memory(1);
-  const families::Registry registry = families::builtin_families(&memory);
+  const families::Registry registry = sim::simulated_families(&memory);
   families::PosixFileSystem fs;
   for (const families::FamilyDescriptor& family : registry.all()) {
     INFO(family.name);
-    const auto* const member = qksim::Store::descriptor()->FindFieldByName(family.name);
+    const auto* const member = qksim::Store::descriptor()->FindFieldByName(field_of(family.name));
     REQUIRE(member != nullptr);
     REQUIRE(member->containing_oneof() != nullptr);
     const google::protobuf::Descriptor& fields = *member->message_type();
@@ -393,7 +400,7 @@ TEST_CASE("the schema offers every option of every family, and the families take
       INFO(text);
       const LoadResult result = load_text(
           cat("name: \"x\"\ncluster { nodes: 1 default_store: \"s\" }\nstore { id: \"s\" ",
-              family.name, " { ", text, " } }"));
+              field_of(family.name), " { ", text, " } }"));
       CHECK(messages(result) == "");
       REQUIRE(result.plan.has_value());
       const sim::StorePlan& store = result.plan->stores[0];
@@ -412,7 +419,7 @@ TEST_CASE("the schema offers every option of every family, and the families take
 
 TEST_CASE("a store's option beyond the family's limits is refused with these limits") {
   families::VolatileMemory memory(1);
-  const families::Registry registry = families::builtin_families(&memory);
+  const families::Registry registry = sim::simulated_families(&memory);
   for (const families::FamilyDescriptor& family : registry.all()) {
     for (const families::OptionDescriptor& option : family.options) {
       if (option.kind == families::OptionKind::kWord) continue;
@@ -421,7 +428,7 @@ TEST_CASE("a store's option beyond the family's limits is refused with these lim
         const std::string text = size ? cat("\"", value, "B\"") : cat(value);
         const LoadResult result = load_text(
             cat("name: \"x\"\ncluster { nodes: 1 default_store: \"s\" }\nstore { id: \"s\" ",
-                family.name, " { ", option.name, ": ", text, " } }"));
+                field_of(family.name), " { ", option.name, ": ", text, " } }"));
         REQUIRE(result.diagnostics.size() == 1);
         CHECK(result.diagnostics[0].message == cat(option.name, ": ", text, " is not allowed"));
         CHECK(result.diagnostics[0].hint == option.allowed());

@@ -58,7 +58,7 @@ bool may_begin_with_tree(Draft& draft, const qksim::Node& node, const std::strin
   for (const std::string& family : family_names()) {
     if (qksim::Store::descriptor()->FindFieldByName(family)->options().GetExtension(
             qksim::braft_root)) {
-      readers.push_back(family);
+      readers.push_back(registered_name(family));
     }
   }
   for (const sim::StorePlan& store : draft.plan.stores) {

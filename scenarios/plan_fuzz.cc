@@ -1,9 +1,9 @@
 // Target: written plans (scenarios/written_plan.h), as people edit them. What loads is written, and
 // what is written loads, to the same faults, and is written the same.
 #include "families/base/check.h"
-#include "families/builtin.h"
 #include "scenarios/loader.h"
 #include "scenarios/written_plan.h"
+#include "sim/legacy/legacy_family.h"
 #include "tools/fuzz/target.h"
 
 namespace qk::fuzz {
@@ -13,10 +13,9 @@ using scenarios::LoadResult;
 
 LoadResult load_plan(std::string text) {
   families::VolatileMemory memory(0);
-  return scenarios::load({"/plan.qks.txtpb", std::move(text), "/"}, {}, std::nullopt,
-                         families::builtin_families(&memory), [](const std::string& name) {
-                           return absl::NotFoundError(cat("no directory ", name));
-                         });
+  return scenarios::load(
+      {"/plan.qks.txtpb", std::move(text), "/"}, {}, std::nullopt, sim::simulated_families(&memory),
+      [](const std::string& name) { return absl::NotFoundError(cat("no directory ", name)); });
 }
 
 std::string written(const LoadResult& loaded) {

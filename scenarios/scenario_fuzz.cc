@@ -8,8 +8,8 @@
 #include <iterator>
 
 #include "families/base/check.h"
-#include "families/builtin.h"
 #include "scenarios/loader.h"
+#include "sim/legacy/legacy_family.h"
 #include "tools/fuzz/target.h"
 
 namespace qk::fuzz {
@@ -34,7 +34,7 @@ absl::StatusOr<scenarios::InitialDirectory> resolve(const std::string& name) {
 LoadResult load(std::string text, const std::vector<std::string>& overrides) {
   families::VolatileMemory memory(0);
   return scenarios::load({kFile, std::move(text), "/"}, overrides, kSeed,
-                         families::builtin_families(&memory), resolve);
+                         sim::simulated_families(&memory), resolve);
 }
 
 void check_diagnostics(const LoadResult& result, std::string_view text) {

@@ -21,5 +21,7 @@ void build_expect(Draft& draft);
 void build_nodes(Draft& draft, const qksim::Cluster& cluster);
 // Those that the schema has a store of.
 std::vector<std::string> family_names();
+// The name of the family that a field of Store stands for.
+std::string registered_name(std::string field);
 
 }  // namespace qk::scenarios

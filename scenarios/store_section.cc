@@ -73,13 +73,18 @@ void build_store(Draft& draft, const qksim::Scenario& scenario, int i) {
     draft.report(scenario, "store", i, Draft::Point::kName, "store has no family",
                  cat("families: ", join(family_names()), ", as in store { id: \"old\" local {} }"));
   } else {
-    out.family = family->name();
+    out.family = registered_name(family->name());
     store_options(draft, store.GetReflection()->GetMessage(store, family), &out);
   }
   draft.plan.stores.push_back(std::move(out));
 }
 
 }  // namespace
+
+std::string registered_name(std::string field) {
+  std::replace(field.begin(), field.end(), '_', '-');
+  return field;
+}
 
 std::vector<std::string> family_names() {
   std::vector<std::string> names;

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
 #include "scenarios/loader.h"
 #include "sim/cluster/run.h"
+#include "sim/legacy/legacy_family.h"
 
 namespace qk::scenarios {
 
@@ -32,7 +32,7 @@ inline LoadResult load_here(const ScenarioSource& source,
                             std::optional<uint64_t> seed = 1) {
   families::PosixFileSystem fs;
   families::VolatileMemory memory(0);
-  return load(source, overrides, seed, families::builtin_families(&memory),
+  return load(source, overrides, seed, sim::simulated_families(&memory),
               make_tree_resolver(fs, source.directory));
 }
 

@@ -56,7 +56,8 @@ TEST_CASE("one of two expected violations alone fails") {
 }
 
 TEST_CASE("a run that violates nothing fails if it should") {
-  sim::Plan plan = plan_of("canary-as-shipped", 1, {"store[shipped].local.durability=STRICT"});
+  sim::Plan plan = plan_of("canary-as-shipped", 1);
+  plan.stores[0].family = "local";
   const sim::RunResult none = sim::run(plan, {});
   INFO(describe(none));
   CHECK(none.violations.empty());

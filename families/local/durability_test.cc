@@ -1,7 +1,5 @@
-// What the two modes of the option `durability` ask of the disk, call by call (durability.h), and
-// that the mode is not a property of the directory: the other one goes on where the first ended.
-//
-// What a power cut then takes is shown in power_cut_test.cc.
+// What the family asks of the disk, call by call. That a power cut takes nothing acknowledged is shown
+// in power_cut_test.cc; what braft as shipped asks, in sim/legacy.
 #include <algorithm>
 #include <catch2/catch.hpp>
 
@@ -17,8 +15,7 @@ constexpr const char* kPeer = "127.0.0.1:8100:0:0";
 using Calls = std::vector<std::string>;
 
 // Entries of 74 bytes, two to a segment.
-const FamilyOptions kStrict = {{"segment_size", "100"}};
-const FamilyOptions kAsShipped = {{"segment_size", "100"}, {"durability", "AS_SHIPPED"}};
+const FamilyOptions kSmallSegments = {{"segment_size", "100"}};
 
 std::vector<LogEntry> entries(int64_t from, int64_t to) {
   std::vector<LogEntry> batch;
@@ -41,7 +38,6 @@ class Bench {
     REQUIRE(opened.ok());
     family_ = *std::move(opened);
   }
-  void set_options(FamilyOptions options) { options_ = std::move(options); }
   Family& family() { return *family_; }
 
   // The calls of `run`, with paths as seen from the root and without zeros before an index.
@@ -103,8 +99,8 @@ Calls operator+(Calls a, const Calls& b) {
   return a;
 }
 
-TEST_CASE("STRICT syncs what it acknowledges") {
-  Bench bench(kStrict);
+TEST_CASE("a mutation syncs what it acknowledges") {
+  Bench bench(kSmallSegments);
   Family& family = bench.family();
   CHECK(bench.calls([&] { return family.log().append(entries(1, 3)); }) ==
         Calls{"open log/log_inprogress_1", "sync_dir log", "write log/log_inprogress_1",
@@ -139,7 +135,7 @@ TEST_CASE("STRICT syncs what it acknowledges") {
               "rename snapshot/temp snapshot/snapshot_1", "sync_dir snapshot"});
 }
 
-TEST_CASE("STRICT notes a batch that may tear before an entry, and many with one sync") {
+TEST_CASE("a batch is noted that may tear before an entry, many with one sync") {
   Bench bench(FamilyOptions{{"segment_size", "1MiB"}});
   LogStorage& log = bench.family().log();
   const auto append = [&](size_t count, size_t size) {
@@ -157,64 +153,6 @@ TEST_CASE("STRICT notes a batch that may tear before an entry, and many with one
                                Calls{"sync log/qksim_batch.tmp", "sync_dir log"} + write + note);
   CHECK(append(2, 2000) == write + note);
   CHECK(append(1, 2000) == write + note);
-}
-
-TEST_CASE("AS_SHIPPED syncs what braft does") {
-  Bench bench(kAsShipped);
-  const Calls made = bench.take();
-  CHECK(made == Calls{"mkdir ", "mkdir log", "mkdir raft_meta", "mkdir snapshot"} + kSaveLogMeta);
-  Family& family = bench.family();
-  CHECK(bench.calls([&] { return family.log().append(entries(1, 5)); }) ==
-        Calls{"open log/log_inprogress_1", "write log/log_inprogress_1",
-              "write log/log_inprogress_1", "rename log/log_inprogress_1 log/log_1_2",
-              "open log/log_inprogress_3", "write log/log_inprogress_3",
-              "write log/log_inprogress_3", "rename log/log_inprogress_3 log/log_3_4",
-              "open log/log_inprogress_5", "write log/log_inprogress_5",
-              "sync log/log_inprogress_5"});
-  CHECK(bench.calls([&] { return family.log().truncate_prefix(3); }) ==
-        kSaveLogMeta + Calls{"unlink log/log_1_2"});
-  CHECK(bench.calls([&] { return family.log().truncate_suffix(3); }) ==
-        Calls{"unlink log/log_inprogress_5", "rename log/log_3_4 log/log_inprogress_3",
-              "truncate log/log_3_4"});
-  CHECK(bench.calls([&] { return family.log().append(entries(4, 5)); }).size() == 5);
-  CHECK(bench.calls([&] { return family.log().reset(2); }) ==
-        kSaveLogMeta + Calls{"unlink log/log_3_4", "unlink log/log_inprogress_5"});
-  CHECK(family.log().first_index() == 2);
-  CHECK(family.log().last_index() == 1);
-  CHECK(bench.calls([&] {
-    return family.meta().save({2, kPeer});
-  }) == Calls{"open raft_meta/raft_meta.tmp", "write raft_meta/raft_meta.tmp",
-              "sync raft_meta/raft_meta.tmp",
-              "rename raft_meta/raft_meta.tmp raft_meta/raft_meta"});
-  CHECK(bench.calls([&] { return publish(family, 1); }) ==
-        Calls{"mkdir snapshot/temp", "open snapshot/temp/data", "write snapshot/temp/data",
-              "open snapshot/temp/__raft_snapshot_meta", "write snapshot/temp/__raft_snapshot_meta",
-              "sync snapshot/temp/__raft_snapshot_meta",
-              "rename snapshot/temp snapshot/snapshot_1"});
-  bench.open();
-  CHECK(bench.take() == Calls{});
-}
-
-TEST_CASE("either mode goes on where the other ended") {
-  Bench bench(kStrict);
-  REQUIRE(bench.family().log().append(entries(1, 5)).ok());
-  bench.set_options(kAsShipped);
-  bench.open();
-  REQUIRE(bench.family().log().append(entries(6, 9)).ok());
-  REQUIRE(bench.family().log().truncate_suffix(4).ok());
-  bench.set_options(kStrict);
-  bench.open();
-  CHECK(bench.family().log().last_index() == 4);
-  CHECK(bench.family().log().append(entries(5, 8)).ok());
-}
-
-TEST_CASE("only AS_SHIPPED is declared weak") {
-  const FamilyDescriptor local = local_family();
-  CHECK(check_synchronous(local, {}).ok());
-  CHECK(check_synchronous(local, kStrict).ok());
-  const absl::Status weak = check_synchronous(local, kAsShipped);
-  CHECK(absl::IsFailedPrecondition(weak));
-  CHECK_THAT(std::string(weak.message()), Catch::Contains("AS_SHIPPED"));
 }
 
 }  // namespace

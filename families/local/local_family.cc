@@ -12,14 +12,11 @@ namespace {
 
 constexpr std::string_view kSegmentSize = "segment_size";
 constexpr std::string_view kChecksum = "checksum";
-constexpr std::string_view kDurability = "durability";
 constexpr std::string_view kMurmur32 = "murmur32";
-constexpr std::string_view kAsShipped = "AS_SHIPPED";
 
 std::vector<OptionDescriptor> descriptors() {
   return {size_option(kSegmentSize, LogOptions().segment_size, 1, uint64_t{1} << 30),
-          word_option(kChecksum, {"crc32c", std::string(kMurmur32)}),
-          word_option(kDurability, {"STRICT", std::string(kAsShipped)})};
+          word_option(kChecksum, {"crc32c", std::string(kMurmur32)})};
 }
 
 absl::StatusOr<LogOptions> parse_options(const FamilyOptions& given) {
@@ -27,7 +24,6 @@ absl::StatusOr<LogOptions> parse_options(const FamilyOptions& given) {
   LogOptions parsed;
   parsed.segment_size = values.number(kSegmentSize);
   if (values.word(kChecksum) == kMurmur32) parsed.checksum_type = ChecksumType::kMurmur32;
-  if (values.word(kDurability) == kAsShipped) parsed.durability = Durability::kAsShipped;
   return parsed;
 }
 
@@ -84,7 +80,6 @@ class LocalFamily final : public Family {
     QK_ASSIGN_OR_RETURN(const LogOptions options, parse_options(request.options));
     FileSystem& fs = *request.fs;
     const Layout layout(request);
-    const Durability durability = options.durability;
     QK_ASSIGN_OR_RETURN(const Traces traces, find_traces(fs, layout));
     if (!traces.log && (traces.meta || traces.snapshot)) {
       // The log is made before anything else, so it was lost; an empty one would be amnesia.
@@ -96,17 +91,16 @@ class LocalFamily final : public Family {
     }
     // An interrupted creation may have left any of the directories.
     for (const std::string& directory : {layout.log, layout.meta, layout.snapshot}) {
-      QK_RETURN_IF_ERROR(make_tree(fs, directory, durability));
+      QK_RETURN_IF_ERROR(make_directories(fs, directory));
     }
-    if (!traces.log) QK_RETURN_IF_ERROR(SegmentLogStorage::create(fs, layout.log, durability));
+    if (!traces.log) QK_RETURN_IF_ERROR(SegmentLogStorage::create(fs, layout.log));
 
     auto family = std::make_unique<LocalFamily>();
     FailStop* const fail_stop = &family->fail_stop_;
     // The log last: its recovery changes files, and only once everything else was understood.
-    QK_ASSIGN_OR_RETURN(family->meta_,
-                        FileMetaStorage::open(fs, layout.meta, durability, fail_stop));
+    QK_ASSIGN_OR_RETURN(family->meta_, FileMetaStorage::open(fs, layout.meta, fail_stop));
     QK_ASSIGN_OR_RETURN(family->snapshot_,
-                        DirectorySnapshotStorage::open(fs, layout.snapshot, durability, fail_stop));
+                        DirectorySnapshotStorage::open(fs, layout.snapshot, fail_stop));
     QK_ASSIGN_OR_RETURN(family->log_, SegmentLogStorage::open(fs, layout.log, options, fail_stop));
     QK_RETURN_IF_ERROR(family->snapshot_->remove_leftovers());
     return family;
@@ -127,11 +121,6 @@ FamilyDescriptor local_family() {
   descriptor.name = "local";
   descriptor.format_version = "1";
   descriptor.options = local::descriptors();
-  descriptor.weakness = [](const FamilyOptions& options) -> std::string {
-    const auto durability = options.find(local::kDurability);
-    if (durability == options.end() || durability->second != local::kAsShipped) return "";
-    return "durability AS_SHIPPED issues only the syncs of braft as shipped";
-  };
   descriptor.part_paths = true;
   descriptor.root_names = {"log", "raft_meta", "snapshot"};
   descriptor.refusals = {

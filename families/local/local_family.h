@@ -10,8 +10,7 @@
 // is never read as "empty". Where it refuses a directory that braft opens, or the reverse, is
 // listed case by case in DAMAGED.md.
 //
-// All that goes for the default, `durability` STRICT. With AS_SHIPPED the family issues braft's own
-// syncs and no others; it is then declared weak, and durability.h says what that loses.
+// braft as it is, with all that is wrong with it: sim/legacy.
 //
 // After the first failed write or sync the instance refuses every mutation until it is reopened.
 #pragma once

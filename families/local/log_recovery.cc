@@ -91,8 +91,7 @@ absl::StatusOr<int64_t> load_log_meta(FileSystem& fs, const std::string& directo
 
 class Recovery {
  public:
-  Recovery(FileSystem& fs, const std::string& directory, Durability durability)
-      : fs_(fs), directory_(directory), durability_(durability) {}
+  Recovery(FileSystem& fs, const std::string& directory) : fs_(fs), directory_(directory) {}
 
   absl::StatusOr<RecoveredLog> run() {
     QK_ASSIGN_OR_RETURN(Listing listing, list_log(fs_, directory_));
@@ -111,10 +110,6 @@ class Recovery {
  private:
   std::string path_of(const SegmentName& name) const {
     return join_path(directory_, name.to_string());
-  }
-
-  absl::Status sync_found(File& file) const {
-    return durability_ == Durability::kStrict ? file.sync(SyncKind::kData) : absl::OkStatus();
   }
 
   absl::Status load_notes(const Listing& listing) {
@@ -255,7 +250,7 @@ class Recovery {
       return absl::DataLossError(cat(path, ", offset ", segment.size(), ": found ", stray,
                                      " bytes after index ", name.last, ", expected none"));
     }
-    QK_RETURN_IF_ERROR(sync_found(*file));
+    QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
     log_.segments.push_back(std::move(segment));
     return absl::OkStatus();
   }
@@ -318,43 +313,36 @@ class Recovery {
   absl::Status act() {
     // The process before may have stopped because the sync of an append failed. First, because this
     // reads the segment once more: a read that fails must leave everything as it was.
-    if (open_file_ != nullptr && durability_ == Durability::kStrict) {
-      QK_RETURN_IF_ERROR(write_again(*open_file_));
-    }
+    if (open_file_ != nullptr) QK_RETURN_IF_ERROR(write_again(*open_file_));
     QK_RETURN_IF_ERROR(sync_evidence());
     for (const std::string& name : leftovers_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
     }
-    if (truncation_) {
-      QK_RETURN_IF_ERROR(carry_out(fs_, directory_, *truncation_, durability_));
-    }
+    if (truncation_) QK_RETURN_IF_ERROR(carry_out(fs_, directory_, *truncation_));
     if (open_file_ != nullptr && torn_at_) {
       QK_RETURN_IF_ERROR(open_file_->truncate(*torn_at_));
-      QK_RETURN_IF_ERROR(sync_found(*open_file_));
+      QK_RETURN_IF_ERROR(open_file_->sync(SyncKind::kData));
     }
     for (const std::string& name : doomed_) {
       QK_RETURN_IF_ERROR(fs_.unlink(join_path(directory_, name)));
     }
-    return sync_names(fs_, directory_, durability_);
+    return fs_.sync_dir(directory_, SyncKind::kFull);
   }
 
   // What is removed depends on log_meta and on the note. A process that died before it had synced
   // them left both to the next power cut: it could take them back, and not the removals.
   absl::Status sync_evidence() {
-    if (durability_ != Durability::kStrict || (doomed_.empty() && !truncation_)) {
-      return absl::OkStatus();
-    }
+    if (doomed_.empty() && !truncation_) return absl::OkStatus();
     if (truncation_) {
       QK_ASSIGN_OR_RETURN(const std::unique_ptr<File> note,
                           fs_.open(join_path(directory_, kTruncationNoteName), {}));
       QK_RETURN_IF_ERROR(write_again(*note));
     }
-    return sync_names(fs_, directory_, durability_);
+    return fs_.sync_dir(directory_, SyncKind::kFull);
   }
 
   FileSystem& fs_;
   const std::string& directory_;
-  const Durability durability_;
   RecoveredLog log_;
   std::optional<BatchNote> batch_note_;
   bool note_fits_ = false;  // an entry of the segment loaded last begins where the note says
@@ -367,11 +355,10 @@ class Recovery {
 
 }  // namespace
 
-absl::Status save_log_meta(FileSystem& fs, const std::string& directory, int64_t first_index,
-                           Durability durability) {
+absl::Status save_log_meta(FileSystem& fs, const std::string& directory, int64_t first_index) {
   proto::LogPBMeta message;
   message.set_first_log_index(first_index);
-  return save_protobuf_file(fs, join_path(directory, kLogMetaName), message, durability);
+  return save_protobuf_file(fs, join_path(directory, kLogMetaName), message);
 }
 
 bool TruncationPlan::removes(const SegmentName& name) const {
@@ -379,33 +366,31 @@ bool TruncationPlan::removes(const SegmentName& name) const {
   return at != removed.end() && at->to_string() == name.to_string();
 }
 
-absl::Status carry_out(FileSystem& fs, const std::string& directory, const TruncationPlan& plan,
-                       Durability durability) {
+absl::Status carry_out(FileSystem& fs, const std::string& directory, const TruncationPlan& plan) {
   // Opened before anything changes: it is the last call that may fail without a trace.
   std::unique_ptr<File> cut;
   if (plan.cut) {
     QK_ASSIGN_OR_RETURN(cut, fs.open(join_path(directory, plan.cut->to_string()), {}));
   }
-  if (plan.first) QK_RETURN_IF_ERROR(save_log_meta(fs, directory, *plan.first, durability));
+  if (plan.first) QK_RETURN_IF_ERROR(save_log_meta(fs, directory, *plan.first));
   for (auto name = plan.removed.rbegin(); name != plan.removed.rend(); ++name) {
     QK_RETURN_IF_ERROR(fs.unlink(join_path(directory, name->to_string())));
   }
-  if (!plan.removed.empty()) QK_RETURN_IF_ERROR(sync_names(fs, directory, durability));
+  if (!plan.removed.empty()) QK_RETURN_IF_ERROR(fs.sync_dir(directory, SyncKind::kFull));
   if (!plan.cut) return absl::OkStatus();
   if (!plan.cut->open) {
     // A closed name promises its last index, so it must be gone for good before the cut.
     const SegmentName name = SegmentName::make_open(plan.cut->first);
     QK_RETURN_IF_ERROR(fs.rename(join_path(directory, plan.cut->to_string()),
                                  join_path(directory, name.to_string())));
-    QK_RETURN_IF_ERROR(sync_names(fs, directory, durability));
+    QK_RETURN_IF_ERROR(fs.sync_dir(directory, SyncKind::kFull));
   }
   QK_RETURN_IF_ERROR(cut->truncate(plan.cut_size));
-  return durability == Durability::kStrict ? cut->sync(SyncKind::kData) : absl::OkStatus();
+  return cut->sync(SyncKind::kData);
 }
 
-absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory,
-                                         Durability durability) {
-  return Recovery(fs, directory, durability).run();
+absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory) {
+  return Recovery(fs, directory).run();
 }
 
 }  // namespace qk::families::local

@@ -22,8 +22,8 @@
 //   7. An open segment that ends below first_log_index goes.
 //   8. Before anything is removed because of log_meta or a note, both are synced: the process that
 //      wrote them may have died before it did that, and a power cut could take them back alone.
-//   9. Everything that is now visible is synced, so a power cut right after open loses none of it
-//      (Durability::kStrict). Then the private notes go (private_notes.h).
+//   9. Everything that is now visible is synced, so a power cut right after open loses none of it.
+//      Then the private notes go (private_notes.h).
 //
 // An error of a call of the file system is never evidence: it ends the open, and nothing is
 // changed.
@@ -35,16 +35,14 @@
 #include <string>
 #include <vector>
 
-#include "families/local/durability.h"
 #include "families/local/segment.h"
 
 namespace qk::families::local {
 
 inline constexpr std::string_view kLogMetaName = "log_meta";
 
-// Atomic, and durable as far as the mode goes.
-absl::Status save_log_meta(FileSystem& fs, const std::string& directory, int64_t first_index,
-                           Durability durability);
+// Atomic and durable.
+absl::Status save_log_meta(FileSystem& fs, const std::string& directory, int64_t first_index);
 
 // The file operations of a truncation or reset of several files.
 struct TruncationPlan {
@@ -57,14 +55,12 @@ struct TruncationPlan {
   bool removes(const SegmentName& name) const;
 };
 // Each step that a crash must not see before the one above it is synced first.
-absl::Status carry_out(FileSystem& fs, const std::string& directory, const TruncationPlan& plan,
-                       Durability durability);
+absl::Status carry_out(FileSystem& fs, const std::string& directory, const TruncationPlan& plan);
 
 struct RecoveredLog {
   int64_t first_index = 1;
   std::deque<Segment> segments;
 };
-absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory,
-                                         Durability durability);
+absl::StatusOr<RecoveredLog> recover_log(FileSystem& fs, const std::string& directory);
 
 }  // namespace qk::families::local

@@ -16,14 +16,13 @@ constexpr uint64_t kReservation = 1 << 20;
 
 }  // namespace
 
-absl::Status SegmentLogStorage::create(FileSystem& fs, const std::string& directory,
-                                       Durability durability) {
-  return save_log_meta(fs, directory, 1, durability);
+absl::Status SegmentLogStorage::create(FileSystem& fs, const std::string& directory) {
+  return save_log_meta(fs, directory, 1);
 }
 
 absl::StatusOr<std::unique_ptr<SegmentLogStorage>> SegmentLogStorage::open(
     FileSystem& fs, const std::string& directory, const LogOptions& options, FailStop* fail_stop) {
-  QK_ASSIGN_OR_RETURN(RecoveredLog recovered, recover_log(fs, directory, options.durability));
+  QK_ASSIGN_OR_RETURN(RecoveredLog recovered, recover_log(fs, directory));
   std::unique_ptr<SegmentLogStorage> log(new SegmentLogStorage(fs, directory, options, fail_stop));
   log->first_index_ = recovered.first_index;
   log->segments_ = std::move(recovered.segments);
@@ -110,8 +109,6 @@ absl::StatusOr<File*> SegmentLogStorage::file_of(const Segment& segment) {
 // renamed, so a closed name always means whole, durable entries; the rename and the next
 // segment's name are made durable together, before anything is written to the latter. So a crash
 // leaves one open segment with a torn tail, or beside the full one an empty one.
-//
-// As shipped, entries are written one by one, and after the batch the last segment alone is synced.
 
 Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
   QK_REFUSE_IF_ERROR(fail_stop_.check());
@@ -131,8 +128,7 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
     // As much as fits: braft closes a segment once it has grown beyond the limit.
     uint64_t size = segments_.back().size();
     size_t count = 0;
-    const size_t most = as_shipped() ? 1 : entries.size();
-    while (done + count < entries.size() && count < most && size <= options_.segment_size) {
+    while (done + count < entries.size() && size <= options_.segment_size) {
       size += kEntryHeaderSize + entries[done + count].payload.size();
       ++count;
     }
@@ -140,16 +136,10 @@ Outcome SegmentLogStorage::append(std::span<const LogEntry> entries) {
     if (!status.ok()) return fail(status);
     done += count;
   }
-  if (as_shipped() && done > 0) {
-    const auto file = file_of(segments_.back());
-    absl::Status status = file.ok() ? (*file)->sync(SyncKind::kFull) : file.status();
-    if (!status.ok()) return stop(before, status);
-  }
   return Outcome::success(static_cast<int64_t>(done));
 }
 
 absl::StatusOr<std::unique_ptr<LogLoader>> SegmentLogStorage::bulk_load(int64_t first) {
-  if (as_shipped()) return LogStorage::bulk_load(first);
   return SegmentLogLoader::start(this, first);
 }
 
@@ -218,12 +208,12 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
   bytes.reserve(size);
   for (const LogEntry& entry : entries) encode_entry(entry, options_.checksum_type, &bytes);
   const uint64_t offset = segment.size();
-  if (!as_shipped() && may_tear_before_entry(offset, bytes, entries)) {
+  if (may_tear_before_entry(offset, bytes, entries)) {
     QK_RETURN_IF_ERROR(reserve(offset, offset + bytes.size()));
   }
   QK_ASSIGN_OR_RETURN(File* const file, file_of(segment));
   QK_RETURN_IF_ERROR(file->write_at(offset, bytes));
-  if (!as_shipped()) QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
+  QK_RETURN_IF_ERROR(file->sync(SyncKind::kData));
   QK_RETURN_IF_ERROR(note_acknowledged(offset + bytes.size()));
   for (const LogEntry& entry : entries) {
     segment.add(entry.term, kEntryHeaderSize + entry.payload.size());
@@ -237,7 +227,7 @@ absl::Status SegmentLogStorage::write_entries(std::span<const LogEntry> entries)
 // is removed, one file is cut. A change of several files is first noted (private_notes.h), with all
 // that it is about to remove, and then carried out; recovery goes on with it if it finds the note.
 // braft removes the note when it starts, and reads such a directory as it reads one of its own
-// interrupted truncations. As shipped, there is no note, and a crash in between is one of those.
+// interrupted truncations.
 
 Outcome SegmentLogStorage::truncate_prefix(int64_t first_kept) {
   QK_REFUSE_IF_ERROR(fail_stop_.check());
@@ -258,7 +248,7 @@ Outcome SegmentLogStorage::reset(int64_t next_index) {
   QK_REFUSE_IF_ERROR(fail_stop_.check());
   QK_REFUSE_IF_ERROR(check_reset(directory_, next_index));
   const LogRange before = range();
-  if (next_index > last_index() || as_shipped()) {
+  if (next_index > last_index()) {
     return finish(before, move_first(next_index, std::max(next_index - 1, last_index())));
   }
   return finish(before, truncate(next_index, next_index - 1));
@@ -308,7 +298,7 @@ absl::Status SegmentLogStorage::truncate(int64_t first, int64_t last_kept) {
   note.cut_size = plan.cut_size;
   forget_file();
   const size_t steps = plan.removed.size() + (plan.cut ? 1 : 0) + (plan.first ? 1 : 0);
-  const bool noted = steps > 1 && !as_shipped();
+  const bool noted = steps > 1;
   const std::string note_path = join_path(directory_, kTruncationNoteName);
   if (noted) {
     for (size_t i = kept; i < segments_.size(); ++i) {
@@ -318,7 +308,7 @@ absl::Status SegmentLogStorage::truncate(int64_t first, int64_t last_kept) {
     QK_RETURN_IF_ERROR(write_file(fs_, note_path, encode_truncation_note(note)));
     QK_RETURN_IF_ERROR(sync_directory());
   }
-  QK_RETURN_IF_ERROR(carry_out(fs_, directory_, plan, options_.durability));
+  QK_RETURN_IF_ERROR(carry_out(fs_, directory_, plan));
   if (noted) {
     // What it did is durable.
     QK_RETURN_IF_ERROR(fs_.unlink(note_path));

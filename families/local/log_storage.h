@@ -2,7 +2,7 @@
 // one are read by the other; for the same mutations both write the same bytes
 // (braft-local-format.md 2).
 //
-// After a crash, with Durability::kStrict. An ok mutation is durable, and each mutation is atomic
+// After a crash. An ok mutation is durable, and each mutation is atomic
 // except append, of which any prefix of the batch may remain. The order of file operations that
 // this rests on is in log_storage.cc beside each mutation; what recovery makes of the
 // leftovers, in log_recovery.h.
@@ -32,14 +32,12 @@ struct LogOptions {
   // The open segment is closed when it is longer than this.
   uint64_t segment_size = 8u << 20;
   ChecksumType checksum_type = ChecksumType::kCrc32c;
-  Durability durability = Durability::kStrict;
 };
 
 class SegmentLogStorage final : public LogStorage {
  public:
   // Makes an empty log in an existing directory that holds none.
-  static absl::Status create(FileSystem& fs, const std::string& directory,
-                             Durability durability = Durability::kStrict);
+  static absl::Status create(FileSystem& fs, const std::string& directory);
   // NotFound: no log there (no log_meta and no segment). `fs` and `fail_stop` must outlive it.
   static absl::StatusOr<std::unique_ptr<SegmentLogStorage>> open(FileSystem& fs,
                                                                  const std::string& directory,
@@ -59,7 +57,7 @@ class SegmentLogStorage final : public LogStorage {
   Outcome truncate_prefix(int64_t first_kept) override;
   Outcome truncate_suffix(int64_t last_kept) override;
   Outcome reset(int64_t next_index) override;
-  // As log_loader.h says; as shipped, by appending.
+  // As log_loader.h says.
   absl::StatusOr<std::unique_ptr<LogLoader>> bulk_load(int64_t first_index) override;
 
  private:
@@ -69,10 +67,9 @@ class SegmentLogStorage final : public LogStorage {
       : fs_(fs), directory_(std::move(directory)), options_(options), fail_stop_(*fail_stop) {}
 
   std::string path_of(const SegmentName& name) const;
-  bool as_shipped() const { return options_.durability == Durability::kAsShipped; }
-  absl::Status sync_directory() { return sync_names(fs_, directory_, options_.durability); }
+  absl::Status sync_directory() { return fs_.sync_dir(directory_, SyncKind::kFull); }
   absl::Status save_meta(int64_t first_index) {
-    return save_log_meta(fs_, directory_, first_index, options_.durability);
+    return save_log_meta(fs_, directory_, first_index);
   }
   LogRange range() const;
   // Of entries: not after a mutation that failed.
@@ -88,7 +85,7 @@ class SegmentLogStorage final : public LogStorage {
 
   absl::Status create_segment(int64_t first);
   absl::Status close_segment();
-  // Writes entries to the open segment, and syncs it unless the end of the batch does.
+  // Writes entries to the open segment and syncs it.
   absl::Status write_entries(std::span<const LogEntry> entries);
   // Before a batch is written at `offset` that is torn, if at all, within [offset, end).
   absl::Status reserve(uint64_t offset, uint64_t end);

@@ -14,7 +14,6 @@ namespace qk::fuzz {
 namespace {
 
 using families::FailStop;
-using families::local::Durability;
 using families::local::FileMetaStorage;
 using families::local::SegmentLogStorage;
 
@@ -23,12 +22,12 @@ constexpr const char* kDirectory = "/d";
 void run_raft_meta(MemoryDisk& disk, std::string_view bytes) {
   disk.put(kDirectory, families::local::kRaftMetaName, bytes);
   FailStop fail_stop;
-  const auto meta = FileMetaStorage::open(disk.fs(), kDirectory, Durability::kStrict, &fail_stop);
+  const auto meta = FileMetaStorage::open(disk.fs(), kDirectory, &fail_stop);
   if (!meta.ok()) return;
   const families::HardState state = (*meta)->hard_state();
   QK_CHECK(state.term >= 1);
   QK_CHECK((*meta)->save(state).ok());
-  const auto again = FileMetaStorage::open(disk.fs(), kDirectory, Durability::kStrict, &fail_stop);
+  const auto again = FileMetaStorage::open(disk.fs(), kDirectory, &fail_stop);
   QK_CHECK(again.ok() && (*again)->hard_state() == state);
 }
 

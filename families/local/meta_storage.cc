@@ -26,14 +26,13 @@ absl::StatusOr<HardState> load(FileSystem& fs, const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<FileMetaStorage>> FileMetaStorage::open(FileSystem& fs,
                                                                        const std::string& directory,
-                                                                       Durability durability,
                                                                        FailStop* fail_stop) {
   const std::string path = join_path(directory, kRaftMetaName);
   QK_ASSIGN_OR_RETURN(HardState state, load(fs, path));
   // A save that a killed process did not finish may be visible without being durable.
-  QK_RETURN_IF_ERROR(sync_names(fs, directory, durability));
+  QK_RETURN_IF_ERROR(fs.sync_dir(directory, SyncKind::kFull));
   return std::unique_ptr<FileMetaStorage>(
-      new FileMetaStorage(fs, path, std::move(state), durability, fail_stop));
+      new FileMetaStorage(fs, path, std::move(state), fail_stop));
 }
 
 Outcome FileMetaStorage::save(const HardState& state) {
@@ -42,7 +41,7 @@ Outcome FileMetaStorage::save(const HardState& state) {
   proto::StablePBMeta message;
   message.set_term(state.term);
   message.set_votedfor(legacy_peer(state.voted_for));
-  const absl::Status saved = save_protobuf_file(fs_, path_, message, durability_);
+  const absl::Status saved = save_protobuf_file(fs_, path_, message);
   if (!saved.ok()) return fail_stop_.fail(saved);
   state_ = state;
   return Outcome::success();

@@ -13,7 +13,6 @@
 #include "families/contract/fail_stop.h"
 #include "families/contract/meta_storage.h"
 #include "families/fs/file_system.h"
-#include "families/local/durability.h"
 
 namespace qk::families::local {
 
@@ -24,24 +23,17 @@ class FileMetaStorage final : public MetaStorage {
   // The directory must exist. `fs` and `fail_stop` must outlive the object.
   static absl::StatusOr<std::unique_ptr<FileMetaStorage>> open(FileSystem& fs,
                                                                const std::string& directory,
-                                                               Durability durability,
                                                                FailStop* fail_stop);
 
   HardState hard_state() const override { return state_; }
   Outcome save(const HardState& state) override;
 
  private:
-  FileMetaStorage(FileSystem& fs, std::string path, HardState state, Durability durability,
-                  FailStop* fail_stop)
-      : fs_(fs),
-        path_(std::move(path)),
-        durability_(durability),
-        state_(std::move(state)),
-        fail_stop_(*fail_stop) {}
+  FileMetaStorage(FileSystem& fs, std::string path, HardState state, FailStop* fail_stop)
+      : fs_(fs), path_(std::move(path)), state_(std::move(state)), fail_stop_(*fail_stop) {}
 
   FileSystem& fs_;
   const std::string path_;
-  const Durability durability_;
   HardState state_;
   FailStop& fail_stop_;
 };

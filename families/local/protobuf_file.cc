@@ -41,9 +41,8 @@ absl::Status load_protobuf_file(FileSystem& fs, std::string_view path,
 }
 
 absl::Status save_protobuf_file(FileSystem& fs, std::string_view path,
-                                const google::protobuf::MessageLite& message,
-                                Durability durability) {
-  return replace(fs, path, encode_protobuf_file(message), durability);
+                                const google::protobuf::MessageLite& message) {
+  return replace_file(fs, path, encode_protobuf_file(message));
 }
 
 }  // namespace qk::families::local

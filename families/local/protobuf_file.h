@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "families/fs/file_system.h"
-#include "families/local/durability.h"
 #include "google/protobuf/message_lite.h"
 
 namespace qk::families::local {
@@ -24,10 +23,8 @@ std::string encode_protobuf_file(const google::protobuf::MessageLite& message);
 absl::Status load_protobuf_file(FileSystem& fs, std::string_view path,
                                 google::protobuf::MessageLite* message);
 
-// Atomic: after a crash `path` holds the old or the new record. The new one is durable on return,
-// as far as the mode goes.
+// Atomic: after a crash `path` holds the old or the new record. The new one is durable on return.
 absl::Status save_protobuf_file(FileSystem& fs, std::string_view path,
-                                const google::protobuf::MessageLite& message,
-                                Durability durability);
+                                const google::protobuf::MessageLite& message);
 
 }  // namespace qk::families::local

@@ -31,8 +31,7 @@ void open_directory(const SnapshotTable& table, std::string_view bytes) {
   MemoryDisk disk;
   disk.put("/snapshot", cat("snapshot_", number, "/", kSnapshotTableName), bytes);
   families::FailStop fail_stop;
-  const auto storage = DirectorySnapshotStorage::open(
-      disk.fs(), "/snapshot", families::local::Durability::kStrict, &fail_stop);
+  const auto storage = DirectorySnapshotStorage::open(disk.fs(), "/snapshot", &fail_stop);
   if (!storage.ok()) {
     QK_CHECK(table.meta.last_included_term < 1);
     return;

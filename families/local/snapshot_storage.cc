@@ -103,8 +103,7 @@ class DirectorySnapshotReader final : public SnapshotReader {
 
 class DirectorySnapshotWriter final : public SnapshotTreeWriter {
  public:
-  DirectorySnapshotWriter(FileSystem* fs, std::string path, Slot slot, Durability durability)
-      : SnapshotTreeWriter(fs, std::move(path), std::move(slot)), durability_(durability) {}
+  using SnapshotTreeWriter::SnapshotTreeWriter;
 
   // Complete after seal().
   const SnapshotTable& table() const { return table_; }
@@ -123,20 +122,19 @@ class DirectorySnapshotWriter final : public SnapshotTreeWriter {
       }
     }
     QK_RETURN_IF_ERROR(write_snapshot_table(fs(), get_path(), table_));
-    return durability_ == Durability::kStrict ? sync_tree(fs(), get_path()) : absl::OkStatus();
+    return sync_tree(fs(), get_path());
   }
 
  private:
-  const Durability durability_;
   SnapshotTable table_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> DirectorySnapshotStorage::open(
-    FileSystem& fs, const std::string& directory, Durability durability, FailStop* fail_stop) {
+    FileSystem& fs, const std::string& directory, FailStop* fail_stop) {
   std::unique_ptr<DirectorySnapshotStorage> storage(
-      new DirectorySnapshotStorage(fs, directory, durability, fail_stop));
+      new DirectorySnapshotStorage(fs, directory, fail_stop));
   QK_RETURN_IF_ERROR(storage->recover());
   return storage;
 }
@@ -156,10 +154,10 @@ absl::Status DirectorySnapshotStorage::recover() {
               table->meta.last_included_term, "; expected index ", index, ", term at least 1"));
     }
     // A tree that a killed process published may be visible without being durable.
-    if (durability_ == Durability::kStrict) QK_RETURN_IF_ERROR(sync_tree(fs_, path));
+    QK_RETURN_IF_ERROR(sync_tree(fs_, path));
     current_ = std::make_shared<PublishedSnapshot>(fs_, path, *std::move(table));
   }
-  return sync_names(fs_, directory_, durability_);
+  return fs_.sync_dir(directory_, SyncKind::kFull);
 }
 
 absl::Status DirectorySnapshotStorage::remove_leftovers() {
@@ -185,7 +183,7 @@ absl::StatusOr<std::unique_ptr<SnapshotWriter>> DirectorySnapshotStorage::create
   const std::string path = join_path(directory_, kTemporary);
   QK_RETURN_IF_ERROR(remove_tree(fs_, path));
   QK_RETURN_IF_ERROR(fs_.mkdir(path));
-  return std::make_unique<DirectorySnapshotWriter>(&fs_, path, writer_, durability_);
+  return std::make_unique<DirectorySnapshotWriter>(&fs_, path, writer_);
 }
 
 Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer) {
@@ -200,7 +198,7 @@ Outcome DirectorySnapshotStorage::publish(std::unique_ptr<SnapshotWriter> writer
   absl::Status status = fs_.rename(own.get_path(), path);
   if (status.ok()) {
     own.release();
-    status = sync_names(fs_, directory_, durability_);
+    status = fs_.sync_dir(directory_, SyncKind::kFull);
   }
   if (!status.ok()) return fail_stop_.fail(status);
   auto previous =

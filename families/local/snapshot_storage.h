@@ -22,7 +22,6 @@
 
 #include "families/contract/fail_stop.h"
 #include "families/contract/snapshot_tree_writer.h"
-#include "families/local/durability.h"
 
 namespace qk::families::local {
 
@@ -32,7 +31,7 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
  public:
   // The directory must exist. `fs` must outlive the object and its readers; `fail_stop` the object.
   static absl::StatusOr<std::unique_ptr<DirectorySnapshotStorage>> open(
-      FileSystem& fs, const std::string& directory, Durability durability, FailStop* fail_stop);
+      FileSystem& fs, const std::string& directory, FailStop* fail_stop);
 
   // Older snapshots and what a killed writer left. After open(), which only reads, once the whole
   // instance was understood.
@@ -44,18 +43,13 @@ class DirectorySnapshotStorage final : public SnapshotStorage {
   Outcome publish(std::unique_ptr<SnapshotWriter> writer) override;
 
  private:
-  DirectorySnapshotStorage(FileSystem& fs, std::string directory, Durability durability,
-                           FailStop* fail_stop)
-      : fs_(fs),
-        directory_(std::move(directory)),
-        durability_(durability),
-        fail_stop_(*fail_stop) {}
+  DirectorySnapshotStorage(FileSystem& fs, std::string directory, FailStop* fail_stop)
+      : fs_(fs), directory_(std::move(directory)), fail_stop_(*fail_stop) {}
 
   absl::Status recover();
 
   FileSystem& fs_;
   const std::string directory_;
-  const Durability durability_;
   FailStop& fail_stop_;
   std::shared_ptr<PublishedSnapshot> current_;
   std::vector<int64_t> older_;  // found by open()

@@ -13,7 +13,6 @@
 #include <string>
 #include <vector>
 
-#include "families/builtin.h"
 #include "sim/check/finding.h"
 #include "sim/cluster/ack_watch.h"
 #include "sim/cluster/cluster_view.h"
@@ -21,6 +20,7 @@
 #include "sim/cluster/plan.h"
 #include "sim/kernel/time.h"
 #include "sim/kernel/trace.h"
+#include "sim/legacy/legacy_family.h"
 
 namespace qk::sim {
 
@@ -86,8 +86,7 @@ struct RunOptions {
   // returns, a failed check aborts the process, and run() returns after an exception.
   std::function<void(const RunResult&)> internal_error;
   // The families of a machine with this memory; tests put theirs in.
-  std::function<families::Registry(families::VolatileMemory*)> registry_of =
-      families::builtin_families;
+  std::function<families::Registry(families::VolatileMemory*)> registry_of = simulated_families;
   // Makes the defect that Plan::planted names, other than those of plan.h itself. A plan that names
   // one that it does not make is a bug of the caller.
   std::function<std::unique_ptr<Mutant>(const Plan&)> mutant_of = {};

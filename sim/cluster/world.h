@@ -5,7 +5,6 @@
 #include <functional>
 #include <string>
 
-#include "families/builtin.h"
 #include "sim/check/checker.h"
 #include "sim/cluster/ack_watch.h"
 #include "sim/cluster/election_watch.h"
@@ -14,6 +13,7 @@
 #include "sim/cluster/reach.h"
 #include "sim/kernel/scheduler.h"
 #include "sim/kernel/trace.h"
+#include "sim/legacy/legacy_family.h"
 #include "sim/net/network.h"
 
 namespace qk::sim {
@@ -43,8 +43,7 @@ struct World {
   Mutant* mutant = nullptr;        // null: nothing is planted
   const uint64_t* turn = nullptr;  // of all random streams
   // The families of a machine with this memory.
-  std::function<families::Registry(families::VolatileMemory*)> registry_of =
-      families::builtin_families;
+  std::function<families::Registry(families::VolatileMemory*)> registry_of = simulated_families;
 
   RandomStream stream(std::string_view name) const { return RandomStream(plan->seed, name, turn); }
   // 0: nobody of the cluster.

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "families/fs/file_util.h"
+#include "families/testing/golden_script.h"
 #include "families/testing/golden_support.h"
 #include "families/testing/scratch_disk.h"
 #include "sim/legacy/legacy_family.h"
@@ -77,6 +78,13 @@ TEST_CASE("a stale errno makes of a short record a missing one, as in real braft
     check_case(name, "ENOENT", families::golden_expectation(name, file));
   }
   CHECK(cases == 4);
+}
+
+TEST_CASE("the same mutations give the same bytes as real braft's") {
+  for (const std::string& name : families::golden_cases({"h"})) {
+    INFO(name);
+    CHECK(families::script_differences(legacy_family(), name) == std::vector<std::string>{});
+  }
 }
 
 }  // namespace

@@ -43,6 +43,8 @@ struct Environment {
   bool colour_err = false;
   families::FileSystem* fs = nullptr;
   const families::Registry* registry = nullptr;
+  // Of the simulator: these, and braft as shipped.
+  const families::Registry* simulated = nullptr;
   std::string directory;  // absolute; relative arguments start here
   std::string version;    // "0.1.0"
   std::string build;      // "c0ffee12"

@@ -287,7 +287,7 @@ class Exploring {
 
   bool reproduces(const CrashFinding& finding, const std::string& name, const std::string& text) {
     const scenarios::LoadResult written = scenarios::load(
-        {name + ".qks.txtpb", text, directory_}, {}, std::nullopt, *environment_.registry,
+        {name + ".qks.txtpb", text, directory_}, {}, std::nullopt, *environment_.simulated,
         scenarios::make_tree_resolver(*environment_.fs, directory_));
     if (!written.plan) return false;
     sim::RunOptions options;

@@ -41,7 +41,8 @@ void show(const families::FamilyDescriptor& family, std::ostream& out) {
 ExitCode families_command(const FamiliesArguments& arguments, const Environment& environment) {
   if (!arguments.show.empty()) {
     const families::FamilyDescriptor* family = nullptr;
-    const ExitCode code = find_family(environment, arguments.show, "families show", &family);
+    const ExitCode code =
+        find_family(environment, arguments.show, "families show", &family, Families::kSimulated);
     if (family != nullptr) show(*family, *environment.out);
     return code;
   }

@@ -27,12 +27,14 @@ std::vector<std::string> families_not_built(const Environment& environment) {
 }
 
 ExitCode find_family(const Environment& environment, std::string_view name, std::string_view where,
-                     const families::FamilyDescriptor** family) {
-  *family = environment.registry->find(name);
+                     const families::FamilyDescriptor** family, Families among) {
+  const families::Registry& registry =
+      among == Families::kSimulated ? *environment.simulated : *environment.registry;
+  *family = registry.find(name);
   if (*family != nullptr) return ExitCode::kOk;
 
   std::vector<std::string> built;
-  for (const families::FamilyDescriptor& f : environment.registry->all()) built.push_back(f.name);
+  for (const families::FamilyDescriptor& f : registry.all()) built.push_back(f.name);
   const std::vector<std::string> others = families_not_built(environment);
   const std::string lists =
       cat("\n  built in: ", join(built),

@@ -20,6 +20,7 @@
 #include "families/builtin.h"
 #include "families/fs/posix_file_system.h"
 #include "sim/cluster/run.h"
+#include "sim/legacy/legacy_family.h"
 #include "tools/qksim/build_id.h"
 #include "tools/qksim/verbs.h"
 
@@ -116,6 +117,7 @@ int run_process(int argc, char** argv, const Suite& suite) {
   families::PosixFileSystem fs;
   families::VolatileMemory memory(random_u64());
   const families::Registry registry = families::builtin_families(&memory);
+  const families::Registry simulated = sim::simulated_families(&memory);
   Environment environment;
   environment.out = &std::cout;
   environment.err = &std::cerr;
@@ -123,6 +125,7 @@ int run_process(int argc, char** argv, const Suite& suite) {
   environment.terminal_err = terminal(STDERR_FILENO);
   environment.fs = &fs;
   environment.registry = &registry;
+  environment.simulated = &simulated;
   environment.directory = working_directory();
   environment.version = QKSIM_VERSION;
   environment.build = QKSIM_BUILD_ID;

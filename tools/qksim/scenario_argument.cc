@@ -31,7 +31,7 @@ ExitCode find_scenario(const Environment& environment, const std::string& argume
 ExitCode load_scenario(const Environment& environment, const scenarios::ScenarioSource& source,
                        const std::vector<std::string>& sets, std::optional<uint64_t> seed,
                        scenarios::LoadResult* result) {
-  *result = scenarios::load(source, sets, seed, *environment.registry,
+  *result = scenarios::load(source, sets, seed, *environment.simulated,
                             scenarios::make_tree_resolver(*environment.fs, source.directory),
                             environment.check_initial);
   if (!result->plan.has_value()) {
@@ -41,7 +41,8 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
   if (check_planted(environment, result->plan->planted) != ExitCode::kOk) return ExitCode::kData;
   for (const sim::StorePlan& store : result->plan->stores) {
     const families::FamilyDescriptor* family = nullptr;
-    const ExitCode code = find_family(environment, store.family, cat("store ", store.id), &family);
+    const ExitCode code = find_family(environment, store.family, cat("store ", store.id), &family,
+                                      Families::kSimulated);
     if (code != ExitCode::kOk) return code;
   }
   return ExitCode::kOk;
@@ -70,7 +71,7 @@ void load_swarm(const Environment& environment, const scenarios::ScenarioSource&
   const sim::Plan drawn = sim::swarm(*result->plan);
   std::vector<std::string> all = sets;
   for (std::string& set : sim::swarm_overrides(*result->plan, drawn)) all.push_back(std::move(set));
-  *result = scenarios::load(source, all, drawn.seed, *environment.registry,
+  *result = scenarios::load(source, all, drawn.seed, *environment.simulated,
                             scenarios::make_tree_resolver(*environment.fs, source.directory));
   QK_CHECK(result->plan.has_value());  // it has without the swarm
   result->plan->random = drawn.random;

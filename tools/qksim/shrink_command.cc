@@ -82,7 +82,7 @@ ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& env
   options.trace = sim::TraceLevel::kNone;
   scenarios::ShrinkTools tools;
   tools.load = [&](const scenarios::ScenarioSource& candidate) {
-    return scenarios::load(candidate, {}, std::nullopt, *environment.registry,
+    return scenarios::load(candidate, {}, std::nullopt, *environment.simulated,
                            scenarios::make_tree_resolver(*environment.fs, candidate.directory));
   };
   tools.run = [&](const sim::Plan& candidate) { return environment.run(candidate, options); };

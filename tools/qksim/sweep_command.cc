@@ -395,7 +395,7 @@ class Sweep {
 
     const int64_t start_ns = environment_.cpu_ns();
     scenarios::LoadResult loaded =
-        scenarios::load(source, variant.sets, report.seed, *environment_.registry,
+        scenarios::load(source, variant.sets, report.seed, *environment_.simulated,
                         scenarios::make_tree_resolver(*environment_.fs, source.directory));
     QK_CHECK(loaded.plan.has_value());  // it has for another seed
     if (definition_.swarm) load_swarm(environment_, source, variant.sets, &loaded);

@@ -34,6 +34,7 @@ struct VerbFixture {
     environment.err = &err;
     environment.fs = &file_system;
     environment.registry = &registry;
+    environment.simulated = &registry;
     environment.directory = directory.string();
     environment.version = "0.1.0";
     environment.build = "c0ffee12";
