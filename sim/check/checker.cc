@@ -65,9 +65,23 @@ void Checker::mutation_issued(int node, uint64_t id, const families::Mutation& m
 }
 
 void Checker::judge_state(int node, const StateImage& state) {
-  auto complaint = ghost(node).judge(state, nodes_[static_cast<size_t>(node)].append_prefix);
+  Node& of = nodes_[static_cast<size_t>(node)];
+  std::vector<Complaint> found = ghost(node).complaints(state, of.append_prefix);
   // What is owed may itself have a hole.
-  report(node, complaint ? std::move(complaint) : find_hole(state));
+  if (found.empty()) {
+    if (std::optional<Complaint> hole = find_hole(state)) found.push_back(*std::move(hole));
+  }
+  const auto has = [](const std::vector<Complaint>& all, const Complaint& one) {
+    return std::find(all.begin(), all.end(), one) != all.end();
+  };
+  std::erase_if(of.known, [&](const Complaint& known) { return !has(found, known); });
+  // One at a time, and in a run that goes on after a violation the next one behind it.
+  for (Complaint& complaint : found) {
+    if (has(of.known, complaint)) continue;
+    of.known.push_back(complaint);
+    report(node, std::move(complaint));
+    return;
+  }
 }
 
 void Checker::mutation_acked(int node, uint64_t id, int64_t count) {

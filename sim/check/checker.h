@@ -271,6 +271,7 @@ class Checker {
     bool append_prefix = false;
     bool authority_recovered = false;  // for the mirror to be compared with
     bool lost = false;
+    std::vector<Complaint> known;  // of what it showed last, as far as it was reported
   };
 
   void report(int node, std::optional<Complaint> complaint);

@@ -1,6 +1,7 @@
 #include "sim/check/ghost_state.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "families/base/check.h"
@@ -233,16 +234,24 @@ int64_t GhostState::term_at(int64_t index) const {
 }
 
 std::optional<Complaint> GhostState::judge(const StateImage& state, bool append_prefix) const {
-  auto complaint = judge_meta(state);
-  if (!complaint) complaint = judge_log(state, append_prefix);
-  if (!complaint) complaint = judge_snapshot(state);
-  if (complaint && state.fresh()) {
-    return Complaint{"ora.L13", 0,
-                     cat("acked ", describe_range(acked_), ", ", describe(acked_.hard_state), ", ",
-                         describe(acked_.snapshot)),
-                     "a fresh instance"};
+  std::vector<Complaint> all = complaints(state, append_prefix);
+  if (all.empty()) return std::nullopt;
+  return std::move(all.front());
+}
+
+std::vector<Complaint> GhostState::complaints(const StateImage& state, bool append_prefix) const {
+  std::vector<Complaint> all;
+  for (std::optional<Complaint>& complaint :
+       std::array{judge_meta(state), judge_log(state, append_prefix), judge_snapshot(state)}) {
+    if (complaint) all.push_back(*std::move(complaint));
   }
-  return complaint;
+  if (!all.empty() && state.fresh()) {
+    return {Complaint{"ora.L13", 0,
+                      cat("acked ", describe_range(acked_), ", ", describe(acked_.hard_state), ", ",
+                          describe(acked_.snapshot)),
+                      "a fresh instance"}};
+  }
+  return all;
 }
 
 std::optional<Complaint> GhostState::judge_log(const StateImage& state, bool append_prefix) const {

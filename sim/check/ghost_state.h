@@ -51,6 +51,7 @@ struct Complaint {
   int64_t index = 0;
   std::string expected;
   std::string actual;
+  friend bool operator==(const Complaint&, const Complaint&) = default;
 };
 
 // ora.L4, of any state that a family shows.
@@ -69,6 +70,8 @@ class GhostState {
   void fail_indeterminate(uint64_t id, int64_t count);
 
   std::optional<Complaint> judge(const StateImage& state, bool append_prefix) const;
+  // All that is wrong, at most one complaint a lane; judge() is the first.
+  std::vector<Complaint> complaints(const StateImage& state, bool append_prefix) const;
 
   const StateImage& acked() const { return acked_; }
   bool idle() const;

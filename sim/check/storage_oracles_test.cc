@@ -85,6 +85,16 @@ TEST_CASE("an indeterminate append owes what it counted as durable, and a restar
   REQUIRE(run.probe(state_of(1, entries(1, 8), {3, kVoteA})) == "ora.L2");
 }
 
+TEST_CASE("a complaint that was reported hides none of another lane") {
+  Acked run;
+  const StateImage no_vote = state_of(1, entries(1, 5), {3, ""});
+  REQUIRE(run.probe(no_vote) == "ora.L5");
+  REQUIRE(run.probe(no_vote) == "");
+  REQUIRE(run.probe(state_of(1, entries(1, 4), {3, ""})) == "ora.L1");
+  REQUIRE(run.probe(run.start) == "");
+  REQUIRE(run.probe(no_vote) == "ora.L5");
+}
+
 TEST_CASE("a clean failure changes nothing") {
   Acked run;
   run.checker.mutation_issued(0, 1, Mutation::append(entries(6, 8)));
