@@ -55,6 +55,10 @@ class Exporter {
   // written, and totals() has the counts alone.
   Xxh3Stream::Value content_xxh3() const { return content_xxh3_.value(); }
   const ExportCut& cut() const { return cut_; }
+  // What the header says; valid once a step returned.
+  const ImageHeader& header() const { return header_; }
+  // Bytes of content written so far.
+  uint64_t content_bytes() const { return content_bytes_; }
 
  private:
   enum class Stage : uint8_t { kBegin, kEntries, kMeta, kSnapshot, kFiles, kTrailer, kDone };

@@ -24,7 +24,9 @@ Importer::Importer(ImportRequest request, const Source* source)
     : request_(std::move(request)),
       source_(source),
       staging_(families::join_path(request_.root, kStagingName)),
-      where_(staging_) {}
+      where_(staging_) {
+  QK_CHECK(request_.read_back || request_.final_state == InstanceState::kImporting);
+}
 
 Importer::~Importer() = default;
 
@@ -85,6 +87,15 @@ absl::Status Importer::verify(int64_t* budget) {
           cat("import into ", request_.root, ": a part cannot be called ", name));
     }
     QK_RETURN_IF_ERROR(check_empty_destination(*request_.fs, request_.root, *descriptor_));
+    if (request_.known) {
+      header_ = request_.known->header;
+      totals_ = request_.known->totals;
+      content_xxh3_ = request_.known->content_xxh3;
+      QK_RETURN_IF_ERROR(
+          check_identity(cat("image ", source_->name()), header_.identity, request_.identity));
+      stage_ = Stage::kPrepare;
+      return absl::OkStatus();
+    }
     reader_ = std::make_unique<ImageReader>(source_, Hashing::kBoth);
     QK_RETURN_IF_ERROR(reader_->open());
     header_ = reader_->header();
@@ -158,7 +169,7 @@ absl::Status Importer::write(int64_t* budget) {
     QK_ASSIGN_OR_RETURN(const ImageReader::Item item, reader_->next());
     QK_RETURN_IF_ERROR(write_item(item));
     if (item == ImageReader::Item::kEnd) {
-      stage_ = Stage::kReopen;
+      stage_ = request_.read_back ? Stage::kReopen : Stage::kCommit;
       return absl::OkStatus();
     }
     *budget -=

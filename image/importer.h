@@ -35,6 +35,13 @@
 
 namespace qk::image {
 
+// What a pass over the whole image has shown of it: of an exporter with Hashing::kBoth.
+struct KnownImage {
+  ImageHeader header;
+  ImageTotals totals;
+  Xxh3Stream::Value content_xxh3{};
+};
+
 struct ImportRequest {
   const families::Registry* registry = nullptr;  // must outlive the importer, as must fs
   families::FileSystem* fs = nullptr;
@@ -45,6 +52,12 @@ struct ImportRequest {
   Identity identity;               // what the image must say (CI-X1)
   std::string instance;            // goes into the sidecar
   InstanceState final_state = InstanceState::kCurrent;
+  // The image was seen whole by whoever made it: the source is then read once, from its begin to its
+  // end, and must hold just this.
+  std::optional<KnownImage> known = {};
+  // Whether the instance is read back and compared before it moves to its place. Without it the
+  // caller has to, and `final_state` must be importing.
+  bool read_back = true;
 };
 
 class Importer {
@@ -68,6 +81,8 @@ class Importer {
   // Whether the whole image has been found good; an error before that is about the image, the
   // destination's name, or the identity, and nothing was created.
   bool verified() const { return stage_ != Stage::kVerify; }
+  // Whether it reads the image for the instance, or has begun to.
+  bool writing() const { return stage_ >= Stage::kWrite; }
   // Whether the root held what an earlier import that was stopped had left; it is replaced.
   bool replaced_leftover() const { return replaced_leftover_; }
   // The instance under way while it is open, for its background work; null otherwise.

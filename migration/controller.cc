@@ -6,6 +6,7 @@
 #include "families/base/suggest.h"
 #include "families/contract/uri.h"
 #include "families/fs/file_util.h"
+#include "migration/fence.h"
 
 namespace qk::migration {
 namespace {
@@ -319,16 +320,8 @@ absl::Status Controller::check_fence_takes_no_more(const Instance& source) const
   const families::PartPaths parts = parts_of(source);
   if (parts == families::PartPaths()) return absl::OkStatus();
   QK_ASSIGN_OR_RETURN(const auto* family, options_.registry->get(source.family));
-  const std::vector<std::string> own = families::with_parts(*family, parts).root_names;
-  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, options_.fs->list(root));
-  for (const std::string& name : names) {
-    if (image::is_reserved_name(name) || std::find(own.begin(), own.end(), name) != own.end()) {
-      continue;
-    }
-    return absl::FailedPreconditionError(cat(
-        root, " holds \"", name, "\", which a fence would take; expected ", join(own), " alone"));
-  }
-  return absl::OkStatus();
+  return check_fence_takes_only(*options_.fs, root,
+                                families::with_parts(*family, parts).root_names);
 }
 
 absl::Status Controller::request_start(const MigrationRequest& request) {

@@ -1,6 +1,10 @@
 #include "migration/fence.h"
 
+#include <algorithm>
+
+#include "families/base/suggest.h"
 #include "families/fs/file_util.h"
+#include "image/identity.h"
 
 namespace qk::migration {
 
@@ -18,6 +22,19 @@ absl::Status fence_root(families::FileSystem& fs, std::string_view root, uint64_
                                families::base_name(fenced_path(root, generation)), "\n");
   QK_RETURN_IF_ERROR(families::write_file(fs, root, text));
   return fs.sync_dir(families::parent_path(root), families::SyncKind::kFull);
+}
+
+absl::Status check_fence_takes_only(families::FileSystem& fs, std::string_view root,
+                                    const std::vector<std::string>& own) {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(root));
+  for (const std::string& name : names) {
+    if (image::is_reserved_name(name) || std::find(own.begin(), own.end(), name) != own.end()) {
+      continue;
+    }
+    return absl::FailedPreconditionError(cat(
+        root, " holds \"", name, "\", which a fence would take; expected ", join(own), " alone"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace qk::migration

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "families/fs/file_system.h"
 
@@ -15,5 +16,10 @@ std::string fenced_path(std::string_view root, uint64_t generation);
 
 // Durable on OK, and idempotent: after a crash anywhere inside, calling it again finishes it.
 absl::Status fence_root(families::FileSystem& fs, std::string_view root, uint64_t generation);
+
+// A fence takes a root as a whole: FailedPrecondition, naming it, if the root holds a name that is
+// neither in `own` nor one of an instance's sidecar.
+absl::Status check_fence_takes_only(families::FileSystem& fs, std::string_view root,
+                                    const std::vector<std::string>& own);
 
 }  // namespace qk::migration

@@ -84,6 +84,7 @@ class Parser {
     add_sweep();
     add_recorded();
     add_image();
+    add_migrate();
     add_families();
     add_scenarios();
     add_conformance();
@@ -411,16 +412,96 @@ class Parser {
             ""};
   }
 
-  static void add_uris(CLI::App* app, families::UriTriple* uris) {
-    app->add_option("--log-uri", uris->log_uri, "Instead of a directory, as braft's log_uri")
+  // `prefix`: "--src" for the options --src-log-uri and so on.
+  static void add_uris(CLI::App* app, families::UriTriple* uris, const std::string& prefix = "-",
+                       const std::string& instead_of = "Instead of a directory") {
+    app->add_option(cat(prefix, "-log-uri"), uris->log_uri, cat(instead_of, ", as braft's log_uri"))
         ->check(not_empty())
         ->type_name("URI");
-    app->add_option("--raft-meta-uri", uris->raft_meta_uri, "As braft's raft_meta_uri")
+    app->add_option(cat(prefix, "-raft-meta-uri"), uris->raft_meta_uri, "As braft's raft_meta_uri")
         ->check(not_empty())
         ->type_name("URI");
-    app->add_option("--snapshot-uri", uris->snapshot_uri, "As braft's snapshot_uri")
+    app->add_option(cat(prefix, "-snapshot-uri"), uris->snapshot_uri, "As braft's snapshot_uri")
         ->check(not_empty())
         ->type_name("URI");
+  }
+
+  void add_migrate() {
+    migrate_ = app_.add_subcommand("migrate", "Move a stopped node's storage to another family");
+    migrate_
+        ->add_option("URI", migrate_uris_,
+                     "From where and to where, as in local:///srv/g1 sqlite:///srv/g1-sqlite")
+        ->check(not_empty())
+        ->type_name("");
+    add_uris(migrate_, &migrate_arguments_.from_uris, "--src", "Instead of the first URI");
+    add_uris(migrate_, &migrate_arguments_.to_uris, "--dst", "Instead of the second URI");
+    migrate_
+        ->add_option("--group", migrate_arguments_.group,
+                     "The Raft group that the state belongs to")
+        ->check(not_empty());
+    migrate_
+        ->add_option("--peer", migrate_arguments_.peer,
+                     "The node that the state belongs to: ip:port[:index[:role]]")
+        ->check(not_empty());
+    migrate_->add_flag("--dry-run", dry_run_, "Check everything, read the source, copy nothing");
+    migrate_->add_flag("--resume", migrate_arguments_.resume,
+                       "Go on with what was interrupted or killed; otherwise begin");
+    migrate_->add_flag("--status", status_, "Say how far an unfinished migration to URI has come");
+    migrate_->add_flag("--abort", abort_, "Remove what an unfinished migration to URI has left");
+    migrate_->add_flag("--fence-source", migrate_arguments_.fence_source,
+                       "At the end make the source unusable under its name");
+    migrate_->add_flag("--accept-lost-vote", migrate_arguments_.accept_lost_vote,
+                       "Copy a state whose term is below its log's or snapshot's");
+    migrate_->add_flag("--accept-owner", migrate_arguments_.accept_owner,
+                       "The destination may belong to another user than the source");
+    migrate_
+        ->add_option("--progress", migrate_progress_,
+                     "auto (a line that is drawn again on a terminal, else one from time to "
+                     "time), plain (never drawn again) or none")
+        ->capture_default_str()
+        ->type_name("FORM");
+  }
+
+  MigrateArguments migrate_arguments() {
+    MigrateArguments out = migrate_arguments_;
+    const auto refuse = [](const std::string& what, const std::string& hint) {
+      throw BadValue{usage_error(what, hint)};
+    };
+    out.progress = choose<ProgressForm>("--progress", migrate_progress_,
+                                        {{"auto", ProgressForm::kAuto},
+                                         {"plain", ProgressForm::kPlain},
+                                         {"none", ProgressForm::kNone}});
+    if (dry_run_ + status_ + abort_ > 1) {
+      refuse("of --dry-run, --status and --abort more than one is given", "qksim help migrate");
+    }
+    if (dry_run_) out.action = MigrateAction::kDryRun;
+    if (status_) out.action = MigrateAction::kStatus;
+    if (abort_) out.action = MigrateAction::kAbort;
+    const bool copies = !status_ && !abort_;
+    const bool needs_from = copies && out.from_uris.empty();
+    const bool needs_to = out.to_uris.empty();
+    const size_t expected = size_t{needs_from} + size_t{needs_to};
+    if (migrate_uris_.size() != expected) {
+      refuse(cat("migrate: found ", migrate_uris_.size(), " URIs, expected ", expected,
+                 needs_from && needs_to ? ": from where and to where"
+                 : needs_from           ? ": from where; --dst-log-uri and so on say to where"
+                 : needs_to && copies   ? ": to where; --src-log-uri and so on say from where"
+                 : needs_to             ? ": the destination"
+                                        : ": options say where"),
+             "as in qksim migrate local:///srv/g1 sqlite:///srv/g1-sqlite --group G --peer P");
+    }
+    if (needs_from) out.from = migrate_uris_.front();
+    if (needs_to) out.to = migrate_uris_.back();
+    if (!copies) {
+      if (out.resume || out.fence_source || !out.from_uris.empty()) {
+        refuse(cat(status_ ? "--status" : "--abort", " takes the destination alone"),
+               "qksim help migrate");
+      }
+      return out;
+    }
+    if (out.group.empty()) refuse("--group is required", "qksim help migrate");
+    if (out.peer.empty()) refuse("--peer is required", "qksim help migrate");
+    return out;
   }
 
   void add_families() {
@@ -630,6 +711,8 @@ class Parser {
       out.command = inspect_arguments_;
     } else if (verify_->parsed()) {
       out.command = verify_arguments_;
+    } else if (migrate_->parsed()) {
+      out.command = migrate_arguments();
     } else if (families_->parsed()) {
       out.command = families_arguments_;
     } else if (scenarios_list_->parsed()) {
@@ -880,6 +963,7 @@ class Parser {
   CLI::App* image_ = nullptr;
   CLI::App* export_ = nullptr;
   CLI::App* import_ = nullptr;
+  CLI::App* migrate_ = nullptr;
   CLI::App* inspect_ = nullptr;
   CLI::App* verify_ = nullptr;
   CLI::App* families_ = nullptr;
@@ -944,6 +1028,12 @@ class Parser {
   ExplainArguments explain_arguments_;
   ImageExportArguments export_arguments_;
   ImageImportArguments import_arguments_;
+  MigrateArguments migrate_arguments_;
+  std::vector<std::string> migrate_uris_;
+  std::string migrate_progress_ = "auto";
+  bool dry_run_ = false;
+  bool status_ = false;
+  bool abort_ = false;
   ImageInspectArguments inspect_arguments_;
   ImageVerifyArguments verify_arguments_;
   FamiliesArguments families_arguments_;

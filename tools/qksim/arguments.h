@@ -129,6 +129,24 @@ struct ImageVerifyArguments {
   families::UriTriple uris = {};  // instead of `from`
 };
 
+enum class MigrateAction : uint8_t { kMigrate, kDryRun, kStatus, kAbort };
+struct MigrateArguments {
+  MigrateAction action = MigrateAction::kMigrate;
+  // Storage URIs of whole instances; empty: `from_uris`, `to_uris` say where. Status and abort have
+  // no source.
+  std::string from = {};
+  std::string to = {};
+  families::UriTriple from_uris = {};
+  families::UriTriple to_uris = {};
+  std::string group = {};
+  std::string peer = {};
+  bool resume = false;
+  bool fence_source = false;
+  bool accept_lost_vote = false;
+  bool accept_owner = false;
+  ProgressForm progress = ProgressForm::kAuto;
+};
+
 struct FamiliesArguments {
   std::string show;  // empty: list all
 };
@@ -198,7 +216,7 @@ struct HelpArguments {
 using Command =
     std::variant<RunArguments, ReplayArguments, DiffArguments, ExplainArguments,
                  ImageExportArguments, ImageImportArguments, ImageInspectArguments,
-                 ImageVerifyArguments, FamiliesArguments, ScenariosListArguments,
+                 ImageVerifyArguments, MigrateArguments, FamiliesArguments, ScenariosListArguments,
                  ScenariosShowArguments, ScenariosValidateArguments, ConformanceArguments,
                  ContractArguments, VersionArguments, HelpArguments, ShrinkArguments,
                  SweepArguments, SweepMergeArguments, SelftestArguments, ExploreArguments>;

@@ -3,6 +3,7 @@
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "tools/qksim/image_command.h"
+#include "tools/qksim/migrate_command.h"
 #include "tools/qksim/verbs.h"
 
 namespace qk::cli {
@@ -22,6 +23,7 @@ struct Run {
     return image_inspect(a, environment);
   }
   ExitCode operator()(const ImageVerifyArguments& a) const { return image_verify(a, environment); }
+  ExitCode operator()(const MigrateArguments& a) const { return migrate_command(a, environment); }
   ExitCode operator()(const FamiliesArguments& a) const { return families_command(a, environment); }
   ExitCode operator()(const ScenariosListArguments& a) const {
     return scenarios_list(a, environment);

@@ -4,12 +4,9 @@
 #include <memory>
 #include <new>
 #include <optional>
-#include <set>
 
 #include "families/base/bytes.h"
 #include "families/base/printable.h"
-#include "families/base/suggest.h"
-#include "families/contract/lost_vote.h"
 #include "families/fs/file_util.h"
 #include "image/exporter.h"
 #include "image/identity.h"
@@ -17,6 +14,7 @@
 #include "tools/qksim/image_messages.h"
 #include "tools/qksim/image_source.h"
 #include "tools/qksim/source_guard.h"
+#include "tools/qksim/step_progress.h"
 #include "tools/qksim/storage_argument.h"
 
 namespace qk::cli {
@@ -24,18 +22,6 @@ namespace {
 
 using image::ImageTotals;
 using image::VerifiedImage;
-
-// All steps of an export or an import, unless a signal comes between two of them.
-template <typename Job>
-absl::Status run_steps(Job& job, const Environment& environment) {
-  constexpr int64_t kStep = 1024;  // entries or file chunks
-  environment.catch_signals();
-  while (true) {
-    if (environment.interrupted()) return absl::CancelledError("interrupted by a signal");
-    QK_ASSIGN_OR_RETURN(const bool finished, job.step(kStep));
-    if (finished) return absl::OkStatus();
-  }
-}
 
 // Of what was exported: files that are not in the table included.
 std::string describe_export(const image::Exporter& exporter) {
@@ -136,59 +122,6 @@ void say_leftovers(const Environment& environment, const std::string& output) {
   }
 }
 
-// Names the peers in the configurations of the log and the snapshot.
-absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
-                                                  const image::ExportCut& cut) {
-  std::set<std::string> found;
-  const auto add = [&found](const std::vector<std::string>& peers) {
-    for (const std::string& peer : peers) {
-      const auto canonical = families::canonical_peer(peer);
-      if (canonical.ok() && !canonical->empty()) found.insert(*canonical);
-    }
-  };
-  if (cut.snapshot != nullptr) {
-    add(cut.snapshot->meta().peers);
-    add(cut.snapshot->meta().old_peers);
-  }
-  if (cut.last < cut.first) return found;
-  QK_RETURN_IF_ERROR(
-      family.log().scan(cut.first, cut.last, [&](const families::LogEntry& entry) -> absl::Status {
-        if (entry.type != families::EntryType::kConfiguration) return absl::OkStatus();
-        // One that cannot be read names no peer; it is carried as it is.
-        if (const auto read = families::decode_configuration(entry.payload); read.ok()) {
-          add(read->peers);
-          add(read->old_peers);
-        }
-        return absl::OkStatus();
-      }));
-  return found;
-}
-
-// A bare directory does not say whose it is, but what it says of others can contradict the caller.
-absl::Status check_peer(families::Family& family, const image::ExportCut& cut,
-                        const std::string& peer) {
-  QK_ASSIGN_OR_RETURN(const std::set<std::string> named, peers_named(family, cut));
-  // A vote for another peer does not contradict it.
-  if (named.empty() || named.contains(peer) || cut.hard_state.voted_for == peer) {
-    return absl::OkStatus();
-  }
-  return absl::FailedPreconditionError(
-      cat("--peer ", peer, " is in no configuration and no vote found there; those ", "name ",
-          join({named.begin(), named.end()})));
-}
-
-ExitCode parse_peer(const Environment& environment, const std::string& text, std::string* peer) {
-  auto canonical = families::canonical_peer(text);
-  if (!canonical.ok() || canonical->empty()) {
-    print_error(environment, cat("--peer \"", text,
-                                 "\": expected ip:port, ip:port:index or "
-                                 "ip:port:index:role"));
-    return ExitCode::kUsage;
-  }
-  *peer = *std::move(canonical);
-  return ExitCode::kOk;
-}
-
 // What an import that failed, and that could not be taken back, has left.
 std::string what_is_left(families::FileSystem& fs, const std::string& root,
                          const absl::Status& discarded) {
@@ -286,38 +219,17 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
       return fail(environment, ExitCode::kCannotWrite, output, place);
     }
   }
-  const auto identity = source->identity(arguments.group, peer);
-  if (!identity.ok()) return fail(environment, ExitCode::kData, root, identity.status());
-  if (ExitCode code = source->watch(); code != ExitCode::kOk) return code;
-  environment.narrow_modes(source->closed_modes());
+  StateToCopy state;
+  if (ExitCode code = source->begin(arguments.group, peer, arguments.accept_lost_vote, &state);
+      code != ExitCode::kOk) {
+    return code;
+  }
   say_leftovers(environment, output);
-
-  const auto family = source->open(*identity);
-  if (!family.ok()) {
-    return fail(environment, code_of_input(family.status()), root, family.status());
-  }
-  auto cut = image::ExportCut::capture(**family, 0);
-  if (!cut.ok()) return fail(environment, code_of_input(cut.status()), root, cut.status());
-  if (identity->lineage.empty()) {
-    if (const absl::Status known = check_peer(**family, *cut, peer); !known.ok()) {
-      return fail(environment, code_of_input(known), root, known);
-    }
-  }
-
-  const absl::Status vote = families::check_vote_not_lost(
-      cut->hard_state, cut->last_term,
-      cut->snapshot == nullptr ? std::nullopt : std::optional(cut->snapshot->meta()));
-  if (!vote.ok() && !arguments.accept_lost_vote) {
-    return fail(environment, ExitCode::kData, root, vote,
-                "a node may vote twice on this state; --accept-lost-vote exports it all the same, "
-                "and the image says so");
-  }
-  cut->accept_lost_vote = arguments.accept_lost_vote;
 
   GuardedSink sink(&fs, output, cat(hex16(environment.random_seed())), source.get());
   const Discarding<GuardedSink> discarding(&sink);
-  image::Exporter exporter(family->get(), *std::move(cut), *identity, source->family().name,
-                           source->family().format_version, &sink);
+  image::Exporter exporter(state.family.get(), std::move(state.cut), state.identity,
+                           source->family().name, source->family().format_version, &sink);
   if (const absl::Status status = run_steps(exporter, environment); !status.ok()) {
     const absl::Status discarded = sink.discard();
     const std::string hint = discarded.ok()
@@ -336,9 +248,9 @@ ExitCode image_export(const ImageExportArguments& arguments, const Environment& 
   source->say_left_out(snapshot == nullptr ? std::string() : snapshot->get_path());
   *environment.out << "export    " << source->family().name << " " << printable(root) << " -> "
                    << printable(output) << "\n"
-                   << "  identity  " << printable(image::to_string(*identity)) << "\n"
+                   << "  identity  " << printable(image::to_string(state.identity)) << "\n"
                    << "  state     " << printable(describe_export(exporter)) << "\n";
-  if (!vote.ok()) print_lost_vote(environment);
+  if (!state.vote.ok()) print_lost_vote(environment);
   print_totals(environment, exporter.totals());
   return ExitCode::kOk;
 }

@@ -1,14 +1,60 @@
 #include "tools/qksim/image_source.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
+#include "families/contract/lost_vote.h"
 #include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"
 #include "families/fs/tree_walk.h"
 #include "tools/qksim/image_messages.h"
 
 namespace qk::cli {
+namespace {
+
+// Names the peers in the configurations of the log and the snapshot.
+absl::StatusOr<std::set<std::string>> peers_named(families::Family& family,
+                                                  const image::ExportCut& cut) {
+  std::set<std::string> found;
+  const auto add = [&found](const std::vector<std::string>& peers) {
+    for (const std::string& peer : peers) {
+      const auto canonical = families::canonical_peer(peer);
+      if (canonical.ok() && !canonical->empty()) found.insert(*canonical);
+    }
+  };
+  if (cut.snapshot != nullptr) {
+    add(cut.snapshot->meta().peers);
+    add(cut.snapshot->meta().old_peers);
+  }
+  if (cut.last < cut.first) return found;
+  QK_RETURN_IF_ERROR(
+      family.log().scan(cut.first, cut.last, [&](const families::LogEntry& entry) -> absl::Status {
+        if (entry.type != families::EntryType::kConfiguration) return absl::OkStatus();
+        // One that cannot be read names no peer; it is carried as it is.
+        if (const auto read = families::decode_configuration(entry.payload); read.ok()) {
+          add(read->peers);
+          add(read->old_peers);
+        }
+        return absl::OkStatus();
+      }));
+  return found;
+}
+
+// A bare directory does not say whose it is, but what it says of others can contradict the caller.
+absl::Status check_peer(families::Family& family, const image::ExportCut& cut,
+                        const std::string& peer) {
+  QK_ASSIGN_OR_RETURN(const std::set<std::string> named, peers_named(family, cut));
+  // A vote for another peer does not contradict it.
+  if (named.empty() || named.contains(peer) || cut.hard_state.voted_for == peer) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      cat("--peer ", peer, " is in no configuration and no vote found there; those ", "name ",
+          join({named.begin(), named.end()})));
+}
+
+}  // namespace
 
 // Remembers which files were opened.
 class ImageSource::ReadNames final : public families::FileSystemWrapper {
@@ -164,6 +210,40 @@ absl::StatusOr<std::unique_ptr<families::Family>> ImageSource::open(
   return image::open_instance(*environment_.registry, request, at_.family->name, identity);
 }
 
+ExitCode ImageSource::begin(const std::string& group, const std::string& peer,
+                            bool accept_lost_vote, StateToCopy* out) {
+  const std::string& where = root();
+  auto whose = identity(group, peer);
+  if (!whose.ok()) return fail(environment_, ExitCode::kData, where, whose.status());
+  if (ExitCode code = watch(); code != ExitCode::kOk) return code;
+  environment_.narrow_modes(closed_modes());
+  out->identity = *std::move(whose);
+  const auto failed = [&](const absl::Status& status) {
+    return fail(environment_, code_of_input(status), where, status);
+  };
+  auto family = open(out->identity);
+  if (!family.ok()) return failed(family.status());
+  out->family = *std::move(family);
+  auto cut = image::ExportCut::capture(*out->family, 0);
+  if (!cut.ok()) return failed(cut.status());
+  out->cut = *std::move(cut);
+  if (out->identity.lineage.empty()) {
+    const absl::Status known = check_peer(*out->family, out->cut, peer);
+    if (!known.ok()) return failed(known);
+  }
+  const auto& snapshot = out->cut.snapshot;
+  out->vote = families::check_vote_not_lost(
+      out->cut.hard_state, out->cut.last_term,
+      snapshot == nullptr ? std::nullopt : std::optional(snapshot->meta()));
+  if (!out->vote.ok() && !accept_lost_vote) {
+    return fail(environment_, ExitCode::kData, where, out->vote,
+                "a node may vote twice on this state; --accept-lost-vote exports it all the same, "
+                "and the image says so");
+  }
+  out->cut.accept_lost_vote = accept_lost_vote;
+  return ExitCode::kOk;
+}
+
 absl::Status ImageSource::add_left_out(const std::string& directory,
                                        std::vector<std::string>* lines) {
   QK_ASSIGN_OR_RETURN(const std::vector<SourceFile> files, source_files(fs_, directory));
@@ -222,6 +302,18 @@ ExitCode refuse_volatile(const Environment& environment, const families::FamilyD
       absl::FailedPreconditionError(cat(
           "family ", family.name, " is volatile: an instance ends with the process that made it")),
       "volatile families are for scenarios");
+}
+
+ExitCode parse_peer(const Environment& environment, const std::string& text, std::string* peer) {
+  auto canonical = families::canonical_peer(text);
+  if (!canonical.ok() || canonical->empty()) {
+    print_error(environment, cat("--peer \"", text,
+                                 "\": expected ip:port, ip:port:index or "
+                                 "ip:port:index:role"));
+    return ExitCode::kUsage;
+  }
+  *peer = *std::move(canonical);
+  return ExitCode::kOk;
 }
 
 }  // namespace qk::cli

@@ -5,6 +5,7 @@
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "sim/kernel/trace_text.h"
+#include "tools/qksim/step_progress.h"
 
 namespace qk::cli {
 namespace {
@@ -18,18 +19,13 @@ std::string tenths(uint64_t amount, uint64_t per) {
   return cat(value / 10, ".", value % 10);
 }
 
-bool redraws(ProgressForm form, const Terminal& terminal) {
-  return form == ProgressForm::kAuto && terminal.is_terminal && terminal.term != "dumb" &&
-         !terminal.term.empty();
-}
-
 }  // namespace
 
 SweepProgress::SweepProgress(const Environment& environment, ProgressForm form, uint64_t all,
                              uint64_t done)
     : environment_(environment),
       quiet_(form == ProgressForm::kNone),
-      redraws_(redraws(form, environment.terminal_err)),
+      redraws_(redraws_line(form, environment.terminal_err)),
       all_(all),
       before_(done),
       start_ms_(environment.wall_ms()),
@@ -76,8 +72,7 @@ std::string SweepProgress::line() const {
           tenths(static_cast<uint64_t>(simulated_ / sim::kSecond), 3600), " sim-h");
   if (all_ > 0 && done_ > 0) {
     const uint64_t left_s = (all_ - std::min(all_, before_ + done_)) * ms / done_ / 1000;
-    const uint64_t seconds = left_s % 60;
-    out += cat(" | ETA ", left_s / 60, ":", seconds < 10 ? "0" : "", seconds);
+    out += cat(" | ETA ", eta_text(left_s));
   }
   return out;
 }
