@@ -1,12 +1,18 @@
 #include "migration/fence.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 #include "image/identity.h"
 
 namespace qk::migration {
+namespace {
+
+constexpr std::string_view kFenceText = "fenced at generation ";
+
+}  // namespace
 
 std::string fenced_path(std::string_view root, uint64_t generation) {
   return cat(root, ".fenced-", generation);
@@ -18,10 +24,19 @@ absl::Status fence_root(families::FileSystem& fs, std::string_view root, uint64_
   if (found.ok() && found->kind == families::FileKind::kDirectory) {
     QK_RETURN_IF_ERROR(fs.rename(root, fenced_path(root, generation)));
   }
-  const std::string text = cat("fenced at generation ", generation, "; the instance was moved to ",
+  const std::string text = cat(kFenceText, generation, "; the instance was moved to ",
                                families::base_name(fenced_path(root, generation)), "\n");
   QK_RETURN_IF_ERROR(families::write_file(fs, root, text));
   return fs.sync_dir(families::parent_path(root), families::SyncKind::kFull);
+}
+
+std::optional<uint64_t> generation_of_fence(std::string_view text) {
+  if (!text.starts_with(kFenceText)) return std::nullopt;
+  text.remove_prefix(kFenceText.size());
+  uint64_t generation = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), generation);
+  const bool whole = error == std::errc() && end != text.data() + text.size() && *end == ';';
+  return whole ? std::optional(generation) : std::nullopt;
 }
 
 absl::Status check_fence_takes_only(families::FileSystem& fs, std::string_view root,

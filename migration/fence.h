@@ -5,7 +5,10 @@
 // which is why a start finishes fences before it opens anything.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "families/fs/file_system.h"
@@ -16,6 +19,9 @@ std::string fenced_path(std::string_view root, uint64_t generation);
 
 // Durable on OK, and idempotent: after a crash anywhere inside, calling it again finishes it.
 absl::Status fence_root(families::FileSystem& fs, std::string_view root, uint64_t generation);
+
+// The generation that the file of a fence names, or nullopt if `text` is not of one.
+std::optional<uint64_t> generation_of_fence(std::string_view text);
 
 // A fence takes a root as a whole: FailedPrecondition, naming it, if the root holds a name that is
 // neither in `own` nor one of an instance's sidecar.

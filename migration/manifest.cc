@@ -284,4 +284,15 @@ absl::Status ManifestStore::save(const Manifest& manifest) {
   return absl::OkStatus();
 }
 
+absl::Status ManifestStore::remove() {
+  for (const int slot : {1 - newest_, newest_}) {
+    for (const std::string& path : {cat(slot_path(slot), ".tmp"), slot_path(slot)}) {
+      const absl::Status unlinked = fs_->unlink(path);
+      if (!unlinked.ok() && !absl::IsNotFound(unlinked)) return unlinked;
+    }
+    slot_exists_[slot] = false;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace qk::migration

@@ -108,6 +108,9 @@ class ManifestStore {
   absl::Status make_durable();
   // Durable on OK. After an error the caller must stop: either manifest may be the durable one.
   absl::Status save(const Manifest& manifest);
+  // Removes the slots, the newest valid one last, so that a crash in between leaves it or none. What
+  // they were about is done; not synced.
+  absl::Status remove();
 
  private:
   std::string slot_path(int slot) const;

@@ -31,11 +31,11 @@ std::vector<Precheck> place_checks(const Environment& environment, const Migrate
 // Those that make and remove a directory in the stage, which this process holds.
 std::vector<Precheck> stage_checks(const Environment& environment, const MigratePlaces& places,
                                    const std::string& stage);
+// Whether the source can be fenced: with place_checks() if it is to be, and before it is.
+Precheck fence_check(const Environment& environment, const MigratePlaces& places);
 // Whether a copy of what was read fits.
 Precheck space_check(const Environment& environment, const MigratePlaces& places,
                      const image::ImageTotals& totals);
-// Bytes that a copy takes while it is made, at most as far as was measured.
-uint64_t space_needed(const std::string& family, const image::ImageTotals& totals);
 
 // The first error. With `out` each result is printed there, and all run; without it the first error
 // ends it.

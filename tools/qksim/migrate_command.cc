@@ -41,11 +41,31 @@ absl::Status resolve_parent(families::FileSystem& fs, std::string* path) {
   return absl::OkStatus();
 }
 
-// A place as the manifest of a stage names it.
-std::string place_text(const StorageArgument& at) {
-  if (at.parts == families::PartPaths()) return at.root;
-  return cat(at.root, " (log ", at.parts.log, ", raft_meta ", at.parts.raft_meta, ", snapshot ",
-             at.parts.snapshot, ")");
+// A place as the manifest of a stage names it: parts that have names of their own go into its options.
+migration::Instance recorded(const StorageArgument& at) {
+  migration::Instance instance;
+  instance.family = at.family->name;
+  instance.root = at.root;
+  if (at.parts != families::PartPaths()) {
+    instance.options = {
+        {"log", at.parts.log}, {"raft_meta", at.parts.raft_meta}, {"snapshot", at.parts.snapshot}};
+  }
+  return instance;
+}
+
+std::string recorded_text(const migration::Instance& instance) {
+  std::string out = cat(instance.family, " ", instance.root);
+  for (const auto& [name, value] : instance.options) out += cat(" ", name, "=", value);
+  return out;
+}
+
+// N of a file that says "fenced at generation N; ..."; nullopt if `path` is not one.
+std::optional<uint64_t> fenced_generation(families::FileSystem& fs, const std::string& path) {
+  constexpr uint64_t kMostBytes = 8 << 10;
+  const auto stat = fs.stat(path);
+  if (!stat.ok() || stat->kind != families::FileKind::kFile) return std::nullopt;
+  const auto text = families::read_file(fs, path, kMostBytes);
+  return text.ok() ? migration::generation_of_fence(*text) : std::nullopt;
 }
 
 std::string uris_of(const StorageArgument& at) {
@@ -74,6 +94,7 @@ class Migration {
   ExitCode take_stage();
   ExitCode check_stage_is_ours();
   ExitCode check_places();
+  ExitCode open_source();
   ExitCode read_source();
   ExitCode check_space();
   ExitCode copy();
@@ -198,6 +219,18 @@ ExitCode Migration::run() {
       return finish();
     }
   }
+  if (const auto generation = fenced_generation(fs_, places_.from.root)) {
+    const std::string moved = migration::fenced_path(places_.from.root, *generation);
+    if (!complete_) {
+      return fail(environment_, ExitCode::kNoInput, places_.from.root,
+                  absl::FailedPreconditionError(cat("the source is fenced: found a file, and its "
+                                                    "instance in ",
+                                                    moved, ", expected a directory")));
+    }
+    note(environment_, cat(places_.from.root, " is fenced; ", moved, " is compared"));
+    places_.from.root = moved;
+  }
+  if (ExitCode code = open_source(); code != ExitCode::kOk) return code;
   if (ExitCode code = read_source(); code != ExitCode::kOk) return code;
   if (complete_) return compare_with_destination();
   if (ExitCode code = check_space(); code != ExitCode::kOk || dry_) {
@@ -228,7 +261,7 @@ ExitCode Migration::run() {
     if (ExitCode code = publish(); code != ExitCode::kOk) return code;
   }
   if (ExitCode code = check_published(); code != ExitCode::kOk) return code;
-  if (arguments_.fence_source) {
+  if (arguments_.fence_source || phase() == Phase::kAccepted) {
     if (ExitCode code = fence(); code != ExitCode::kOk) return code;
   }
   return finish();
@@ -296,10 +329,6 @@ ExitCode Migration::take_stage() {
       if (ExitCode code = check_places(); code != ExitCode::kOk) return code;
     }
   }
-  if (in_place_) return ExitCode::kOk;
-  const absl::Status checked = run_checks(stage_checks(environment_, places_, stage_->path()),
-                                          dry_ ? environment_.out : nullptr);
-  if (!checked.ok()) return cannot_write(to.root, checked);
   return ExitCode::kOk;
 }
 
@@ -310,16 +339,11 @@ ExitCode Migration::check_stage_is_ours() {
   // After a fence its name leads nowhere or to a file.
   if (const auto real = fs_.real_path(from.root); real.ok()) from.root = *real;
   const auto text = [](const std::string& group, const std::string& peer,
-                       const std::string& from_family, const std::string& from_root,
-                       const std::string& to_family, const std::string& to_root) {
-    return cat("group ", group, ", peer ", peer, ", ", from_family, " ", from_root, " -> ",
-               to_family, " ", to_root);
+                       const migration::Instance& a, const migration::Instance& b) {
+    return cat("group ", group, ", peer ", peer, ", ", recorded_text(a), " -> ", recorded_text(b));
   };
-  const std::string found = text(manifest.group_id, manifest.peer_id, manifest.a.family,
-                                 manifest.a.root, manifest.b.family, manifest.b.root);
-  const std::string expected =
-      text(arguments_.group, peer_, places_.from.family->name, place_text(from),
-           places_.to.family->name, place_text(places_.to));
+  const std::string found = text(manifest.group_id, manifest.peer_id, manifest.a, manifest.b);
+  const std::string expected = text(arguments_.group, peer_, recorded(from), recorded(places_.to));
   if (found == expected) return ExitCode::kOk;
   return fail(environment_, ExitCode::kData, stage_->path(),
               absl::FailedPreconditionError(cat("the stage belongs to another migration: found ",
@@ -329,6 +353,7 @@ ExitCode Migration::check_stage_is_ours() {
 
 // All that can be known of the places without a byte of the source.
 ExitCode Migration::check_places() {
+  if (fenced_generation(fs_, places_.from.root)) return ExitCode::kOk;  // said later
   if (ExitCode code = ImageSource::find(environment_, places_.from, &source_);
       code != ExitCode::kOk) {
     return code;
@@ -354,7 +379,8 @@ ExitCode Migration::read_whole(families::Family* family, const image::ExportCut&
   return ExitCode::kOk;
 }
 
-ExitCode Migration::read_source() {
+// Its state is known then, and none of its bytes but those that opening reads.
+ExitCode Migration::open_source() {
   if (source_ == nullptr) {
     if (ExitCode code = ImageSource::find(environment_, places_.from, &source_);
         code != ExitCode::kOk) {
@@ -366,22 +392,31 @@ ExitCode Migration::read_source() {
   const std::string where = source_->root();
   if (ExitCode code = source_->begin(arguments_.group, peer_, arguments_.accept_lost_vote, &state_);
       code != ExitCode::kOk) {
-    if (fresh_ && stage_ != nullptr) stage_->remove().IgnoreError();
+    if (stage_ != nullptr) *environment_.err << "hint: " << printable(what_is_left()) << "\n";
     return code;
   }
+  *environment_.out << "migrate   " << places_.from.family->name << " " << printable(where)
+                    << " -> " << places_.to.family->name << " " << printable(places_.to.root)
+                    << "\n"
+                    << "  identity  " << printable(image::to_string(state_.identity)) << "\n";
+  if (stage_ == nullptr || in_place_) return ExitCode::kOk;
+  const absl::Status checked = run_checks(stage_checks(environment_, places_, stage_->path()),
+                                          dry_ ? environment_.out : nullptr);
+  return checked.ok() ? ExitCode::kOk : cannot_write(places_.to.root, checked);
+}
+
+ExitCode Migration::read_source() {
   std::unique_ptr<image::Reading> reading;
-  if (ExitCode code =
-          read_whole(state_.family.get(), state_.cut, source_->family(), where, "read", &reading);
+  if (ExitCode code = read_whole(state_.family.get(), state_.cut, source_->family(),
+                                 source_->root(), "read", &reading);
       code != ExitCode::kOk) {
     return code;
   }
   known_ = reading->known();
   facts_ = facts_of(*reading);
-  *environment_.out << "migrate   " << places_.from.family->name << " " << printable(where)
-                    << " -> " << places_.to.family->name << " " << printable(places_.to.root)
-                    << "\n"
-                    << "  identity  " << printable(image::to_string(state_.identity)) << "\n"
-                    << "  state     "
+  const auto& snapshot = reading->cut().snapshot;
+  source_->say_left_out(snapshot == nullptr ? std::string() : snapshot->get_path());
+  *environment_.out << "  state     "
                     << printable(describe_state(
                            facts_.first, facts_.last, facts_.hard_state,
                            image::SnapshotHead{facts_.snapshot, known_.totals.files}))
@@ -433,14 +468,12 @@ ExitCode Migration::copy() {
   if (next.lineage.empty()) next.lineage = image::fresh_id(environment_.random_seed);
   next.generation = state_.identity.generation + 1;
   next.phase = Phase::kExporting;
-  next.a = {
-      places_.from.family->name, place_text(places_.from), {}, "", image::InstanceState::kCurrent};
+  next.a = recorded(places_.from);
+  next.a.state = image::InstanceState::kCurrent;
   // A fresh name for each copy: by it the destination is known as this stage's.
-  next.b = {places_.to.family->name,
-            place_text(places_.to),
-            {},
-            image::fresh_id(environment_.random_seed),
-            image::InstanceState::kImporting};
+  next.b = recorded(places_.to);
+  next.b.instance = image::fresh_id(environment_.random_seed);
+  next.b.state = image::InstanceState::kImporting;
   next.export_cut = {0, facts_.last, known_.totals.state.overall, "digest-readback", 0};
   next.validated_cut.reset();
   ++next.attempts;
@@ -599,6 +632,10 @@ ExitCode Migration::check_published() {
 // Makes the source unusable under its name: migration/fence.h. Nobody may have used it since.
 ExitCode Migration::fence() {
   state_ = {};
+  if (const absl::Status can = run_checks({fence_check(environment_, places_)}, nullptr);
+      !can.ok()) {
+    return cannot_write(source_->root(), can);
+  }
   if (const absl::Status unchanged = source_->check(); !unchanged.ok()) {
     return stopped(ExitCode::kNoInput, source_->root(), unchanged);
   }
@@ -704,14 +741,12 @@ ExitCode look_at_stage(const MigrateArguments& arguments, const Environment& env
     return fail(environment, ExitCode::kNoInput, to.root, parent);
   }
   const std::string path = stage_path(to.root);
-  const auto opened = MigrationStage::open(fs, to.root);
+  auto opened = MigrationStage::open(fs, to.root);
+  const bool at_work = absl::IsUnavailable(opened.status()) && !abort;
+  if (at_work) opened = MigrationStage::look(fs, to.root);
   if (absl::IsNotFound(opened.status())) {
     *environment.out << "no unfinished migration to " << printable(to.root) << ": "
                      << printable(path) << " is not there\n";
-    return ExitCode::kOk;
-  }
-  if (absl::IsUnavailable(opened.status()) && !abort) {
-    *environment.out << "stage     " << printable(path) << "\n  at work   another process\n";
     return ExitCode::kOk;
   }
   if (!opened.ok()) {
@@ -721,7 +756,8 @@ ExitCode look_at_stage(const MigrateArguments& arguments, const Environment& env
                 opened.status());
   }
   MigrationStage& stage = **opened;
-  *environment.out << "stage     " << printable(path) << "\n";
+  *environment.out << "stage     " << printable(path)
+                   << (at_work ? ", a process is at work" : ", no process is at work") << "\n";
   bool in_place = false;
   if (!stage.manifest()) {
     *environment.out << "  phase     nothing was begun\n";
@@ -730,9 +766,8 @@ ExitCode look_at_stage(const MigrateArguments& arguments, const Environment& env
     const auto found = is_in_place(fs, to.root, manifest);
     if (!found.ok()) return fail(environment, ExitCode::kData, to.root, found.status());
     in_place = *found;
-    *environment.out << "  from      " << printable(cat(manifest.a.family, " ", manifest.a.root))
-                     << "\n  to        " << printable(cat(manifest.b.family, " ", manifest.b.root))
-                     << "\n  identity  "
+    *environment.out << "  from      " << printable(recorded_text(manifest.a)) << "\n  to        "
+                     << printable(recorded_text(manifest.b)) << "\n  identity  "
                      << printable(cat("group ", manifest.group_id, ", peer ", manifest.peer_id))
                      << "\n  phase     "
                      << (in_place && manifest.phase != Phase::kAccepted

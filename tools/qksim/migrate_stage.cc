@@ -54,7 +54,8 @@ absl::Status MigrationStage::lock() {
   }
   QK_RETURN_IF_ERROR(lock.status());
   lock_ = *std::move(lock);
-  return lock_->check();
+  const absl::Status same = lock_->check();
+  return same.ok() ? same : absl::UnavailableError(cat(path_, " was replaced meanwhile"));
 }
 
 absl::StatusOr<std::unique_ptr<MigrationStage>> MigrationStage::make(
@@ -69,34 +70,60 @@ absl::StatusOr<std::unique_ptr<MigrationStage>> MigrationStage::make(
 absl::StatusOr<std::unique_ptr<MigrationStage>> MigrationStage::open(
     families::FileSystem& fs, const std::string& destination) {
   std::unique_ptr<MigrationStage> stage(new MigrationStage(fs, stage_path(destination)));
-  const std::string& path = stage->path_;
-  const auto foreign = [&](std::string_view what) {
-    return absl::FailedPreconditionError(
-        cat(path, " is not a stage of a migration: ", what, "; it is left as it is"));
-  };
-  QK_ASSIGN_OR_RETURN(const bool link, fs.is_symlink(path));
-  if (link) return foreign("found a symbolic link, expected a directory");
-  QK_ASSIGN_OR_RETURN(const families::FileStat stat, fs.stat(path));
-  if (stat.kind != families::FileKind::kDirectory) return foreign("expected a directory");
+  QK_RETURN_IF_ERROR(stage->check_directory());
   QK_RETURN_IF_ERROR(stage->lock());
-  QK_ASSIGN_OR_RETURN(stage->manifest_, stage->store_.load());
+  QK_RETURN_IF_ERROR(stage->load());
   QK_RETURN_IF_ERROR(stage->store_.make_durable());
-  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs.list(path));
-  for (const std::string& name : names) {
-    if (is_manifest_name(name)) continue;
-    if (name != kInstanceName) {
-      return foreign(cat("found \"", name, "\", expected manifest-0, manifest-1, instance alone"));
-    }
-    if (!stage->manifest_) return foreign("found an instance without a manifest");
-  }
-  if (stage->manifest_) {
-    const migration::Phase phase = stage->manifest_->phase;
-    if (phase != migration::Phase::kExporting && phase != migration::Phase::kBootstrapping &&
-        phase != migration::Phase::kValidated && phase != migration::Phase::kAccepted) {
-      return foreign(cat("its manifest is of a node, in phase ", migration::to_string(phase)));
-    }
-  }
   return stage;
+}
+
+absl::StatusOr<std::unique_ptr<MigrationStage>> MigrationStage::look(
+    families::FileSystem& fs, const std::string& destination) {
+  std::unique_ptr<MigrationStage> stage(new MigrationStage(fs, stage_path(destination)));
+  QK_RETURN_IF_ERROR(stage->check_directory());
+  QK_RETURN_IF_ERROR(stage->load());
+  return stage;
+}
+
+absl::Status MigrationStage::foreign(std::string_view what) const {
+  return absl::FailedPreconditionError(
+      cat(path_, " is not a stage of a migration: ", what, "; it is left as it is"));
+}
+
+absl::Status MigrationStage::check_directory() const {
+  QK_ASSIGN_OR_RETURN(const bool link, fs_.is_symlink(path_));
+  if (link) return foreign("found a symbolic link, expected a directory");
+  QK_ASSIGN_OR_RETURN(const families::FileStat stat, fs_.stat(path_));
+  return stat.kind == families::FileKind::kDirectory
+             ? absl::OkStatus()
+             : foreign("found a file, expected a directory");
+}
+
+absl::Status MigrationStage::load() {
+  QK_ASSIGN_OR_RETURN(const std::vector<std::string> names, fs_.list(path_));
+  bool instance = false;
+  for (const std::string& name : names) {
+    instance = instance || name == kInstanceName;
+    if (is_manifest_name(name) || name == kInstanceName) continue;
+    return foreign(cat("found \"", name, "\", expected manifest-0, manifest-1, instance alone"));
+  }
+  QK_ASSIGN_OR_RETURN(manifest_, store_.load());
+  if (!manifest_) {
+    if (!instance) return absl::OkStatus();
+    // One that is empty is a probe's.
+    QK_ASSIGN_OR_RETURN(const std::vector<std::string> content, fs_.list(instance_root()));
+    return content.empty() ? absl::OkStatus() : foreign("found an instance without a manifest");
+  }
+  switch (manifest_->phase) {
+    case migration::Phase::kExporting:
+    case migration::Phase::kBootstrapping:
+    case migration::Phase::kValidated:
+    case migration::Phase::kAccepted:
+      return absl::OkStatus();
+    default:
+      return foreign(
+          cat("its manifest is of a node, in phase ", migration::to_string(manifest_->phase)));
+  }
 }
 
 std::string MigrationStage::instance_root() const {
@@ -117,10 +144,7 @@ absl::Status MigrationStage::remove_instance() {
 
 absl::Status MigrationStage::remove() {
   QK_RETURN_IF_ERROR(remove_instance());
-  for (const std::string_view name : kManifestNames) {
-    const absl::Status unlinked = fs_.unlink(families::join_path(path_, name));
-    if (!unlinked.ok() && !absl::IsNotFound(unlinked)) return unlinked;
-  }
+  QK_RETURN_IF_ERROR(store_.remove());
   QK_RETURN_IF_ERROR(fs_.rmdir(path_));
   return fs_.sync_dir(families::parent_path(path_), families::SyncKind::kFull);
 }

@@ -38,6 +38,10 @@ class MigrationStage {
   static absl::StatusOr<std::unique_ptr<MigrationStage>> open(families::FileSystem& fs,
                                                               const std::string& destination);
 
+  // The same without the lock, for a look at what another process does; nothing may be changed.
+  static absl::StatusOr<std::unique_ptr<MigrationStage>> look(families::FileSystem& fs,
+                                                              const std::string& destination);
+
   const std::string& path() const { return path_; }
   std::string instance_root() const;
   // nullopt in one that was only just made.
@@ -54,7 +58,11 @@ class MigrationStage {
  private:
   MigrationStage(families::FileSystem& fs, std::string path)
       : fs_(fs), path_(std::move(path)), store_(&fs, path_) {}
+  absl::Status foreign(std::string_view what) const;
+  absl::Status check_directory() const;
   absl::Status lock();
+  // Of a stage that is there.
+  absl::Status load();
 
   families::FileSystem& fs_;
   const std::string path_;

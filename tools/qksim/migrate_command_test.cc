@@ -1,0 +1,680 @@
+// `qksim migrate` on real directories: every pair of durable families and back; a process that is
+// interrupted or dies at each point, and another one that goes on; each check, tripped; what is not
+// this migration's, left alone.
+//
+// Not here: real kills and real full disks (migrate_test.sh); what a power cut leaves, beyond what
+// each part promises (import_crash_test.cc, migration_test.cc).
+#include "tools/qksim/migrate_command.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <functional>
+#include <sstream>
+
+#include "families/builtin.h"
+#include "families/fs/fault_file_system.h"
+#include "families/fs/posix_file_system.h"
+#include "families/fs/temp_directory.h"
+#include "families/fs/unsynced_file_system.h"
+#include "families/testing/points.h"
+#include "families/testing/util.h"
+#include "image/identity.h"
+#include "tools/qksim/migrate_stage.h"
+
+namespace qk::cli {
+namespace {
+
+constexpr char kNode[] = "127.0.0.1:8300:0:0";
+const char* const kDurable[] = {"local", "sqlite", "leveldb", "rocksdb"};
+
+struct Told {
+  ExitCode code;
+  std::string out;
+  std::string err;
+  bool says(const std::string& what) const {
+    UNSCOPED_INFO("exit code " << static_cast<int>(code) << "\n" << out << err);
+    return (out + err).find(what) != std::string::npos;
+  }
+  // "5f0c...", the line with the state digest.
+  std::string digest() const {
+    constexpr std::string_view kLine = "state digest    ";
+    const size_t at = out.find(kLine);
+    return at == std::string::npos ? "" : out.substr(at + kLine.size(), 64);
+  }
+};
+
+class Machine {
+ public:
+  explicit Machine(const std::string& family = "local", int64_t entries = 10) {
+    make(family, "a", entries);
+  }
+
+  std::string path(const std::string& name) const {
+    return families::join_path(temporary_.path(), name);
+  }
+  void make(const std::string& family, const std::string& name, int64_t entries) {
+    families::OpenRequest request;
+    request.fs = &fs_;
+    request.root = path(name);
+    request.create = true;
+    if (family == "local") request.options = {{"segment_size", "256KiB"}};
+    const auto opened = families::open_family(registry_, family, request);
+    REQUIRE_OK(opened);
+    REQUIRE_OK((*opened)->meta().save({7, std::string(kNode)}));
+    REQUIRE_OK((*opened)->log().append(families::data_entries(1, entries, 5, 30'000)));
+    REQUIRE_OK(families::publish_snapshot(
+        **opened, 4, 5, {{"data", std::string(150'000, 'd')}, {"dir/empty", ""}}));
+    while ((*opened)->pending_work() > 0) REQUIRE_OK((*opened)->run_one());
+    REQUIRE_OK((*opened)->close());
+  }
+
+  MigrateArguments arguments(const std::string& from, const std::string& to) const {
+    MigrateArguments arguments;
+    arguments.from = from;
+    arguments.to = to;
+    arguments.group = "g";
+    arguments.peer = kNode;
+    return arguments;
+  }
+  Told run(const MigrateArguments& arguments, families::FileSystem* fs = nullptr) {
+    std::ostringstream out, err;
+    Environment environment;
+    environment.out = &out;
+    environment.err = &err;
+    environment.fs = fs == nullptr ? &fs_ : fs;
+    environment.registry = &registry_;
+    environment.directory = temporary_.path();
+    environment.random_seed = [this] { return ++draws_; };
+    environment.interrupted = [this] { return steps_left_-- <= 0; };
+    const ExitCode code = migrate_command(arguments, environment);
+    return {code, out.str(), err.str()};
+  }
+  Told migrate(const std::string& from, const std::string& to,
+               const std::function<void(MigrateArguments&)>& change = nullptr,
+               families::FileSystem* fs = nullptr) {
+    MigrateArguments all = arguments(from, to);
+    if (change) change(all);
+    return run(all, fs);
+  }
+  Told at_stage(MigrateAction action, const std::string& to) {
+    MigrateArguments arguments;
+    arguments.action = action;
+    arguments.to = to;
+    return run(arguments);
+  }
+  // Every name below `name` with its bytes.
+  std::vector<std::string> tree(const std::string& name = "") {
+    const std::string root = name.empty() ? temporary_.path() : path(name);
+    std::vector<std::string> all = families::list_tree(fs_, root).value();
+    for (std::string& file : all) {
+      file += "\n" + families::read_file(fs_, families::join_path(root, file), 64 << 20).value();
+    }
+    return all;
+  }
+  std::vector<std::string> names() { return fs_.list(temporary_.path()).value(); }
+
+  families::PosixFileSystem posix_;
+  families::UnsyncedFileSystem fs_{&posix_};
+  families::TempDirectory temporary_;
+  families::VolatileMemory memory_{1};
+  families::Registry registry_ = families::builtin_families(&memory_);
+  uint64_t draws_ = 0;
+  int steps_left_ = 1 << 30;  // until a signal comes
+};
+
+void resume(MigrateArguments& a) { a.resume = true; }
+void fence(MigrateArguments& a) { a.fence_source = true; }
+void dry(MigrateArguments& a) { a.action = MigrateAction::kDryRun; }
+
+TEST_CASE("migrate: each pair of durable families, and back, keeps the state") {
+  const std::string from = GENERATE(from_range(std::begin(kDurable), std::end(kDurable)));
+  const std::string to = GENERATE(from_range(std::begin(kDurable), std::end(kDurable)));
+  Machine machine(from);
+  const std::vector<std::string> before = machine.tree("a");
+  const Told there = machine.migrate(from + "://a", to + "://b");
+  INFO(there.out << there.err);
+  REQUIRE(there.code == ExitCode::kOk);
+  CHECK(machine.tree("a") == before);
+  CHECK(there.says("verify    log: 10 entries 1..10, digest "));
+  CHECK(there.says("2 files of 150000 bytes, digest "));
+  const Told back = machine.migrate(to + "://b", from + "://c");
+  INFO(back.out << back.err);
+  REQUIRE(back.code == ExitCode::kOk);
+  CHECK(there.digest().size() == 64);
+  CHECK(back.digest() == there.digest());
+  CHECK(machine.names() == std::vector<std::string>{"a", "b", "c"});
+  // Once more is a comparison.
+  const Told again = machine.migrate(from + "://a", to + "://b", resume);
+  CHECK(again.code == ExitCode::kOk);
+  CHECK(again.says("is there already, and holds the same"));
+  CHECK(again.digest() == there.digest());
+}
+
+TEST_CASE("migrate: a signal at any step leaves the destination absent, and --resume ends equal") {
+  Machine machine("local", 3000 / 30);
+  const std::string whole = machine.migrate("local://a", "sqlite://whole").digest();
+  const std::vector<std::string> before = machine.tree("a");
+  int interrupted = 0;
+  for (int steps = 0;; ++steps) {
+    machine.steps_left_ = steps;
+    const Told stopped = machine.migrate("local://a", "sqlite://b");
+    machine.steps_left_ = 1 << 30;
+    if (stopped.code == ExitCode::kOk) break;
+    ++interrupted;
+    CHECK(stopped.code == ExitCode::kInterrupted);
+    CHECK(stopped.says("interrupted by a signal"));
+    CHECK_FALSE(families::exists(machine.fs_, machine.path("b")).value());
+    CHECK(machine.tree("a") == before);
+    if (families::exists(machine.fs_, machine.path("b.qkmigrate")).value()) {
+      CHECK(stopped.says("to go on: qksim migrate local://a sqlite://b --group g --peer "));
+      CHECK(machine.migrate("local://a", "sqlite://b").code == ExitCode::kCannotWrite);
+    } else {
+      CHECK(stopped.says("nothing is left"));
+    }
+    const Told resumed = machine.migrate("local://a", "sqlite://b", resume);
+    CHECK(resumed.code == ExitCode::kOk);
+    CHECK(resumed.digest() == whole);
+    CHECK(machine.names() == std::vector<std::string>{"a", "b", "whole"});
+    REQUIRE_OK(families::remove_tree(machine.fs_, machine.path("b")));
+  }
+  CHECK(interrupted > 5);
+}
+
+// A process that dies is one whose calls that change something do nothing from then on; one whose
+// call fails goes on to its end.
+TEST_CASE(
+    "migrate: a process that dies, or fails, at any call is followed by one that ends equal") {
+  const std::string to = GENERATE(from_range(std::begin(kDurable), std::end(kDurable)));
+  const bool fenced = GENERATE(false, true);
+  const bool dies = GENERATE(true, false);
+  if (fenced && to != std::string("sqlite")) return;
+  const uint64_t stride = families::one_point_in(fenced ? 5 : 23);
+  const std::string uri = to + "://b";
+  std::string whole;
+  uint64_t deaths = 0, in_place = 0;
+  for (uint64_t n = 1;; n += stride) {
+    Machine machine;
+    const std::vector<std::string> before = machine.tree("a");
+    if (whole.empty()) whole = machine.migrate("local://a", "local://whole").digest();
+    families::FaultFileSystem faults(&machine.fs_);
+    families::Fault fault;
+    fault.lasts = dies;
+    if (!dies) fault.effect = static_cast<families::Fault::Effect>(n % 3);
+    faults.fail_at(n, fault);
+    const auto change = [&](MigrateArguments& a) { a.fence_source = fenced; };
+    const Told died = machine.migrate("local://a", uri, change, &faults);
+    if (!faults.failed()) {
+      CHECK(died.code == ExitCode::kOk);
+      break;
+    }
+    ++deaths;
+    INFO("call " << n << " failed: " << faults.failed_call() << "\n" << died.out << died.err);
+    const auto source = machine.fs_.stat(machine.path("a"));
+    if (!fenced || (source.ok() && source->kind == families::FileKind::kDirectory)) {
+      CHECK(machine.tree("a") == before);
+    }
+    in_place += families::exists(machine.fs_, machine.path("b")).value() ? 1 : 0;
+    const Told status = machine.at_stage(MigrateAction::kStatus, uri);
+    CHECK(status.code == ExitCode::kOk);
+    const Told resumed = machine.migrate("local://a", uri, [&](MigrateArguments& a) {
+      resume(a);
+      a.fence_source = fenced;
+    });
+    INFO(status.out << resumed.out << resumed.err);
+    REQUIRE(resumed.code == ExitCode::kOk);
+    CHECK(resumed.digest() == whole);
+    CHECK_FALSE(families::exists(machine.fs_, machine.path("b.qkmigrate")).value());
+    if (fenced) {
+      CHECK(machine.tree("a.fenced-1") == before);
+      CHECK(machine.fs_.stat(machine.path("a"))->kind == families::FileKind::kFile);
+    } else {
+      CHECK(machine.tree("a") == before);
+    }
+  }
+  CHECK(deaths > 50 / stride);
+  if (stride == 1) CHECK(in_place > 3);
+}
+
+TEST_CASE("migrate: --abort removes a stage of its own and nothing else") {
+  Machine machine;
+  const std::vector<std::string> before = machine.tree();
+  CHECK(machine.at_stage(MigrateAction::kAbort, "sqlite://b").says("no unfinished migration"));
+  machine.steps_left_ = 3;
+  REQUIRE(machine.migrate("local://a", "sqlite://b").code == ExitCode::kInterrupted);
+  machine.steps_left_ = 1 << 30;
+  const Told status = machine.at_stage(MigrateAction::kStatus, "sqlite://b");
+  CHECK(status.says("phase     "));
+  CHECK(status.says("from      local " + machine.path("a")));
+  {
+    const auto lock = machine.fs_.lock_directory(machine.path("b.qkmigrate"));
+    REQUIRE_OK(lock);
+    CHECK(machine.at_stage(MigrateAction::kStatus, "sqlite://b").says("a process is at work"));
+    const Told refused = machine.at_stage(MigrateAction::kAbort, "sqlite://b");
+    CHECK(refused.code == ExitCode::kCannotWrite);
+    CHECK(refused.says("another migration works in"));
+    const Told second = machine.migrate("local://a", "sqlite://b", resume);
+    CHECK(second.code == ExitCode::kCannotWrite);
+    CHECK(second.says("another migration works in"));
+  }
+  const Told aborted = machine.at_stage(MigrateAction::kAbort, "sqlite://b");
+  CHECK(aborted.code == ExitCode::kOk);
+  CHECK(machine.tree() == before);
+}
+
+TEST_CASE("migrate: a stage of another migration, or of nobody's, is left as it is") {
+  Machine machine;
+  const std::string stage = machine.path("b.qkmigrate");
+  const auto refused_as = [&](const std::string& what) {
+    const std::vector<std::string> before = machine.tree();
+    for (const MigrateAction action :
+         {MigrateAction::kMigrate, MigrateAction::kAbort, MigrateAction::kStatus}) {
+      MigrateArguments arguments = machine.arguments("local://a", "sqlite://b");
+      arguments.action = action;
+      arguments.resume = action == MigrateAction::kMigrate;
+      const Told told = machine.run(arguments);
+      CHECK(told.code == ExitCode::kData);
+      CHECK(told.says(what));
+    }
+    CHECK(machine.tree() == before);
+    REQUIRE_OK(families::remove_tree(machine.fs_, stage));
+  };
+  REQUIRE_OK(machine.fs_.mkdir(stage));
+  REQUIRE_OK(families::write_file(machine.fs_, stage + "/mine", "x"));
+  refused_as("found \"mine\", expected manifest-0");
+  REQUIRE_OK(machine.fs_.mkdir(stage));
+  REQUIRE_OK(families::write_file(machine.fs_, stage + "/manifest-0", "x"));
+  refused_as("manifest-0: no manifest slot");
+  REQUIRE_OK(families::write_file(machine.fs_, stage, "x"));
+  refused_as("found a file, expected a directory");
+  REQUIRE_OK(families::make_directories(machine.fs_, stage + "/instance"));
+  REQUIRE_OK(families::write_file(machine.fs_, stage + "/instance/db", "x"));
+  refused_as("found an instance without a manifest");
+
+  machine.steps_left_ = 3;
+  REQUIRE(machine.migrate("local://a", "sqlite://b").code == ExitCode::kInterrupted);
+  machine.steps_left_ = 1 << 30;
+  machine.make("local", "other", 3);
+  const std::vector<std::string> before = machine.tree();
+  const auto other = [&](const std::string& from, const std::string& to, const std::string& group,
+                         const std::string& found) {
+    const Told told = machine.migrate(from, to, [&](MigrateArguments& a) {
+      resume(a);
+      a.group = group;
+    });
+    CHECK(told.code == ExitCode::kData);
+    CHECK(told.says("the stage belongs to another migration: found " + found));
+    CHECK(told.says("; expected "));
+  };
+  other("local://other", "sqlite://b", "g", "group g, peer 127.0.0.1:8300:0:0, local ");
+  other("local://a", "leveldb://b", "g", "group g, ");
+  other("local://a", "sqlite://b", "h", "group g, ");
+  CHECK(machine.tree() == before);
+}
+
+// A disk on which some directories are not what they are.
+class OddFileSystem final : public families::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  absl::StatusOr<families::FileStat> stat(std::string_view path) override {
+    auto found = inner().stat(path);
+    if (found.ok() && path == path_) change_(*found);
+    return found;
+  }
+  absl::StatusOr<uint64_t> free_space(std::string_view path) override {
+    return free_ ? absl::StatusOr<uint64_t>(*free_) : inner().free_space(path);
+  }
+  absl::Status check_writable(std::string_view path) override {
+    if (path == closed_) return absl::PermissionDeniedError(cat(path, ": closed in this test"));
+    return inner().check_writable(path);
+  }
+  void change(std::string path, std::function<void(families::FileStat&)> change) {
+    path_ = std::move(path);
+    change_ = std::move(change);
+  }
+  std::optional<uint64_t> free_;
+  std::string closed_;
+
+ private:
+  std::string path_;
+  std::function<void(families::FileStat&)> change_;
+};
+
+TEST_CASE("migrate: each check before the copy says what it found, and changes nothing") {
+  Machine machine;
+  OddFileSystem odd(&machine.fs_);
+  const std::string a = machine.path("a"), b = machine.path("b");
+  std::string from = "local://a", to = "sqlite://b";
+  ExitCode code = ExitCode::kCannotWrite;
+  std::string says;
+  std::function<void(MigrateArguments&)> more;
+  const auto check = [&] {
+    const std::vector<std::string> before = machine.tree();
+    const std::vector<std::string> names_before = machine.names();
+    for (const bool only_look : {true, false}) {
+      INFO(says);
+      const Told told = machine.migrate(
+          from, to,
+          [&](MigrateArguments& arguments) {
+            if (only_look) dry(arguments);
+            if (more) more(arguments);
+          },
+          &odd);
+      CHECK(told.code == code);
+      CHECK(told.says(says));
+      CHECK(told.says("expected"));
+      CHECK(machine.tree() == before);
+      CHECK(machine.names() == names_before);
+    }
+  };
+
+  SECTION("nothing trips") {
+    code = ExitCode::kOk;
+    const Told told = machine.migrate(from, to, dry, &odd);
+    CHECK(told.code == ExitCode::kOk);
+    for (const char* name :
+         {"empty", "mount point", "apart", "parent", "mode", "owner", "opener", "space"}) {
+      CHECK(told.says(cat("  check     ", name, ": ")));
+    }
+    CHECK(told.says("PASS  dry run: nothing was copied"));
+    CHECK(machine.names() == std::vector<std::string>{"a"});
+  }
+  SECTION("a destination with something in it") {
+    REQUIRE_OK(machine.fs_.mkdir(b));
+    REQUIRE_OK(families::write_file(machine.fs_, b + "/file", "x"));
+    says = "is not empty";
+    const std::vector<std::string> before = machine.tree();
+    CHECK(machine.migrate(from, to).says(says));
+    CHECK(machine.tree() == before);
+  }
+  SECTION("a mount point") {
+    REQUIRE_OK(machine.fs_.mkdir(b));
+    odd.change(b, [](families::FileStat& stat) { ++stat.device; });
+    says = "b is a mount point, which no rename replaces: found device ";
+    check();
+  }
+  SECTION("a destination in the source") {
+    to = "sqlite://a/b";
+    says = "lies in the source";
+    const Told told = machine.migrate(from, to, nullptr, &odd);
+    CHECK(told.code == ExitCode::kCannotWrite);
+    CHECK(told.says(says));
+  }
+  SECTION("a parent that is not there") {
+    to = "sqlite://none/b";
+    const Told told = machine.migrate(from, to, nullptr, &odd);
+    CHECK(told.code == ExitCode::kCannotWrite);
+    CHECK(told.says("No such file"));
+    CHECK(told.says("is its volume mounted?"));
+  }
+  SECTION("a parent that may not be written to") {
+    odd.closed_ = machine.temporary_.path();
+    const Told told = machine.migrate(from, to, dry, &odd);
+    CHECK(told.code == ExitCode::kCannotWrite);
+    CHECK(told.says("closed in this test"));
+    CHECK(machine.names() == std::vector<std::string>{"a"});
+  }
+  SECTION("a mode that would be lost") {
+    REQUIRE_OK(machine.fs_.mkdir(b));
+    odd.change(b, [](families::FileStat& stat) { stat.mode ^= 0111; });
+    says = "would lose its mode or owner: found mode ";
+    check();
+  }
+  SECTION("an owner that would be lost") {
+    odd.change(a, [](families::FileStat& stat) { ++stat.owner; });
+    says = "the destination would belong to user ";
+    check();
+    CHECK(
+        machine
+            .migrate(
+                from, to, [](MigrateArguments& arguments) { arguments.accept_owner = true; }, &odd)
+            .code == ExitCode::kOk);
+  }
+  SECTION("too little space") {
+    odd.free_ = 1000;
+    says = "too little space at ";
+    check();
+  }
+  SECTION("an opener that does not open") {
+    families::FamilyDescriptor broken = *machine.registry_.find("sqlite");
+    broken.name = "broken";
+    broken.open = [](const families::OpenRequest&) {
+      return absl::UnimplementedError("found no library, expected one");
+    };
+    machine.registry_.add(broken);
+    to = "broken://b";
+    says = "opener of family broken: found no library";
+    check();
+  }
+  SECTION("a fence that would take more") {
+    REQUIRE_OK(families::write_file(machine.fs_, a + "/notes", "x"));
+    more = fence;
+    says = "holds \"notes\", which a fence would take";
+    check();
+  }
+  SECTION("a fence of a mount point") {
+    odd.change(a, [](families::FileStat& stat) { ++stat.device; });
+    more = fence;
+    says = "is a mount point, which cannot be renamed";
+    check();
+  }
+  SECTION("a stage that is there") {
+    REQUIRE_OK(machine.fs_.mkdir(b + ".qkmigrate"));
+    says = "an unfinished migration is there";
+    check();
+  }
+  SECTION("a vote that may be lost") {
+    machine.make("local", "c", 10);
+    REQUIRE_OK(families::remove_tree(machine.fs_, machine.path("c/raft_meta")));
+    from = "local://c";
+    code = ExitCode::kData;
+    says = "lost vote";
+    // Without its vote it names the peer of its snapshot alone.
+    const auto peer = [](MigrateArguments& arguments) { arguments.peer = "127.0.0.1:8100:0:0"; };
+    const Told told = machine.migrate(from, to, peer, &odd);
+    CHECK(told.code == ExitCode::kData);
+    CHECK(told.says("--accept-lost-vote"));
+    CHECK(machine.names() == std::vector<std::string>{"a", "c"});
+    const Told taken = machine.migrate(
+        from, to,
+        [&](MigrateArguments& arguments) {
+          peer(arguments);
+          arguments.accept_lost_vote = true;
+        },
+        &odd);
+    CHECK(taken.code == ExitCode::kOk);
+    CHECK(taken.says("warning   lost vote"));
+  }
+}
+
+TEST_CASE("migrate: symbolic links at the destination are not followed, at the source they are") {
+  Machine machine;
+  REQUIRE(::symlink("a", machine.path("link").c_str()) == 0);
+  REQUIRE_OK(machine.fs_.mkdir(machine.path("dir")));
+  REQUIRE(::symlink("dir", machine.path("b").c_str()) == 0);
+  const Told refused = machine.migrate("local://a", "sqlite://b");
+  CHECK(refused.code == ExitCode::kCannotWrite);
+  CHECK(refused.says("symbolic link"));
+  CHECK(machine.migrate("local://link", "sqlite://c").code == ExitCode::kOk);
+  // Of a source that is fenced, what the link leads to is.
+  CHECK(machine.migrate("local://link", "sqlite://d", fence).code == ExitCode::kOk);
+  CHECK(machine.fs_.stat(machine.path("a"))->kind == families::FileKind::kFile);
+  CHECK(families::exists(machine.fs_, machine.path("a.fenced-1/log")).value());
+}
+
+TEST_CASE("migrate: a source that is damaged, in use or no directory is refused with its place") {
+  Machine machine;
+  SECTION("damaged") {
+    const std::string segment =
+        cat("a/log/", machine.fs_.list(machine.path("a/log")).value().front());
+    auto bytes = families::read_file(machine.fs_, machine.path(segment), 1 << 20).value();
+    bytes[1000] = static_cast<char>(bytes[1000] ^ 1);
+    REQUIRE_OK(families::write_file(machine.fs_, machine.path(segment), bytes));
+    const std::vector<std::string> before = machine.tree();
+    for (const bool only_look : {true, false}) {
+      const Told told = machine.migrate("local://a", "sqlite://b", only_look ? dry : nullptr);
+      CHECK(told.code == ExitCode::kData);
+      CHECK(told.says(std::string(families::base_name(segment))));
+      CHECK(told.says("offset"));
+      CHECK(machine.tree() == before);
+    }
+  }
+  SECTION("in use") {
+    const auto open = machine.fs_.open(machine.path("a/log/log_meta"), {});
+    REQUIRE_OK(open);
+    const Told told = machine.migrate("local://a", "sqlite://b");
+    CHECK(told.code == ExitCode::kNoInput);
+    CHECK(told.says("in use: process "));
+    CHECK(machine.names() == std::vector<std::string>{"a"});
+  }
+  SECTION("missing") {
+    const Told told = machine.migrate("local://none", "sqlite://b");
+    CHECK(told.code == ExitCode::kNoInput);
+    CHECK(told.says("No such file"));
+    CHECK(machine.names() == std::vector<std::string>{"a"});
+  }
+  SECTION("another family's, another node's") {
+    REQUIRE(machine.migrate("local://a", "sqlite://b").code == ExitCode::kOk);
+    CHECK(machine.migrate("leveldb://b", "local://c").code == ExitCode::kData);
+    const Told told = machine.migrate("sqlite://b", "local://c",
+                                      [](MigrateArguments& a) { a.peer = "127.0.0.1:9:0"; });
+    CHECK(told.code == ExitCode::kData);
+    CHECK(told.says("belongs to another instance: found group g, peer 127.0.0.1:8300:0:0"));
+  }
+  SECTION("a URI that is not one") {
+    CHECK(machine.migrate("a", "sqlite://b").says("expected scheme://path"));
+    CHECK(machine.migrate("local://a", "memory://b").code == ExitCode::kUsage);
+    CHECK(machine.migrate("local://a", "sqlit://b").says("did you mean \"sqlite\"?"));
+  }
+}
+
+TEST_CASE(
+    "migrate: a source that changed under a stage is copied again, or the destination stale") {
+  Machine machine;
+  const auto append = [&] {
+    families::OpenRequest request;
+    request.fs = &machine.fs_;
+    request.root = machine.path("a");
+    const auto opened = families::open_family(machine.registry_, "local", request);
+    REQUIRE_OK(opened);
+    const int64_t next = (*opened)->log().last_index() + 1;
+    REQUIRE_OK((*opened)->log().append(families::data_entries(next, next, 5)));
+    REQUIRE_OK((*opened)->close());
+  };
+  const std::string first = machine.migrate("local://a", "sqlite://first").digest();
+  // Dies in each phase in turn.
+  bool copied_again = false, stale = false;
+  for (uint64_t n = 1; !stale; n += 2) {
+    CAPTURE(n);
+    REQUIRE(n < 1000);
+    families::FaultFileSystem faults(&machine.fs_);
+    families::Fault fault;
+    fault.lasts = true;
+    faults.fail_at(n, fault);
+    const std::string to = cat("leveldb://b", n);
+    machine.migrate("local://a", to, nullptr, &faults);
+    const bool in_place = families::exists(machine.fs_, machine.path(cat("b", n))).value();
+    append();
+    const Told resumed = machine.migrate("local://a", to, resume);
+    if (in_place) {
+      stale = true;
+      CHECK(resumed.code == ExitCode::kViolated);
+      CHECK(resumed.says("the source has changed since it was copied here: found state digest"));
+      CHECK(machine.at_stage(MigrateAction::kAbort, to).says("the destination is whole and stays"));
+      const Told compared = machine.migrate("local://a", to, resume);
+      CHECK(compared.code == ExitCode::kViolated);
+      CHECK(compared.says("log: found "));
+    } else {
+      CHECK(resumed.code == ExitCode::kOk);
+      copied_again = copied_again || resumed.says("the copy is made again");
+      CHECK(resumed.digest() != first);
+    }
+  }
+  CHECK(copied_again);
+}
+
+TEST_CASE("migrate: a copy that differs is not published, and the first difference named") {
+  Machine machine;
+  machine.make("local", "other", 12);
+  // Stops when the copy is complete: another state is put in its place.
+  for (int steps = 1;; ++steps) {
+    REQUIRE(steps < 100);
+    machine.steps_left_ = steps;
+    REQUIRE(machine.migrate("local://a", "local://b").code == ExitCode::kInterrupted);
+    machine.steps_left_ = 1 << 30;
+    if (machine.at_stage(MigrateAction::kStatus, "local://b").says("BOOT: ")) break;
+    machine.at_stage(MigrateAction::kAbort, "local://b");
+  }
+  const std::string log = machine.path("b.qkmigrate/instance/log");
+  REQUIRE_OK(families::remove_tree(machine.fs_, log));
+  REQUIRE_OK(machine.posix_.rename(machine.path("other/log"), log));
+  const Told told = machine.migrate("local://a", "local://b", resume);
+  CHECK(told.code == ExitCode::kViolated);
+  CHECK(told.says("verify    log: 12 entries 1..12, "));
+  CHECK(told.says("DIFFERS"));
+  CHECK(told.says("verify    term: 7  equal"));
+  CHECK(told.says("log: found 12 entries 1..12, digest "));
+  CHECK_FALSE(families::exists(machine.fs_, machine.path("b")).value());
+}
+
+TEST_CASE("migrate: a fence takes the source's name, whole, and never a path that was used") {
+  Machine machine;
+  REQUIRE_OK(machine.fs_.mkdir(machine.path("a.fenced-1")));
+  const std::vector<std::string> before = machine.tree("a");
+  const Told told = machine.migrate("local://a", "sqlite://b", fence);
+  CHECK(told.code == ExitCode::kOk);
+  CHECK(told.says("mv " + machine.path("a.fenced-2")));
+  CHECK(machine.tree("a.fenced-2") == before);
+  // An older program, which makes the directories that it misses, cannot.
+  families::OpenRequest request;
+  request.fs = &machine.fs_;
+  request.root = machine.path("a");
+  request.create = true;
+  CHECK_FALSE(families::open_family(machine.registry_, "local", request).ok());
+  const Told again = machine.migrate("local://a", "leveldb://c", nullptr);
+  CHECK(again.code == ExitCode::kNoInput);
+  CHECK(again.says("the source is fenced: found a file, and its instance in "));
+  const Told compared = machine.migrate("local://a", "sqlite://b", [](MigrateArguments& a) {
+    resume(a);
+    fence(a);
+  });
+  CHECK(compared.code == ExitCode::kOk);
+  CHECK(compared.says("is fenced; "));
+}
+
+TEST_CASE("migrate: an empty destination directory is taken, parts may lie anywhere") {
+  Machine machine;
+  REQUIRE_OK(machine.fs_.mkdir(machine.path("b")));
+  CHECK(machine.migrate("local://a", "sqlite://b").code == ExitCode::kOk);
+  REQUIRE_OK(machine.fs_.mkdir(machine.path("p")));
+  REQUIRE_OK(machine.posix_.rename(machine.path("a/log"), machine.path("p/l")));
+  const auto split = [&](MigrateArguments& a) {
+    a.from.clear();
+    a.from_uris = {"local://p/l", "local://a/raft_meta", "local://a/snapshot"};
+  };
+  const Told told = machine.migrate("", "local://c", split);
+  CHECK(told.code == ExitCode::kOk);
+  const Told named = machine.migrate("", "", [&](MigrateArguments& a) {
+    split(a);
+    a.to.clear();
+    a.to_uris = {"local://d/l", "local://d/m", "local://d/s"};
+  });
+  CHECK(named.code == ExitCode::kOk);
+  CHECK(families::exists(machine.fs_, machine.path("d/l/log_meta")).value());
+  CHECK(named.digest() == told.digest());
+  const Told refused = machine.migrate("", "local://e", [&](MigrateArguments& a) {
+    split(a);
+    fence(a);
+  });
+  CHECK(refused.code == ExitCode::kCannotWrite);
+  CHECK(refused.says("one fence must take all three"));
+  CHECK(machine
+            .migrate("local://c", "",
+                     [&](MigrateArguments& a) {
+                       a.to.clear();
+                       a.to_uris = {"local://x/l", "local://y/m", "local://z/s"};
+                     })
+            .code == ExitCode::kUsage);
+}
+
+}  // namespace
+}  // namespace qk::cli
