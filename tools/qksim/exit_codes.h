@@ -17,7 +17,7 @@ enum class ExitCode : int {
   kUnavailable = 69,   // a storage family or the conformance suite is not in this build
   kInternal = 70,      // our own bug
   kCannotWrite = 73,   // cannot write, or the destination is not empty
-  kInterrupted = 130,  // SIGINT, SIGTERM or SIGHUP; nothing is left half made
+  kInterrupted = 130,  // SIGINT, SIGTERM or SIGHUP; what is left half made is said
 };
 
 struct ExitCodeText {
@@ -40,7 +40,7 @@ inline constexpr ExitCodeText kExitCodes[] = {
     {ExitCode::kInternal, "internal error"},
     {ExitCode::kCannotWrite, "cannot write, or the destination is not empty"},
     {ExitCode::kInterrupted,
-     "interrupted (SIGINT, SIGTERM, SIGHUP); what was half made is removed"},
+     "interrupted (SIGINT, SIGTERM, SIGHUP); what was half made is removed, or named"},
 };
 
 // The worst of several results, in the order 70, 3, 1, 2, 0; any other code beats 2 and 0 only.

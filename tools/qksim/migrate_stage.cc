@@ -47,6 +47,23 @@ absl::StatusOr<bool> is_in_place(families::FileSystem& fs, const std::string& de
   return sidecar && !manifest.b.instance.empty() && sidecar->instance == manifest.b.instance;
 }
 
+migration::Instance recorded(const StorageArgument& at) {
+  migration::Instance instance;
+  instance.family = at.family->name;
+  instance.root = at.root;
+  if (at.parts != families::PartPaths()) {
+    instance.options = {
+        {"log", at.parts.log}, {"raft_meta", at.parts.raft_meta}, {"snapshot", at.parts.snapshot}};
+  }
+  return instance;
+}
+
+std::string recorded_text(const migration::Instance& instance) {
+  std::string out = cat(instance.family, " ", instance.root);
+  for (const auto& [name, value] : instance.options) out += cat(" ", name, "=", value);
+  return out;
+}
+
 absl::Status MigrationStage::lock() {
   auto lock = fs_.lock_directory(path_);
   if (absl::IsUnavailable(lock.status())) {

@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "migration/manifest.h"
+#include "tools/qksim/storage_argument.h"
 
 namespace qk::cli {
 
@@ -77,5 +78,10 @@ std::string_view stage_phase_text(migration::Phase phase);
 // Whether what lies at `destination` is the instance of this manifest.
 absl::StatusOr<bool> is_in_place(families::FileSystem& fs, const std::string& destination,
                                  const migration::Manifest& manifest);
+
+// A place as the manifest of a stage has it: parts that have names of their own are its options.
+migration::Instance recorded(const StorageArgument& at);
+// "local /srv/g1"
+std::string recorded_text(const migration::Instance& instance);
 
 }  // namespace qk::cli

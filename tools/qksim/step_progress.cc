@@ -40,6 +40,11 @@ void StepProgress::begin(std::string what) {
   drawn_ms_ = start_ms_;
 }
 
+std::string StepProgress::passed_text() const {
+  const int64_t ms = passed_ms();
+  return cat(ms / 1000, ".", ms / 100 % 10, "s");
+}
+
 std::string StepProgress::line(int64_t ppm, uint64_t bytes) const {
   const auto ms = static_cast<uint64_t>(std::max<int64_t>(1, passed_ms()));
   std::string out =

@@ -29,6 +29,7 @@ class StepProgress {
   void end();
   // Since begin().
   int64_t passed_ms() const { return environment_.wall_ms() - start_ms_; }
+  std::string passed_text() const;  // "9.8s"
 
  private:
   std::string line(int64_t ppm, uint64_t bytes) const;

@@ -1,5 +1,6 @@
 #include "tools/qksim/storage_argument.h"
 
+#include "families/fs/file_util.h"
 #include "tools/qksim/family_argument.h"
 
 namespace qk::cli {
@@ -44,6 +45,32 @@ ExitCode find_storage(const Environment& environment, const std::string& family,
     return ExitCode::kUsage;
   }
   return ExitCode::kOk;
+}
+
+ExitCode find_place(const Environment& environment, const std::string& uri,
+                    const families::UriTriple& uris, std::string_view which, StorageArgument* out) {
+  if (!uris.empty()) return find_storage(environment, "", "", which, uris, out);
+  const auto parsed = families::parse_uri(uri);
+  if (!parsed.ok()) {
+    print_error(environment, std::string(to_std(parsed.status().message())));
+    return ExitCode::kUsage;
+  }
+  return find_storage(environment, parsed->scheme, parsed->path, which, {}, out);
+}
+
+absl::Status resolve_parent(families::FileSystem& fs, std::string* path) {
+  QK_ASSIGN_OR_RETURN(const std::string parent, fs.real_path(families::parent_path(*path)));
+  *path = families::join_path(parent, families::base_name(*path));
+  return absl::OkStatus();
+}
+
+std::string uris_of(const StorageArgument& at) {
+  const auto uri = [&](const std::string& part) {
+    return cat(at.family->name, "://",
+               part.starts_with('/') ? part : families::join_path(at.root, part));
+  };
+  return cat("log_uri ", uri(at.parts.log), ", raft_meta_uri ", uri(at.parts.raft_meta),
+             ", snapshot_uri ", uri(at.parts.snapshot));
 }
 
 }  // namespace qk::cli
