@@ -93,6 +93,21 @@ TEST_CASE("run: defaults") {
 }
 
 TEST_CASE("the other verbs") {
+  const auto migrate = std::get<MigrateArguments>(
+      parsed({"migrate", "sqlite://b", "--group", "g", "--peer", "1.2.3.4:1", "--src-log-uri",
+              "local://l", "--src-raft-meta-uri", "local://m", "--src-snapshot-uri", "local://s",
+              "--fence-source", "--resume"})
+          .command);
+  CHECK(migrate.from.empty());
+  CHECK(migrate.from_uris.raft_meta_uri == "local://m");
+  CHECK(migrate.to == "sqlite://b");
+  CHECK(migrate.fence_source);
+  CHECK(migrate.resume);
+  CHECK(migrate.action == MigrateAction::kMigrate);
+  const auto status =
+      std::get<MigrateArguments>(parsed({"migrate", "--status", "sqlite://b"}).command);
+  CHECK(status.action == MigrateAction::kStatus);
+  CHECK(status.to == "sqlite://b");
   const auto exported = std::get<ImageExportArguments>(
       parsed({"image", "export", "--from", "d", "--family", "local", "--group", "g", "--peer",
               "127.0.0.1:1:0:0", "-o", "x.qki"})
@@ -300,13 +315,13 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   const std::pair<std::vector<std::string>, const char*> kCases[] = {
       {{},
        "error: no command\nhint: commands: run, shrink, sweep, replay, diff, explain, image, "
-       "families, scenarios, "
+       "migrate, families, scenarios, "
        "conformance, contract, "
        "selftest, explore, version, help\n"},
       {{"rnu", "x"},
        "error: there is no command \"rnu\"\n"
        "hint: did you mean \"run\"? commands: run, shrink, sweep, replay, diff, explain, image, "
-       "families, scenarios, "
+       "migrate, families, scenarios, "
        "conformance, "
        "contract, selftest, explore, version, help\n"},
       {{"image", "exprot"},
@@ -337,10 +352,20 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"--color", "red", "version"},
        "error: --color: \"red\" is not allowed\nhint: allowed: auto, always, never\n"},
       {{"run"}, "error: SCENARIO is required\nhint: qksim help run\n"},
+      {{"migrate", "local://a"},
+       "error: migrate: found 1 URIs, expected 2: from where and to where\n"
+       "hint: as in qksim migrate local:///srv/g1 sqlite:///srv/g1-sqlite --group G --peer P\n"},
+      {{"migrate", "local://a", "sqlite://b", "--peer", "1.2.3.4:1"},
+       "error: --group is required\nhint: qksim help migrate\n"},
+      {{"migrate", "sqlite://b", "--abort", "--resume"},
+       "error: --abort takes the destination alone\nhint: qksim help migrate\n"},
+      {{"migrate", "sqlite://b", "--abort", "--status"},
+       "error: of --dry-run, --status and --abort more than one is given\n"
+       "hint: qksim help migrate\n"},
       {{"help", "exit-code"},
        "error: there is no topic \"exit-code\"\n"
        "hint: did you mean \"exit-codes\"? topics: run, shrink, sweep, replay, diff, explain, "
-       "image, families, scenarios, "
+       "image, migrate, families, scenarios, "
        "conformance, "
        "contract, selftest, explore, version, help, "
        "exit-codes\n"},

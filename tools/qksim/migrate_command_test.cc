@@ -85,7 +85,10 @@ class Machine {
     environment.registry = &registry_;
     environment.directory = temporary_.path();
     environment.random_seed = [this] { return ++draws_; };
-    environment.interrupted = [this] { return steps_left_-- <= 0; };
+    environment.interrupted = [this] {
+      if (on_step_) on_step_();
+      return steps_left_-- <= 0;
+    };
     const ExitCode code = migrate_command(arguments, environment);
     return {code, out.str(), err.str()};
   }
@@ -120,6 +123,7 @@ class Machine {
   families::Registry registry_ = families::builtin_families(&memory_);
   uint64_t draws_ = 0;
   int steps_left_ = 1 << 30;  // until a signal comes
+  std::function<void()> on_step_;
 };
 
 void resume(MigrateArguments& a) { a.resume = true; }
@@ -590,6 +594,24 @@ TEST_CASE(
     }
   }
   CHECK(copied_again);
+}
+
+TEST_CASE("migrate: a source that changes meanwhile is noticed before anything is at its place") {
+  Machine machine;
+  const std::string file = machine.path("a/log/log_meta");
+  const std::string bytes = families::read_file(machine.fs_, file, 100).value();
+  const int when = GENERATE(0, 2, 4);
+  int step = 0;
+  machine.on_step_ = [&] {
+    if (step++ == when) REQUIRE_OK(families::write_file(machine.fs_, file, bytes));
+  };
+  const Told told = machine.migrate("local://a", "sqlite://b", fence);
+  machine.on_step_ = nullptr;
+  CHECK(told.code == ExitCode::kNoInput);
+  CHECK(told.says("changed meanwhile: found \"log/log_meta\""));
+  CHECK_FALSE(families::exists(machine.fs_, machine.path("b")).value());
+  CHECK(families::exists(machine.fs_, file).value());
+  CHECK(machine.migrate("local://a", "sqlite://b", resume).code == ExitCode::kOk);
 }
 
 TEST_CASE("migrate: a copy that differs is not published, and the first difference named") {
