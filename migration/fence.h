@@ -17,8 +17,14 @@ namespace qk::migration {
 
 std::string fenced_path(std::string_view root, uint64_t generation);
 
-// Durable on OK, and idempotent: after a crash anywhere inside, calling it again finishes it.
+// Durable on OK, and idempotent: after a crash anywhere inside, calling it again finishes it. Who
+// cannot be sure that nobody was here since asks check_fence_unfinished() first.
 absl::Status fence_root(families::FileSystem& fs, std::string_view root, uint64_t generation);
+
+// OK if `root` is as a crash inside fence_root() leaves it: the directory, nothing while the instance
+// is under the fenced path, or the file or a beginning of it. FailedPrecondition otherwise.
+absl::Status check_fence_unfinished(families::FileSystem& fs, std::string_view root,
+                                    uint64_t generation);
 
 // The generation that the file of a fence names, or nullopt if `text` is not of one.
 std::optional<uint64_t> generation_of_fence(std::string_view text);

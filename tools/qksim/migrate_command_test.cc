@@ -675,6 +675,53 @@ TEST_CASE("migrate: a fence takes the source's name, whole, and never a path tha
   CHECK(compared.says("is fenced; "));
 }
 
+TEST_CASE("migrate: a fence that was cut short is finished, unless somebody was there since") {
+  Machine machine;
+  const std::string source = machine.path("a"), moved = machine.path("a.fenced-1");
+  // Dies before the call that makes the file.
+  families::FaultFileSystem clean(&machine.fs_);
+  REQUIRE(machine.migrate("local://a", "sqlite://b", fence, &clean).code == ExitCode::kOk);
+  const std::vector<std::string> calls = clean.take_calls();
+  const auto call = std::find(calls.begin(), calls.end(), cat("rename ", source, " ", moved));
+  REQUIRE(call != calls.end());
+  REQUIRE_OK(families::remove_tree(machine.fs_, source));
+  REQUIRE_OK(families::remove_tree(machine.fs_, machine.path("b")));
+  REQUIRE_OK(machine.posix_.rename(moved, source));
+  families::FaultFileSystem faults(&machine.fs_);
+  families::Fault fault;
+  fault.lasts = true;
+  faults.fail_at(static_cast<uint64_t>(call - calls.begin()) + 2, fault);
+  REQUIRE(machine.migrate("local://a", "sqlite://b", fence, &faults).code ==
+          ExitCode::kCannotWrite);
+  REQUIRE(families::exists(machine.fs_, moved).value());
+  REQUIRE_FALSE(families::exists(machine.fs_, source).value());
+
+  const Told status = machine.at_stage(MigrateAction::kStatus, "sqlite://b");
+  CHECK(status.says("B: the destination is in its place, the source is being fenced"));
+  const Told aborted = machine.at_stage(MigrateAction::kAbort, "sqlite://b");
+  CHECK(aborted.code == ExitCode::kCannotWrite);
+  CHECK(aborted.says("--resume finishes the fence"));
+  SECTION("somebody's file") {
+    REQUIRE_OK(families::write_file(machine.fs_, source, "mine"));
+    const Told told = machine.migrate("local://a", "sqlite://b", resume);
+    CHECK(told.code == ExitCode::kNoInput);
+    CHECK(told.says("is a file that no fence made: expected "));
+    CHECK(families::read_file(machine.fs_, source, 100).value() == "mine");
+  }
+  SECTION("both gone") {
+    REQUIRE_OK(machine.posix_.rename(moved, machine.path("elsewhere")));
+    const Told told = machine.migrate("local://a", "sqlite://b", resume);
+    CHECK(told.code == ExitCode::kNoInput);
+    CHECK(told.says("found neither " + source));
+    CHECK_FALSE(families::exists(machine.fs_, source).value());
+  }
+  SECTION("nobody") {
+    REQUIRE_OK(families::write_file(machine.fs_, source, "fenced at gen"));
+    CHECK(machine.migrate("local://a", "sqlite://b", resume).says("the source is fenced"));
+    CHECK(machine.fs_.stat(source)->kind == families::FileKind::kFile);
+  }
+}
+
 TEST_CASE("migrate: an empty destination directory is taken, parts may lie anywhere") {
   Machine machine;
   REQUIRE_OK(machine.fs_.mkdir(machine.path("b")));

@@ -40,6 +40,14 @@ void StepProgress::begin(std::string what) {
   drawn_ms_ = start_ms_;
 }
 
+void StepProgress::announce(std::string what) {
+  begin(std::move(what));
+  if (quiet_ || !redraws_) return;
+  // An error that comes meanwhile is written over it.
+  *environment_.err << "\r\x1b[K" << what_ << "\r" << std::flush;
+  drawn_ = true;
+}
+
 std::string StepProgress::passed_text() const {
   const int64_t ms = passed_ms();
   return cat(ms / 1000, ".", ms / 100 % 10, "s");

@@ -24,6 +24,8 @@ class StepProgress {
   ~StepProgress() { end(); }
 
   void begin(std::string what);
+  // What takes a while and does not tell how far it is; on a terminal alone.
+  void announce(std::string what);
   void show(int64_t ppm, uint64_t bytes);
   // Removes what is drawn.
   void end();

@@ -276,10 +276,13 @@ ExitCode StoppedMigration::open_source() {
     places_.from_directories = source_->directories();
   }
   const std::string where = source_->root();
-  if (ExitCode code = source_->begin(arguments_.group, peer_, arguments_.accept_lost_vote, &state_);
-      code != ExitCode::kOk) {
+  progress_.announce("open");
+  const ExitCode opened =
+      source_->begin(arguments_.group, peer_, arguments_.accept_lost_vote, &state_);
+  progress_.end();
+  if (opened != ExitCode::kOk) {
     if (stage_ != nullptr) *environment_.err << "hint: " << printable(what_is_left()) << "\n";
-    return code;
+    return opened;
   }
   *environment_.out << "migrate   " << places_.from.family->name << " " << printable(where)
                     << " -> " << places_.to.family->name << " " << printable(places_.to.root)

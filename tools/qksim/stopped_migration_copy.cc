@@ -216,6 +216,8 @@ ExitCode StoppedMigration::fence() {
 ExitCode StoppedMigration::finish_fence() {
   const Manifest& manifest = *stage_->manifest();
   const std::string& root = manifest.a.root;
+  const absl::Status ours = migration::check_fence_unfinished(fs_, root, manifest.generation);
+  if (!ours.ok()) return stopped(ExitCode::kNoInput, root, ours);
   const absl::Status fenced = migration::fence_root(fs_, root, manifest.generation);
   if (!fenced.ok()) return cannot_write(root, fenced);
   *environment_.out << "  fence     " << printable(root) << " is now a file, the source lies in "
