@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "families/base/suggest.h"
 #include "families/contract/lost_vote.h"
 #include "families/fs/file_system_wrapper.h"
 #include "families/fs/file_util.h"

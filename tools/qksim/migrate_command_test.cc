@@ -667,12 +667,22 @@ TEST_CASE("migrate: a fence takes the source's name, whole, and never a path tha
   const Told again = machine.migrate("local://a", "leveldb://c", nullptr);
   CHECK(again.code == ExitCode::kNoInput);
   CHECK(again.says("the source is fenced: found a file, and its instance in "));
-  const Told compared = machine.migrate("local://a", "sqlite://b", [](MigrateArguments& a) {
+  const auto both = [](MigrateArguments& a) {
     resume(a);
     fence(a);
-  });
+  };
+  const Told compared = machine.migrate("local://a", "sqlite://b", both);
   CHECK(compared.code == ExitCode::kOk);
   CHECK(compared.says("is fenced; "));
+  // A fence may come later than the copy, after both were compared once more.
+  REQUIRE(machine.migrate("sqlite://b", "leveldb://d").code == ExitCode::kOk);
+  const Told later = machine.migrate("sqlite://b", "leveldb://d", both);
+  CHECK(later.code == ExitCode::kOk);
+  CHECK(later.says("verify    log: 10 entries"));
+  CHECK(later.says("the source is fenced"));
+  CHECK(machine.fs_.stat(machine.path("b"))->kind == families::FileKind::kFile);
+  CHECK(families::exists(machine.fs_, machine.path("b.fenced-1/db")).value());
+  CHECK_FALSE(families::exists(machine.fs_, machine.path("d.qkmigrate")).value());
 }
 
 TEST_CASE("migrate: a fence that was cut short is finished, unless somebody was there since") {
@@ -707,6 +717,13 @@ TEST_CASE("migrate: a fence that was cut short is finished, unless somebody was 
     CHECK(told.code == ExitCode::kNoInput);
     CHECK(told.says("is a file that no fence made: expected "));
     CHECK(families::read_file(machine.fs_, source, 100).value() == "mine");
+  }
+  SECTION("the destination is gone") {
+    REQUIRE_OK(families::remove_tree(machine.fs_, machine.path("b")));
+    const Told told = machine.migrate("local://a", "sqlite://b", resume);
+    CHECK(told.code == ExitCode::kViolated);
+    CHECK(told.says("the destination is not in its place any more: expected instance "));
+    CHECK(families::exists(machine.fs_, moved).value());
   }
   SECTION("both gone") {
     REQUIRE_OK(machine.posix_.rename(moved, machine.path("elsewhere")));

@@ -96,13 +96,15 @@ ExitCode StoppedMigration::run() {
   }
   environment_.catch_signals();
   if (ExitCode code = take_stage(); code != ExitCode::kOk) return code;
-  if (phase() == Phase::kAccepted) {
-    const auto still = fs_.stat(places_.from.root);
-    const bool fenced = !still.ok() || still->kind != families::FileKind::kDirectory;
-    if (fenced) {
-      if (ExitCode code = finish_fence(); code != ExitCode::kOk) return code;
-      return finish();
+  if (phase() == Phase::kAccepted && !source_is_directory()) {
+    if (!in_place_) {
+      return stopped(ExitCode::kViolated, places_.to.root,
+                     absl::FailedPreconditionError(cat(
+                         "the destination is not in its place any more: expected instance ",
+                         stage_->manifest()->b.instance, "; the source's fence is unfinished")));
     }
+    if (ExitCode code = finish_fence(); code != ExitCode::kOk) return code;
+    return finish();
   }
   if (const auto generation = fenced_generation(fs_, places_.from.root)) {
     const std::string moved = migration::fenced_path(places_.from.root, *generation);
@@ -115,6 +117,7 @@ ExitCode StoppedMigration::run() {
     }
     note(environment_, cat(places_.from.root, " is fenced; ", moved, " is compared"));
     places_.from.root = moved;
+    was_fenced_ = true;
   }
   if (ExitCode code = open_source(); code != ExitCode::kOk) return code;
   if (ExitCode code = read_source(); code != ExitCode::kOk) return code;
@@ -206,12 +209,12 @@ ExitCode StoppedMigration::take_stage() {
         return ExitCode::kOk;
       }
     } else {
+      if (ExitCode code = check_stage_is_ours(); code != ExitCode::kOk) return code;
       const auto in_place = is_in_place(fs_, to.root, *stage_->manifest());
       if (!in_place.ok()) return stopped(ExitCode::kData, to.root, in_place.status());
       in_place_ = *in_place;
-      if (ExitCode code = check_stage_is_ours(); code != ExitCode::kOk) return code;
     }
-    if (!in_place_) {
+    if (!in_place_ && (phase() != Phase::kAccepted || source_is_directory())) {
       if (ExitCode code = check_places(); code != ExitCode::kOk) return code;
     }
   }
@@ -223,7 +226,11 @@ ExitCode StoppedMigration::check_stage_is_ours() {
   const Manifest& manifest = *stage_->manifest();
   StorageArgument from = places_.from;
   // After a fence its name leads nowhere or to a file.
-  if (const auto real = fs_.real_path(from.root); real.ok()) from.root = *real;
+  if (const auto real = fs_.real_path(from.root); real.ok()) {
+    from.root = *real;
+  } else if (manifest.phase == Phase::kAccepted) {
+    from.root = manifest.a.root;
+  }
   const auto text = [](const std::string& group, const std::string& peer,
                        const migration::Instance& a, const migration::Instance& b) {
     return cat("group ", group, ", peer ", peer, ", ", recorded_text(a), " -> ", recorded_text(b));

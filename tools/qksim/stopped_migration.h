@@ -53,6 +53,7 @@ class StoppedMigration {
   ExitCode fence();
   ExitCode finish_fence();
   ExitCode compare_with_destination();
+  ExitCode fence_later();
   ExitCode read_whole(families::Family* family, const image::ExportCut& cut,
                       const families::FamilyDescriptor& descriptor, const std::string& where,
                       const std::string& what, std::unique_ptr<image::Reading>* out);
@@ -60,10 +61,16 @@ class StoppedMigration {
   ExitCode finish();
   ExitCode planned();
 
+  migration::Manifest begun() const;
   migration::Manifest manifest_now() const { return *stage_->manifest(); }
   migration::Phase phase() const {
     return stage_ != nullptr && stage_->manifest() ? stage_->manifest()->phase
                                                    : migration::Phase::kIdle;
+  }
+  // Not so after a fence, nor in the moment inside it.
+  bool source_is_directory() const {
+    const auto stat = fs_.stat(places_.from.root);
+    return stat.ok() && stat->kind == families::FileKind::kDirectory;
   }
   // Gives an error its code; says what is left, and how to go on.
   ExitCode stopped(ExitCode code, const std::string& where, const absl::Status& status);
@@ -79,9 +86,10 @@ class StoppedMigration {
   std::string peer_;
   MigratePlaces places_;
   std::unique_ptr<MigrationStage> stage_;
-  bool fresh_ = false;     // the stage was made by this process and holds nothing
-  bool in_place_ = false;  // the destination is this stage's instance
-  bool complete_ = false;  // the destination is there, and no stage
+  bool fresh_ = false;       // the stage was made by this process and holds nothing
+  bool in_place_ = false;    // the destination is this stage's instance
+  bool complete_ = false;    // the destination is there, and no stage
+  bool was_fenced_ = false;  // the source, by an earlier process
   std::unique_ptr<ImageSource> source_;
   StateToCopy state_;
   image::KnownImage known_;

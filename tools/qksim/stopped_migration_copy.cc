@@ -13,7 +13,8 @@ namespace qk::cli {
 using migration::Manifest;
 using migration::Phase;
 
-ExitCode StoppedMigration::copy() {
+// What a manifest says of this migration, in EXPORT.
+Manifest StoppedMigration::begun() const {
   Manifest next;
   if (stage_->manifest()) next = manifest_now();
   next.group_id = arguments_.group;
@@ -31,6 +32,11 @@ ExitCode StoppedMigration::copy() {
   next.validated_cut.reset();
   ++next.attempts;
   next.last_error.clear();
+  return next;
+}
+
+ExitCode StoppedMigration::copy() {
+  Manifest next = begun();
   fresh_ = false;
   if (const absl::Status saved = stage_->save(next); !saved.ok()) {
     return cannot_write(stage_->path(), saved);
@@ -184,7 +190,8 @@ ExitCode StoppedMigration::check_published() {
 
 // Makes the source unusable under its name: migration/fence.h. Nobody may have used it since.
 ExitCode StoppedMigration::fence() {
-  state_ = {};
+  state_.cut = {};  // before its family
+  state_.family.reset();
   if (const absl::Status can = run_checks({fence_check(environment_, places_)}, nullptr);
       !can.ok()) {
     return cannot_write(source_->root(), can);
@@ -246,9 +253,42 @@ ExitCode StoppedMigration::compare_with_destination() {
       code != ExitCode::kOk) {
     return code;
   }
+  if (arguments_.fence_source && !was_fenced_) {
+    reading.reset();
+    published.cut = {};  // before its family
+    published.family.reset();
+    return fence_later();
+  }
   *environment_.out << "  state digest    " << image::to_hex(known_.totals.state) << "\n"
                     << "PASS  the destination is there already, and holds the same\n";
   return ExitCode::kOk;
+}
+
+// The fence of a source whose destination was made without one: by a stage again, so that whoever
+// goes on after a kill knows of it.
+ExitCode StoppedMigration::fence_later() {
+  const std::string& root = places_.to.root;
+  const auto sidecar = image::read_sidecar(fs_, root);
+  if (!sidecar.ok()) return stopped(ExitCode::kData, root, sidecar.status());
+  if (!*sidecar) {
+    return stopped(ExitCode::kData, root,
+                   absl::FailedPreconditionError(
+                       "no identity sidecar, expected the one that a migration writes"));
+  }
+  auto made = MigrationStage::make(fs_, root);
+  if (!made.ok()) return cannot_write(stage_path(root), made.status());
+  stage_ = *std::move(made);
+  in_place_ = true;
+  Manifest next = begun();
+  next.phase = Phase::kValidated;
+  next.validated_cut = next.export_cut;
+  next.b.instance = (*sidecar)->instance;
+  next.b.state = image::InstanceState::kCurrent;
+  if (const absl::Status saved = stage_->save(std::move(next)); !saved.ok()) {
+    return cannot_write(stage_->path(), saved);
+  }
+  if (ExitCode code = fence(); code != ExitCode::kOk) return code;
+  return finish();
 }
 
 ExitCode StoppedMigration::finish() {
