@@ -61,6 +61,7 @@ void Bench::remount() {
   const bool with_faults = faults_ != nullptr;
   faults_.reset();
   fs_ = disk_->mount();
+  if (planting().disk) fs_ = planting().disk(std::move(fs_));
   if (with_faults) faults();
 }
 

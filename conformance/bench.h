@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "conformance/model.h"
+#include "conformance/planting.h"
 #include "families/contract/family.h"
 #include "families/fs/fault_file_system.h"
 #include "families/fs/temp_directory.h"
@@ -33,6 +34,7 @@ struct Host {
   // Of the places where a machine may stop or a call may fail, checks try one in so many; 1: all.
   // For builds that are too slow for all.
   uint64_t one_point_in = 1;
+  const Planting* planting = nullptr;  // a mutant of the product; must outlive all
 };
 
 // Ends a check. Internal to the suite: thrown by expectations, caught by the runner.

@@ -38,6 +38,10 @@ void each_operation(PairContext& c) {
     seen.insert(change.operation);
   }
   c.expect_equal("kinds of operations", seen.size(), std::size(kOperations));
+  // A vote in a term that is saved already is a change of its own.
+  const int64_t term = run.model().state().hard_state.term + 1;
+  run.apply(save_meta({term, ""}));
+  run.apply(save_meta({term, std::string(kPeer)}));
   RandomStream random = c.random("more");
   for (int i = 0; i < 8; ++i) run.apply(random_change(random, run.model().state()));
   run.close();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conformance/planting.h"
 #include "migration/reconcile.h"
 
 namespace qk::sim::conformance {
@@ -12,6 +13,12 @@ absl::StatusOr<std::unique_ptr<DualStack>> DualStack::open(families::FileSystem*
                                                            std::string directory, Side primary,
                                                            Side mirror) {
   auto stack = std::unique_ptr<DualStack>(new DualStack);
+  if (planting().driven) {
+    for (Side* side : {&primary, &mirror}) {
+      stack->planted_.push_back(planting().driven(side->family, side == &mirror));
+      side->family = stack->planted_.back().get();
+    }
+  }
   QK_ASSIGN_OR_RETURN(stack->journal_, migration::IntentJournal::open(fs, std::move(directory)));
   QK_ASSIGN_OR_RETURN(migration::ReconcileReport report,
                       migration::reconcile(*stack->journal_, *primary.family, primary.instance,

@@ -32,6 +32,7 @@ class DualStack {
   DualStack() = default;
   void engage();
 
+  std::vector<std::unique_ptr<families::Family>> planted_;  // planting.h
   Side primary_;
   Side mirror_;
   std::vector<std::string> reconciled_;

@@ -1,6 +1,7 @@
 #include "conformance/migrating_node.h"
 
 #include "conformance/history.h"
+#include "conformance/planting.h"
 #include "families/fs/file_util.h"
 
 namespace qk::sim::conformance {
@@ -54,22 +55,29 @@ void MigratingNode::phase_changed(Phase from, const migration::Manifest& to) {
 absl::Status MigratingNode::open() {
   migration::ControllerOptions options;
   options.fs = &c_.fs();
-  options.registry = registry_;
+  if (planting().node && !planted_) planted_ = planting().node(*registry_, *this);
+  options.registry = planted_ ? &*planted_ : registry_;
   options.node_dir = directory_;
   options.group_id = transfer_identity().group_id;
   options.peer_id = transfer_identity().peer_id;
   options.initial = {c_.descriptor(PairContext::kA).name, initial_root_, {}};
   options.create = !created_;
-  options.now = [this] { return ++clock_; };
+  options.now = [this] {
+    ++clock_;
+    return planting().clock ? planting().clock(clock_) : clock_;
+  };
   options.random = [this] { return ids_.next(); };
   options.step_entries = step_entries_;
   // Checks crash more often than a migration puts up with; that it gives up is migration's test.
   options.max_attempts = kMostSteps;
   options.max_queued = max_queued_;
-  QK_ASSIGN_OR_RETURN(runner_, migration::StepwiseRunner::open(std::move(options), this, [this] {
-                        c_.settle();
-                        return true;
-                      }));
+  working_ = true;
+  auto opened = migration::StepwiseRunner::open(std::move(options), this, [this] {
+    c_.settle();
+    return true;
+  });
+  working_ = false;
+  QK_ASSIGN_OR_RETURN(runner_, std::move(opened));
   created_ = true;
   note_state();
   return absl::OkStatus();
@@ -161,6 +169,13 @@ migration::MigrationRequest MigratingNode::request() const {
 void MigratingNode::start_migration() {
   c_.expect_ok("ask for the migration", controller().request_start(request()));
   c_.settle();
+}
+
+absl::StatusOr<bool> MigratingNode::try_step() {
+  working_ = true;
+  absl::StatusOr<bool> stepped = runner_->step();
+  working_ = false;
+  return stepped;
 }
 
 bool MigratingNode::step() {

@@ -42,6 +42,8 @@ class MigratingNode : private migration::RunnerObserver {
   CrashReport crash(CrashLevel level, Choice& choice);
 
   bool is_open() const { return runner_ != nullptr; }
+  // A start or a step of the migration is under way.
+  bool working() const { return working_; }
   migration::Controller& controller() { return runner_->controller(); }
   migration::Phase phase() const { return runner_->controller().phase(); }
   const Model& model() const { return model_; }
@@ -62,7 +64,7 @@ class MigratingNode : private migration::RunnerObserver {
   void start_migration();
   // One step, if the controller needs one; false if it needs none. An error of it fails the check.
   bool step();
-  absl::StatusOr<bool> try_step() { return runner_->step(); }
+  absl::StatusOr<bool> try_step();
   // The request that leads on from a phase in which the controller needs nothing.
   void request_next();
   // Steps and makes the requests on the way, from whatever phase, until it is `phase`; restarts for
@@ -101,10 +103,12 @@ class MigratingNode : private migration::RunnerObserver {
   std::string target_root_;
   RandomStream ids_;
   RandomStream background_;
+  std::optional<families::Registry> planted_;  // planting.h
   int64_t clock_ = 1;
   int64_t step_entries_ = 3;
   size_t max_queued_ = migration::ControllerOptions().max_queued;
   bool created_ = false;
+  bool working_ = false;
   Model model_;
   std::map<uint64_t, State> states_;  // by mutation number
   std::vector<migration::Phase> phases_;

@@ -130,6 +130,7 @@ std::vector<Case> select_cases(const std::vector<Check>& checks, const families:
 
 CaseResult run_case(const Case& what, const Host& host, uint64_t seed) {
   families::reset_engines_for_run(seed);
+  const PlantingScope planted(host.planting);
   CaseResult result;
   result.what = what;
   try {

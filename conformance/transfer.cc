@@ -1,6 +1,7 @@
 #include "conformance/transfer.h"
 
 #include "conformance/context.h"
+#include "conformance/planting.h"
 #include "families/contract/mutation.h"
 
 namespace qk::sim::conformance {
@@ -13,18 +14,25 @@ const image::Identity& transfer_identity() {
 absl::StatusOr<std::string> export_image(families::Family& family,
                                          const families::FamilyDescriptor& descriptor, uint64_t seq,
                                          bool accept_lost_vote) {
+  std::unique_ptr<families::Family> planted;
+  if (planting().source) planted = planting().source(&family);
+  families::Family& source = planted ? *planted : family;
   std::string bytes;
   image::MemorySink sink(&bytes);
-  QK_ASSIGN_OR_RETURN(image::ExportCut cut, image::ExportCut::capture(family, seq));
+  QK_ASSIGN_OR_RETURN(image::ExportCut cut, image::ExportCut::capture(source, seq));
   cut.accept_lost_vote = accept_lost_vote;
-  image::Exporter exporter(&family, std::move(cut), transfer_identity(), descriptor.name,
+  image::Exporter exporter(&source, std::move(cut), transfer_identity(), descriptor.name,
                            descriptor.format_version, &sink);
   QK_RETURN_IF_ERROR(exporter.run());
+  if (planting().exported) return planting().exported(std::move(bytes), descriptor);
   return bytes;
 }
 
 absl::Status verify_bytes(std::string_view image) {
-  return image::verify_image(image::MemorySource("image", image)).status();
+  std::string planted;
+  if (planting().seen) image = planted = planting().seen(image);
+  absl::Status status = image::verify_image(image::MemorySource("image", image)).status();
+  return planting().verified ? planting().verified(std::move(status)) : status;
 }
 
 image::ImportRequest import_request(const families::Registry& registry, families::FileSystem& fs,
@@ -40,6 +48,9 @@ image::ImportRequest import_request(const families::Registry& registry, families
 }
 
 absl::Status import_image(image::ImportRequest request, std::string_view bytes) {
+  if (planting().importing) QK_RETURN_IF_ERROR(planting().importing(request));
+  std::string planted;
+  if (planting().seen) bytes = planted = planting().seen(bytes);
   const image::MemorySource source("image", bytes);
   image::Importer importer(std::move(request), &source);
   return importer.run();

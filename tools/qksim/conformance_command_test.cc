@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "conformance/groups.h"
+#include "conformance/mutants.h"
 #include "families/base/failure_scope.h"
 #include "families/base/strings.h"
 #include "families/builtin.h"
@@ -305,8 +306,35 @@ TEST_CASE_METHOD(Fixture, "contract: json, markdown, unknown ids, damaged eviden
   CHECK_THAT(err.str(), Contains("there is no requirement \"SB-99\""));
   const std::string path = absolute_path(environment, std::string(kEvidenceFile));
   REQUIRE(families::write_file(fs, path, "{").ok());
-  run({"contract"}, ExitCode::kNoInput);
+  run({"contract"}, ExitCode::kData);
   CHECK_THAT(err.str(), Contains(".qksim/conformance.json: "));
+  REQUIRE(fs.unlink(path).ok());
+  REQUIRE(families::make_directories(fs, path).ok());
+  run({"contract"}, ExitCode::kNoInput);
+}
+
+TEST_CASE_METHOD(Fixture, "contract: each row says which mutant its check fails for") {
+  leave(complete());
+  const auto json = nlohmann::json::parse(run({"contract", "--format", "json"}, ExitCode::kOk));
+  uint64_t with = 0;
+  for (const auto& row : json["requirements"]) {
+    const sim::conformance::Kill* kill = sim::conformance::kill_of(row["id"].get<std::string>());
+    INFO(row.dump());
+    CHECK(row["mutant"].is_null() == (kill == nullptr));
+    if (kill == nullptr) continue;
+    ++with;
+    CHECK(row["mutant"]["name"] == std::string(kill->mutant));
+    CHECK(row["mutant"]["fails"] == std::string(kill->check));
+  }
+  CHECK(with >= 80);
+  const std::string table = run({"contract"}, ExitCode::kOk);
+  CHECK_THAT(table, Contains("export-without-vote, EXPORT/term_and_vote"));
+  CHECK_THAT(table, Contains("no mutant"));
+  CHECK_THAT(table, Contains(" M rows that a check cites name a mutant"));
+  CHECK_THAT(run({"contract", "show", "SB-18"}, ExitCode::kOk),
+             Contains("  mutant  export-without-vote: an image has the term without its vote\n"
+                      "          fails EXPORT/term_and_vote\n"));
+  CHECK_THAT(run({"contract", "show", "SB-1"}, ExitCode::kOk), Contains("  no mutant\n"));
 }
 
 TEST_CASE_METHOD(Fixture, "conformance replaces no evidence that it cannot read") {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "conformance/groups.h"
+#include "conformance/mutants.h"
 #include "conformance/requirements.h"
 #include "families/base/printable.h"
 #include "families/base/suggest.h"
@@ -19,6 +20,7 @@ namespace {
 using sim::conformance::CheckEvidence;
 using sim::conformance::Evidence;
 using sim::conformance::ExpectedCases;
+using sim::conformance::Kill;
 using sim::conformance::Level;
 using sim::conformance::Requirement;
 using sim::conformance::Standing;
@@ -27,7 +29,8 @@ using sim::conformance::Verdict;
 
 struct Row {
   const Requirement* requirement = nullptr;
-  bool tested = false;  // some check cites it; whether one ran is another matter
+  bool tested = false;         // some check cites it; whether one ran is another matter
+  const Kill* kill = nullptr;  // the mutant that its check fails for
   Standing standing = Standing::kMissing;
   uint64_t expected = 0;  // cases, of all judged families; a pair's count for both
   uint64_t ran = 0;
@@ -60,6 +63,7 @@ class Table {
       Row row;
       row.requirement = &requirement;
       row.tested = tested.count(requirement.id) > 0;
+      row.kill = sim::conformance::kill_of(requirement.id);
       row.standing = sim::conformance::standing_of(evidence, requirement.id, judged_, expected);
       for (const std::string& family : judged_) {
         const Support support =
@@ -92,6 +96,8 @@ struct Counts {
   uint64_t partly = 0;
   uint64_t not_run = 0;
   uint64_t no_test = 0;
+  uint64_t tested = 0;
+  uint64_t with_mutant = 0;
 };
 
 // Of the M rows of these sections.
@@ -104,6 +110,8 @@ Counts count_musts(const std::vector<Row>& rows, const std::vector<std::string_v
       continue;
     }
     ++counts.all;
+    counts.tested += row.tested ? 1 : 0;
+    counts.with_mutant += row.kill != nullptr ? 1 : 0;
     counts.hold += row.standing == Standing::kHolds ? 1 : 0;
     counts.failed += row.standing == Standing::kFailed ? 1 : 0;
     counts.partly += row.standing == Standing::kPartly ? 1 : 0;
@@ -133,28 +141,34 @@ std::string missing_text(const Counts& counts) {
              " not run, ", counts.no_test, " without a test");
 }
 
+std::string mutant_text(const Row& row) {
+  return row.kill == nullptr ? std::string("no mutant")
+                             : cat(row.kill->mutant, ", ", row.kill->check);
+}
+
 void print_table(const Table& table, std::ostream& out) {
   constexpr size_t kWidth = 12;
+  constexpr size_t kMutantWidth = 58;
   std::string head = padded("id", 8) + padded("level", 7);
   for (const std::string& column : table.columns()) head += padded(column, kWidth);
-  out << head << "requirement\n";
+  out << head << padded("mutant, and the check that it fails", kMutantWidth) << "requirement\n";
   for (const Row& row : table.rows()) {
     out << padded(row.requirement->id, 8) << padded(to_string(row.requirement->level), 7);
     for (const std::string& cell : row.cells) out << padded(cell, kWidth);
-    out << row.requirement->text << "\n";
+    out << padded(mutant_text(row), kMutantWidth) << row.requirement->text << "\n";
   }
 }
 
 void print_markdown(const Table& table, std::ostream& out) {
   out << "| id | level |";
   for (const std::string& column : table.columns()) out << " " << column << " |";
-  out << " requirement |\n|---|---|";
+  out << " mutant, and the check that it fails | requirement |\n|---|---|---|";
   for (size_t i = 0; i < table.columns().size(); ++i) out << "---|";
   out << "---|\n";
   for (const Row& row : table.rows()) {
     out << "| " << row.requirement->id << " | " << to_string(row.requirement->level) << " |";
     for (const std::string& cell : row.cells) out << " " << cell << " |";
-    out << " " << row.requirement->text << " |\n";
+    out << " " << mutant_text(row) << " | " << row.requirement->text << " |\n";
   }
 }
 
@@ -165,10 +179,15 @@ void print_json(const Table& table, const Evidence& evidence, std::ostream& out)
     for (size_t i = 0; i < table.columns().size(); ++i) {
       families[table.columns()[i]] = row.cells[i];
     }
+    nlohmann::json mutant;
+    if (row.kill != nullptr) {
+      mutant = {{"name", std::string(row.kill->mutant)}, {"fails", std::string(row.kill->check)}};
+    }
     rows.push_back({{"id", row.requirement->id},
                     {"level", std::string(to_string(row.requirement->level))},
                     {"requirement", row.requirement->text},
                     {"standing", standing_text(row)},
+                    {"mutant", std::move(mutant)},
                     {"families", std::move(families)}});
   }
   const nlohmann::json document = {{"schema", "qksim.contract/1"},
@@ -224,6 +243,13 @@ ExitCode show(const ContractArguments& arguments, const Evidence& evidence,
   std::ostream& out = *environment.out;
   out << requirement->id << "  level " << to_string(requirement->level) << "\n"
       << requirement->text << "\n";
+  const Kill* const kill = sim::conformance::kill_of(requirement->id);
+  if (kill == nullptr) out << "  no mutant\n";
+  for (const sim::conformance::ProductMutant& mutant : sim::conformance::product_mutants()) {
+    if (kill == nullptr || mutant.name != kill->mutant) continue;
+    out << "  mutant  " << mutant.name << ": " << mutant.what << "\n          fails " << kill->check
+        << "\n";
+  }
   bool any = false;
   for (const auto& [name, check] : evidence.checks) {
     const std::vector<std::string>& ids = check.requirements;
@@ -277,7 +303,7 @@ ExitCode contract_command(const ContractArguments& arguments, const Environment&
   auto loaded = load_evidence(environment);
   if (!loaded.ok()) {
     print_error(environment, cat(kEvidenceFile, ": ", to_std(loaded.status().message())));
-    return ExitCode::kNoInput;
+    return absl::IsDataLoss(loaded.status()) ? ExitCode::kData : ExitCode::kNoInput;
   }
   const Evidence evidence = loaded->value_or(Evidence());
   const bool same_build = evidence.build == environment.build;
@@ -313,7 +339,9 @@ ExitCode contract_command(const ContractArguments& arguments, const Environment&
         << "\n"
         << cluster.hold << " of " << cluster.all
         << " M rows of RM and WC, which whole clusters show, hold; " << missing_text(cluster)
-        << "\n";
+        << "\n"
+        << storage.with_mutant + cluster.with_mutant << " of " << storage.tested + cluster.tested
+        << " M rows that a check cites name a mutant of the product, for which that check fails\n";
   }
   uint64_t missing = 0;
   for (const Counts& counts : {storage, cluster}) {
