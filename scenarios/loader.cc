@@ -51,11 +51,20 @@ void report_bad_starts(ParsedSource& parsed, const std::vector<sim::BadStart>& s
   }
 }
 
+void report_planted(ParsedSource& parsed, const std::optional<Complaint>& complaint,
+                    std::vector<Diagnostic>* diagnostics) {
+  if (!complaint || diagnostics->size() == kMaxDiagnostics) return;
+  Diagnostic out = parsed.at(parsed.message(), "planted", -1, ParsedSource::Point::kValue);
+  out.message = complaint->message;
+  out.hint = complaint->hint;
+  diagnostics->push_back(std::move(out));
+}
+
 }  // namespace
 
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
                 std::optional<uint64_t> seed, const families::Registry& registry,
-                const TreeResolver& resolve, const StartCheck& check) {
+                const TreeResolver& resolve, const StartCheck& check, const PlantedCheck& planted) {
   LoadResult result;
   ParsedSource parsed(source.file, source.text);
   if (std::optional<Diagnostic> error = parsed.parse()) {
@@ -78,6 +87,9 @@ LoadResult load(const ScenarioSource& source, const std::vector<std::string>& ov
       plan.scenario_hash = scenario_hash(scenario, plan);
       plan.chain_hash = chain_hash(scenario, plan);
       if (check) report_bad_starts(parsed, check(plan), &result.diagnostics);
+      if (planted && scenario.has_planted()) {
+        report_planted(parsed, planted(scenario.planted()), &result.diagnostics);
+      }
       result.effective = effective_text(parsed.message(), source.directory);
       if (result.diagnostics.empty()) result.plan = std::move(plan);
     }

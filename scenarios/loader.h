@@ -14,6 +14,7 @@
 #include "families/base/status.h"
 #include "scenarios/diagnostic.h"
 #include "scenarios/initial_tree.h"
+#include "scenarios/values.h"
 #include "sim/cluster/plan.h"
 
 namespace qk::scenarios {
@@ -37,13 +38,17 @@ struct LoadResult {
 
 // Which nodes of a plan cannot begin with the directory that it gives them (sim::check_initial).
 using StartCheck = std::function<std::vector<sim::BadStart>(const sim::Plan&)>;
+// What is wrong with the planted bug that a scenario names; the catalogue is the caller's.
+using PlantedCheck = std::function<std::optional<Complaint>(const std::string& planted)>;
 
 // `overrides` are --set arguments, PATH=VALUE, applied in order. `registry` has the families whose
 // options the stores may have; the options of one that it does not have are not read. Without
-// `check` the initial directories are only read. Without `seed` it is the scenario's own, or 1.
+// `check` the initial directories are only read, without `planted` any bug may be named. Without
+// `seed` it is the scenario's own, or 1.
 LoadResult load(const ScenarioSource& source, const std::vector<std::string>& overrides,
                 std::optional<uint64_t> seed, const families::Registry& registry,
-                const TreeResolver& resolve, const StartCheck& check = {});
+                const TreeResolver& resolve, const StartCheck& check = {},
+                const PlantedCheck& planted = {});
 
 // What `scenarios list` shows; empty strings where the text says nothing.
 struct ScenarioHead {

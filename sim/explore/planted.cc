@@ -30,7 +30,11 @@ std::string_view name_of(std::string_view planted) {
 std::span<const PlantedBug> planted_bugs() {
   static const std::vector<PlantedBug> bugs = [] {
     std::vector<PlantedBug> all;
-    for (const Row& row : all_rows()) all.push_back(row.bug);
+    for (const Row& row : all_rows()) {
+      all.push_back(row.bug);
+      // A disk either keeps what it should, or not; and what the run itself plays has one form.
+      all.back().has_hard_form = row.plant && row.bug.judge != Judge::kLitmus;
+    }
     return all;
   }();
   return bugs;

@@ -35,6 +35,10 @@ struct PlantedBug {
   std::string_view what;
   Judge judge = Judge::kRun;
   std::string_view survives = {};  // why nothing in these scenarios finds it; empty: it is found
+  // Where it is killed instead, planted there in the same way: "conformance CHECK", a mutant of the
+  // same name in conformance/mutants.h, or "unit TEST, CASE".
+  std::string_view killed_by = {};
+  bool has_hard_form = true;  // set by planted_bugs()
 };
 
 // In the order of the components.

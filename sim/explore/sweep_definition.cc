@@ -64,6 +64,7 @@ SweepVariant variant_from_json(const json& in) {
 SweepDefinition definition_from_json(const json& in) {
   SweepDefinition out;
   out.build = in.at("build").get<std::string>();
+  if (in.contains("directory")) out.directory = in.at("directory").get<std::string>();
   for (const json& variant : in.at("variants")) out.variants.push_back(variant_from_json(variant));
   for (const json& range : in.at("seeds")) {
     out.seeds.push_back({number_of(range, "first"), number_of(range, "last")});
@@ -269,6 +270,7 @@ std::string to_text(const SweepDefinition& definition) {
   }
   const json document = {{"schema", std::string(kSchema)},
                          {"build", definition.build},
+                         {"directory", definition.directory},
                          {"variants", std::move(variants)},
                          {"seeds", std::move(seeds)},
                          {"open_ended", definition.open_ended},
@@ -303,6 +305,7 @@ absl::StatusOr<SweepDefinition> parse_definition(std::string_view text) {
 }
 
 std::string unsharded_text(SweepDefinition definition) {
+  definition.directory.clear();
   definition.shard = 1;
   definition.shards = 1;
   return to_text(definition);

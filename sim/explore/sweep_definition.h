@@ -37,6 +37,9 @@ inline constexpr std::string_view kEveryProbe = "every";
 
 struct SweepDefinition {
   std::string build;
+  // Absolute; what scenarios that are files are relative to. Empty: not known. Another one makes no
+  // other sweep.
+  std::string directory;
   std::vector<SweepVariant> variants;
   std::vector<SeedRange> seeds;  // ascending, apart
   bool open_ended = false;       // as many of the seeds as the time allows

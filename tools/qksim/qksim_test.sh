@@ -42,6 +42,17 @@ expect 64 err 'did you mean "sqlite"?' -- families show sqllite
 expect 64 err 'no command' --
 expect 64 err 'clients: 10001 clients' -- run rolling-pair --set workload.clients=10001
 
+# A bug that the run itself plays has one form; the message has its place.
+printf 'name: "hard"\nplanted: "check-fails:hard"\n' >hard.qks.txtpb
+expect 64 err '"check-fails" has no hard form' -- run rolling-pair --planted check-fails:hard
+expect 65 err 'hard.qks.txtpb:' -- scenarios validate hard.qks.txtpb
+
+# Runs that end in a failed check of the program are compared as others are.
+"$qksim" run rolling-pair --seed 1 --planted check-fails --artifacts always --out fails >/dev/null 2>&1
+"$qksim" run rolling-pair --seed 1 --until 11s --artifacts always --out ends >/dev/null 2>&1
+expect 1 out 'first difference: event #' -- diff fails ends
+expect 1 out 'first difference: event #' -- diff ends fails
+
 # What cannot be written is found out before the work: 73.
 expect 73 err 'nowhere: No such file or directory' -- run rolling-pair --write-plan nowhere/plan
 expect 73 err 'nowhere: No such file or directory' -- shrink rolling-pair -o nowhere/small

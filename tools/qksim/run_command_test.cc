@@ -298,7 +298,10 @@ TEST_CASE_METHOD(RunFixture, "an unknown planted bug is a usage error") {
 TEST_CASE_METHOD(RunFixture, "a scenario that names no planted bug of the catalogue is bad input") {
   std::ofstream(directory / "small.qks.txtpb", std::ios::app) << "planted: \"vote-not-syncd\"\n";
   CHECK(run_command(arguments, environment) == ExitCode::kData);
-  CHECK(err.str().starts_with("error: there is no planted bug \"vote-not-syncd\"\n"));
+  CHECK_THAT(
+      err.str(),
+      Catch::Contains("small.qks.txtpb:4:10: error: there is no planted bug \"vote-not-syncd\""));
+  CHECK_THAT(err.str(), Catch::Contains("did you mean \"vote-not-synced\"? "));
   CHECK(plans.empty());
 }
 

@@ -6,6 +6,33 @@
 #include "tools/qksim/family_argument.h"
 
 namespace qk::cli {
+namespace {
+
+// An empty name is none.
+std::optional<scenarios::Complaint> planted_complaint(const Environment& environment,
+                                                      const std::string& planted) {
+  if (planted.empty()) return std::nullopt;
+  constexpr std::string_view kHard = ":hard";
+  std::string_view name = planted;
+  const bool hard = name.ends_with(kHard);
+  if (hard) name.remove_suffix(kHard.size());
+  std::vector<std::string> names;
+  for (const sim::PlantedBug& bug : environment.planted) {
+    if (bug.name == name && hard && !bug.has_hard_form) {
+      return scenarios::Complaint{cat("the planted bug ", in_quotes(name), " has no hard form"),
+                                  cat("write ", in_quotes(name))};
+    }
+    if (bug.name == name) return std::nullopt;
+    names.emplace_back(bug.name);
+  }
+  const std::string_view near = nearest(name, names);
+  return scenarios::Complaint{
+      cat("there is no planted bug ", in_quotes(planted)),
+      cat(near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "),
+          "qksim selftest --list names them all; NAME:hard is the form that acts seldom")};
+}
+
+}  // namespace
 
 ExitCode find_scenario(const Environment& environment, const std::string& argument,
                        scenarios::ScenarioSource* source) {
@@ -31,14 +58,14 @@ ExitCode find_scenario(const Environment& environment, const std::string& argume
 ExitCode load_scenario(const Environment& environment, const scenarios::ScenarioSource& source,
                        const std::vector<std::string>& sets, std::optional<uint64_t> seed,
                        scenarios::LoadResult* result) {
-  *result = scenarios::load(source, sets, seed, *environment.simulated,
-                            scenarios::make_tree_resolver(*environment.fs, source.directory),
-                            environment.check_initial);
+  *result = scenarios::load(
+      source, sets, seed, *environment.simulated,
+      scenarios::make_tree_resolver(*environment.fs, source.directory), environment.check_initial,
+      [&](const std::string& planted) { return planted_complaint(environment, planted); });
   if (!result->plan.has_value()) {
     *environment.err << to_string(result->diagnostics, environment.colour_err);
     return result->bad_override ? ExitCode::kUsage : ExitCode::kData;
   }
-  if (check_planted(environment, result->plan->planted) != ExitCode::kOk) return ExitCode::kData;
   for (const sim::StorePlan& store : result->plan->stores) {
     const families::FamilyDescriptor* family = nullptr;
     const ExitCode code = find_family(environment, store.family, cat("store ", store.id), &family,
@@ -49,20 +76,10 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
 }
 
 ExitCode check_planted(const Environment& environment, const std::string& planted) {
-  if (planted.empty()) return ExitCode::kOk;
-  constexpr std::string_view kHard = ":hard";
-  std::string_view name = planted;
-  if (name.ends_with(kHard)) name.remove_suffix(kHard.size());
-  std::vector<std::string> names;
-  for (const sim::PlantedBug& bug : environment.planted) {
-    if (bug.name == name) return ExitCode::kOk;
-    names.emplace_back(bug.name);
-  }
-  const std::string_view near = nearest(name, names);
-  print_error(environment, cat("there is no planted bug ", in_quotes(planted)));
-  *environment.err
-      << "hint: " << (near.empty() ? std::string() : cat("did you mean ", in_quotes(near), "? "))
-      << "qksim selftest --list names them all; NAME:hard is the form that acts seldom\n";
+  const auto complaint = planted_complaint(environment, planted);
+  if (!complaint) return ExitCode::kOk;
+  print_error(environment, complaint->message);
+  *environment.err << "hint: " << complaint->hint << "\n";
   return ExitCode::kUsage;
 }
 

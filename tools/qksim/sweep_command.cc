@@ -109,6 +109,7 @@ class Sweep {
     }
     sim::SweepDefinition& to = definition_;
     to.build = environment_.build;
+    to.directory = environment_.directory;
     to.swarm = arguments_.swarm;
     to.planted = arguments_.planted;
     to.again_ppm = arguments_.again_ppm;
@@ -190,7 +191,7 @@ class Sweep {
   ExitCode load_first(const sim::SweepVariant& variant, std::optional<sim::Plan>* plan) {
     scenarios::ScenarioSource& source = sources_[variant.scenario];
     if (source.text.empty()) {
-      const ExitCode code = find_scenario(environment_, variant.scenario, &source);
+      const ExitCode code = find_scenario(environment_, place_of(variant.scenario), &source);
       if (code != ExitCode::kOk) return code;
     }
     scenarios::LoadResult loaded;
@@ -198,6 +199,21 @@ class Sweep {
         load_scenario(environment_, source, variant.sets, definition_.seeds.front().first, &loaded);
     if (code == ExitCode::kOk) *plan = std::move(loaded.plan);
     return code;
+  }
+
+  // Of a sweep that goes on, a file that is named relative to where the sweep began; if it is not
+  // there any more, relative to here.
+  std::string place_of(const std::string& scenario) const {
+    if (arguments_.resume.empty() || definition_.directory.empty() || scenario.starts_with('/')) {
+      return scenario;
+    }
+    for (const scenarios::ScenarioSource& builtin : scenarios::builtin_scenarios()) {
+      if (scenarios::scenario_stem(builtin.file) == scenario) return scenario;
+    }
+    const std::string there =
+        absolute_path(environment_, families::join_path(definition_.directory, scenario));
+    const auto found = environment_.fs->stat(there);
+    return found.ok() ? there : scenario;
   }
 
   ExitCode define_from_directory() {

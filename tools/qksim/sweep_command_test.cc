@@ -283,6 +283,23 @@ TEST_CASE_METHOD(SweepFixture, "sweep: a resumed one reports what an undisturbed
   CHECK_THAT(err.str(), Contains("is there twice"));
 }
 
+TEST_CASE_METHOD(SweepFixture, "sweep: a resumed one finds its scenario from another directory") {
+  CHECK(sweep() == ExitCode::kOk);
+  arguments.out.clear();
+  arguments.resume = (directory / "sweep").string();
+  arguments.scenarios.clear();
+  std::filesystem::create_directory(directory / "elsewhere");
+  const std::string here = environment.directory;
+  environment.directory = (directory / "elsewhere").string();
+  CHECK(sweep() == ExitCode::kOk);
+  CHECK(err.str().find("error:") == std::string::npos);
+  // Where the file went along with its user, it is found there.
+  std::filesystem::rename(here + "/small.qks.txtpb", environment.directory + "/small.qks.txtpb");
+  CHECK(sweep() == ExitCode::kOk);
+  environment.directory = here;
+  CHECK(sweep() == ExitCode::kNoInput);
+}
+
 TEST_CASE_METHOD(SweepFixture, "sweep: records of another build or scenario are not added to") {
   CHECK(sweep() == ExitCode::kOk);
   arguments.out.clear();
