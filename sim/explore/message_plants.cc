@@ -235,7 +235,9 @@ void snapshots(std::vector<Row>* rows) {
       {"install-index-high", "KB-38", "RC", "N", kTransfers,
        "ora.R6 ora.R9 ora.R11 ora.R4 ora.L4 ora.L12",
        "an installed snapshot is said to hold an entry more than it does", Judge::kRun,
-       "the follower compares the offer with the table of the snapshot, and refuses"},
+       "the follower compares the offer with the table of the snapshot, and refuses",
+       "unit snapshot_transfer_test, \"a table for another snapshot, or with unsafe names, is not "
+       "followed\""},
       Method::kInstallSnapshot, false,
       [](Plant& plant, Link, braft::InstallSnapshotRequest& install, Packet&) {
         if (!plant.dice.acts()) return false;

@@ -256,6 +256,13 @@ class Parser {
         ->type_name("FORM");
     selftest_->add_option("--for", budget_, "Begin no further hunt after this time")
         ->type_name("TIME");
+    selftest_
+        ->add_option("--shrink", selftest_arguments_.shrink_into,
+                     "Make each run that a bug failed as small as it goes, as a file in DIR")
+        ->type_name("DIR");
+    selftest_->add_option("--shrink-for", shrink_for_, "Stop shrinking one of them after this time")
+        ->capture_default_str()
+        ->type_name("TIME");
     selftest_->add_option("--jobs", jobs_, "Hunts at a time; 0: one for each processor")
         ->capture_default_str()
         ->type_name("N");
@@ -919,6 +926,7 @@ class Parser {
     if (out.seeds == 0) {
       throw BadValue{usage_error("--seeds: 0 runs nothing", "allowed: 1 or more")};
     }
+    out.shrink_for = value_of("--shrink-for", scenarios::parse_duration(shrink_for_));
     if (!budget_.empty()) out.budget = value_of("--for", scenarios::parse_duration(budget_));
     out.jobs = count_of("--jobs", jobs_, kMaxJobs);
     out.forms = choose<Forms>(
@@ -1002,6 +1010,7 @@ class Parser {
   std::string format_ = "table";
   std::string hunts_ = "100";
   std::string budget_;
+  std::string shrink_for_ = "2m";
   std::string jobs_ = "0";
   std::string form_ = "both";
   std::vector<std::string> topic_;

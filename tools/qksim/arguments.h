@@ -188,6 +188,8 @@ struct SelftestArguments {
   std::optional<sim::Nanos> budget;  // wall time; absent: no limit
   uint64_t jobs = 0;                 // processes at a time; 0: as many as there are processors
   Forms forms = Forms::kBoth;
+  std::string shrink_into;                     // a directory; empty: nothing is shrunk
+  sim::Nanos shrink_for = 120 * sim::kSecond;  // wall time of each
 };
 
 // Phases and times as they are typed: what they name depends on the scenario.

@@ -15,6 +15,7 @@
 #include "sim/explore/selftest.h"
 #include "tools/qksim/padded.h"
 #include "tools/qksim/scenario_argument.h"
+#include "tools/qksim/shrunk_files.h"
 #include "tools/qksim/verbs.h"
 
 namespace qk::cli {
@@ -77,6 +78,21 @@ class Selftest {
     sim::Catch found;
     double seconds = 0;
     bool ran = false;
+  };
+  // A killed bug, made small.
+  struct Small {
+    const Case* of = nullptr;
+    std::string file;
+    bool written = false;
+    bool complete = false;  // nothing more can be taken away
+    bool same = false;      // the file fails by the same oracle
+    bool passes = false;    // so does its sibling not
+    uint64_t runs = 0;
+    uint64_t operations = 0;  // of clients and of the operator
+    uint64_t crashes = 0;
+    uint64_t faults = 0;  // the others
+    uint64_t nodes = 0;
+    int64_t wall_ms = 0;
   };
   struct Child {
     size_t of = 0;
@@ -182,18 +198,31 @@ class Selftest {
     for (const sim::PlantedBug* bug : bugs_) {
       for (const bool hard : {false, true}) {
         if (arguments_.forms == (hard ? Forms::kEasy : Forms::kHard)) continue;
-        // A disk either keeps what it should, or not.
-        if (hard && bug->judge == sim::Judge::kLitmus) continue;
+        if (hard && !bug->has_hard_form) continue;
         cases_.push_back({{bug, hard}, {}, 0, false});
       }
     }
+    const bool ran = in_children(
+        cases_.size(), [this](size_t i, int pipe) { hunt_here(cases_[i].hunt, pipe); },
+        [this](size_t i, const std::string& answer, double seconds) {
+          finish(&cases_[i], answer, seconds);
+        });
+    if (!ran) return ExitCode::kInternal;
+    const ExitCode code = conclude();
+    return arguments_.shrink_into.empty() ? code : worst(code, shrink_all());
+  }
+
+  // `work` in a process of its own for each number below `count`, some at a time, which writes its
+  // answer into the pipe and ends; then `done` here, with the processor time that it took.
+  bool in_children(size_t count, const std::function<void(size_t, int pipe)>& work,
+                   const std::function<void(size_t, const std::string&, double)>& done) const {
     const uint64_t jobs =
         arguments_.jobs > 0 ? arguments_.jobs : std::max(1U, environment_.processors);
     std::map<pid_t, Child> children;
     size_t next = 0;
-    while (next < cases_.size() || !children.empty()) {
-      while (next < cases_.size() && children.size() < jobs && !over()) {
-        if (!start(next, &children)) return ExitCode::kInternal;
+    while (next < count || !children.empty()) {
+      while (next < count && children.size() < jobs && !over()) {
+        if (!start(next, work, &children)) return false;
         ++next;
       }
       if (children.empty()) break;
@@ -202,16 +231,23 @@ class Selftest {
       const pid_t ended = ::wait4(-1, &status, 0, &usage);
       const auto it = children.find(ended);
       if (it == children.end()) {
-        if (ended < 0 && errno != EINTR) return ExitCode::kInternal;
+        if (ended < 0 && errno != EINTR) return false;
         continue;
       }
-      finish(it->second, usage);
+      std::string answer(4096, '\0');
+      const ssize_t size = ::read(it->second.pipe, answer.data(), answer.size());
+      ::close(it->second.pipe);
+      answer.resize(size < 0 ? 0 : static_cast<size_t>(size));
+      done(it->second.of, answer,
+           static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+               static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
       children.erase(it);
     }
-    return conclude();
+    return true;
   }
 
-  bool start(size_t number, std::map<pid_t, Child>* children) {
+  bool start(size_t number, const std::function<void(size_t, int pipe)>& work,
+             std::map<pid_t, Child>* children) const {
     int ends[2];
     if (::pipe(ends) != 0) return false;
     environment_.out->flush();
@@ -219,7 +255,8 @@ class Selftest {
     if (pid < 0) return false;
     if (pid == 0) {
       ::close(ends[0]);
-      hunt_here(cases_[number].hunt, ends[1]);
+      work(number, ends[1]);
+      std::_Exit(1);
     }
     ::close(ends[1]);
     (*children)[pid] = {number, ends[0]};
@@ -256,15 +293,10 @@ class Selftest {
     std::_Exit(1);
   }
 
-  void finish(const Child& child, const struct rusage& usage) {
-    Case& of = cases_[child.of];
+  void finish(Case* hunted, const std::string& line, double seconds) {
+    Case& of = *hunted;
     of.ran = true;
-    of.seconds = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                 static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    std::string line(4096, '\0');
-    const ssize_t size = ::read(child.pipe, line.data(), line.size());
-    ::close(child.pipe);
-    line.resize(size < 0 ? 0 : static_cast<size_t>(size));
+    of.seconds = seconds;
     const std::vector<std::string> words = words_of(line);
     if (words.size() < 4) {
       of.found.how = How::kByAnother;
@@ -298,6 +330,43 @@ class Selftest {
   static std::string seconds_of(double seconds) {
     const auto tenths = static_cast<uint64_t>(seconds * 10 + 0.5);
     return cat(tenths / 10, ".", tenths % 10, "s");
+  }
+
+  // How many bugs each level kills that the levels before it leave alive.
+  void tell_curve(bool hard) const {
+    struct Level {
+      std::string_view name;
+      std::string_view prefix;  // of PlantedBug::killed_by
+      std::string killed = {};
+      size_t count = 0;
+    };
+    Level levels[] = {{"with conformance", "conformance "}, {"with unit tests", "unit "}};
+    size_t all = 0;
+    size_t scenarios = 0;
+    for (const Case& of : cases_) {
+      if (of.hunt.hard != hard || !of.ran) continue;
+      ++all;
+      if (of.found.how != How::kSurvived) ++scenarios;
+      for (Level& level : levels) {
+        if (of.found.how != How::kSurvived || !of.hunt.bug->killed_by.starts_with(level.prefix)) {
+          continue;
+        }
+        level.killed += cat(level.killed.empty() ? ": " : ", ", of.hunt.bug->name, " (",
+                            of.hunt.bug->killed_by.substr(level.prefix.size()), ")");
+        ++level.count;
+      }
+    }
+    if (all == 0) return;
+    std::ostream& out = *environment_.out;
+    const auto line = [&](std::string_view name, size_t killed, const std::string& which) {
+      out << "curve     " << padded(hard ? "hard" : "easy", 6) << padded(name, 18) << killed
+          << " of " << all << " killed, " << killed * 100 / all << " %" << which << "\n";
+    };
+    line("scenarios alone", scenarios, "");
+    for (const Level& level : levels) {
+      scenarios += level.count;
+      line(level.name, scenarios, level.killed);
+    }
   }
 
   ExitCode conclude() const {
@@ -341,14 +410,176 @@ class Selftest {
       out << "\n";
     }
     for (const sim::Hunt& hunt : known) {
-      out << "known     " << padded(hunt.planted(), 34) << hunt.bug->survives << "\n";
+      out << "known     " << padded(hunt.planted(), 34) << hunt.bug->survives
+          << (hunt.bug->killed_by.empty() ? std::string("; nothing kills it")
+                                          : cat("; killed by ", hunt.bug->killed_by))
+          << "\n";
     }
+    for (const bool hard : {false, true}) tell_curve(hard);
     if (!survivors.empty()) out << "survived  " << join(survivors) << "\n";
     out << (survivors.empty() ? complete ? "PASS" : "?" : "FAIL") << "  selftest  " << cases_.size()
         << " hunts of " << bugs_.size() << " planted bugs\n";
     if (environment_.interrupted()) return ExitCode::kInterrupted;
     if (!survivors.empty()) return ExitCode::kViolated;
     return complete ? ExitCode::kOk : ExitCode::kInconclusive;
+  }
+
+  // --- What was killed, made small.
+
+  // A run that violates something can be made small; one that ended its process, or that had to be
+  // compared with another, cannot.
+  static bool can_shrink(const Case& of) {
+    return of.ran && of.hunt.bug->judge == sim::Judge::kRun && of.found.how != How::kSurvived &&
+           of.found.oracle.starts_with("ora.");
+  }
+
+  ExitCode shrink_all() {
+    const absl::Status made = families::make_directories(
+        *environment_.fs, absolute_path(environment_, arguments_.shrink_into));
+    if (!made.ok()) {
+      print_error(environment_, std::string(to_std(made.message())));
+      return ExitCode::kCannotWrite;
+    }
+    std::vector<Small> all;
+    for (const Case& of : cases_) {
+      if (!can_shrink(of)) continue;
+      Small small;
+      small.of = &of;
+      small.file =
+          families::join_path(arguments_.shrink_into,
+                              cat(of.hunt.bug->name, of.hunt.hard ? "-hard" : "", ".qks.txtpb"));
+      const ExitCode code = check_shrunk_files(environment_, small.file);
+      if (code != ExitCode::kOk) return code;
+      all.push_back(std::move(small));
+    }
+    const bool ran = in_children(
+        all.size(), [&](size_t i, int pipe) { shrink_here(all[i], pipe); },
+        [&](size_t i, const std::string& answer, double) { finish_shrink(&all[i], answer); });
+    if (!ran) return ExitCode::kInternal;
+    return conclude_shrink(all);
+  }
+
+  void shrink_here(const Small& small, int pipe) const {
+    const sim::Hunt& hunt = small.of->hunt;
+    std::vector<std::string> words = words_of(hunt.bug->scenario);
+    scenarios::ScenarioSource source;
+    scenarios::LoadResult loaded;
+    const std::string name = words.front();
+    words.erase(words.begin());
+    if (find_scenario(environment_, name, &source) != ExitCode::kOk ||
+        load_scenario(environment_, source, words, small.of->found.seed, &loaded) !=
+            ExitCode::kOk) {
+      return;
+    }
+    loaded.plan->planted = hunt.planted();
+    const int64_t begin = environment_.wall_ms();
+    ShrinkJob job;
+    job.loaded = &loaded;
+    job.failing = small.file;
+    job.stop = [&] {
+      return environment_.interrupted() ||
+             (environment_.wall_ms() - begin) * sim::kMillisecond >= arguments_.shrink_for;
+    };
+    const ShrunkFiles files = shrink_into_files(environment_, job);
+    if (files.code != ExitCode::kOk) return;
+    const int64_t took = environment_.wall_ms() - begin;
+    // The files as a user runs them.
+    const auto run_file = [&](const std::string& file) {
+      scenarios::ScenarioSource written;
+      scenarios::LoadResult again;
+      if (find_scenario(environment_, file, &written) != ExitCode::kOk ||
+          load_scenario(environment_, written, {}, std::nullopt, &again) != ExitCode::kOk) {
+        return sim::RunResult();
+      }
+      return run_plan(*again.plan);
+    };
+    const sim::RunResult fails = run_file(small.file);
+    const bool same =
+        !fails.violations.empty() && fails.violations.front().oracle == files.shrunk.failure.oracle;
+    const bool passes = !files.shrunk.sibling.empty() &&
+                        run_file(passing_file(small.file)).verdict == sim::Verdict::kPass;
+    scenarios::ScenarioSource written;
+    scenarios::LoadResult again;
+    if (find_scenario(environment_, small.file, &written) != ExitCode::kOk ||
+        load_scenario(environment_, written, {}, std::nullopt, &again) != ExitCode::kOk) {
+      return;
+    }
+    const sim::Plan& plan = *again.plan;
+    uint64_t operations = plan.migrations.size();
+    if (plan.workload.clients > 0) {
+      operations += plan.workload.operations > 0 ? plan.workload.operations : fails.committed;
+    }
+    uint64_t crashes = 0;
+    uint64_t faults = 0;
+    for (const sim::FaultPlan& fault : plan.faults) {
+      if (std::holds_alternative<sim::CrashFault>(fault.what)) {
+        ++crashes;
+      } else if (std::holds_alternative<sim::TransferFault>(fault.what) ||
+                 std::holds_alternative<sim::RollbackFault>(fault.what)) {
+        ++operations;
+      } else {
+        ++faults;
+      }
+    }
+    const std::string line = cat(files.shrunk.complete ? 1 : 0, " ", same ? 1 : 0, " ",
+                                 passes ? 1 : 0, " ", files.shrunk.runs, " ", operations, " ",
+                                 crashes, " ", faults, " ", plan.cluster.nodes.size(), " ", took);
+    const ssize_t sent = ::write(pipe, line.data(), line.size());
+    std::_Exit(sent == static_cast<ssize_t>(line.size()) ? 0 : 1);
+  }
+
+  void finish_shrink(Small* small, const std::string& answer) const {
+    const std::vector<std::string> words = words_of(answer);
+    std::ostream& out = *environment_.out;
+    const std::string name = small->of->hunt.planted();
+    if (words.size() < 9) {
+      out << "FAILED    " << padded(name, 34) << "not shrunk" << std::endl;
+      return;
+    }
+    small->written = true;
+    small->complete = words[0] == "1";
+    small->same = words[1] == "1";
+    small->passes = words[2] == "1";
+    small->runs = std::stoull(words[3]);
+    small->operations = std::stoull(words[4]);
+    small->crashes = std::stoull(words[5]);
+    small->faults = std::stoull(words[6]);
+    small->nodes = std::stoull(words[7]);
+    small->wall_ms = static_cast<int64_t>(std::stoull(words[8]));
+    out << padded(small->same && small->passes ? "shrunk" : "FAILED", 10) << padded(name, 34)
+        << padded(small->of->found.oracle, 10) << small->operations << " operations, "
+        << small->crashes << " crashes, " << small->faults << " other faults, " << small->nodes
+        << " nodes; " << small->runs << " runs in "
+        << seconds_of(static_cast<double>(small->wall_ms) / 1000)
+        << (small->complete ? "" : ", stopped early")
+        << (small->same ? "" : "; the file does not fail in the same way")
+        << (small->passes ? "" : "; no run near it passes") << std::endl;
+  }
+
+  ExitCode conclude_shrink(const std::vector<Small>& all) const {
+    constexpr uint64_t kFewOperations = 3;
+    size_t small = 0;
+    size_t early = 0;
+    size_t wrong = 0;
+    size_t not_run = 0;
+    for (const Small& one : all) {
+      if (one.written) {
+        small += one.operations <= kFewOperations && one.crashes <= 1 && one.faults == 0 ? 1 : 0;
+        early += one.complete ? 0 : 1;
+        wrong += one.same && one.passes ? 0 : 1;
+      } else {
+        ++(over() ? not_run : wrong);
+      }
+    }
+    *environment_.out << (wrong > 0     ? "FAIL"
+                          : not_run > 0 ? "?"
+                                        : "PASS")
+                      << "  shrink  " << all.size() << " killed bugs: " << small << " with at most "
+                      << kFewOperations << " operations and a crash, " << early
+                      << " stopped early, " << wrong << " that do not fail or pass as they should"
+                      << (not_run > 0 ? cat(", ", not_run, " not run") : std::string()) << "\n";
+    if (environment_.interrupted()) return ExitCode::kInterrupted;
+    return wrong > 0 ? ExitCode::kViolated : not_run > 0 ? ExitCode::kInconclusive : ExitCode::kOk;
   }
 
   const SelftestArguments& arguments_;

@@ -32,6 +32,15 @@ grep -q "^EXPECTED $oracle " out || fail "the file does not fail in the same way
 expect 0 run vote-passes.qks.txtpb --artifacts none
 grep -q '^PASS ' out || fail "the sibling does not pass"
 
+# selftest does the same for what its hunts found, and runs both files.
+expect 0 selftest --bug vote-not-synced --form easy --shrink small --jobs 1
+grep -q '^shrunk    vote-not-synced .* operations, [01] crashes, 0 other faults' out || fail "it is not small"
+grep -q '^curve     easy  scenarios alone   1 of 1 killed, 100 %$' out || fail "no curve"
+grep -q '^PASS  shrink  1 killed bugs: ' out || fail "no verdict"
+expect 0 run small/vote-not-synced.qks.txtpb --artifacts none
+grep -q '^EXPECTED ' out || fail "the file of selftest does not fail"
+expect 0 run small/vote-not-synced-passes.qks.txtpb --artifacts none
+
 # What passes cannot be shrunk; what is there is not overwritten.
 expect 2 shrink rolling-pair
 grep -q 'the run violates nothing' err || fail "no reason"

@@ -1,0 +1,97 @@
+#include "tools/qksim/shrunk_files.h"
+
+#include "families/base/strings.h"
+#include "families/base/suggest.h"
+#include "scenarios/effective.h"
+#include "scenarios/written_plan.h"
+#include "tools/qksim/output_file.h"
+#include "tools/qksim/run_report.h"
+
+namespace qk::cli {
+namespace {
+
+constexpr std::string_view kShrunkSuffix = ".qks.txtpb";
+
+// A scenario's text, with the head that says what it is: `lines`, without the '#'.
+std::string with_head(const std::string& text, const std::vector<std::string>& lines) {
+  std::string head = cat(scenarios::written_plan_head(), "#\n");
+  for (const std::string& line : lines) head += cat("# ", line, "\n");
+  return head + text.substr(scenarios::kScenarioHead.size());
+}
+
+ExitCode write_shrunk(const Environment& environment, const std::string& file,
+                      const std::string& text) {
+  const absl::Status status = replace_output(environment, absolute_path(environment, file), text);
+  if (status.ok()) return ExitCode::kOk;
+  print_error(environment, std::string(to_std(status.message())));
+  return ExitCode::kCannotWrite;
+}
+
+}  // namespace
+
+std::string passing_file(const std::string& failing) {
+  std::string stem = failing;
+  if (stem.ends_with(kShrunkSuffix)) stem.resize(stem.size() - kShrunkSuffix.size());
+  return cat(stem, "-passes", kShrunkSuffix);
+}
+
+ExitCode check_shrunk_files(const Environment& environment, const std::string& failing) {
+  for (const std::string& file : {failing, passing_file(failing)}) {
+    const absl::Status status =
+        check_writable(absolute_path(environment, file), {scenarios::written_plan_head()});
+    if (status.ok()) continue;
+    print_error(environment, std::string(to_std(status.message())));
+    return ExitCode::kCannotWrite;
+  }
+  return ExitCode::kOk;
+}
+
+ShrunkFiles shrink_into_files(const Environment& environment, const ShrinkJob& job) {
+  const sim::Plan& plan = *job.loaded->plan;
+  sim::RunOptions options;
+  options.trace = sim::TraceLevel::kNone;
+  scenarios::ShrinkTools tools;
+  tools.load = [&](const scenarios::ScenarioSource& candidate) {
+    return scenarios::load(candidate, {}, std::nullopt, *environment.simulated,
+                           scenarios::make_tree_resolver(*environment.fs, candidate.directory));
+  };
+  tools.run = [&](const sim::Plan& candidate) { return environment.run(candidate, options); };
+  tools.stop = job.stop;
+  tools.kept = job.kept;
+  const sim::RunResult first = tools.run(plan);
+  const std::string name(scenarios::scenario_stem(job.failing));
+  ShrunkFiles out;
+  absl::StatusOr<scenarios::Shrunk> shrunk = scenarios::shrink(*job.loaded, first, name, tools);
+  if (!shrunk.ok()) {
+    print_error(environment, cat(plan.name, " with seed ", seed_text(plan.seed), ": ",
+                                 to_std(shrunk.status().message())));
+    out.code = environment.interrupted() ? ExitCode::kInterrupted : ExitCode::kInconclusive;
+    return out;
+  }
+  out.shrunk = *std::move(shrunk);
+  const scenarios::Shrunk& small = out.shrunk;
+  const std::string passing = passing_file(job.failing);
+  const sim::Violation& violation = small.result.violations.front();
+  out.code = write_shrunk(
+      environment, job.failing,
+      with_head(
+          small.text,
+          {cat("Shrunk from ", plan.name, ", seed ", seed_text(plan.seed), ": ", violation.oracle,
+               " ", violation.name, " in phase ", violation.phase, "."),
+           cat("Taken away: ", small.steps.empty() ? "nothing" : join(small.steps, "; "), "."),
+           small.sibling.empty()
+               ? std::string("No run near it that was tried passes.")
+               : cat("The nearest run that passes: ", passing, ", ", small.difference, "."),
+           plan.planted.empty()
+               ? "Without `expect` it is a regression test, once the cause is mended."
+               : "It has a planted bug, so it always fails."}));
+  if (out.code == ExitCode::kOk && !small.sibling.empty()) {
+    out.code =
+        write_shrunk(environment, passing,
+                     with_head(small.sibling,
+                               {cat("Passes, unlike ", job.failing, ": ", small.difference, ".")}));
+  }
+  return out;
+}
+
+}  // namespace qk::cli
