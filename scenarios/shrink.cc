@@ -18,6 +18,9 @@ using qksim::Scenario;
 // before the end.
 constexpr sim::Nanos kAfterViolation = 2 * sim::kSecond + sim::kMillisecond;
 
+// So many operations are few: a failing run is not made larger in other ways to have fewer.
+constexpr uint64_t kFewOperations = 3;
+
 // Candidates for the sibling that are tried: the last ones, which are the nearest.
 constexpr std::ptrdiff_t kMaxSiblings = 40;
 
@@ -65,9 +68,9 @@ class Shrinker {
     bool progress = true;
     while (progress && !stopped_) {
       progress = false;
-      for (const auto step :
-           {&Shrinker::time, &Shrinker::faults, &Shrinker::migrations, &Shrinker::nodes,
-            &Shrinker::workload, &Shrinker::environment, &Shrinker::waits, &Shrinker::decisions}) {
+      for (const auto step : {&Shrinker::time, &Shrinker::faults, &Shrinker::migrations,
+                              &Shrinker::nodes, &Shrinker::workload, &Shrinker::crash_instead,
+                              &Shrinker::environment, &Shrinker::waits, &Shrinker::decisions}) {
         progress = (this->*step)() || progress;
       }
     }
@@ -287,6 +290,7 @@ class Shrinker {
             "operations", 1, [](const Scenario& s) { return s.workload().operations(); },
             [](Scenario* s, uint64_t n) { s->mutable_workload()->set_operations(n); });
       }
+      progress = larger_values() || progress;
       number(
           "keys", 1, [](const Scenario& s) { return uint64_t{s.workload().keys()}; },
           [](Scenario* s, uint64_t n) {
@@ -315,6 +319,47 @@ class Shrinker {
     return progress;
   }
 
+  // Few operations with large values fill what many with small ones do, such as a segment.
+  bool larger_values() {
+    const uint64_t before = best_.workload().operations();
+    if (!best_.workload().has_operations() || before <= kFewOperations) return false;
+    for (const char* size : {"512B", "4KiB"}) {
+      for (const uint64_t operations : {kFewOperations, before / 4, before / 2}) {
+        if (operations == 0 || operations >= best_.workload().operations()) continue;
+        Scenario candidate = best_;
+        candidate.mutable_workload()->set_operations(operations);
+        candidate.mutable_workload()->set_value_size(size);
+        take(candidate, cat("with ", operations, " operations of ", size));
+      }
+    }
+    if (best_.workload().operations() >= before) return false;
+    keep(cat("operations ", before, " -> ", best_.workload().operations(), " of ",
+             best_.workload().value_size()));
+    return true;
+  }
+
+  // What many operations bring to light, because a disk is probed now and then, a few and a start
+  // after a crash may show as well.
+  bool crash_instead() {
+    constexpr sim::Nanos kRestart = 100 * sim::kMillisecond;
+    const uint64_t before = best_.workload().operations();
+    const bool crashes = std::any_of(best_.at().begin(), best_.at().end(),
+                                     [](const auto& at) { return at.has_crash(); });
+    const sim::Violation violation = out_.result.violations.front();
+    if (crashes || before <= kFewOperations || violation.node.empty()) return false;
+    Scenario candidate = best_;
+    candidate.mutable_workload()->set_operations(kFewOperations);
+    qksim::ScheduledFault* at = candidate.add_at();
+    at->set_t(duration_text(violation.t));
+    at->mutable_crash()->set_node(violation.node);
+    at->mutable_crash()->set_restart_after(duration_text(kRestart));
+    at->mutable_crash()->set_unsynced(qksim::Crash::KEEP_SYNCED);
+    candidate.set_until(duration_text(violation.t + kRestart + kAfterViolation));
+    if (!take(candidate, "with a crash instead of operations")) return false;
+    keep(cat("operations ", before, " -> ", kFewOperations, ", and a crash"));
+    return true;
+  }
+
   bool environment() {
     bool progress = false;
     const auto clean_link = [&](const char* what, auto get, auto set) {
@@ -337,7 +382,8 @@ class Shrinker {
         });
     progress =
         simplify<uint32_t>(
-            "snapshot_every_entries", {0},
+            // The more often, the fewer operations it takes to come to one.
+            "snapshot_every_entries", {0, 1, 2, 4, 8},
             [](const Scenario& s) { return s.cluster().snapshot_every_entries(); },
             [](Scenario* s, uint32_t v) { s->mutable_cluster()->set_snapshot_every_entries(v); }) ||
         progress;

@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
+#include <functional>
 #include <map>
 
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "families/fs/file_util.h"
 #include "sim/explore/selftest.h"
 #include "tools/qksim/padded.h"
 #include "tools/qksim/scenario_argument.h"
