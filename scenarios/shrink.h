@@ -2,8 +2,9 @@
 //
 // Method. The failing run is written out (written_plan.h), so that all it does is in the text. Then
 // one thing after another is taken away: faults, what crashes left, migrations, nodes, clients,
-// operations, properties of links and disks, waits, time. A step that still fails with the same
-// signature is kept, and written out again, so that decisions which no longer apply are gone.
+// operations, properties of links and disks, waits, time. Where many operations are left, few with
+// larger values, more frequent snapshots or a crash may do instead. A step that still fails with the
+// same signature is kept, and written out again, so that decisions which no longer apply are gone.
 // Rounds go on until one of them keeps nothing, or the caller's time is over; the result is then as
 // small as single steps of this kind can make it, which is not the smallest there is.
 //
