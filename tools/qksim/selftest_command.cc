@@ -566,7 +566,7 @@ class Selftest {
     size_t not_run = 0;
     for (const Small& one : all) {
       if (one.written) {
-        small += one.operations <= kFewOperations && one.crashes <= 1 && one.faults == 0 ? 1 : 0;
+        small += one.operations <= kFewOperations && one.crashes + one.faults <= 1 ? 1 : 0;
         early += one.complete ? 0 : 1;
         wrong += one.same && one.passes ? 0 : 1;
       } else {
@@ -577,7 +577,7 @@ class Selftest {
                           : not_run > 0 ? "?"
                                         : "PASS")
                       << "  shrink  " << all.size() << " killed bugs: " << small << " with at most "
-                      << kFewOperations << " operations and a crash, " << early
+                      << kFewOperations << " operations and one fault, " << early
                       << " stopped early, " << wrong << " that do not fail or pass as they should"
                       << (not_run > 0 ? cat(", ", not_run, " not run") : std::string()) << "\n";
     if (environment_.interrupted()) return ExitCode::kInterrupted;
