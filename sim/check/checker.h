@@ -237,7 +237,11 @@ class Checker {
   // `node` declared it committed. `holders`: nodes whose disk, with everything unsynced dropped,
   // holds the entry (StateImage::holds).
   void commit_probe(int node, int64_t index, int64_t term, std::span<const int> holders);
-  void commit_advanced(int node, int64_t index) { apply_.committed(node, index); }
+  // The node's commit index is `index` now, of an entry of `term`, and the node is in `node_term`.
+  void commit_advanced(int node, int64_t index, int64_t term, int64_t node_term) {
+    apply_.committed(node, index);
+    log_.commit_advanced(node, index, term, node_term);
+  }
   // The state machine was loaded at this index, by a start (0: empty) or an installed snapshot.
   void loaded(int node, int64_t index, uint64_t state_hash) {
     if (index > 0) evaluated({oracle("ora.R9")});

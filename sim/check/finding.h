@@ -76,7 +76,7 @@ inline constexpr OracleInfo kOracles[] = {
      "entries of equal index and term are equal, and so are all before them"},
     {"ora.R5", "leader-complete", "a new leader holds everything committed"},
     {"ora.R6", "state-machine-safety", "equal index, equal committed entry and applied state"},
-    {"ora.R7", "commit-is-durable", "a quorum durably holds what is declared committed"},
+    {"ora.R7", "commit-is-durable", "a quorum durably holds what is declared committed, up to an entry of its leader's term"},
     {"ora.R9", "snapshot-is-prefix",
      "the state loaded from a snapshot is that of the log up to its index"},
     {"ora.R11", "applied-once",

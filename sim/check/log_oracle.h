@@ -10,7 +10,9 @@
 //           the voters in the last configuration entry of the log (or else the snapshot) of the
 //           node that says so; of a joint one, a majority of each half. Machines without a vote do
 //           not count. The cheap half counts the nodes whose *acked* storage holds it;
-//           commit_probed judges what a caller found on disks with everything unsynced dropped.
+//           commit_probed judges what a caller found on disks with everything unsynced dropped. And
+//           the first commit index that covers an entry is of the term of the node that says so: a
+//           majority that holds an entry of an earlier term alone proves nothing (figure 8).
 //
 // Not checked: entries below the first one that a node retains.
 #pragma once
@@ -38,6 +40,8 @@ class LogOracle {
   // What the configuration entry (index, term) says, wherever it was seen.
   void configuration_seen(int64_t index, int64_t term,
                           const families::Configuration& configuration);
+  // The node's commit index advances to an entry of `term`; the node is in `node_term`.
+  void commit_advanced(int node, int64_t index, int64_t term, int64_t node_term) const;
   // `commit_term`: the current term of the node that says so. `ghosts`: of all nodes.
   void committed(int node, const EntryDigest& entry, int64_t commit_term,
                  std::span<const GhostState> ghosts);

@@ -193,13 +193,13 @@ TEST_CASE("no two entries are committed at one index") {
 
 TEST_CASE("equal index, equal state") {
   Cluster run;
-  for (const int node : {0, 1, 2}) run.checker.commit_advanced(node, 8);
+  for (const int node : {0, 1, 2}) run.checker.commit_advanced(node, 8, 1, 1);
   run.checker.applied(0, 7, 70);
   run.checker.applied(1, 7, 70);
   run.checker.applied(2, 8, 80);
   REQUIRE(run.reported() == "");
   run.checker.starting(2);
-  run.checker.commit_advanced(2, 8);
+  run.checker.commit_advanced(2, 8, 1, 1);
   run.checker.applied(2, 7, 71);
   REQUIRE(run.reported() == "ora.R6");
 }
@@ -309,21 +309,21 @@ TEST_CASE("each index is applied once, in order, once it is committed") {
   Cluster run;
   run.checker.starting(0);
   run.checker.loaded(0, 3, 33);
-  run.checker.commit_advanced(0, 5);
+  run.checker.commit_advanced(0, 5, 1, 1);
   run.checker.applied(0, 4, 44);
   run.checker.applied(0, 5, 55);
   REQUIRE(run.reported() == "");
   run.checker.applied(0, 6, 66);
   REQUIRE(run.reported() == "ora.R11");
-  run.checker.commit_advanced(0, 5);
+  run.checker.commit_advanced(0, 5, 1, 1);
   REQUIRE(run.reported() == "ora.R11");
-  run.checker.commit_advanced(0, 9);
+  run.checker.commit_advanced(0, 9, 1, 1);
   run.checker.applied(0, 8, 88);
   REQUIRE(run.reported() == "ora.R11");
   // A new life applies again what its snapshot does not hold.
   run.checker.starting(0);
   run.checker.loaded(0, 3, 33);
-  run.checker.commit_advanced(0, 4);
+  run.checker.commit_advanced(0, 4, 1, 1);
   run.checker.applied(0, 4, 44);
   REQUIRE(run.reported() == "");
 }
@@ -332,7 +332,7 @@ TEST_CASE("a snapshot is the state of the log up to its index") {
   Cluster run;
   run.checker.loaded(0, 0, 1);
   run.checker.loaded(1, 0, 2);
-  run.checker.commit_advanced(0, 1);
+  run.checker.commit_advanced(0, 1, 1, 1);
   run.checker.applied(0, 1, 11);
   run.checker.loaded(1, 1, 11);
   REQUIRE(run.reported() == "");

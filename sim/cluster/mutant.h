@@ -1,5 +1,5 @@
 // Mutant: a planted bug, as a run sees it: the places where something outside the product may come
-// between a node and its disk, its families, its messages, or between the simulation and what a
+// between a node and its disk, its families, its messages, its core, or between the simulation and what a
 // crash leaves. The product itself has no switch for any of it. Which bugs there are is the
 // catalogue's matter (sim/explore/planted.h); a run only asks.
 //
@@ -18,6 +18,7 @@
 #include "migration/cluster_guard.h"
 #include "sim/disk/choice.h"
 #include "sim/kernel/event.h"
+#include "sim/raft/core_tap.h"
 #include "sim/raft/wire/packet.h"
 
 namespace qk::sim {
@@ -45,6 +46,8 @@ class Mutant {
                                       const families::Registry& families) {
     return families;
   }
+  // What lies between it and its Raft core; null: nothing. Outlives its Raft node.
+  virtual std::unique_ptr<raft::CoreTap> core_tap(const MutantNode& /*node*/) { return nullptr; }
   // A message leaves: `packets` holds it alone, and what it holds afterwards leaves instead.
   virtual void sending(NodeId /*from*/, NodeId /*to*/, std::vector<raft::Packet>* /*packets*/) {}
   // A message arrives; `answers` leave at once, for its sender.

@@ -82,6 +82,8 @@ absl::Status Process::start_raft() {
   for (const NodePlan& other : plan.nodes) {
     options.initial_configuration.peers.push_back(other.peer);
   }
+  if (world_.mutant != nullptr) tap_ = world_.mutant->core_tap({node_.id(), &witness_});
+  options.tap = tap_.get();
   raft_ = std::make_unique<raft::Node>(options, &controller()->driver(), &state_, this, &witness_);
   const absl::Status started = raft_->start();
   touch_disk();

@@ -100,6 +100,7 @@ class Process final : public raft::Environment {
   std::unique_ptr<families::FileSystem> fs_;
   const families::Registry registry_;  // the machine's, watched
   std::unique_ptr<migration::Runner> runner_;
+  std::unique_ptr<raft::CoreTap> tap_;
   std::unique_ptr<raft::Node> raft_;  // refers to the controller's driver
   std::map<uint64_t, EventId> timers_;
   uint64_t next_timer_ = 1;

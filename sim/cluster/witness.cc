@@ -450,7 +450,7 @@ void Witness::committed(int64_t index, int64_t term) {
   Event event = this->event(EventKind::kRaftCommit);
   event.args = {static_cast<uint64_t>(index), static_cast<uint64_t>(term)};
   world_.trace->record(event);
-  world_.checker->commit_advanced(this->index(), index);
+  world_.checker->commit_advanced(this->index(), index, term, node_.raft()->term());
   world_.events->commit_advanced(node_, index, term);
 }
 

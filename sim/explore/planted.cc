@@ -11,7 +11,8 @@ namespace {
 const std::vector<Row>& all_rows() {
   static const std::vector<Row> all = [] {
     std::vector<Row> rows;
-    for (auto* part : {storage_plants, migration_plants, message_plants, simulation_plants}) {
+    for (auto* part :
+         {storage_plants, migration_plants, message_plants, rule_plants, simulation_plants}) {
       std::ranges::move(part(), std::back_inserter(rows));
     }
     return rows;

@@ -47,6 +47,7 @@ class Plant final : public Mutant {
   const uint64_t seed;
   std::function<FileBugs(const MutantNode&)> files;
   std::function<StorageBugs(const MutantNode&, const families::OpenRequest&)> storage;
+  std::function<std::unique_ptr<raft::CoreTap>()> taps;
   std::function<void(NodeId from, NodeId to, std::vector<raft::Packet>*)> sends;
   std::function<void(NodeId from, NodeId to, const raft::Packet&, std::vector<raft::Packet>*)>
       receives;
@@ -66,6 +67,9 @@ class Plant final : public Mutant {
     return with_bugs(families, [this, node](const families::OpenRequest& request) {
       return storage(node, request);
     });
+  }
+  std::unique_ptr<raft::CoreTap> core_tap(const MutantNode&) override {
+    return taps ? taps() : nullptr;
   }
   void sending(NodeId from, NodeId to, std::vector<raft::Packet>* packets) override {
     if (sends) sends(from, to, packets);
@@ -168,6 +172,7 @@ void snapshot_term_high(StorageBugs& bugs, const Hit& hit);
 std::vector<Row> storage_plants();
 std::vector<Row> migration_plants();
 std::vector<Row> message_plants();
+std::vector<Row> rule_plants();
 std::vector<Row> simulation_plants();
 
 }  // namespace qk::sim

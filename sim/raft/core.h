@@ -170,6 +170,11 @@ class Core {
   const std::string& leader() const { return leader_; }  // empty: unknown
   int64_t commit() const { return commit_; }
   bool transferring() const { return !transfer_to_.empty(); }
+  // Of a leader: up to where it counts `peer`'s log as equal to its own. Else, or of nobody: 0.
+  int64_t match(const std::string& peer) const {
+    const auto it = progress_.find(peer);
+    return it == progress_.end() ? 0 : it->second.match;
+  }
   RaftLog& log() { return log_; }
   const RaftLog& log() const { return log_; }
   // Messages that may not leave yet, in the order of their steps.

@@ -218,7 +218,7 @@ void Node::drain() {
     }
     auto& event = std::get<Event>(work);
     const bool proposal = std::holds_alternative<event::Propose>(event);
-    Effects& effects = core_.step(std::move(event));
+    Effects& effects = step(std::move(event));
     if (proposal) {
       Done done = std::move(proposing_.front());
       proposing_.pop_front();
@@ -231,6 +231,22 @@ void Node::drain() {
     carry_out(effects);
   }
   busy_ = false;
+}
+
+Effects& Node::step(Event event) {
+  CoreTap* const tap = options_.tap;
+  if (tap == nullptr) return core_.step(std::move(event));
+  std::vector<Event> first;
+  const bool goes_on = tap->before(core_, event, &first);
+  for (Event& other : first) {
+    if (halted_) break;
+    tap->after(core_, &core_.step(std::move(other)));
+    carry_out(core_.effects());
+  }
+  core_.effects().clear();
+  if (!goes_on || halted_) return core_.effects();
+  tap->after(core_, &core_.step(std::move(event)));
+  return core_.effects();
 }
 
 // The order is that of core.h. Nothing here steps the core.

@@ -28,6 +28,7 @@
 
 #include "families/contract/mutation.h"
 #include "sim/raft/core.h"
+#include "sim/raft/core_tap.h"
 #include "sim/raft/environment.h"
 #include "sim/raft/lanes.h"
 #include "sim/raft/snapshot_download.h"
@@ -50,6 +51,8 @@ struct NodeOptions {
   bool accept_lost_vote = false;
   // In force while neither log nor snapshot holds a configuration (braft's initial_conf).
   families::Configuration initial_configuration;
+  // Outlives the node. Null: nothing comes between the node and its core.
+  CoreTap* tap = nullptr;
 };
 
 // The log of the authoritative family.
@@ -126,6 +129,7 @@ class Node {
   // node.cc
   void post(Work work);
   void drain();
+  Effects& step(Event event);
   void carry_out(Effects& effects);
   void announce(const Effects& effects);
   void after_role_change();

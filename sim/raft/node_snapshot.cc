@@ -30,7 +30,7 @@ void Node::on_published() {
     saving_.reset();
     observer_->snapshot_published(meta);
     // Only now may the log lose what the snapshot holds (lane fence).
-    return carry_out(core_.step(event::SnapshotSaved{meta}));
+    return carry_out(step(event::SnapshotSaved{meta}));
   }
   QK_CHECK(download_ && publishing_download_);
   const Download offer = download_->offer();
@@ -46,7 +46,7 @@ void Node::on_published() {
     applied_ = index;
     observer_->snapshot_installed(offer.meta);
   }
-  carry_out(core_.step(event::SnapshotInstalled{offer.meta, offer.leader, offer.call_id}));
+  carry_out(step(event::SnapshotInstalled{offer.meta, offer.leader, offer.call_id}));
 }
 
 void Node::offer_snapshot(const std::string& follower) {
