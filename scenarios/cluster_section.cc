@@ -54,6 +54,12 @@ void build_cluster(Draft& draft) {
   draft.take(disk, "sync_latency", parse_duration_range(disk.sync_latency()),
              &out.disk.sync_latency);
   out.snapshot_every_entries = cluster.snapshot_every_entries();
+  if (cluster.has_entries_per_append()) {
+    out.entries_per_append = cluster.entries_per_append();
+    if (out.entries_per_append == 0) {
+      draft.bad_value(cluster, "entries_per_append", {"no entry can be sent", "1 or more"});
+    }
+  }
   draft.duration(cluster, "operator_restart_after", cluster.operator_restart_after(),
                  &out.operator_restart_after);
 }

@@ -277,7 +277,7 @@ TEST_CASE("bad --set arguments say what is allowed") {
        "--set cluster.lnk.loss=1: error: cluster has no field \"lnk\"\n"
        "hint: did you mean \"link\"? fields: group, node, nodes, default_store, "
        "election_timeout, heartbeat, link, disk, snapshot_every_entries, "
-       "operator_restart_after\n"},
+       "operator_restart_after, entries_per_append\n"},
       {"store[nwe].sqlite.synchronous=EXTRA",
        "--set store[nwe].sqlite.synchronous=EXTRA: error: there is no store[nwe]\n"
        "hint: did you mean \"new\"? there are: old, new\n"},

@@ -199,6 +199,13 @@ void Checker::phase_resumed(int node, const PhaseRecord& record) {
   migration_.phase_resumed(node, record, ghost(node));
 }
 
+void Checker::catch_up_differs(int node, std::string_view why) {
+  evaluated({oracle("ora.M3")});
+  sink_.report("ora.M3", node, 0,
+               "A and B that are equal after the catch-up: only a defect makes them differ",
+               std::string(why));
+}
+
 void Checker::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
                             int64_t now_ns) {
   migration_.cut_validated(node, generation, a, b, now_ns, ghost(node));

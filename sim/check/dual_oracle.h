@@ -1,7 +1,8 @@
 // DualOracle: what a node's two families owe each other while it writes both.
 //
 //   ora.D1  when a mutation is acked in a dual phase, the mirror too holds, durably, everything
-//           acked so far (and nothing that no mutation explains). The authority's half of this is
+//           acked so far (and nothing that no mutation explains); and so it does when the dual write
+//           begins, before the first ack. The authority's half of this is
 //           ora.L1, L2 and L5, judged by GhostState alike.
 //   ora.D2  a mutation that either family refused is not acked
 //   ora.D5  from the issue of a mutation to its ack both families were given the same mutations of

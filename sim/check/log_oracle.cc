@@ -78,10 +78,10 @@ void LogOracle::leader_elected(int node, int64_t term, const StateImage& log) co
 
 void LogOracle::commit_advanced(int node, int64_t index, int64_t term, int64_t node_term) const {
   if (index <= commit_index() || term == node_term) return;
-  sink_->report("ora.R7", node, index,
-                cat("a new commit index at an entry of term ", node_term,
-                    ", the term of who advances it"),
-                cat("index ", index, ", term ", term));
+  sink_->report(
+      "ora.R7", node, index,
+      cat("a new commit index at an entry of term ", node_term, ", the term of who advances it"),
+      cat("index ", index, ", term ", term));
 }
 
 void LogOracle::committed(int node, const EntryDigest& entry, int64_t commit_term,

@@ -223,6 +223,17 @@ TEST_CASE("a quorum durably holds what is declared committed") {
     run.commit(0, entry(4, 1), 1);
     REQUIRE(run.reported() == "");
   }
+  SECTION("a commit index of an earlier term") {
+    run.checker.commit_advanced(0, 4, 1, 2);
+    REQUIRE(run.reported() == "ora.R7");
+  }
+  SECTION("a commit index of its leader's term, and one that is known") {
+    run.checker.mutation_acked(1, 100, 1);
+    run.checker.commit_advanced(0, 4, 1, 1);
+    run.commit(0, entry(4, 1), 1);
+    run.checker.commit_advanced(1, 4, 1, 2);
+    REQUIRE(run.reported() == "");
+  }
   const auto configure = [&](int64_t index, const families::Configuration& configuration) {
     families::LogEntry entry{index, 1, families::EntryType::kConfiguration,
                              families::encode_configuration(configuration)};

@@ -59,7 +59,7 @@ void MessageWatch::remember(const raft::Packet& append, Calls* calls) {
   if (calls->size() > kCallsRemembered) calls->erase(calls->begin());
 }
 
-void MessageWatch::sent(NodeId to, const raft::Packet& packet) {
+void MessageWatch::sent(NodeId to, const raft::Packet& packet, const Self& self) {
   if (packet.error != 0) return;
   const int node = node_ - 1;
   if (const auto term = spoken_term(packet)) checker_.speaks_of_term(node, *term);
@@ -76,19 +76,36 @@ void MessageWatch::sent(NodeId to, const raft::Packet& packet) {
   const auto call = calls.find(packet.call_id);
   if (answer && answer->success() && call != calls.end()) {
     checker_.confirms(node, call->second.index, call->second.term);
+    if (self.last.index > call->second.index && self.last.term < answer->term()) {
+      reach_.hit(ReachProbe::kConfirmedBelowTail);
+    }
   }
 }
 
-void MessageWatch::arrived(NodeId from, const raft::Packet& packet, bool leads, int64_t term) {
-  if (packet.error != 0 || packet.method != Method::kAppendEntries) return;
+void MessageWatch::arrived(NodeId from, const raft::Packet& packet, const Self& self) {
+  if (packet.error != 0) return;
+  // Whose pre-vote is refused never asks for the vote.
+  const bool vote_asked =
+      packet.method == Method::kRequestVote || packet.method == Method::kPreVote;
+  if (vote_asked && !packet.response) {
+    const auto vote = body_of<braft::RequestVoteRequest>(packet);
+    if (vote && vote->last_log_index() >= self.last.index &&
+        vote->last_log_term() < self.last.term) {
+      reach_.hit(ReachProbe::kVoteLongerOlder);
+    }
+  }
+  if (packet.method != Method::kAppendEntries) return;
   if (!packet.response) return remember(packet, &asking_[from]);
   const auto answer = body_of<braft::AppendEntriesResponse>(packet);
   const Calls& calls = asked_[from];
   const auto call = calls.find(packet.call_id);
-  if (!answer || !answer->success() || call == calls.end() || !leads || answer->term() != term) {
+  if (!answer || !answer->success() || call == calls.end() || !self.leads ||
+      answer->term() != self.term) {
     return;
   }
-  checker_.counted(from - 1, term, call->second.index, call->second.term);
+  const Entry& end = call->second;
+  checker_.counted(from - 1, self.term, end.index, end.term);
+  if (end.term < self.term && end.index > self.commit) reach_.hit(ReachProbe::kOldTermConfirmed);
 }
 
 }  // namespace qk::sim

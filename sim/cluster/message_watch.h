@@ -2,7 +2,7 @@
 // reads packets as they cross the network, not as their maker describes them.
 //
 // An answer does not say what it is about, so the watch remembers for a while what each append of a
-// link ended with.
+// link ended with. Of some situations it tells that they were reached.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 
 #include "sim/check/checker.h"
 #include "sim/cluster/plan.h"
+#include "sim/cluster/reach.h"
 #include "sim/kernel/event.h"
 #include "sim/raft/wire/packet.h"
 
@@ -17,17 +18,24 @@ namespace qk::sim {
 
 class MessageWatch {
  public:
-  MessageWatch(Checker* checker, const Plan* plan, NodeId node)
-      : checker_(*checker), plan_(*plan), node_(node) {}
+  MessageWatch(Checker* checker, Reach* reach, const Plan* plan, NodeId node)
+      : checker_(*checker), reach_(*reach), plan_(*plan), node_(node) {}
+
+  // The node whose messages these are.
+  struct Self {
+    bool leads = false;  // in `term`
+    int64_t term = 0;
+    int64_t commit = 0;
+    families::LogId last;
+  };
 
   // A new life: answers to what an earlier one asked are not judged.
   void forget() {
     asked_.clear();
     asking_.clear();
   }
-  void sent(NodeId to, const raft::Packet& packet);
-  // `leads`: this node leads in its current `term`.
-  void arrived(NodeId from, const raft::Packet& packet, bool leads, int64_t term);
+  void sent(NodeId to, const raft::Packet& packet, const Self& self);
+  void arrived(NodeId from, const raft::Packet& packet, const Self& self);
 
  private:
   struct Entry {
@@ -40,6 +48,7 @@ class MessageWatch {
   static void remember(const raft::Packet& append, Calls* calls);
 
   Checker& checker_;
+  Reach& reach_;
   const Plan& plan_;
   const NodeId node_;
   std::map<NodeId, Calls> asked_;   // appends that this node sent, by whom they went to

@@ -78,6 +78,7 @@ struct ClusterPlan {
   LinkPlan link;
   DiskPlan disk;
   uint32_t snapshot_every_entries = 0;  // 0: never
+  uint32_t entries_per_append = 64;     // at most, in one message
   Nanos operator_restart_after = 0;     // a node that stopped on a storage error comes back
 };
 

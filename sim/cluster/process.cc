@@ -79,6 +79,7 @@ absl::Status Process::start_raft() {
   options.heartbeat = plan.heartbeat;
   options.rpc_timeout = kRpcTimeout;
   options.snapshot_every_entries = plan.snapshot_every_entries;
+  options.max_entries_per_append = plan.entries_per_append;
   for (const NodePlan& other : plan.nodes) {
     options.initial_configuration.peers.push_back(other.peer);
   }

@@ -85,6 +85,16 @@ inline std::string_view to_string(ReachNeed need) {
   X(kLeaderInDual, "leader/elected-in-dual-phase", kMigration,                                     \
     "a node in a dual phase became leader")                                                        \
   X(kLeaderDeposed, "leader/stepped-down", kNothing, "a leader gave up without a crash")           \
+  X(kVoteCaughtUp, "vote/caught-up", kMigration,                                                   \
+    "a node voted after the cut of its export, and B got the vote before DUAL")                    \
+  X(kVoteLongerOlder, "vote/longer-but-older", kNothing,                                           \
+    "a node was asked for its vote, or whether it would, by one whose log is as long or longer, "  \
+    "and of an earlier term")                                                                      \
+  X(kOldTermConfirmed, "append/old-term-confirmed", kNothing,                                      \
+    "a leader heard that a follower holds an entry of an earlier term, not yet committed, and no " \
+    "later one")                                                                                   \
+  X(kConfirmedBelowTail, "append/confirmed-below-a-tail", kNothing,                                \
+    "a follower confirmed an append that ends below its own log's end, of an earlier term")        \
   X(kVoteInDual, "vote/in-DUAL", kMigration, "a node voted in phase DUAL")                         \
   X(kVoteInCut, "vote/in-CUT", kMigration, "a node voted in phase CUT")                            \
   X(kCommitInCut, "commit/in-CUT", kMigration, "the commit index of a node in CUT advanced")       \

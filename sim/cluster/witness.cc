@@ -89,7 +89,7 @@ Witness::Witness(SimNode& node, const World& world, NodeId id, const NodePlan& p
       id_(id),
       machine_(machine),
       probe_random_(world.stream(cat("probe.", plan.id))),
-      messages_(world.checker, world.plan, id) {
+      messages_(world.checker, world.reach, world.plan, id) {
   manifest_.a.family = machine.initial().family;
   manifest_.a.root = machine.initial().root;
   manifest_.a.options = machine.initial().options;
@@ -175,8 +175,16 @@ void Witness::family_applied(const std::string& root, const AppliedMutation& mut
 }
 
 void Witness::packet_arrived(NodeId from, const raft::Packet& packet) {
+  messages_.arrived(from, packet, self());
+}
+
+void Witness::packet_sent(NodeId to, const raft::Packet& packet) {
+  messages_.sent(to, packet, self());
+}
+
+MessageWatch::Self Witness::self() const {
   const raft::Node& raft = *node_.raft();
-  messages_.arrived(from, packet, raft.role() == raft::Role::kLeader, raft.term());
+  return {raft.role() == raft::Role::kLeader, raft.term(), raft.commit_index(), raft.last_log()};
 }
 
 void Witness::raft_started() {
@@ -324,10 +332,26 @@ void Witness::mark_durable(Phase entered_from, const Manifest& to) {
     judge_fence(migration::Side::kB, *fs);
   }
   world_.checker->phase_changed(index(), record_of(to), durable);
+  // The product takes itself back and tries again, so nothing else would tell of it.
+  constexpr std::string_view kDiffers = "the families differ at the end of the catch-up";
+  if (to.phase == Phase::kRolledBack && to.reason.starts_with(kDiffers)) {
+    world_.checker->catch_up_differs(index(), to.reason);
+  }
+  if (to.phase == Phase::kDualWrite && entered_from == Phase::kValidated) judge_catch_up();
   // Retirement changes nothing of what the node does.
   if (to.phase == Phase::kRetired) return record_phase(code_of(phase()), to, "retired");
   if (to.phase == Phase::kRolledBack) enter(from, PhaseCode::kRollback, to);
   enter(from, code_of(phase()), to);
+}
+
+// Both families are to hold everything acked, before the first dual write is.
+void Witness::judge_catch_up() {
+  const families::HardState& now = world_.checker->ghost(index()).acked().hard_state;
+  if (cut_state_ && !now.voted_for.empty() && !(now == cut_state_->hard_state)) {
+    world_.reach->hit(ReachProbe::kVoteCaughtUp);
+  }
+  world_.checker->dual_ack(index(), durable_state(migration::Side::kA),
+                           durable_state(migration::Side::kB));
 }
 
 void Witness::enter(PhaseCode from, PhaseCode to, const Manifest& manifest) {

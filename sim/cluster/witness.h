@@ -76,7 +76,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   // ---- What crosses the borders of the process
   void family_applied(const std::string& root, const AppliedMutation& mutation);
   void family_opening(const std::string& root) { world_.checker->family_opening(index(), root); }
-  void packet_sent(NodeId to, const raft::Packet& packet) { messages_.sent(to, packet); }
+  void packet_sent(NodeId to, const raft::Packet& packet);
   void packet_arrived(NodeId from, const raft::Packet& packet);
   // The Raft node has started: the state machine is loaded.
   void raft_started();
@@ -112,6 +112,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void storage_used() override;
   void reconciled(const std::string& action) override;
 
+  MessageWatch::Self self() const;
   void adopt(const migration::Manifest& manifest);
   void tell_families() const;
   void judge_hard_states(const migration::Manifest& found);
@@ -120,6 +121,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void enter(PhaseCode from, PhaseCode to, const migration::Manifest& manifest);
   void probe_ack(families::Operation operation);
   void judge_image();
+  void judge_catch_up();
   void judge_fence(migration::Side side, families::FileSystem& after_power_cut);
   Event event(EventKind kind) const { return {.node = id_, .kind = kind}; }
   int index() const { return id_ - 1; }

@@ -1,6 +1,6 @@
 // The catalogue of planted bugs: known defects that are switched on, one at a time, to see that an
-// oracle notices. All of them lie outside the product: between a node and its disk, its families or
-// its messages, or in the simulation itself.
+// oracle notices. All of them lie outside the product: between a node and its disk, its families,
+// its messages or its core, or in the simulation itself.
 //
 // Forms. "NAME" acts whenever it can. "NAME:hard" acts at one occasion in four to twelve, one in
 // eight on average. The rate and the place (where a bug has several) are drawn from the stream

@@ -6,10 +6,7 @@
 namespace qk::sim {
 namespace {
 
-constexpr std::string_view kCrashes = "rolling-under-random-faults";
-constexpr std::string_view kTransfers =
-    "rolling-under-random-faults cluster.snapshot_every_entries=20";
-constexpr std::string_view kCalm = "rolling-pair store[to].family=sqlite";
+constexpr std::string_view kContested = "contested-leaders";
 
 }  // namespace
 
@@ -30,21 +27,16 @@ std::vector<Row> rule_plants() {
            };
          }});
   };
-  add("vote-terms-ignored", "", "N", kCrashes, "ora.R5 ora.R6 ora.R7 ora.R4 ora.L12");
-  add("vote-log-ignored", "", "N", kCrashes, "ora.R5 ora.R6 ora.R7 ora.R4 ora.L12");
-  add("vote-counted-twice", "", "N", kCrashes, "ora.R1 ora.R5 ora.R6 ora.R7");
-  add("pre-vote-counted", "", "N", kCrashes, "ora.R1 ora.R5");
-  add("previous-unchecked", "", "N", kCrashes, "ora.R4 ora.R13 ora.R12");
-  add("old-leader-followed", "", "N", kCrashes, "ora.R4 ora.R13 ora.R12");
-  add("conflicting-log-kept", "KB-33", "N", kTransfers, "ora.R9 ora.R4 ora.R6 ora.L12");
-  add("snapshot-index-raised", "KB-38", "N", kTransfers, "ora.R9 ora.R4 ora.R6 ora.L12");
-  add("log-cut-above-snapshot", "KB-55", "P0", kTransfers, "ora.L4 ora.L9 ora.L12");
-  add("old-term-committed", "KB-75", "N", kCrashes, "ora.R7 ora.R5 ora.R6");
-  add("own-log-counted-early", "KB-6", "P1", kCalm, "ora.R7");
-  add("old-reply-counted", "KB-77", "N", kCrashes, "ora.R12 ora.R7");
-  add("last-index-counted", "", "N", kCrashes, "ora.R12 ora.R7");
-  add("reply-counted-twice", "", "N", kCrashes, "ora.R12 ora.R7");
-  add("commit-unverified", "KB-7", "N", kCrashes, "ora.R6 ora.R7");
+  add("vote-terms-ignored", "", "N", kContested, "ora.R5 ora.R6 ora.R7 ora.R4 ora.L12");
+  add("vote-log-ignored", "", "N", kContested, "ora.R5 ora.R6 ora.R7 ora.R4 ora.L12");
+  add("pre-vote-counted", "", "N", kContested, "ora.R1 ora.R5");
+  add("previous-unchecked", "", "N", kContested, "ora.R4 ora.R6 ora.R12 ora.R13");
+  add("log-cut-above-snapshot", "KB-55", "P0", kContested, "ora.L4 ora.L9 ora.L12");
+  add("old-term-committed", "KB-75", "N", kContested, "ora.R7 ora.R5 ora.R6");
+  add("own-log-counted-early", "KB-6", "P1", kContested, "ora.R7");
+  add("last-index-counted", "", "N", kContested, "ora.R12 ora.R7");
+  add("reply-counted-twice", "", "N", kContested, "ora.R12 ora.R7");
+  add("commit-unverified", "", "N", kContested, "ora.R6 ora.R7");
   return rows;
 }
 

@@ -51,6 +51,12 @@ void draw_shape(RandomStream* random, Plan* plan) {
   const int clients = strength();
   plan->workload.clients = scaled(plan->workload.clients, clients);
   plan->workload.rate = scaled(plan->workload.rate, -clients);
+  // Followers then hold parts of what a new leader brings.
+  constexpr uint32_t kFew = 2;
+  constexpr uint64_t kOneIn = 4;
+  if (random->below(kOneIn) == 0) {
+    plan->cluster.entries_per_append = 1 + static_cast<uint32_t>(random->below(kFew));
+  }
 }
 
 }  // namespace
@@ -102,6 +108,8 @@ std::vector<std::string> swarm_overrides(const Plan& plan, const Plan& drawn) {
   };
   add_number("cluster.snapshot_every_entries", plan.cluster.snapshot_every_entries,
              drawn.cluster.snapshot_every_entries);
+  add_number("cluster.entries_per_append", plan.cluster.entries_per_append,
+             drawn.cluster.entries_per_append);
   add_number("workload.clients", plan.workload.clients, drawn.workload.clients);
   add_number("workload.rate", plan.workload.rate, drawn.workload.rate);
   return out;

@@ -10,7 +10,8 @@
 // faults, and what is expected, stay as they are.
 //
 // Two things that are no faults are drawn too, half, once or twice what the scenario has: how many
-// entries lie between snapshots, and how many clients share the load.
+// entries lie between snapshots, and how many clients share the load. In one seed of four, messages
+// carry one or two entries at most.
 #pragma once
 
 #include <string>

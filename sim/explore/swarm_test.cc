@@ -75,15 +75,17 @@ TEST_CASE("links, snapshots and clients that were drawn are overrides of the sce
   CHECK(swarm_overrides(plan_of(1), drawn)[0] == "cluster.link.loss=1.000000");
   drawn = plan_of(1);
   drawn.cluster.snapshot_every_entries = 7;
+  drawn.cluster.entries_per_append = 2;
   drawn.workload.clients = 3;
   drawn.workload.rate = 9;
   CHECK(swarm_overrides(plan_of(1), drawn) ==
-        std::vector<std::string>{"cluster.snapshot_every_entries=7", "workload.clients=3",
-                                 "workload.rate=9"});
+        std::vector<std::string>{"cluster.snapshot_every_entries=7", "cluster.entries_per_append=2",
+                                 "workload.clients=3", "workload.rate=9"});
 }
 
 TEST_CASE("snapshots come half or twice as often, and clients share the load differently") {
   std::set<uint32_t> every;
+  std::set<uint32_t> batches;
   std::set<std::pair<uint32_t, uint32_t>> clients;
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     Plan plan = plan_of(seed);
@@ -92,11 +94,13 @@ TEST_CASE("snapshots come half or twice as often, and clients share the load dif
     plan.workload.rate = 6;
     plan = swarm(plan);
     every.insert(plan.cluster.snapshot_every_entries);
+    batches.insert(plan.cluster.entries_per_append);
     clients.insert({plan.workload.clients, plan.workload.rate});
     // What the scenario does not have stays off.
     CHECK(swarm(plan_of(seed)).cluster.snapshot_every_entries == 0);
   }
   CHECK(every == std::set<uint32_t>{2, 5, 10});
+  CHECK(batches == std::set<uint32_t>{1, 2, 64});
   CHECK(clients == std::set<std::pair<uint32_t, uint32_t>>{{2, 12}, {4, 6}, {8, 3}});
 }
 

@@ -112,6 +112,7 @@ class Node {
   int64_t applied_index() const { return applied_; }
   int64_t snapshot_index() const { return core_.log().snapshot().last_included_index; }
   int64_t last_index() const { return core_.log().last().index; }
+  families::LogId last_log() const { return core_.log().last(); }
   const std::string& leader() const { return core_.leader(); }  // empty: unknown
   const families::Configuration& configuration() const { return core_.log().configuration(); }
   // The end of the log that storage was not given yet: for oracles.
