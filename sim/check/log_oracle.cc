@@ -78,6 +78,11 @@ void LogOracle::leader_elected(int node, int64_t term, const StateImage& log) co
 
 void LogOracle::commit_advanced(int node, int64_t index, int64_t term, int64_t node_term) const {
   if (index <= commit_index() || term == node_term) return;
+  // What the snapshots of initial directories hold was committed before anybody said so. It ends
+  // with the first commit in a leader's own term.
+  if (committed_.empty()) return;
+  const Committed& last = committed_.rbegin()->second;
+  if (last.entry.term < last.commit_term) return;
   sink_->report(
       "ora.R7", node, index,
       cat("a new commit index at an entry of term ", node_term, ", the term of who advances it"),
