@@ -167,6 +167,101 @@ at { t: "n1:V2+1s" crash { node: "n1" unsynced: KEEP_SYNCED } })"));
   CHECK(run.events(EventKind::kFaultCrash).size() == 1);
 }
 
+// ------------------------------------------------------------------------------------ damage
+
+TEST_CASE("a node that finds its log damaged stays down, and says where; the others go on") {
+  const Ran run(cat(kCluster, R"(
+at { t: "2s" disk { node: "n2" kind: BIT_FLIP path: "/node/sqlite/db-wal" offset: 200 mask: 1 } }
+at { t: "2s" crash { node: "n2" restart_after: "100ms" unsynced: KEEP_ALL } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  REQUIRE(run.result.stops.size() == 1);
+  CHECK_THAT(run.result.stops[0],
+             Catch::Contains("1 end on damage to its disk (bit-flip in /node/sqlite/db-wal at 200; "
+                             "the node says: /node/sqlite/db-wal: frame 0 is damaged"));
+  CHECK(run.events(EventKind::kFaultRestart).size() == 1);
+  CHECK(run.reached("fault/bit_flip/A/sqlite->-") == 1);
+}
+
+TEST_CASE("a sector that cannot be read stops a node where it must be read") {
+  const Ran run(cat(kCluster, R"(
+at { t: "2s" disk { node: "n2" kind: BAD_SECTOR path: "/node/sqlite/db" offset: 0 } }
+at { t: "2s" crash { node: "n2" restart_after: "100ms" unsynced: KEEP_ALL } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  REQUIRE(run.result.stops.size() == 1);
+  CHECK_THAT(run.result.stops[0], Catch::Contains("read /node/sqlite/db: Input/output error"));
+}
+
+TEST_CASE("a node whose syncs lied forgets at a power cut, and is taken out") {
+  const Ran run(cat(kCluster, R"(
+at { t: "2s" for: "2s" disk { node: "n2" kind: FSYNC_LIE } }
+at { t: "3s" crash { node: "n2" restart_after: "100ms" unsynced: KEEP_SYNCED } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  REQUIRE(run.result.stops.size() == 1);
+  CHECK_THAT(run.result.stops[0],
+             Catch::Contains("out of service from start 2 on: it forgot (ora.L"));
+  CHECK(run.reached("fault/fsync_lie/A/sqlite->-") > 10);
+}
+
+TEST_CASE("a lie without a power cut takes nothing away") {
+  const Ran run(cat(kCluster, R"(
+at { t: "2s" for: "2s" disk { node: "n2" kind: FSYNC_LIE } }
+at { t: "3s" crash { node: "n2" restart_after: "100ms" unsynced: PROCESS } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kPass);
+  CHECK(run.result.stops == std::vector<std::string>{"n2: 1 crash injected"});
+}
+
+TEST_CASE("the fault budget leaves a majority without damage") {
+  const std::string both = R"(
+at { t: "2s" disk { node: "n1" kind: BIT_FLIP } }
+at { t: "2s" disk { node: "n2" kind: LOST_WRITE } })";
+  const LoadResult refused =
+      load_here({"mine.qks.txtpb", cat("name: \"mine\" ", kCluster, both), "/"});
+  CHECK_FALSE(refused.plan.has_value());
+  // Who a selector means is known in the run alone.
+  const Ran run(cat(kCluster, R"(
+at { t: "2s" disk { node: "n1" kind: LOST_WRITE } }
+at { t: "3s" disk { node: "@leader" kind: BIT_FLIP } }
+at { t: "3s" disk { node: "@follower" kind: BIT_FLIP } })"));
+  INFO(run.text);
+  CHECK(run.result.verdict == Verdict::kInconclusive);
+  REQUIRE_FALSE(run.result.inconclusive.empty());
+  CHECK_THAT(run.result.inconclusive[0],
+             Catch::EndsWith("never fired: the fault budget of 3 nodes is 1, spent on n1"));
+}
+
+TEST_CASE("drawn damage is written with its place, and replayed") {
+  uint64_t hits = 0;
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    const std::string text = cat("name: \"mine\" ", kCluster, kMigration, R"(
+random { mean_time_to_crash: "2s" mean_time_to_bit_flip: "1s" mean_time_to_bad_sector: "3s"
+         mean_time_to_lost_write: "1s" mean_time_to_misdirected: "1s"
+         mean_time_to_fsync_lie: "1s" quiet_after: "8s" })");
+    const LoadResult loaded = load_here({"mine.qks.txtpb", text, "/"}, {}, seed);
+    REQUIRE(loaded.plan.has_value());
+    const sim::RunResult first = sim::run(*loaded.plan, {});
+    INFO("seed " << seed << "\n" << describe(first));
+    CHECK(first.violations.empty());
+    const std::string written =
+        written_plan(loaded.effective, "written", *loaded.plan, first.injected);
+    INFO(written);
+    const sim::Plan plan = must_load({"written.qks.txtpb", written, "/"}, {}, std::nullopt);
+    const sim::RunResult again = sim::run(plan, {});
+    CHECK(again.chain == first.chain);
+    CHECK(again.violations.empty());
+    for (const sim::FaultPlan& fault : first.injected) {
+      const auto* error = std::get_if<sim::DiskErrorFault>(&fault.what);
+      if (error == nullptr) continue;
+      ++hits;
+      CHECK((!sim::is_at_rest(error->fault.kind) || error->fault.offset.has_value()));
+    }
+  }
+  CHECK(hits > 15);
+}
+
 // What was drawn is written with its times and targets, and is the same run.
 TEST_CASE("drawn disk errors are written and replayed") {
   uint64_t hits = 0;

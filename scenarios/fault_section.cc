@@ -179,6 +179,42 @@ sim::SlowDiskFault slow_disk(Draft& draft, const qksim::DiskFault& disk) {
   return out;
 }
 
+// A lie about calls is about one kind of them.
+void only_operation(Draft& draft, const qksim::DiskFault& disk,
+                    qksim::DiskFault::Operation operation) {
+  if (disk.operation() == qksim::DiskFault::ANY || disk.operation() == operation) return;
+  draft.report(disk, "operation", -1, Draft::Point::kValue,
+               cat(qksim::DiskFault::Kind_Name(disk.kind()), " is of a ",
+                   qksim::DiskFault::Operation_Name(operation)),
+               cat(qksim::DiskFault::Operation_Name(operation), " or ANY"));
+}
+
+sim::DiskErrorFault damage_at_rest(Draft& draft, const qksim::ScheduledFault& at,
+                                   const sim::Trigger& trigger) {
+  const qksim::DiskFault& disk = at.disk();
+  sim::DiskErrorFault out;
+  out.node = disk.node();
+  out.fault.kind = disk.kind() == qksim::DiskFault::BIT_FLIP ? sim::DiskFaultKind::kBitFlip
+                                                             : sim::DiskFaultKind::kBadSector;
+  out.fault.path = disk.path();
+  if (disk.has_offset()) out.fault.offset = disk.offset();
+  out.fault.damage = static_cast<sim::DiskDamage>(disk.sector());
+  if (disk.has_mask()) {
+    if (disk.mask() < 1 || disk.mask() > 255) {
+      draft.bad_value(disk, "mask", {cat("found ", disk.mask()), "1 to 255"});
+    }
+    out.fault.mask = static_cast<uint8_t>(disk.mask());
+  }
+  if (at.has_for_()) {
+    draft.report(at, "for", -1, Draft::Point::kName, "damage has no duration", "no \"for\"");
+  }
+  if (trigger.kind == sim::Trigger::Kind::kPhaseOperation) {
+    draft.report(at, "t", -1, Draft::Point::kValue, "damage to bytes at rest hits no operation",
+                 "a time, or a trigger without \"#op=\"");
+  }
+  return out;
+}
+
 sim::DiskErrorFault disk_error(Draft& draft, const qksim::ScheduledFault& at) {
   const qksim::DiskFault& disk = at.disk();
   sim::DiskErrorFault out;
@@ -199,7 +235,25 @@ sim::DiskErrorFault disk_error(Draft& draft, const qksim::ScheduledFault& at) {
   }
   switch (disk.kind()) {
     case qksim::DiskFault::SLOW:
+    case qksim::DiskFault::BIT_FLIP:
+    case qksim::DiskFault::BAD_SECTOR:
       QK_CHECK(false);
+    case qksim::DiskFault::LOST_WRITE:
+    case qksim::DiskFault::MISDIRECTED:
+      fault.kind = disk.kind() == qksim::DiskFault::LOST_WRITE ? sim::DiskFaultKind::kLostWrite
+                                                               : sim::DiskFaultKind::kMisdirected;
+      only_operation(draft, disk, qksim::DiskFault::WRITE);
+      fault.evicted = disk.evicted();
+      fault.to = disk.to();
+      if (disk.has_offset()) fault.offset = disk.offset();
+      if (disk.kind() == qksim::DiskFault::MISDIRECTED && disk.has_offset() && !disk.has_to()) {
+        draft.missing(disk, "to", "the file that the offset is in");
+      }
+      break;
+    case qksim::DiskFault::FSYNC_LIE:
+      fault.kind = sim::DiskFaultKind::kFsyncLie;
+      only_operation(draft, disk, qksim::DiskFault::SYNC);
+      break;
     case qksim::DiskFault::IO_ERROR:
       fault.kind = sim::DiskFaultKind::kIoError;
       break;
@@ -234,17 +288,32 @@ void disk_fault(Draft& draft, const qksim::ScheduledFault& at, sim::FaultPlan* o
   const auto kind = disk.kind();
   const bool slow = kind == qksim::DiskFault::SLOW;
   const bool stall = kind == qksim::DiskFault::STALL;
-  const std::string_view others = "IO_ERROR, DISK_FULL and STALL";
+  const bool flip = kind == qksim::DiskFault::BIT_FLIP;
+  const bool rests = flip || kind == qksim::DiskFault::BAD_SECTOR;
+  const bool moves = kind == qksim::DiskFault::MISDIRECTED;
+  const bool loses = moves || kind == qksim::DiskFault::LOST_WRITE;
+  const bool lies = loses || kind == qksim::DiskFault::FSYNC_LIE;
+  const std::string_view of_calls = "kinds that hit calls";
   only_for(draft, disk, "factor", disk.has_factor(), slow, "SLOW");
-  only_for(draft, disk, "operation", disk.has_operation(), !slow, others);
-  only_for(draft, disk, "path", disk.has_path(), !slow, others);
-  only_for(draft, disk, "nth", disk.has_nth(), !slow, others);
-  only_for(draft, disk, "times", disk.has_times(), !slow, others);
-  only_for(draft, disk, "applied", disk.has_applied(), !slow && !stall, "IO_ERROR and DISK_FULL");
+  only_for(draft, disk, "operation", disk.has_operation(), !slow && !rests, of_calls);
+  only_for(draft, disk, "path", disk.has_path(), !slow, "the other kinds");
+  only_for(draft, disk, "nth", disk.has_nth(), !slow && !rests, of_calls);
+  only_for(draft, disk, "times", disk.has_times(), !slow && !rests, of_calls);
+  only_for(draft, disk, "applied", disk.has_applied(), !slow && !stall && !rests && !lies,
+           "IO_ERROR and DISK_FULL");
+  only_for(draft, disk, "offset", disk.has_offset(), rests || moves,
+           "BIT_FLIP, BAD_SECTOR and MISDIRECTED");
+  only_for(draft, disk, "mask", disk.has_mask(), flip && disk.sector() == qksim::DiskFault::BITS,
+           "BIT_FLIP of BITS");
+  only_for(draft, disk, "sector", disk.has_sector(), flip, "BIT_FLIP");
+  only_for(draft, disk, "evicted", disk.has_evicted(), loses, "LOST_WRITE and MISDIRECTED");
+  only_for(draft, disk, "to", disk.has_to(), moves, "MISDIRECTED");
   only_for(draft, disk, "free", disk.has_free(), kind == qksim::DiskFault::DISK_FULL, "DISK_FULL");
   only_for(draft, disk, "stall", disk.has_stall(), stall, "STALL");
   if (slow) {
     out->what = slow_disk(draft, disk);
+  } else if (rests) {
+    out->what = damage_at_rest(draft, at, out->at);
   } else {
     out->what = disk_error(draft, at);
   }
@@ -303,6 +372,28 @@ void build_fault(Draft& draft, const qksim::ScheduledFault& at, uint64_t* kept) 
   draft.plan.faults.push_back(std::move(out));
 }
 
+// The fault budget, as far as the text tells: which node a selector means shows in the run.
+void within_budget(Draft& draft) {
+  const size_t nodes = draft.plan.cluster.nodes.size();
+  const size_t budget = nodes == 0 ? 0 : sim::damage_budget(nodes);
+  std::vector<std::string> hit;
+  const auto& all = draft.scenario().at();
+  for (size_t i = 0; i < draft.plan.faults.size(); ++i) {
+    const auto* error = std::get_if<sim::DiskErrorFault>(&draft.plan.faults[i].what);
+    if (error == nullptr || !sim::is_damage(error->fault.kind)) continue;
+    const bool selector = error->node.starts_with('@');
+    if (contains(hit, error->node) || (selector && !hit.empty())) continue;
+    hit.push_back(error->node);
+    if (hit.size() <= budget) continue;
+    draft.report(
+        all[static_cast<int>(i)], "disk", -1, Draft::Point::kName,
+        cat("damage to the disks of ", join(hit), ", of ", nodes, nodes == 1 ? " node" : " nodes"),
+        budget == 0 ? std::string("none: the cluster has no copy to spare")
+                    : cat("at most ", budget, ", so that a majority holds what is lost"));
+    return;
+  }
+}
+
 // All faults are drawn before the run: their number is bounded.
 void mean_time(Draft& draft, const qksim::RandomFaults& random, std::string_view field,
                const std::string& text, sim::Nanos* out) {
@@ -314,15 +405,48 @@ void mean_time(Draft& draft, const qksim::RandomFaults& random, std::string_view
       {cat(in_quotes(text), " draws too many faults"), cat("at least run_for / ", kMaxDrawn)});
 }
 
+bool has_damage(const qksim::RandomFaults& random) {
+  return random.has_mean_time_to_bit_flip() || random.has_mean_time_to_bad_sector() ||
+         random.has_mean_time_to_lost_write() || random.has_mean_time_to_misdirected() ||
+         random.has_mean_time_to_fsync_lie();
+}
+
+void build_damage(Draft& draft, const qksim::RandomFaults& random) {
+  const auto take = [&](sim::DiskFaultKind kind, std::string_view field, bool given,
+                        const std::string& text) {
+    if (!given) return;
+    if (sim::damage_budget(draft.plan.cluster.nodes.size()) == 0) {
+      draft.report(
+          random, field, -1, Draft::Point::kName,
+          cat("a cluster of ", draft.plan.cluster.nodes.size(), " has no copy to spare for damage"),
+          "three nodes or more");
+    }
+    mean_time(draft, random, field, text,
+              &draft.plan.random.mean_time_to_damage[static_cast<size_t>(kind)]);
+  };
+  take(sim::DiskFaultKind::kBitFlip, "mean_time_to_bit_flip", random.has_mean_time_to_bit_flip(),
+       random.mean_time_to_bit_flip());
+  take(sim::DiskFaultKind::kBadSector, "mean_time_to_bad_sector",
+       random.has_mean_time_to_bad_sector(), random.mean_time_to_bad_sector());
+  take(sim::DiskFaultKind::kLostWrite, "mean_time_to_lost_write",
+       random.has_mean_time_to_lost_write(), random.mean_time_to_lost_write());
+  take(sim::DiskFaultKind::kMisdirected, "mean_time_to_misdirected",
+       random.has_mean_time_to_misdirected(), random.mean_time_to_misdirected());
+  take(sim::DiskFaultKind::kFsyncLie, "mean_time_to_fsync_lie", random.has_mean_time_to_fsync_lie(),
+       random.mean_time_to_fsync_lie());
+}
+
 void build_random(Draft& draft, const qksim::RandomFaults& random) {
   sim::RandomFaultPlan& out = draft.plan.random;
   if (!random.has_mean_time_to_crash() && !random.has_mean_time_to_partition() &&
       !random.has_mean_time_to_transfer() && !random.has_mean_time_to_rollback() &&
-      !random.has_mean_time_to_disk_error()) {
+      !random.has_mean_time_to_disk_error() && !has_damage(random)) {
     draft.report(
         draft.scenario(), "random", -1, Draft::Point::kName, "random asks for no kind of fault",
         "one or more of mean_time_to_crash, mean_time_to_partition, mean_time_to_transfer, "
-        "mean_time_to_rollback, mean_time_to_disk_error; or leave random out");
+        "mean_time_to_rollback, mean_time_to_disk_error, mean_time_to_bit_flip, "
+        "mean_time_to_bad_sector, mean_time_to_lost_write, mean_time_to_misdirected, "
+        "mean_time_to_fsync_lie; or leave random out");
   }
   if (random.has_mean_time_to_partition() && draft.plan.cluster.nodes.size() == 1) {
     draft.report(random, "mean_time_to_partition", -1, Draft::Point::kName,
@@ -360,6 +484,7 @@ void build_random(Draft& draft, const qksim::RandomFaults& random) {
     mean_time(draft, random, "mean_time_to_disk_error", random.mean_time_to_disk_error(),
               &out.mean_time_to_disk_error);
   }
+  build_damage(draft, random);
   draft.take(random, "partition_for", parse_duration_range(random.partition_for()),
              &out.partition_for);
   out.max_concurrent_down = random.max_concurrent_down();
@@ -375,6 +500,7 @@ void build_faults(Draft& draft) {
   const qksim::Scenario& scenario = draft.scenario();
   uint64_t kept = 0;
   for (const qksim::ScheduledFault& at : scenario.at()) build_fault(draft, at, &kept);
+  within_budget(draft);
   if (scenario.has_random()) build_random(draft, scenario.random());
 }
 

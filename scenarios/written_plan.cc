@@ -79,6 +79,16 @@ void write(const sim::DiskErrorFault& error, qksim::ScheduledFault* out) {
   const sim::DiskFault& fault = error.fault;
   disk->set_operation(static_cast<qksim::DiskFault::Operation>(fault.access));
   if (!fault.path.empty()) disk->set_path(fault.path);
+  if (sim::is_at_rest(fault.kind)) {
+    disk->clear_operation();
+    if (fault.offset) disk->set_offset(*fault.offset);
+    if (fault.kind == sim::DiskFaultKind::kBadSector)
+      return disk->set_kind(qksim::DiskFault::BAD_SECTOR);
+    disk->set_kind(qksim::DiskFault::BIT_FLIP);
+    disk->set_sector(static_cast<qksim::DiskFault::Sector>(fault.damage));
+    if (fault.mask != 0) disk->set_mask(fault.mask);
+    return;
+  }
   disk->set_nth(static_cast<uint32_t>(fault.nth));
   if (fault.times > 0) disk->set_times(static_cast<uint32_t>(fault.times));
   switch (fault.kind) {
@@ -93,6 +103,22 @@ void write(const sim::DiskErrorFault& error, qksim::ScheduledFault* out) {
       disk->set_kind(qksim::DiskFault::STALL);
       disk->set_stall(duration_text(fault.stall));
       return;
+    case sim::DiskFaultKind::kLostWrite:
+    case sim::DiskFaultKind::kMisdirected:
+      disk->set_kind(fault.kind == sim::DiskFaultKind::kLostWrite ? qksim::DiskFault::LOST_WRITE
+                                                                  : qksim::DiskFault::MISDIRECTED);
+      disk->set_operation(qksim::DiskFault::WRITE);
+      if (fault.evicted) disk->set_evicted(true);
+      if (!fault.to.empty()) disk->set_to(fault.to);
+      if (fault.offset) disk->set_offset(*fault.offset);
+      return;
+    case sim::DiskFaultKind::kFsyncLie:
+      disk->set_kind(qksim::DiskFault::FSYNC_LIE);
+      disk->set_operation(qksim::DiskFault::SYNC);
+      return;
+    case sim::DiskFaultKind::kBitFlip:
+    case sim::DiskFaultKind::kBadSector:
+      QK_CHECK(false);  // at rest: above
   }
   disk->set_applied(static_cast<qksim::DiskFault::Applied>(fault.applied));
 }

@@ -126,6 +126,7 @@ void Checker::recovered(int node, Standing standing, const StateImage& state) {
 
 void Checker::shown(int node, Side side, const StateImage& live, const Probe& durable) {
   evaluated({oracle("ora.L10")});
+  if (excused(node, durable)) return;
   const std::string expected =
       cat("what ", to_string(side), " shows after a start survives a power cut");
   if (!durable.ok()) {
@@ -134,6 +135,42 @@ void Checker::shown(int node, Side side, const StateImage& live, const Probe& du
     sink_.report("ora.L10", node, difference->index, cat(expected, ": ", difference->a),
                  difference->b);
   }
+}
+
+bool Checker::excused(int node, const Probe& found) const {
+  if (!found.ok()) return damaged(node) && (may_forget(node) || !absl::IsNotFound(found.status()));
+  return may_forget(node) && log_.knows(*found) && !find_hole(*found);
+}
+
+Probe Checker::unless_excused(int node, const Probe& found) const {
+  return excused(node, found) ? Probe(ghost(node).acked()) : found;
+}
+
+absl::Status Checker::start_settled(int node, const StateImage& state) {
+  nodes_[static_cast<size_t>(node)].starting = false;
+  const std::vector<Finding> held = sink_.take(node);
+  if (held.empty()) return absl::OkStatus();
+  if (excused(node, state)) {
+    nodes_[static_cast<size_t>(node)].lost = true;
+    const std::string what = cat("it forgot (", held[0].oracle, "): expected ", held[0].expected,
+                                 ", found ", held[0].actual);
+    stop_.explain(node, StopReason::kForgot, what);
+    return absl::DataLossError(what);
+  }
+  for (const Finding& finding : held) sink_.forward(finding);
+  return absl::OkStatus();
+}
+
+bool Checker::start_failed(int node, absl::StatusCode code, std::string_view error) {
+  nodes_[static_cast<size_t>(node)].starting = false;
+  const std::vector<Finding> held = sink_.take(node);
+  const uint64_t rows = stop_.ledger().size();
+  const bool comes_back = stop_.refused(node, code, error);
+  // What it did not serve from is no matter if it says why.
+  if (stop_.ledger().size() == rows) {
+    for (const Finding& finding : held) sink_.forward(finding);
+  }
+  return comes_back;
 }
 
 void Checker::opened_absent(int node) { absent(node, "no instance"); }
@@ -165,6 +202,7 @@ void Checker::durable_probe(int node, Side side, const Probe& durable) {
   const PhaseRecord& record = migration_.record(node);
   const GhostState& ghost = ghosts_[static_cast<size_t>(node)];
   const bool append_prefix = nodes_[static_cast<size_t>(node)].append_prefix;
+  if (excused(node, durable)) return;
   if (side == record.authority) {
     if (!durable.ok()) return unreadable(node, durable.status());
     evaluated({oracle("ora.L1"), oracle("ora.L2"), oracle("ora.L4"), oracle("ora.L5"),
@@ -177,6 +215,7 @@ void Checker::durable_probe(int node, Side side, const Probe& durable) {
 }
 
 void Checker::unreadable(int node, const absl::Status& status) const {
+  if (excused(node, status)) return;
   if (absl::IsNotFound(status)) return absent(node, to_std(status.message()));
   sink_.report("ora.L9", node, 0, "what a power loss would leave opens and reads",
                std::string(to_std(status.message())));
@@ -192,7 +231,14 @@ void Checker::phase_changed(int node, const PhaseRecord& to,
                             const absl::StatusOr<PhaseRecord>& durable) {
   evaluated({oracle("ora.M2")});
   if (to.phase == MigrationPhase::kCutOver) evaluated({oracle("ora.M3")});
-  migration_.phase_changed(node, to, durable, ghost(node));
+  const bool forgets = damaged(node) && (!durable.ok() || may_forget(node));
+  migration_.phase_changed(node, to, forgets ? to : durable, ghost(node));
+}
+
+void Checker::relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) {
+  evaluated({oracle("ora.M2")});
+  const bool forgets = damaged(node) && (!durable.ok() || may_forget(node));
+  migration_.relied_on(node, forgets ? migration_.record(node) : durable);
 }
 
 void Checker::phase_resumed(int node, const PhaseRecord& record) {
@@ -208,11 +254,14 @@ void Checker::catch_up_differs(int node, std::string_view why) {
 
 void Checker::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,
                             int64_t now_ns) {
-  migration_.cut_validated(node, generation, a, b, now_ns, ghost(node));
+  migration_.cut_validated(node, generation, unless_excused(node, a), unless_excused(node, b),
+                           now_ns, ghost(node));
 }
 
 void Checker::fenced(int node, uint64_t generation, const Probe& a, const Probe& b) {
-  migration_.fenced(node, generation, a, b, ghost(node));
+  const bool since = nodes_[static_cast<size_t>(node)].damaged_since_opener;
+  migration_.fenced(node, generation, unless_excused(node, a), since ? unless_excused(node, b) : b,
+                    ghost(node));
 }
 
 void Checker::takes_risk(int node, const std::vector<bool>& up, bool may_stop) {

@@ -7,6 +7,23 @@
 // contract and hash with an encoder of their own. kOracles (finding.h) lists them; the head of each
 // *_oracle.h says exactly what is judged, and what is not.
 //
+// Damage. A node whose disk was damaged by the plan is judged like any other as long as it serves.
+// What changes:
+//   - it may stop, or refuse to start, with an error that tells of damage, and it then stays down. A
+//     probe of its disk that meets such an error says nothing
+//   - some damage cannot be detected, because what it leaves is whole and true, only old: lost and
+//     misdirected writes, syncs that lied, and what the family declares (FamilyDescriptor::unchecked).
+//     Such a node may forget. If a start shows so, it is out of service from then on, as if an
+//     operator had looked into it, provided that it shows nothing that nobody ever wrote: each entry
+//     is one of that term at that index, and none is missing between them. Probes look at what is
+//     read now instead of what a power cut would leave
+// Cut-over. Validation reads what the engines of a node that runs read, which may be memory. So the
+// cut of a damaged node is judged at the mark of the cut-over, when B has just been opened again from
+// its files: what B then holds must be all that was acknowledged. A is left, whatever its files hold.
+//
+// All others, and what is replicated, are judged as ever: the fault budget (damage_budget()) leaves a
+// majority that was never damaged.
+//
 // Nodes are indices into the list of names. Feeds are cheap (O(log n)) except where a StateImage
 // is handed in. A call that contradicts the protocol of this header (an outcome of a mutation that
 // was never issued) is a bug of the caller, and checked as one.
@@ -57,6 +74,9 @@ class Checker {
   // A process begins to start on the node, before it reads anything.
   void starting(int node) {
     evaluated({oracle("ora.L12")});
+    sink_.take(node);
+    nodes_[static_cast<size_t>(node)].starting = true;
+    if (damaged(node)) sink_.hold(node);
     stop_.starting(node);
     sync_.starting(node);
     apply_.restarted(node);
@@ -69,6 +89,20 @@ class Checker {
   void disk_failed(int node, absl::StatusCode code, std::string what) {
     stop_.disk_failed(node, code, std::move(what));
   }
+  // The plan damaged what the node's disk holds; see Damage, below, and StopOracle.
+  void disk_damaged(int node, bool may_forget, absl::StatusCode code, std::string what) {
+    Node& of = nodes_[static_cast<size_t>(node)];
+    of.damaged = true;
+    of.damaged_since_opener = true;
+    of.may_forget = of.may_forget || may_forget;
+    if (of.starting) sink_.hold(node);
+    stop_.damaged(node, may_forget, code, std::move(what));
+  }
+  bool damaged(int node) const { return nodes_[static_cast<size_t>(node)].damaged; }
+  bool may_forget(int node) const { return nodes_[static_cast<size_t>(node)].may_forget; }
+  // The start of a damaged node is judged, and shows this state. An error: the node forgot what it
+  // had acknowledged, as nothing can detect; it is taken out of service.
+  absl::Status start_settled(int node, const StateImage& state);
   // The same, of a sync of a file of the instance in `root`: ora.L11.
   void sync_failed(int node, std::string_view root, std::string what) {
     sync_.failed(node, root, std::move(what));
@@ -86,9 +120,7 @@ class Checker {
   // Instead of recovered(kAuthority): the node refused to start with this error. No family of this
   // build declares refusals that the crash levels of a run can produce. Returns whether a disk fault
   // explains it.
-  bool start_failed(int node, absl::StatusCode code, std::string_view error) {
-    return stop_.refused(node, code, error);
-  }
+  bool start_failed(int node, absl::StatusCode code, std::string_view error);
   // The explained ends of all processes, for people.
   std::vector<std::string> ledger() const { return summary_of(stop_.ledger(), sink_); }
 
@@ -140,11 +172,12 @@ class Checker {
 
   // ora.I1: the image that the node has just written cannot be read.
   void image_unreadable(int node, const absl::Status& status) const {
-    image_.unreadable(node, status);
+    if (!damaged(node)) image_.unreadable(node, status);
   }
   // A whole image file; `at_cut`: the logical state of the source at its cut, if it is known.
   void exported(int node, std::string_view image, const StateImage* at_cut = nullptr) {
     evaluated({oracle("ora.I1")});
+    if (may_forget(node)) return;
     image_.exported(node, image, at_cut);
   }
   // What the system said of a whole image file, damaged or not.
@@ -156,6 +189,7 @@ class Checker {
   // the image (decode_image). `found`: what the instance holds, when it says that it is complete.
   void import_opened(int node, ImportOpen open, const Probe& found, const StateImage& image) {
     evaluated({oracle("ora.L14")});
+    if (open == ImportOpen::kComplete && excused(node, found)) return;
     import_.import_opened(node, open, found, image);
   }
 
@@ -167,16 +201,16 @@ class Checker {
     migration_.began(node, fresh_mutations, fresh_time_ns);
   }
   // The node writes the mark of the cut-over; phase_changed() follows when it is durable.
-  void cutting_over(int node, int64_t now_ns) { migration_.cutting_over(node, now_ns); }
+  void cutting_over(int node, int64_t now_ns) {
+    nodes_[static_cast<size_t>(node)].damaged_since_opener = false;
+    migration_.cutting_over(node, now_ns);
+  }
   // `durable`: what the manifest says after a power loss right now, or why nothing can be read.
   void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable);
   void phase_resumed(int node, const PhaseRecord& record);
   // After each start, when all of it is told and before anything is served: what a power cut would
   // leave of the phase.
-  void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable) {
-    evaluated({oracle("ora.M2")});
-    migration_.relied_on(node, durable);
-  }
+  void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable);
   // The node answers a peer or a client, or opens its core, from this side.
   void served(int node, Side side, uint64_t generation);
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
@@ -276,11 +310,20 @@ class Checker {
   struct Node {
     bool append_prefix = false;
     bool authority_recovered = false;  // for the mirror to be compared with
+    bool starting = false;             // until start_settled() or start_failed()
+    bool damaged = false;
+    bool damaged_since_opener = false;  // since B was opened again for the cut-over
+    bool may_forget = false;
     bool lost = false;
     std::vector<Complaint> known;  // of what it showed last, as far as it was reported
   };
 
   void report(int node, std::optional<Complaint> complaint);
+  // Damage explains that a probe of the node failed or shows this state: an error tells of it, and
+  // what may forget shows what was true once.
+  bool excused(int node, const Probe& found) const;
+  // Of a damaged node: what it owes, in place of a probe that is excused.
+  Probe unless_excused(int node, const Probe& found) const;
   // What the authority shows, or would show after a power loss.
   void judge_state(int node, const StateImage& state);
   void absent(int node, std::string_view found) const;

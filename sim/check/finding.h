@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -110,12 +111,17 @@ class FindingSink {
 
   void report(std::string_view oracle, int node, int64_t index, std::string expected,
               std::string actual) const;
+  // Findings about the node are held back until they are taken.
+  void hold(int node) { held_[node]; }
+  std::vector<Finding> take(int node);
+  void forward(const Finding& finding) const { reporter_(finding); }
   const std::string& node_name(int node) const;
   int node_count() const { return static_cast<int>(nodes_.size()); }
 
  private:
   std::vector<std::string> nodes_;
   Reporter reporter_;
+  mutable std::map<int, std::vector<Finding>> held_;
 };
 
 }  // namespace qk::sim

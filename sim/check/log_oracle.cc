@@ -33,6 +33,13 @@ families::Configuration LogOracle::in_force(const GhostState& ghost) const {
   return {peers_, {}};
 }
 
+bool LogOracle::knows(const StateImage& state) const {
+  return std::all_of(state.entries.begin(), state.entries.end(), [&](const EntryDigest& entry) {
+    const auto found = written_.find({entry.index, entry.term});
+    return found != written_.end() && found->second.entry == entry;
+  });
+}
+
 void LogOracle::appended(int node, int64_t previous_term, std::span<const EntryDigest> entries) {
   for (const EntryDigest& entry : entries) {
     const auto [found, inserted] = written_.try_emplace(std::pair(entry.index, entry.term),

@@ -58,6 +58,9 @@ class LogOracle {
   // has one.
   families::Configuration in_force(const GhostState& ghost) const;
 
+  // Each entry of the state was handed to storage by some node, with this index and term.
+  bool knows(const StateImage& state) const;
+
   int64_t commit_index() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
 
  private:

@@ -281,6 +281,85 @@ TEST_CASE("a disk fault explains a stop of its incarnation with the same code, a
               "n1: 2 stops on a disk fault (the last: write /b in incarnation 5)"});
 }
 
+TEST_CASE("damage explains each later end with the same code that names a file, and no other") {
+  Watched run;
+  const auto refuse = [&](absl::StatusCode code, std::string_view error) {
+    run.checker.starting(0);
+    CHECK_FALSE(run.checker.start_failed(0, code, error));
+    return run.reported();
+  };
+  run.checker.starting(0);
+  run.checker.disk_damaged(0, false, absl::StatusCode::kDataLoss, "bit-flip in /f at 7");
+  run.checker.stopped(0, absl::StatusCode::kDataLoss, "/f: checksum 1, expected 2");
+  CHECK(run.reported() == "");
+  CHECK(refuse(absl::StatusCode::kDataLoss, "/f: checksum 1, expected 2") == "");
+  CHECK(refuse(absl::StatusCode::kDataLoss, "the log is damaged") == "ora.L12");
+  CHECK(refuse(absl::StatusCode::kNotFound, "/f: no instance") == "ora.L12");
+  CHECK(run.checker.ledger() ==
+        std::vector<std::string>{"n1: 2 ends on damage to its disk (the last: bit-flip in /f at 7; "
+                                 "the node says: /f: checksum 1, expected 2, in incarnation 2)"});
+  run.checker.starting(1);
+  CHECK_FALSE(run.checker.start_failed(1, absl::StatusCode::kDataLoss, "/f: checksum 1"));
+  CHECK(run.reported() == "ora.L12");
+}
+
+// n1 has acknowledged three entries and starts again.
+struct Forgetting : Watched {
+  explicit Forgetting(bool may_forget) {
+    checker.seed(0, state_of(1, {}));
+    const std::vector<families::LogEntry> log = entries(1, 3);
+    checker.mutation_issued(0, 1, families::Mutation::append(log));
+    checker.mutation_acked(0, 1, 3);
+    checker.disk_damaged(0, may_forget, absl::StatusCode::kDataLoss, "lost-write of write /f");
+    checker.starting(0);
+  }
+  bool serves(const StateImage& state) {
+    checker.recovered(0, Standing::kAuthority, state);
+    return checker.start_settled(0, state).ok();
+  }
+};
+
+TEST_CASE("a damaged node that shows all it owes is like any other") {
+  for (const bool may_forget : {false, true}) {
+    Forgetting run(may_forget);
+    CHECK(run.serves(state_of(1, entries(1, 3))));
+    CHECK(run.reported() == "");
+  }
+}
+
+TEST_CASE("a node that forgot what nothing can detect is out of service") {
+  Forgetting run(true);
+  CHECK_FALSE(run.serves(state_of(1, entries(1, 2))));
+  CHECK(run.reported() == "");
+  run.checker.served(0, Side::kA, 0);
+  CHECK(run.reported() == "ora.L13");
+  Forgetting checked(false);
+  CHECK(checked.serves(state_of(1, entries(1, 2))));
+  CHECK(checked.reported() == "ora.L1");
+}
+
+TEST_CASE("no damage excuses what nobody wrote, nor a hole") {
+  Forgetting invents(true);
+  CHECK(invents.serves(state_of(1, {entry(1, 1), entry(2, 1, "garbage")})));
+  CHECK(invents.reported() != "");
+  Forgetting holes(true);
+  StateImage state = state_of(1, entries(1, 3));
+  state.entries.erase(state.entries.begin() + 1);
+  CHECK(holes.serves(state));
+  CHECK(holes.reported() != "");
+}
+
+TEST_CASE("a probe of a damaged disk that tells of damage says nothing; a wrong one does") {
+  Forgetting run(false);
+  CHECK(run.serves(state_of(1, entries(1, 3))));
+  run.checker.durable_probe(0, Side::kA, absl::DataLossError("/f: checksum"));
+  CHECK(run.reported() == "");
+  run.checker.durable_probe(0, Side::kA, absl::NotFoundError("/f: no instance"));
+  CHECK(run.reported() == "ora.L13");
+  run.checker.durable_probe(0, Side::kA, state_of(1, entries(1, 2)));
+  CHECK(run.reported() == "ora.L1");
+}
+
 TEST_CASE("an instance that acknowledges a mutation after a failed sync violates L11") {
   Watched run;
   const auto answered = [&](int node, std::string_view root, bool ok, bool given_up = false) {

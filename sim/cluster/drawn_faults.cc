@@ -157,6 +157,36 @@ void draw_disk_errors(Plan* plan, Nanos end) {
   });
 }
 
+// Each kind from a stream of its own. What is hit is drawn from what is there when the time comes.
+void draw_damage(Plan* plan, Nanos end) {
+  const std::vector<NodePlan>& nodes = plan->cluster.nodes;
+  for (size_t i = 0; i < kDiskFaultKinds; ++i) {
+    const auto kind = static_cast<DiskFaultKind>(i);
+    if (!is_damage(kind)) continue;
+    RandomStream damages(plan->seed, cat("fault.damage.", i));
+    for_each_instant(&damages, plan->random.mean_time_to_damage[i], end, [&](Nanos t) {
+      FaultPlan fault = drawn_at(t);
+      DiskErrorFault damage;
+      damage.node = nodes[damages.below(nodes.size())].id;
+      damage.fault.kind = kind;
+      const uint64_t how = damages.below(8);
+      if (kind == DiskFaultKind::kBitFlip) {
+        damage.fault.damage = how == 0   ? DiskDamage::kZeros
+                              : how == 1 ? DiskDamage::kGarbage
+                                         : DiskDamage::kBits;
+      } else if (!is_at_rest(kind)) {
+        damage.fault.evicted = kind != DiskFaultKind::kFsyncLie && how % 2 == 0;
+        damage.fault.nth = 1 + damages.below(6);
+        fault.duration = damages.between(200 * kMillisecond, 2 * kSecond);
+      }
+      // A cache that lies does so for a while.
+      if (kind == DiskFaultKind::kFsyncLie) damage.fault.times = how == 0 ? 0 : how;
+      fault.what = std::move(damage);
+      plan->faults.push_back(std::move(fault));
+    });
+  }
+}
+
 void draw_rollbacks(Plan* plan, Nanos end) {
   RandomStream rollbacks(plan->seed, "fault.rollback");
   for_each_instant(&rollbacks, plan->random.mean_time_to_rollback, end, [&](Nanos t) {
@@ -176,6 +206,7 @@ void expand_random(Plan* plan, Nanos end) {
   draw_transfers(plan, end);
   draw_rollbacks(plan, end);
   draw_disk_errors(plan, end);
+  draw_damage(plan, end);
 }
 
 }  // namespace qk::sim

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "families/base/suggest.h"
 #include "sim/cluster/node.h"
 #include "sim/kernel/trace_text.h"
 
@@ -99,7 +100,7 @@ FaultInjector::Undrawn FaultInjector::undrawn() const {
   Undrawn result;
   bool some = false;
   const auto judge = [&](std::string_view kind, std::string_view field, Nanos mean,
-                         bool (*is_one)(const FaultPlan&)) {
+                         const auto& is_one) {
     if (mean == 0) return;
     const bool injected = std::any_of(faults_.begin(), faults_.end(), [&](const Armed& fault) {
       return fault.fired && !fault.due && fault.plan->may_miss && is_one(*fault.plan);
@@ -112,7 +113,23 @@ FaultInjector::Undrawn FaultInjector::undrawn() const {
   judge("partition", "partition", random.mean_time_to_partition, is_fault<PartitionFault>);
   judge("transfer", "transfer", random.mean_time_to_transfer, is_fault<TransferFault>);
   judge("rollback", "rollback", random.mean_time_to_rollback, is_fault<RollbackFault>);
-  judge("disk error", "disk_error", random.mean_time_to_disk_error, is_fault<DiskErrorFault>);
+  judge("disk error", "disk_error", random.mean_time_to_disk_error, [](const FaultPlan& plan) {
+    const auto* error = std::get_if<DiskErrorFault>(&plan.what);
+    return error != nullptr && !is_damage(error->fault.kind);
+  });
+  constexpr std::pair<DiskFaultKind, std::string_view> kDamage[] = {
+      {DiskFaultKind::kLostWrite, "lost_write"},
+      {DiskFaultKind::kMisdirected, "misdirected"},
+      {DiskFaultKind::kFsyncLie, "fsync_lie"},
+      {DiskFaultKind::kBitFlip, "bit_flip"},
+      {DiskFaultKind::kBadSector, "bad_sector"}};
+  for (const auto& [kind, field] : kDamage) {
+    judge(to_string(kind), field, random.mean_time_to_damage[static_cast<size_t>(kind)],
+          [kind = kind](const FaultPlan& plan) {
+            const auto* error = std::get_if<DiskErrorFault>(&plan.what);
+            return error != nullptr && error->fault.kind == kind;
+          });
+  }
   result.all = !some && !result.kinds.empty();
   return result;
 }
@@ -392,12 +409,45 @@ void FaultInjector::apply(const DiskErrorFault& error, Armed& fault) {
       return has_no_effect(fault, cat(others_down, " other nodes are down"));
     }
   }
-  arm(error, fault, 0);
+  if (is_at_rest(error.fault.kind)) {
+    damage(*node, fault);
+  } else {
+    arm(error, fault, 0);
+  }
+}
+
+std::string FaultInjector::over_budget(const SimNode& node) const {
+  std::vector<std::string> spent;
+  for (const SimNode* other : nodes_) {
+    if (other != &node && (damaged_.contains(other->id()) || other->memory_lost())) {
+      spent.push_back(other->name());
+    }
+  }
+  const size_t budget = damage_budget(nodes_.size());
+  if (spent.size() < budget) return "";
+  return cat("the fault budget of ", nodes_.size(), " nodes is ", budget,
+             spent.empty() ? std::string() : cat(", spent on ", join(spent)));
+}
+
+// Which bytes is drawn from those that are there.
+void FaultInjector::damage(SimNode& node, Armed& fault) {
+  if (const std::string why = over_budget(node); !why.empty()) return has_no_effect(fault, why);
+  auto& injected = std::get<DiskErrorFault>(fault.injected.what);
+  injected.node = node.name();
+  RandomStream random = world_.stream(cat("damage.", &fault - faults_.data()));
+  if (!node.aim_damage(&injected.fault, &random) || !node.damage_disk(injected.fault)) {
+    return has_no_effect(fault, cat("no bytes of ", node.name(), " on the medium match"));
+  }
+  damaged_.insert(node.id());
 }
 
 // A down node may meet it when it starts.
 void FaultInjector::arm(const DiskErrorFault& error, Armed& fault, uint64_t from) {
   SimNode* node = resolve_one(error.node, fault);
+  if (is_damage(error.fault.kind)) {
+    if (const std::string why = over_budget(*node); !why.empty()) return has_no_effect(fault, why);
+    damaged_.insert(node->id());
+  }
   auto& injected = std::get<DiskErrorFault>(fault.injected.what);
   injected.max_others_down.reset();
   injected.node = node->name();
@@ -405,7 +455,10 @@ void FaultInjector::arm(const DiskErrorFault& error, Armed& fault, uint64_t from
   fault.from = from;
   fault.due = true;
   fault.why = cat("no call of ", node->name(), " to its disk matched");
-  fault.disk_fault = node->disk().add_fault(error.fault, from, [&fault] {
+  fault.disk_fault = node->disk().add_fault(error.fault, from, [&fault](const DiskFault& hit) {
+    // Where a misdirected write landed.
+    auto& written = std::get<DiskErrorFault>(fault.injected.what).fault;
+    if (!is_at_rest(hit.kind) && hit.times == 1) written = hit;
     fault.fired = true;
     fault.waiting = false;
     fault.due = false;

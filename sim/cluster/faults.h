@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,9 @@ class FaultInjector {
   void apply(const RollbackFault& rollback, Armed& fault);
   void apply(const DiskErrorFault& error, Armed& fault);
   void arm(const DiskErrorFault& error, Armed& fault, uint64_t from);
+  void damage(SimNode& node, Armed& fault);
+  // "", or why the fault budget has nothing left for damage to this node (damage_budget()).
+  std::string over_budget(const SimNode& node) const;
   void begin_partition(const std::vector<std::vector<NodeId>>& sides, bool asymmetric,
                        std::optional<Nanos> duration);
 
@@ -88,6 +92,7 @@ class FaultInjector {
   std::vector<SimNode*> nodes_;
   std::vector<Armed> faults_;
   std::deque<FaultPlan> drawn_again_;
+  std::set<NodeId> damaged_;  // or about to be
 };
 
 }  // namespace qk::sim

@@ -175,6 +175,37 @@ void SimNode::slow_disk(uint32_t factor) {
   world_.trace->record(event);
 }
 
+bool SimNode::aim_damage(DiskFault* fault, RandomStream* random) const {
+  const std::vector<DiskFile> files = machine_.disk().files();
+  std::vector<DiskFile> matching;
+  for (const DiskFile& file : files) {
+    if (file.path == fault->path) {
+      matching = {file};
+      break;
+    }
+    if (file.path.find(fault->path) == std::string::npos) continue;
+    if (fault->path.empty() && witness_.is_unchecked(file.path)) continue;
+    matching.push_back(file);
+  }
+  if (matching.empty()) return false;
+  const DiskFile& file = matching[random->below(matching.size())];
+  fault->path = file.path;
+  const uint64_t at = random->below(file.size);
+  const uint64_t bit = random->below(8);
+  if (!fault->offset) fault->offset = at;
+  if (fault->kind == DiskFaultKind::kBitFlip && fault->damage == DiskDamage::kBits &&
+      fault->mask == 0) {
+    fault->mask = static_cast<uint8_t>(1u << bit);
+  }
+  return true;
+}
+
+bool SimNode::damage_disk(const DiskFault& fault) {
+  if (!disk().damage(fault)) return false;
+  witness_.disk_damaged(fault);
+  return true;
+}
+
 // --------------------------------------------------------------------------- clients, operator
 
 void SimNode::propose(std::string payload, std::function<void(absl::StatusOr<std::string>)> done) {

@@ -57,6 +57,13 @@ class SimNode final {
   void planned_restart(Nanos down_for);
   void slow_disk(uint32_t factor);
   bool is_slow() const { return machine_.is_slow(); }
+  // Completes a fault of bytes at rest: which file, which byte, which bits. Of what the family of an
+  // instance cannot check at all (UncheckedPath::bytes) it draws nothing: what that reads as is not
+  // this node's fault, and would spread. False: nothing matches.
+  bool aim_damage(DiskFault* fault, RandomStream* random) const;
+  // False: there is no such byte.
+  bool damage_disk(const DiskFault& fault);
+  bool memory_lost() const { return machine_.memory_lost(); }
   // `answered` is called once, with Raft's answer, or never if the process goes down first.
   void transfer_leadership(SimNode& to, std::function<void(const absl::Status&)> answered);
 

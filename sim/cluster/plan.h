@@ -8,6 +8,8 @@
 // defaults: what a scenario leaves out has the default that the schema gives it (scenario.proto).
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -149,7 +151,8 @@ struct SlowDiskFault {
   std::string node;
   uint32_t factor = 1;
 };
-// Calls of a node to its disk that fail or are late. The fault has happened when it hits one.
+// Calls of a node to its disk that fail, are late or are lied to: the fault has happened when it hits
+// one. Or damage to bytes at rest; without an offset, to some of a file whose path has `path` in it.
 struct DiskErrorFault {
   std::string node;
   DiskFault fault;
@@ -193,10 +196,16 @@ struct RandomFaultPlan {
   uint32_t aimed_ppm = 0;  // share of crashes and partitions that hit the leader or who migrates
 
   Nanos mean_time_to_disk_error = 0;
+  // Of each kind of damage (is_damage()), from kLostWrite on.
+  std::array<Nanos, kDiskFaultKinds> mean_time_to_damage = {};
 
+  bool damages() const {
+    return std::any_of(mean_time_to_damage.begin(), mean_time_to_damage.end(),
+                       [](Nanos mean) { return mean > 0; });
+  }
   bool any() const {
     return mean_time_to_crash > 0 || mean_time_to_partition > 0 || mean_time_to_transfer > 0 ||
-           mean_time_to_rollback > 0 || mean_time_to_disk_error > 0;
+           mean_time_to_rollback > 0 || mean_time_to_disk_error > 0 || damages();
   }
 };
 
@@ -238,6 +247,11 @@ struct Plan {
   uint64_t scenario_hash = 0;
   uint64_t chain_hash = 0;
 };
+
+// The fault budget: so many nodes of a cluster may hold damage of their disks, or have lost what a
+// volatile family kept, over the whole run. A node that was damaged may forget what it acknowledged
+// and nothing can show it; so it may never be needed for a majority again.
+inline size_t damage_budget(size_t nodes) { return (nodes - 1) / 2; }
 
 // Draws the faults of plan->random that would begin before `end`, and appends them to plan->faults.
 // `random` itself stays: a run says of which kind none came.

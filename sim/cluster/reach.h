@@ -172,10 +172,15 @@ enum class ReachFault : uint8_t {
   kIoError,
   kDiskFull,
   kStall,
+  kLostWrite,
+  kMisdirected,
+  kFsyncLie,
+  kBitFlip,
+  kBadSector,
 };
-inline constexpr std::string_view kReachFaults[] = {"crash",     "stop",      "partition",
-                                                    "slow_disk", "transfer",  "rollback",
-                                                    "io_error",  "disk_full", "stall"};
+inline constexpr std::string_view kReachFaults[] = {
+    "crash",     "stop",  "partition",  "slow_disk",   "transfer",  "rollback", "io_error",
+    "disk_full", "stall", "lost_write", "misdirected", "fsync_lie", "bit_flip", "bad_sector"};
 inline constexpr size_t kReachFaultCount = sizeof kReachFaults / sizeof kReachFaults[0];
 
 class Reach final : public TraceObserver {

@@ -164,7 +164,7 @@ class Cluster final : private ClusterEvents, private ClusterView {
   void look() {
     next_look_ = scheduler_.now() + kLookEvery;
     const bool whole = std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
-      return node->up() && !node->is_slow() && !node->disk().has_faults();
+      return node->up() && !node->is_slow() && !node->disk().disturbed();
     });
     checker_.look(scheduler_.now(), whole && network_.is_whole() && timing_elects(plan_));
   }
@@ -228,7 +228,12 @@ class Cluster final : private ClusterEvents, private ClusterView {
   std::vector<int> durable_holders(int64_t index, int64_t term) const {
     std::vector<int> holders;
     for (const auto& node : nodes_) {
-      if (node->holds_durably(index, term)) holders.push_back(node->id() - 1);
+      const int i = node->id() - 1;
+      // What a damaged node acknowledged counts: that it may have lost it is in the fault budget.
+      if ((checker_.damaged(i) && checker_.ghost(i).acked().holds(index, term)) ||
+          node->holds_durably(index, term)) {
+        holders.push_back(i);
+      }
     }
     return holders;
   }
@@ -452,6 +457,14 @@ class Cluster final : private ClusterEvents, private ClusterView {
     return result;
   }
 
+  bool damages() const {
+    return plan_.random.damages() ||
+           std::any_of(plan_.faults.begin(), plan_.faults.end(), [](const FaultPlan& fault) {
+             const auto* error = std::get_if<DiskErrorFault>(&fault.what);
+             return error != nullptr && is_damage(error->fault.kind);
+           });
+  }
+
   Reach::Subjects reach_subjects() const {
     families::VolatileMemory memory(0);
     const families::Registry registry = world_.registry_of(&memory);
@@ -462,7 +475,7 @@ class Cluster final : private ClusterEvents, private ClusterView {
     return {.migration = !plan_.migrations.empty(),
             .volatile_family = is_volatile,
             .duplicates = plan_.cluster.link.duplicate_ppm > 0,
-            .defect = !plan_.planted.empty()};
+            .defect = !plan_.planted.empty() || damages()};
   }
 
   // Exactly the listed oracles: one that stays silent is as wrong as one that is not listed.
@@ -491,8 +504,12 @@ class Cluster final : private ClusterEvents, private ClusterView {
         if (node->name() == id) judge_migrated(*node, result);
       }
     }
+    // A node that damage took out of service ends the roll where it is.
+    const bool cut_short = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+      return checker_.damaged(node->id() - 1) && !node->up();
+    });
     for (std::string& line : operator_->not_started()) {
-      result->inconclusive.push_back(std::move(line));
+      (cut_short ? result->notes : result->inconclusive).push_back(std::move(line));
     }
     if (result->committed < plan_.expect.min_committed) {
       result->inconclusive.push_back(cat(result->committed, " entries were committed, expected ",
@@ -533,7 +550,8 @@ class Cluster final : private ClusterEvents, private ClusterView {
       }
     }
     for (const std::string& id : result->unjudged) {
-      if (must_judge(id, plan_)) result->inconclusive.push_back(cat(id, " was never evaluated"));
+      if (must_judge(id, plan_) && !(cut_short && is_of_migration(id)))
+        result->inconclusive.push_back(cat(id, " was never evaluated"));
     }
   }
 

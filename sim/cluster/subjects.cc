@@ -87,7 +87,8 @@ bool crashes(const Plan& plan) {
 bool syncs_fail(const Plan& plan) {
   return plan.random.mean_time_to_disk_error > 0 ||
          std::any_of(plan.faults.begin(), plan.faults.end(), [](const FaultPlan& fault) {
-           return std::holds_alternative<DiskErrorFault>(fault.what);
+           const auto* error = std::get_if<DiskErrorFault>(&fault.what);
+           return error != nullptr && !is_damage(error->fault.kind);
          });
 }
 
@@ -114,6 +115,8 @@ bool has(Subject subject, const Plan& plan) {
 }  // namespace
 
 bool has_subject(std::string_view id, const Plan& plan) { return has(row_of(id).subject, plan); }
+
+bool is_of_migration(std::string_view id) { return row_of(id).subject == Subject::kMigration; }
 
 bool must_judge(std::string_view id, const Plan& plan) {
   const Row row = row_of(id);

@@ -16,4 +16,7 @@ bool has_subject(std::string_view id, const Plan& plan);
 // Each run of this plan that goes to its end judges it.
 bool must_judge(std::string_view id, const Plan& plan);
 
+// It judges migrations only.
+bool is_of_migration(std::string_view id);
+
 }  // namespace qk::sim

@@ -5,6 +5,7 @@
 
 #include "families/fs/file_util.h"
 #include "sim/cluster/node.h"
+#include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
 namespace {
@@ -159,7 +160,7 @@ void Witness::opened(const Manifest& manifest) {
 void Witness::goes_live() {
   torn_ = false;
   if (phase() != Phase::kIdle) {
-    SimDisk copy = machine_.after_power_cut();
+    SimDisk copy = durable_disk();
     world_.checker->relied_on(index(), read_record(*copy.mount()));
   }
   record_phase(code_of(phase()), manifest_, "");
@@ -211,9 +212,19 @@ bool Witness::start_failed(const absl::Status& status) {
 // The trace, and the ledger of what may end a process. A stall reports nothing.
 void Witness::disk_struck(const DiskCall& call, const DiskStrike& strike) {
   Event event = this->event(EventKind::kFaultDisk);
+  std::string place;
+  if (strike.fault.kind == DiskFaultKind::kMisdirected && strike.fault.offset) {
+    place = cat(to_string(call), " lands in ", strike.fault.to, " at ", *strike.fault.offset);
+  }
   event.args = {static_cast<uint64_t>(strike.fault.kind), static_cast<uint64_t>(call.access),
-                static_cast<uint64_t>(strike.fault.applied)};
-  world_.trace->record(event, world_.trace->keeps_marks() ? to_string(call) : std::string());
+                static_cast<uint64_t>(strike.fault.applied), place.empty() ? 0 : xxh3_64(place)};
+  world_.trace->record(event, !world_.trace->keeps_marks() ? std::string()
+                              : place.empty()              ? to_string(call)
+                                                           : place);
+  if (is_damage(strike.fault.kind) && strike.error == 0) {
+    damaged(true, absl::StatusCode::kDataLoss,
+            cat(to_string(strike.fault.kind), " of ", place.empty() ? to_string(call) : place));
+  }
   if (strike.error == 0) return;
   const absl::Status error = errno_status(strike.error, to_string(call));
   const std::string what(to_std(error.message()));
@@ -225,6 +236,72 @@ void Witness::disk_struck(const DiskCall& call, const DiskStrike& strike) {
       world_.checker->sync_failed(index(), root, what);
     }
   }
+}
+
+void Witness::disk_damaged(const DiskFault& fault) {
+  const std::string what = cat(to_string(fault.kind), " in ", fault.path, " at ", *fault.offset);
+  Event event = this->event(EventKind::kFaultDisk);
+  event.args = {static_cast<uint64_t>(fault.kind), 0, 0,
+                xxh3_64(what, uint64_t{fault.mask} + 256 * static_cast<uint64_t>(fault.damage))};
+  world_.trace->record(event, what);
+  const bool unread = fault.kind == DiskFaultKind::kBadSector;
+  damaged(!unread && is_undetectable(fault.path),
+          unread ? errno_status(EIO, "").code() : absl::StatusCode::kDataLoss, what);
+}
+
+namespace {
+
+// The first of what the family declares that covers the file.
+const families::UncheckedPath* find_unchecked(const families::FamilyDescriptor& family,
+                                              const std::string& root,
+                                              const families::PartPaths& parts,
+                                              std::string_view path) {
+  const std::pair<std::string_view, std::string> places[] = {{"log/", parts.log},
+                                                             {"raft_meta/", parts.raft_meta},
+                                                             {"snapshot/", parts.snapshot},
+                                                             {"", ""}};
+  for (const auto& [part, place] : places) {
+    const std::string directory =
+        cat(place.starts_with('/') ? place : families::join_path(root, place), "/");
+    if (!path.starts_with(directory)) continue;
+    const std::string inside = cat(part, path.substr(directory.size()));
+    for (const families::UncheckedPath& unchecked : family.unchecked) {
+      if (inside.starts_with(unchecked.prefix)) return &unchecked;
+    }
+    return nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const families::UncheckedPath* Witness::unchecked(std::string_view path) const {
+  for (const migration::Side side : {migration::Side::kA, migration::Side::kB}) {
+    const migration::Instance& instance = manifest_.side(side);
+    const families::FamilyDescriptor* family = machine_.registry().find(instance.family);
+    if (instance.root.empty() || family == nullptr) continue;
+    const families::OpenRequest request = machine_.open_request(instance, nullptr);
+    if (const auto* found = find_unchecked(*family, request.root, request.parts, path)) {
+      return found;
+    }
+  }
+  return nullptr;
+}
+
+bool Witness::is_unchecked(std::string_view path) const {
+  const families::UncheckedPath* found = unchecked(path);
+  return found != nullptr && (found->bytes || found->length);
+}
+
+bool Witness::is_undetectable(std::string_view path) const { return unchecked(path) != nullptr; }
+
+void Witness::damaged(bool may_forget, absl::StatusCode code, std::string what) {
+  may_forget_ = may_forget_ || may_forget;
+  world_.checker->disk_damaged(index(), may_forget, code, std::move(what));
+}
+
+SimDisk Witness::durable_disk() const {
+  return may_forget_ ? machine_.disk().fork() : machine_.after_power_cut();
 }
 
 void Witness::stopped(absl::StatusCode code, std::string_view why) {
@@ -315,7 +392,7 @@ void Witness::record_phase(PhaseCode code, const Manifest& manifest, std::string
 void Witness::mark_durable(Phase entered_from, const Manifest& to) {
   const PhaseCode from = code_of(phase());
   // ora.M2, M3: judged against what a disk that lost everything unsynced would tell.
-  SimDisk copy = machine_.after_power_cut();
+  SimDisk copy = durable_disk();
   const auto fs = copy.mount();
   const auto durable = read_record(*fs);
 

@@ -57,6 +57,11 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   // Returns whether a disk fault explains it.
   bool start_failed(const absl::Status& status);
   void disk_struck(const DiskCall& call, const DiskStrike& strike);
+  void disk_damaged(const DiskFault& fault);
+  // Damage to the file may read as another value, as its family declares; or to a file of no family.
+  bool is_unchecked(std::string_view path) const;
+  // Damage to the file may take something back that the file was told last, at least.
+  bool is_undetectable(std::string_view path) const;
 
   // ---- An end
   void crashed(CrashLoss loss, bool scheduled, const CrashReport& report);
@@ -119,6 +124,12 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   void record_phase(PhaseCode code, const migration::Manifest& manifest, std::string_view text);
   void record_step(MigStep step, std::string_view text = {});
   void enter(PhaseCode from, PhaseCode to, const migration::Manifest& manifest);
+  // What a power cut would leave; of a disk that may forget, what is read now: what a cut takes from
+  // that one is nobody's fault.
+  SimDisk durable_disk() const;
+  // What the family of its instance declares of the file; null: nothing.
+  const families::UncheckedPath* unchecked(std::string_view path) const;
+  void damaged(bool may_forget, absl::StatusCode code, std::string what);
   void probe_ack(families::Operation operation);
   void judge_image();
   void judge_catch_up();
@@ -138,6 +149,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   std::optional<size_t> accepted_migration_;
   bool seen_ = false;
   bool needs_lost_memory_ = false;       // this start does
+  bool may_forget_ = false;              // its disk holds damage that no family can detect
   bool torn_ = false;                    // a crash tore a write since the last start that succeeded
   uint64_t shrinks_ = 0;                 // of files, before this start
   uint64_t probed_entry_ = UINT64_MAX;   // the phase_entries_ at the last ack

@@ -36,7 +36,7 @@ Probe Witness::durable_state(migration::Side side) const {
     return read_state(*family);
   }
   const families::EnginesAside aside;
-  SimDisk copy = machine_.after_power_cut();
+  SimDisk copy = durable_disk();
   const auto fs = copy.mount();
   const migration::Instance& instance = manifest_.side(side);
   QK_ASSIGN_OR_RETURN(const auto family,
@@ -98,16 +98,16 @@ absl::Status Witness::judge_start() {
   judge_shown(authority(), state);
   if (!std::exchange(seen_, true)) {
     world_.checker->seed(index(), state);
-    return absl::OkStatus();
+    return world_.checker->start_settled(index(), state);
   }
   world_.checker->recovered(index(), Standing::kAuthority, state);
-  if (!is_dual(phase())) return absl::OkStatus();
+  if (!is_dual(phase())) return world_.checker->start_settled(index(), state);
   const migration::Side mirror =
       authority() == migration::Side::kA ? migration::Side::kB : migration::Side::kA;
   QK_ASSIGN_OR_RETURN(const StateImage other, read_state(*node_.controller()->family(mirror)));
   world_.checker->recovered(index(), Standing::kMirror, other);
   judge_shown(mirror, other);
-  return absl::OkStatus();
+  return world_.checker->start_settled(index(), state);
 }
 
 // The first of each kind in each stay in a phase always, so that none goes unjudged because the stay

@@ -207,7 +207,7 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
   report->pending = pending.size();
   for (size_t i = 0; i < fates.size(); ++i) fates[i] = legal_fate(pending[i], fates[i]);
   if (!fates.empty()) report->text = cat(": ", short_form(fates));
-  if (lost > 0) report->text += cat("; ", lost, " lost by a failed sync");
+  if (lost > 0) report->text += cat("; ", lost, " never reached the disk");
   for (size_t i = 0; i < fates.size(); ++i) {
     if (fates[i].kind != Fate::Kind::kDrop) {
       report->decision.kept[{pending[i].file, pending[i].kind, pending[i].ordinal}] = fates[i];

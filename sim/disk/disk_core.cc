@@ -170,8 +170,10 @@ uint64_t DiskCore::free_space() {
 std::optional<DiskStrike> DiskCore::strike_now(const DiskCall& call) {
   std::optional<DiskStrike> strike = faults_.strike(call, operation_count_ + 1);
   if (!strike) return std::nullopt;
+  if (strike->fault.kind == DiskFaultKind::kMisdirected) aim(call, &strike->fault);
+  if (strike->hit) strike->hit(strike->fault);
   if (observer_ != nullptr) observer_->struck(call, *strike);
-  if (strike->error != 0) return strike;
+  if (strike->error != 0 || is_damage(strike->fault.kind)) return strike;
   stall_ = strike->fault.stall;
   return std::nullopt;
 }
@@ -229,6 +231,12 @@ void DiskCore::sync(InodeNumber number) {
   begin_operation();
   const Stamp stamp = next_stamp(options_.latency.sync_low, options_.latency.sync_high);
   syncs_.push_back({number, next_sequence_, stamp.end});
+  end_operation();
+}
+
+void DiskCore::lie_sync() {
+  begin_operation();
+  next_stamp(options_.latency.sync_low, options_.latency.sync_high);
   end_operation();
 }
 
@@ -323,7 +331,7 @@ uint64_t DiskCore::missing_space(InodeNumber number, uint64_t offset, uint64_t s
   return missing * kPageSize;
 }
 
-int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes) {
+int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes, Arrival arrival) {
   if (bytes.empty()) return 0;
   if (offset > kMaxFileSize || bytes.size() > kMaxFileSize - offset) return EFBIG;
   const uint64_t end = offset + bytes.size();
@@ -358,8 +366,10 @@ int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes)
     auto image = old ? std::make_shared<Page>(*old) : std::make_shared<Page>();
     std::memcpy(image->data() + op.from, bytes.data() + (at - offset), op.to - op.from);
     op.image = std::move(image);
-    node.file.set_page(op.page, op.image);
+    op.lost = arrival == Arrival::kCache;
     at += op.to - op.from;
+    if (arrival == Arrival::kNowhere) continue;
+    node.file.set_page(op.page, op.image);
     node.issue(std::move(op));
   }
   end_operation();
@@ -380,6 +390,9 @@ int DiskCore::truncate(InodeNumber number, uint64_t size) {
   op.size = size;
   op.cuts = size < op.old_size;
   shrink_count_ += op.cuts ? 1 : 0;
+  if (const auto bad = bad_.find(number); op.cuts && bad != bad_.end()) {
+    bad->second.erase(bad->second.lower_bound(size / options_.sector_size), bad->second.end());
+  }
   node.file.apply(op, Fate::keep(), options_.sector_size);
   node.issue(std::move(op));
   end_operation();

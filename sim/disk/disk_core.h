@@ -53,10 +53,23 @@ class DiskCore {
   // --- faults; a fork has none
   DiskFaults& faults() { return faults_; }
   void pause_faults(bool paused) { faults_paused_ = paused; }
-  // What a fault makes of the call; of a stall only the delay of the next operation.
+  // What a fault makes of the call: an error, or a lie; of a stall only the delay of the next
+  // operation.
   std::optional<DiskStrike> strike(const DiskCall& call) {
     if (faults_.empty() || faults_paused_) return std::nullopt;
     return strike_now(call);
+  }
+
+  // Damage (damage.cc). Files that have bytes on the medium, by path.
+  std::vector<DiskFile> files() const;
+  // See SimDisk.
+  bool damage(const DiskFault& fault);
+  // 0, or EIO if a bad sector is in the way, which the observer is told of.
+  int read_bad(InodeNumber number, uint64_t offset, uint64_t size, std::string_view path) {
+    return bad_.empty() || faults_paused_ ? 0 : meet_bad(number, offset, size, path, false);
+  }
+  int write_bad(InodeNumber number, uint64_t offset, uint64_t size, std::string_view path) {
+    return bad_.empty() || faults_paused_ ? 0 : meet_bad(number, offset, size, path, true);
   }
 
   // --- crash (crash.cc)
@@ -71,9 +84,16 @@ class DiskCore {
   // --- files (disk_core.cc)
   const Inode& inode(InodeNumber number) const { return *inodes_.at(number); }
   // 0, or an errno.
-  int write(InodeNumber number, uint64_t offset, std::string_view bytes);
+  enum class Arrival : uint8_t { kMedium, kCache, kNowhere };  // of the bytes of a write
+  int write(InodeNumber number, uint64_t offset, std::string_view bytes,
+            Arrival arrival = Arrival::kMedium);
+  // A write that a lie of the disk hits (kLostWrite, kMisdirected).
+  int write_lied(InodeNumber number, uint64_t offset, std::string_view bytes,
+                 const DiskFault& fault);
   int truncate(InodeNumber number, uint64_t size);
   void sync(InodeNumber number);
+  // It returns, and nothing is durable.
+  void lie_sync();
   // A sync that fails: as much as `applied` says reaches the disk when it returns, the rest is lost.
   void fail_sync(InodeNumber number, DiskApplied applied);
   // Of a write: the bytes of the pages that it would allocate.
@@ -125,6 +145,12 @@ class DiskCore {
   void make_entry_durable(InodeNumber number, uint64_t sequence);
   std::optional<DiskStrike> strike_now(const DiskCall& call);
 
+  // damage.cc
+  int meet_bad(InodeNumber number, uint64_t offset, uint64_t size, std::string_view path,
+               bool write);
+  void aim(const DiskCall& call, DiskFault* fault) const;
+  void overwrite_medium(InodeNumber number, uint64_t offset, std::string_view bytes);
+
   // crash.cc
   std::vector<Location> pending_by_sequence() const;
   uint64_t drop_never_issued(Nanos at);
@@ -155,7 +181,8 @@ class DiskCore {
   std::optional<Nanos> pinned_;
   DiskFaults faults_;
   bool faults_paused_ = false;
-  Nanos stall_ = 0;  // of the next stamp
+  std::map<InodeNumber, std::set<uint64_t>> bad_;  // sectors that cannot be read, by number
+  Nanos stall_ = 0;                                // of the next stamp
 
   uint64_t incarnation_ = 0;
   std::map<InodeNumber, uint32_t> open_;  // handles of this incarnation

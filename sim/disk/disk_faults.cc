@@ -13,7 +13,7 @@ std::string to_string(const DiskCall& call) {
   return cat(call.what, " ", call.path, call.what == "link" ? " as " : " to ", call.to);
 }
 
-uint64_t DiskFaults::add(DiskFault fault, uint64_t from, std::function<void()> hit) {
+uint64_t DiskFaults::add(DiskFault fault, uint64_t from, DiskFaultHit hit) {
   armed_.push_back({next_id_, from, std::move(fault), std::move(hit)});
   return next_id_++;
 }
@@ -27,6 +27,11 @@ void DiskFaults::make_space() {
                 [](const Armed& armed) { return armed.fault.kind == DiskFaultKind::kDiskFull; });
 }
 
+bool DiskFaults::disturb() const {
+  return std::any_of(armed_.begin(), armed_.end(),
+                     [](const Armed& armed) { return !is_damage(armed.fault.kind); });
+}
+
 bool DiskFaults::matches(Armed* armed, const DiskCall& call) {
   DiskFault& fault = armed->fault;
   if (fault.access != DiskAccess::kAny && fault.access != call.access) return false;
@@ -37,6 +42,8 @@ bool DiskFaults::matches(Armed* armed, const DiskCall& call) {
   if (fault.kind == DiskFaultKind::kStall) {
     return call.access != DiskAccess::kRead && call.access != DiskAccess::kOpen;
   }
+  if (fault.kind == DiskFaultKind::kFsyncLie) return call.access == DiskAccess::kSync;
+  if (is_damage(fault.kind)) return call.access == DiskAccess::kWrite && call.size > 0;
   if (fault.kind != DiskFaultKind::kDiskFull) return true;
   if (call.access == DiskAccess::kSync) return fault.access == DiskAccess::kSync;
   if (!call.needs) return false;
@@ -50,14 +57,12 @@ std::optional<DiskStrike> DiskFaults::strike(const DiskCall& call, uint64_t oper
     Armed& armed = armed_[i];
     if (operation < armed.from || !matches(&armed, call)) continue;
     if (++armed.seen < armed.fault.nth) continue;
-    DiskStrike strike{armed.fault};
-    if (strike.fault.kind != DiskFaultKind::kStall) {
+    DiskStrike strike{armed.fault, 0, armed.hit};
+    if (strike.fault.kind != DiskFaultKind::kStall && !is_damage(strike.fault.kind)) {
       strike.error = strike.fault.kind == DiskFaultKind::kDiskFull ? ENOSPC : EIO;
     }
-    const auto hit = armed.hit;
     if (armed.seen + 1 == armed.fault.nth + armed.fault.times)
       armed_.erase(armed_.begin() + static_cast<std::ptrdiff_t>(i));
-    if (hit) hit();
     return strike;
   }
   return std::nullopt;

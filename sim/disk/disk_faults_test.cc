@@ -75,7 +75,7 @@ TEST_CASE("a fault hits the n-th call of its kind and path, once or from then on
   fault.path = "/f";
   fault.nth = 2;
   int hits = 0;
-  d.disk.add_fault(fault, 0, [&] { ++hits; });
+  d.disk.add_fault(fault, 0, [&](const DiskFault&) { ++hits; });
   auto other = d.fs->open("/g", {.create = true});
   must(other.status());
   must((*other)->write_at(0, "x"));
@@ -89,7 +89,7 @@ TEST_CASE("a fault hits the n-th call of its kind and path, once or from then on
   CHECK_FALSE(d.disk.has_faults());
 
   fault.times = 0;
-  const uint64_t id = d.disk.add_fault(fault, 0, [&] { ++hits; });
+  const uint64_t id = d.disk.add_fault(fault, 0, [&](const DiskFault&) { ++hits; });
   must(d.file->write_at(0, "x"));
   CHECK_FALSE(d.file->write_at(0, "x").ok());
   CHECK_FALSE(d.file->truncate(1).ok());

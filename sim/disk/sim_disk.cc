@@ -76,14 +76,16 @@ absl::Status sync_inode(const Mount& mount, DiskOp op, InodeNumber number, std::
   const DiskCall call{DiskAccess::kSync, "sync", path};
   const auto strike = mount.core().strike(call);
   mount.issue({op, number, 0, {}, path}, [&] {
-    if (strike) {
+    if (strike && strike->error == 0) {
+      mount.core().lie_sync();
+    } else if (strike) {
       mount.core().fail_sync(number, strike->fault.applied);
     } else {
       mount.core().sync(number);
     }
     return 0;
   });
-  return strike ? struck(*strike, call) : absl::OkStatus();
+  return strike && strike->error != 0 ? struck(*strike, call) : absl::OkStatus();
 }
 
 class SimFile final : public File {
@@ -100,6 +102,8 @@ class SimFile final : public File {
     if (mount_.dead()) return dead("read", path_);
     const DiskCall call{DiskAccess::kRead, "read", path_};
     if (const auto strike = mount_.core().strike(call)) return struck(*strike, call);
+    const int bad = mount_.core().read_bad(number_, offset, buffer.size(), path_);
+    if (bad != 0) return done(bad, call);
     return mount_.core().inode(number_).file.read(offset, buffer);
   }
   absl::Status write_at(uint64_t offset, std::string_view bytes) override {
@@ -108,9 +112,13 @@ class SimFile final : public File {
     DiskCall call{DiskAccess::kWrite, "write", path_};
     if (!mount_.core().faults().empty()) {
       call.needs = mount_.core().missing_space(number_, offset, bytes.size());
+      call.inode = number_;
+      call.offset = offset;
+      call.size = bytes.size();
     }
     const auto strike = mount_.core().strike(call);
-    if (!strike) return write(offset, bytes);
+    if (!strike || strike->error == 0)
+      return write(offset, bytes, strike ? &strike->fault : nullptr);
     const DiskApplied applied = strike->fault.applied;
     const size_t part = applied == DiskApplied::kNothing ? 0
                         : applied == DiskApplied::kHalf  ? bytes.size() / 2
@@ -135,9 +143,14 @@ class SimFile final : public File {
   }
 
  private:
-  absl::Status write(uint64_t offset, std::string_view bytes) {
-    const int error = mount_.issue({DiskOp::kWrite, number_, offset, bytes, path_},
-                                   [&] { return mount_.core().write(number_, offset, bytes); });
+  // `lie`: of the disk, or null.
+  absl::Status write(uint64_t offset, std::string_view bytes, const DiskFault* lie = nullptr) {
+    const int bad = mount_.core().write_bad(number_, offset, bytes.size(), path_);
+    if (bad != 0) return result(bad, "write", path_);
+    const int error = mount_.issue({DiskOp::kWrite, number_, offset, bytes, path_}, [&] {
+      return lie == nullptr ? mount_.core().write(number_, offset, bytes)
+                            : mount_.core().write_lied(number_, offset, bytes, *lie);
+    });
     return result(error, "write", path_);
   }
 
@@ -316,7 +329,10 @@ SimDisk SimDisk::fork() const { return SimDisk(std::make_shared<DiskCore>(*core_
 uint64_t SimDisk::image_hash() const { return core_->image_hash(); }
 void SimDisk::set_slow_factor(uint32_t factor) { core_->set_slow_factor(factor); }
 void SimDisk::set_capacity(uint64_t bytes) { core_->set_capacity(bytes); }
-uint64_t SimDisk::add_fault(const DiskFault& fault, uint64_t from, std::function<void()> hit) {
+bool SimDisk::damage(const DiskFault& fault) { return core_->damage(fault); }
+std::vector<DiskFile> SimDisk::files() const { return core_->files(); }
+bool SimDisk::disturbed() const { return core_->faults().disturb(); }
+uint64_t SimDisk::add_fault(const DiskFault& fault, uint64_t from, DiskFaultHit hit) {
   return core_->faults().add(fault, from, std::move(hit));
 }
 void SimDisk::remove_fault(uint64_t id) { core_->faults().remove(id); }

@@ -39,11 +39,12 @@
 // are dead: every call returns errno_status(ENODEV), nothing changes, destroying them is harmless.
 // Locks and unlinked open files die with the machine.
 //
-// Faults. See disk_faults.h: calls that fail or are late, and what a failed sync takes away.
+// Faults. See disk_faults.h: calls that fail, are late or are lied to, what a failed sync takes away,
+// and damage to bytes at rest.
 //
 // Not modelled: write-back in between (a pending operation that became durable by itself is a
 // crash's choice), mmap, attributes and times (so kData and kFull syncs are equal), journalled file
-// systems that keep more order than P2, torn renames, damage to durable data. Garbage is cut at 256 KiB for one growth of a file.
+// systems that keep more order than P2, torn renames. Garbage is cut at 256 KiB for one growth of a file.
 #pragma once
 
 #include <cstdint>
@@ -109,8 +110,14 @@ class DiskObserver {
   virtual ~DiskObserver() = default;
   // `done`: when it returns.
   virtual void issued(const DiskOperation& operation, Nanos done) = 0;
-  // A call has met a fault, and reports its error, or takes longer.
+  // A call has met a fault: it reports its error, takes longer, or is lied to.
   virtual void struck(const DiskCall& /*call*/, const DiskStrike& /*strike*/) {}
+};
+
+// A file that has bytes on the medium: so many.
+struct DiskFile {
+  std::string path;
+  uint64_t size = 0;
 };
 
 class DiskCore;
@@ -165,12 +172,19 @@ class SimDisk {
 
   void set_slow_factor(uint32_t factor);
   // From now on, or from operation number `from` on; see DiskFaults. A fork has no faults.
-  uint64_t add_fault(const DiskFault& fault, uint64_t from, std::function<void()> hit);
+  uint64_t add_fault(const DiskFault& fault, uint64_t from, DiskFaultHit hit);
   void remove_fault(uint64_t id);
-  // Ends every fault, or each kDiskFull.
+  // Damages bytes at rest: the fault is of such a kind, and says where. False: the file has no such
+  // byte on the medium.
+  bool damage(const DiskFault& fault);
+  // By path, as a walk from the root finds them.
+  std::vector<DiskFile> files() const;
+  // Ends every fault of calls, or each kDiskFull. Damage stays.
   void clear_faults();
   void make_space();
   bool has_faults() const;
+  // Some of them make calls fail, or late.
+  bool disturbed() const;
   // As DiskOptions::capacity; what is there stays.
   void set_capacity(uint64_t bytes);
 

@@ -6,6 +6,7 @@
 
 #include "families/base/strings.h"
 #include "sim/kernel/random.h"
+#include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
 namespace {
@@ -73,6 +74,9 @@ Plan swarm(Plan plan) {
         mean_kind(&plan.random.mean_time_to_disk_error)}) {
     if (kind.present) kinds.push_back(std::move(kind));
   }
+  for (Nanos& mean : plan.random.mean_time_to_damage) {
+    if (mean > 0) kinds.push_back(mean_kind(&mean));
+  }
   if (kinds.empty()) return plan;
   const uint64_t stays = random.below(kinds.size());
   for (size_t i = 0; i < kinds.size(); ++i) {
@@ -131,6 +135,9 @@ std::string swarm_text(const Plan& plan) {
   mean("transfer", plan.random.mean_time_to_transfer);
   mean("rollback", plan.random.mean_time_to_rollback);
   mean("disk error", plan.random.mean_time_to_disk_error);
+  for (size_t i = 0; i < kDiskFaultKinds; ++i) {
+    mean(to_string(static_cast<DiskFaultKind>(i)), plan.random.mean_time_to_damage[i]);
+  }
   share("loss", plan.cluster.link.loss_ppm);
   share("duplicate", plan.cluster.link.duplicate_ppm);
   share("reorder", plan.cluster.link.reorder_ppm);

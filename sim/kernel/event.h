@@ -84,8 +84,24 @@ enum class DiskOp : uint8_t {
   kRmdir,
 };
 
-// What a faulty disk does to a call; values of the "fault" argument of fault.disk.
-enum class DiskFaultKind : uint8_t { kIoError, kDiskFull, kStall };
+// What a faulty disk does; values of the "fault" argument of fault.disk.
+enum class DiskFaultKind : uint8_t {
+  // To a call, which tells of it.
+  kIoError,
+  kDiskFull,
+  kStall,
+  // To a call that returns OK.
+  kLostWrite,
+  kMisdirected,
+  kFsyncLie,
+  // To bytes at rest.
+  kBitFlip,
+  kBadSector,
+};
+inline constexpr size_t kDiskFaultKinds = 8;
+// Damages what a node holds; the fault budget counts these.
+inline bool is_damage(DiskFaultKind kind) { return kind >= DiskFaultKind::kLostWrite; }
+inline bool is_at_rest(DiskFaultKind kind) { return kind >= DiskFaultKind::kBitFlip; }
 // The kind of the call; values of the "access" argument. kName: link, unlink, mkdir, rmdir. A fault
 // that asks for kAny means each of them.
 enum class DiskAccess : uint8_t { kAny, kRead, kWrite, kSync, kOpen, kRename, kName };
@@ -259,9 +275,10 @@ inline constexpr size_t kMaxArgs = 6;
   X(kFaultNoEffect, "fault.no_effect", true)                                                         \
   /* The operator asks for a rollback of the node's migration. */                                    \
   X(kFaultRollback, "fault.rollback", true)                                                          \
-  /* A call to the node's disk met a fault: it failed, or completes late. Text: what failed. */      \
+  /* The node's disk met a fault. place: of what it damaged. Text: the call, or the place. */        \
   X(kFaultDisk, "fault.disk", true, {"fault", ArgForm::kDiskFault},                                  \
-    {"access", ArgForm::kDiskAccess}, {"applied", ArgForm::kDiskApplied})
+    {"access", ArgForm::kDiskAccess}, {"applied", ArgForm::kDiskApplied},                            \
+    {"place", ArgForm::kHex})
 
 enum class EventKind : uint16_t {
 #define QK_KIND_IDENTIFIER(identifier, ...) identifier,

@@ -34,7 +34,8 @@ constexpr std::string_view kMigSteps[] = {"step", "barrier", "cut", "reconcile"}
 constexpr std::string_view kDiskOps[] = {"write",  "truncate", "sync", "sync-dir", "create",
                                          "unlink", "rename",   "link", "mkdir",    "rmdir"};
 
-constexpr std::string_view kDiskFaults[] = {"io-error", "disk-full", "stall"};
+constexpr std::string_view kDiskFaults[] = {"io-error",    "disk-full", "stall",    "lost-write",
+                                            "misdirected", "fsync-lie", "bit-flip", "bad-sector"};
 constexpr std::string_view kDiskAccesses[] = {"any",  "read",   "write", "sync",
                                               "open", "rename", "name"};
 constexpr std::string_view kDiskApplied[] = {"nothing", "half", "all"};
@@ -254,6 +255,8 @@ std::string seconds_text(Nanos t, int decimals) {
   fraction.resize(static_cast<size_t>(decimals));
   return decimals == 0 ? cat(t / kSecond) : cat(t / kSecond, ".", fraction);
 }
+
+std::string_view to_string(DiskFaultKind kind) { return kDiskFaults[static_cast<size_t>(kind)]; }
 
 std::string partition_sides(const Trace& trace, const Event& event) {
   std::string out;

@@ -28,6 +28,8 @@ void write_short_log(const Trace& trace, const LineSink& sink);
 
 // One mark in a few words: "crash (scheduled), 3 unsynced changes lost".
 std::string describe(const Trace& trace, const Mark& mark);
+// "bit-flip".
+std::string_view to_string(DiskFaultKind kind);
 // The sides of a fault.partition event: "{n1} | {n2,n3}".
 std::string partition_sides(const Trace& trace, const Event& event);
 // Nanoseconds as seconds with `decimals` (0..9) digits after the point, cut, not rounded.
