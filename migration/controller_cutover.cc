@@ -52,13 +52,8 @@ absl::Status Controller::cut_over() {
                                      age, " ns old, at most ", manifest_.fresh_mutations, " and ",
                                      manifest_.fresh_time_ns));
   }
-  // Only what changed since the cut is read, so the pause does not grow with the state (SB-39).
-  QK_ASSIGN_OR_RETURN(const image::StateDigest a, image::compute_digest(*a_, &cache_a_));
-  const absl::StatusOr<image::StateDigest> b = image::compute_digest(*b_, &cache_b_);
-  if (!b.ok() || a != *b) {
-    return roll_back(cat("the families differ at the cut-over: ", difference(a, b)), true);
-  }
-  // Probe: the opener that will be needed from now on must be able to open B.
+  // Probe: the opener that will be needed from now on must be able to open B. What it opens is what
+  // is compared: an engine that was open may answer from memory what its files do not hold any more.
   driver_->set_plain(a_.get());
   b_.reset();
   absl::StatusOr<std::unique_ptr<families::Family>> probed = open_side(Side::kB);
@@ -67,6 +62,12 @@ absl::Status Controller::cut_over() {
                      true);
   }
   b_ = std::move(*probed);
+  // Only what changed since the cut is read, so the pause does not grow with the state (SB-39).
+  QK_ASSIGN_OR_RETURN(const image::StateDigest a, image::compute_digest(*a_, &cache_a_));
+  const absl::StatusOr<image::StateDigest> b = image::compute_digest(*b_, &cache_b_);
+  if (!b.ok() || a != *b) {
+    return roll_back(cat("the families differ at the cut-over: ", difference(a, b)), true);
+  }
   Manifest next = manifest_;
   next.phase = Phase::kCutOver;
   next.authoritative = Side::kB;

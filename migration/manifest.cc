@@ -14,6 +14,9 @@ constexpr uint32_t kFormat = 1;
 constexpr uint64_t kMaxSlotSize = 64 * 1024;
 // magic (8), seq (8), body length (4); the CRC-32C (4) over all of it follows the body.
 constexpr size_t kHeaderSize = 8 + 8 + 4;
+// A slot holds that twice, each filled up with zeros to whole sectors, so that no sector holds parts of
+// both.
+constexpr size_t kSectorSize = 512;
 
 void to_proto(const Instance& from, proto::Instance* to) {
   to->set_family(from.family);
@@ -96,15 +99,17 @@ std::string encode(const Manifest& manifest, uint64_t seq) {
   put_le64(&out, seq);
   put_bytes(&out, body.SerializeAsString());
   put_le32(&out, crc32c(out));
-  return out;
+  out.resize((out.size() + kSectorSize - 1) / kSectorSize * kSectorSize);
+  return out + out;
 }
 
 struct Slot {
   uint64_t seq = 0;
   Manifest manifest;
+  bool whole = true;  // both copies are
 };
 
-absl::StatusOr<Slot> decode(std::string_view path, std::string_view bytes) {
+absl::StatusOr<Slot> decode_copy(std::string_view path, std::string_view bytes) {
   if (bytes.size() < kHeaderSize + 4 || bytes.substr(0, kManifestMagic.size()) != kManifestMagic) {
     return absl::DataLossError(cat(path, ": no manifest slot: ", bytes.size(), " bytes"));
   }
@@ -112,9 +117,9 @@ absl::StatusOr<Slot> decode(std::string_view path, std::string_view bytes) {
   Slot slot;
   slot.seq = reader.le64();
   const std::string_view encoded = reader.bytes();
+  const uint32_t expected = crc32c(bytes.substr(0, bytes.size() - reader.remaining()));
   const uint32_t found = reader.le32();
-  const uint32_t expected = crc32c(bytes.substr(0, bytes.size() - 4));
-  if (!reader.done() || found != expected) {
+  if (!reader.ok() || found != expected) {
     return absl::DataLossError(
         cat(path, ": manifest slot checksum ", hex8(found), ", expected ", hex8(expected)));
   }
@@ -159,6 +164,23 @@ absl::StatusOr<Slot> decode(std::string_view path, std::string_view bytes) {
   m.started_at_ns = body.started_at_ns();
   m.phase_at_ns = body.phase_at_ns();
   return slot;
+}
+
+absl::StatusOr<Slot> decode(std::string_view path, std::string_view bytes) {
+  absl::StatusOr<Slot> first = decode_copy(path, bytes);
+  // Written before slots had two copies.
+  if (bytes.empty() || bytes.size() % (2 * kSectorSize) != 0) return first;
+  absl::StatusOr<Slot> second = decode_copy(path, bytes.substr(bytes.size() / 2));
+  const bool whole = first.ok() && second.ok() && first->seq == second->seq;
+  for (absl::StatusOr<Slot>* copy : {&first, &second}) {
+    if (copy->ok()) {
+      (*copy)->whole = whole;
+    } else if (absl::IsFailedPrecondition(copy->status())) {
+      return copy->status();
+    }
+  }
+  if (!first.ok()) return second.ok() ? second : first;
+  return second.ok() && second->seq > first->seq ? second : first;
 }
 
 }  // namespace
@@ -252,6 +274,7 @@ absl::StatusOr<std::optional<Manifest>> ManifestStore::load() {
       newest = std::move(decoded->manifest);
       seq_ = decoded->seq;
       newest_ = slot;
+      repaired_ = decoded->whole ? std::string() : encode(*newest, seq_);
     }
   }
   if (!newest && !damage.ok()) {
@@ -262,6 +285,10 @@ absl::StatusOr<std::optional<Manifest>> ManifestStore::load() {
 
 absl::Status ManifestStore::make_durable() {
   if (!slot_exists_[newest_]) return absl::OkStatus();
+  // Not in place: the other slot holds another phase.
+  if (!repaired_.empty()) {
+    return families::replace_file(*fs_, slot_path(newest_), std::exchange(repaired_, {}));
+  }
   QK_ASSIGN_OR_RETURN(const auto file, fs_->open(slot_path(newest_), {}));
   QK_RETURN_IF_ERROR(families::write_again(*file));
   return fs_->sync_dir(directory_, families::SyncKind::kFull);
@@ -280,6 +307,7 @@ absl::Status ManifestStore::save(const Manifest& manifest) {
     slot_exists_[slot] = true;
   }
   newest_ = slot;
+  repaired_.clear();
   ++seq_;
   return absl::OkStatus();
 }

@@ -1,10 +1,14 @@
 // Manifest: the only source of a node's migration phase and of authority. It lies in
 // NODE/migration/, outside both family roots; which directories exist decides nothing.
 //
-// Two slot files hold {seq, CRC, body}. A write goes to the slot that is not the newest valid one
-// and is synced; a slot's first write is an atomic replacement. After a crash load() returns the
-// manifest before or after the write, never a mix. Slots that exist while none is valid are an
-// error, never "idle" (migration.md 2), and so is a cut without a strong proof.
+// Two slot files hold {seq, CRC, body}, each twice. A write goes to the slot that is not the newest
+// valid one and is synced; a slot's first write is an atomic replacement. After a crash load()
+// returns the manifest before or after the write, never a mix. Slots that exist while none is valid
+// are an error, never "idle" (migration.md 2), and so is a cut without a strong proof.
+//
+// A sector that is damaged later costs one copy, and the node goes on: a slot of which no copy is
+// valid is a write that a crash has torn, and counts as the one before it. Not told apart from that:
+// damage to both copies, which takes the node back by one mark.
 #pragma once
 
 #include <cstdint>
@@ -120,6 +124,7 @@ class ManifestStore {
   uint64_t seq_ = 0;  // of the newest valid slot
   int newest_ = 1;    // which slot that is
   bool slot_exists_[2] = {false, false};
+  std::string repaired_;  // what the newest slot should hold, if a copy in it is damaged
 };
 
 }  // namespace qk::migration

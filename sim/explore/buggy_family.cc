@@ -50,10 +50,12 @@ class BuggyLog final : public families::LogWrapper {
   }
   absl::StatusOr<LogEntry> entry(int64_t index) override {
     auto entry = inner().entry(index);
+    if (absl::IsDataLoss(entry.status())) return made_up(index, entry);
     if (entry.ok() && bugs_.read) bugs_.read(&*entry);
     return entry;
   }
   absl::Status scan(int64_t from, int64_t to, const Visitor& visit) override {
+    if (bugs_.damaged) return scan_over_damage(from, to, visit);
     if (!bugs_.read) return inner().scan(from, to, visit);
     return inner().scan(from, to, [&](const LogEntry& entry) {
       LogEntry changed = entry;
@@ -68,6 +70,29 @@ class BuggyLog final : public families::LogWrapper {
   }
 
  private:
+  absl::StatusOr<LogEntry> made_up(int64_t index, const absl::StatusOr<LogEntry>& damaged) {
+    LogEntry entry;
+    entry.index = index;
+    const absl::StatusOr<int64_t> term = inner().term(index);
+    if (term.ok()) entry.term = *term;
+    entry.payload = "damaged";
+    if (!term.ok() || !bugs_.damaged || !bugs_.damaged(&entry)) return damaged;
+    return entry;
+  }
+  absl::Status scan_over_damage(int64_t from, int64_t to, const Visitor& visit) {
+    while (from <= to) {
+      const absl::Status status = inner().scan(from, to, [&](const LogEntry& entry) {
+        from = entry.index + 1;
+        return visit(entry);
+      });
+      if (!absl::IsDataLoss(status)) return status;
+      QK_ASSIGN_OR_RETURN(const LogEntry entry, made_up(from, status));
+      QK_RETURN_IF_ERROR(visit(entry));
+      ++from;
+    }
+    return absl::OkStatus();
+  }
+
   const StorageBugs& bugs_;
 };
 
@@ -127,7 +152,15 @@ families::Registry with_bugs(const families::Registry& families, const BugsOf& b
     family.open =
         [open,
          bugs_of](const families::OpenRequest& request) -> absl::StatusOr<std::unique_ptr<Family>> {
-      QK_ASSIGN_OR_RETURN(std::unique_ptr<Family> right, open(request));
+      absl::StatusOr<std::unique_ptr<Family>> opened = open(request);
+      if (absl::IsDataLoss(opened.status())) {
+        const StorageBugs bugs = bugs_of(request);
+        if (bugs.absent && bugs.absent()) {
+          return absl::NotFoundError(cat(request.root, ": no instance"));
+        }
+      }
+      QK_RETURN_IF_ERROR(opened.status());
+      std::unique_ptr<Family> right = *std::move(opened);
       StorageBugs bugs = bugs_of(request);
       if (bugs.recovered && !request.create) bugs.recovered(*right);
       return std::make_unique<BuggyFamily>(std::move(right), std::move(bugs));

@@ -27,6 +27,10 @@ struct StorageBugs {
   std::function<void(families::LogEntry*)> load;
   // May change what a reader is told.
   std::function<void(families::LogEntry*)> read;
+  // May make an entry of one that is damaged: false, it reports the damage.
+  std::function<bool(families::LogEntry*)> damaged;
+  // An instance that does not open because it is damaged counts as none.
+  std::function<bool()> absent;
   std::function<families::HardState(const families::HardState&)> hard_state;
   // At the end of each open that does not create.
   std::function<void(families::Family&)> recovered;

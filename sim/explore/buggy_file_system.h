@@ -3,6 +3,8 @@
 // that it was opened by.
 #pragma once
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,6 +22,7 @@ struct FileBugs {
   Names skips_sync;           // of a file
   Names skips_sync_dir;       // of a directory
   Names swallows_sync_error;  // of a file or directory: the sync is made, and its error ignored
+  Names reads_zeros;          // of a file: in place of what cannot be read
   Names skips_unlink;
   Names skips_truncate;
   std::function<bool(std::string_view from, std::string_view to)> skips_rename;
@@ -55,6 +58,14 @@ class BuggyFileSystem final : public families::FileSystemWrapper {
    public:
     BuggyFile(std::unique_ptr<families::File> inner, std::string_view path, BuggyFileSystem* owner)
         : FileWrapper(std::move(inner)), path_(path), owner_(*owner) {}
+    absl::StatusOr<size_t> read_at(uint64_t offset, std::span<char> buffer) override {
+      const auto read = inner().read_at(offset, buffer);
+      if (status_errno(read.status()) != EIO || !hits(owner_.bugs_.reads_zeros, path_)) return read;
+      QK_ASSIGN_OR_RETURN(const uint64_t size, inner().size());
+      const uint64_t length = offset < size ? std::min<uint64_t>(buffer.size(), size - offset) : 0;
+      std::fill_n(buffer.begin(), length, '\0');
+      return length;
+    }
     absl::Status sync(families::SyncKind kind) override {
       if (hits(owner_.bugs_.skips_sync, path_)) return absl::OkStatus();
       return owner_.swallowed(inner().sync(kind), path_);

@@ -1,4 +1,5 @@
 // Planted bugs of storage: of families, and of what they make of their files at a start.
+#include <map>
 #include <set>
 
 #include "sim/explore/plants.h"
@@ -29,6 +30,14 @@ constexpr std::string_view kContested =
     "snapshots-over-tails cluster.snapshot_every_entries=200 cluster.nodes=5 "
     "cluster.election_timeout=150ms..160ms cluster.link.latency=10ms..120ms workload.clients=20 "
     "workload.rate=5 random.mean_time_to_partition=1s";
+// Bytes at rest change, and sectors cannot be read.
+constexpr std::string_view kLying = "lying-disks random.mean_time_to_bad_sector=500ms";
+constexpr std::string_view kRottingLogs =
+    "lying-disks random.mean_time_to_bit_flip=100ms random.mean_time_to_bad_sector=60s "
+    "random.mean_time_to_crash=20s";
+constexpr std::string_view kRotting =
+    "lying-disks store[from].family=sqlite store[to].family=rocksdb "
+    "random.mean_time_to_bit_flip=300ms";
 constexpr std::string_view kInstalls =
     "rolling-under-random-faults cluster.snapshot_every_entries=20";
 
@@ -111,6 +120,9 @@ void files(std::vector<Row>* rows) {
   add({"sync-error-swallowed", "", "ST", "P0", kDiskFaults, "ora.L11",
        "local: the error that a sync of a segment returns is ignored"},
       containing("/log/log_inprogress"), sync_error_swallowed);
+  add({"bad-sector-reads-as-zeros", "", "ST", "E", kLying, "ora.L9 ora.L12",
+       "local: a part of a segment that cannot be read reads as zeros"},
+      containing("/log/log_"), [](FileBugs& bugs, const OnPath& hit) { bugs.reads_zeros = hit; });
   add(
       {"segment-name-not-synced", "KB-3", "ST", "P2", kPair, "ora.L1 ora.L9 ora.L13 ora.L10",
        "local: the name of a new segment is not synced"},
@@ -215,6 +227,21 @@ void families_of(std::vector<Row>* rows) {
   add({"snapshot-term-high", "", "ST", "P0", kPair, "ora.L1 ora.L2",
        "a snapshot says that its last entry is of a later term"},
       defect::snapshot_term_high);
+  add({"damage-served", "", "ST", "E", kRottingLogs,
+       "ora.R4 ora.R6 ora.R5 ora.I1 ora.L1 ora.L2 ora.M3 ora.D1 ora.D3 ora.C1",
+       "an entry whose checksum does not hold is read all the same"},
+      [](StorageBugs& bugs, const Hit& hit) {
+        // The same answer for each read of an entry.
+        bugs.damaged =
+            [hit, served = std::make_shared<std::map<int64_t, bool>>()](families::LogEntry* entry) {
+              const auto [found, first] = served->try_emplace(entry->index, false);
+              if (first) found->second = hit();
+              return found->second;
+            };
+      });
+  add({"damage-taken-for-absence", "KB-24", "ST", "E", kRotting, "ora.L9 ora.L12 ora.L13",
+       "a damaged instance counts as none"},
+      [](StorageBugs& bugs, const Hit& hit) { bugs.absent = hit; });
   add({"stale-read", "", "ST", "P0", kPair,
        "ora.L1 ora.L2 ora.L12 ora.R4 ora.R6 ora.C1 ora.I1 ora.D3",
        "an entry is read with another payload than it has"},
