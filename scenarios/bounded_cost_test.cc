@@ -1,4 +1,5 @@
 // What the oracles look at does not grow with the length of a run, and changes nothing of it.
+#include "families/builtin.h"
 #include "families/contract/volatile_memory.h"
 #include "scenarios/test_support.h"
 #include "sim/disk/sim_disk.h"
@@ -48,7 +49,7 @@ std::unique_ptr<families::Family> open_on(
 uint64_t disk_after(bool look_between) {
   families::reset_engines_for_run(7);
   families::VolatileMemory memory(0);
-  const families::Registry registry = families::builtin_families(&memory);
+  const families::Registry registry = sim::simulated_families(&memory);
   sim::SimDisk disk(sim::DiskOptions{}, sim::RandomStream(1, "disk"));
   std::vector<std::unique_ptr<families::FileSystem>> mounted;
   for (const char* family : {"rocksdb", "sqlite", "leveldb", "local"}) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 
+#include "families/builtin.h"
 #include "families/fs/file_util.h"
 #include "sim/cluster/node.h"
 

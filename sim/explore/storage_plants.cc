@@ -26,7 +26,7 @@ constexpr std::string_view kCutSegments =
 constexpr std::string_view kResets = "snapshots-over-tails";
 // Several candidates at a time, whose logs differ: who has refused one votes for another one in the
 // same term.
-constexpr std::string_view kContested =
+constexpr std::string_view kContestedVotes =
     "snapshots-over-tails cluster.snapshot_every_entries=200 cluster.nodes=5 "
     "cluster.election_timeout=150ms..160ms cluster.link.latency=10ms..120ms workload.clients=20 "
     "workload.rate=5 random.mean_time_to_partition=1s";
@@ -212,7 +212,7 @@ void families_of(std::vector<Row>* rows) {
       defect::save_late);
   add({"save-without-vote", "", "ST", "P0", kPair, "ora.L5", "the term is saved, the vote is not"},
       defect::save_without_vote);
-  add({"save-only-new-terms", "", "ST", "P0", kContested, "ora.L5",
+  add({"save-only-new-terms", "", "ST", "P0", kContestedVotes, "ora.L5",
        "a vote in a term that is already saved is not saved"},
       defect::save_only_new_terms);
   add({"publish-skipped", "KB-37", "ST", "P0", kPair, "ora.L1 ora.L4",
