@@ -211,6 +211,15 @@ TEST_CASE("cut-over without a cut, with a stale one, or after a restart is M3") 
   }
 }
 
+TEST_CASE("sides that differ after the catch-up are M3, unless the plan damaged the disk") {
+  Migration run;
+  run.checker.catch_up_differs(0, "differ at cut 7");
+  REQUIRE(run.reported() == "ora.M3");
+  run.checker.disk_damaged(0, false, absl::StatusCode::kDataLoss, "bit-flip");
+  run.checker.catch_up_differs(0, "differ at cut 9");
+  REQUIRE(run.reported() == "");
+}
+
 TEST_CASE("a cut at which the sides differ, or lack something acked, is M3") {
   Migration run;
   run.reach_dual();

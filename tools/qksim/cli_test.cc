@@ -444,6 +444,7 @@ struct Fixture {
     environment.err = &err;
     environment.fs = &fs;
     environment.registry = &registry;
+    environment.simulated = &registry;
     environment.directory = QK_SOURCE_DIR;
   }
 

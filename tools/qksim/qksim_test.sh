@@ -61,8 +61,10 @@ expect 73 err 'nowhere: No such file or directory' -- shrink rolling-pair -o now
 for signal in HUP TERM; do
   (exec "$qksim" run rolling-local-to-sqlite --artifacts none >out 2>err) &
   run=$!
-  # Not before it catches SIGTERM, bit 14; on a busy machine a process takes a while to begin.
-  until mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$run/status" 2>/dev/null) &&
+  # Not before it catches SIGTERM, bit 14; on a busy machine a process takes a while to begin. The shell
+  # catches it too before it becomes qksim, so the name is asked first.
+  until [ "$(cat "/proc/$run/comm" 2>/dev/null)" = qksim ] &&
+    mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$run/status" 2>/dev/null) &&
     [ -n "$mask" ] && [ $((0x$mask >> 14 & 1)) = 1 ] || ! kill -0 "$run" 2>/dev/null; do
     sleep 0.02
   done
