@@ -245,12 +245,14 @@ void Checker::phase_resumed(int node, const PhaseRecord& record) {
   migration_.phase_resumed(node, record, ghost(node));
 }
 
-void Checker::catch_up_differs(int node, std::string_view why) {
+void Checker::catch_up_differs(int node, const Probe& a, const Probe& b) {
   evaluated({oracle("ora.M3")});
-  if (damaged(node)) return;  // which is what the comparison is for
-  sink_.report("ora.M3", node, 0,
-               "A and B that are equal after the catch-up: only a defect makes them differ",
-               std::string(why));
+  if (damaged(node) || !a.ok() || !b.ok()) return;  // which is what the comparison is for
+  if (const auto difference = first_difference(*a, *b)) {
+    sink_.report("ora.M3", node, difference->index,
+                 cat("A and B that are equal after the catch-up: A: ", difference->a),
+                 cat("B: ", difference->b));
+  }
 }
 
 void Checker::cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b,

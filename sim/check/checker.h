@@ -215,9 +215,10 @@ class Checker {
   void served(int node, Side side, uint64_t generation);
   // Fresh durable reads of both sides, when the node has called a cut equal; call it before
   // phase_changed(kCutoverValidated).
-  // The node's migration found A and B different where a catch-up ends, and takes itself back.
-  void catch_up_differs(int node, std::string_view why);
   void cut_validated(int node, uint64_t generation, const Probe& a, const Probe& b, int64_t now_ns);
+  // The same when it has found A and B different where a catch-up ends, and takes itself back. It may
+  // be that it could not read them.
+  void catch_up_differs(int node, const Probe& a, const Probe& b);
   // The same right before phase_changed(kCutOver).
   void fenced(int node, uint64_t generation, const Probe& a, const Probe& b);
 

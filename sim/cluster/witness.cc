@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "families/fs/file_util.h"
+#include "migration/fence.h"
 #include "sim/cluster/node.h"
 #include "sim/kernel/trace_text.h"
 
@@ -409,10 +410,13 @@ void Witness::mark_durable(Phase entered_from, const Manifest& to) {
     judge_fence(migration::Side::kB, *fs);
   }
   world_.checker->phase_changed(index(), record_of(to), durable);
-  // The product takes itself back and tries again, so nothing else would tell of it.
+  // The product takes itself back, with B as evidence, and tries again: nothing else would tell of it.
   constexpr std::string_view kDiffers = "the families differ at the end of the catch-up";
   if (to.phase == Phase::kRolledBack && to.reason.starts_with(kDiffers)) {
-    world_.checker->catch_up_differs(index(), to.reason);
+    migration::Instance b = to.b;
+    b.root = migration::fenced_path(b.root, to.generation);
+    world_.checker->catch_up_differs(index(), durable_state(migration::Side::kA),
+                                     durable_state_of(b));
   }
   if (to.phase == Phase::kDualWrite && entered_from == Phase::kValidated) judge_catch_up();
   // Retirement changes nothing of what the node does.

@@ -74,6 +74,8 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   // ---- Probes
   // See SimNode.
   Probe durable_state(migration::Side side) const;
+  // Of an instance that lies on the disk.
+  Probe durable_state_of(const migration::Instance& instance) const;
   bool holds_durably(int64_t index, int64_t term) const;
 
   // Draws of its random stream so far.

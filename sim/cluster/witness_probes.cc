@@ -35,10 +35,13 @@ Probe Witness::durable_state(migration::Side side) const {
     if (family == nullptr) return absl::NotFoundError("the volatile instance is not open");
     return read_state(*family);
   }
+  return durable_state_of(manifest_.side(side));
+}
+
+Probe Witness::durable_state_of(const migration::Instance& instance) const {
   const families::EnginesAside aside;
   SimDisk copy = durable_disk();
   const auto fs = copy.mount();
-  const migration::Instance& instance = manifest_.side(side);
   QK_ASSIGN_OR_RETURN(const auto family,
                       families::open_family(machine_.cold_registry(), instance.family,
                                             machine_.open_request(instance, fs.get())));
