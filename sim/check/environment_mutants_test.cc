@@ -156,6 +156,10 @@ class Exploration {
     };
   }
 
+  ~Exploration() { env_->operation = {}; }  // the machine's end is looked at by nobody
+  Exploration(const Exploration&) = delete;
+  Exploration& operator=(const Exploration&) = delete;
+
   // The whole way: a migration that is rolled back, one that is accepted, retirement.
   void run() {
     MigratingMachine& machine = *machine_;
