@@ -166,7 +166,7 @@ bool Checker::start_failed(int node, absl::StatusCode code, std::string_view err
   const std::vector<Finding> held = sink_.take(node);
   const uint64_t rows = stop_.ledger().size();
   const bool comes_back = stop_.refused(node, code, error);
-  // What it did not serve from is no matter if it says why.
+  // What it did not serve from does not matter if it says why.
   if (stop_.ledger().size() == rows) {
     for (const Finding& finding : held) sink_.forward(finding);
   }

@@ -1,5 +1,5 @@
 // The family `local-as-shipped`: braft's storages, as they are, over the FileSystem of a simulated disk.
-// Only the simulator has it; it is no place for data.
+// Only the simulator has it; never use it for data.
 //
 // Options: `segment_size` and `checksum` as those of `local`; `stale_errno`: what errno happens to be when
 // a storage is opened (ENOENT in a process that looked for a file before; braft-local-format.md 6.4, 6.5).

@@ -56,14 +56,14 @@ absl::StatusOr<std::string> check_mount(FileSystem& fs, const std::string& root)
   const std::string parent(families::parent_path(root));
   QK_ASSIGN_OR_RETURN(const FileStat above, fs.stat(parent));
   const auto stat = fs.stat(root);
-  if (absl::IsNotFound(stat.status())) return cat(root, " is no mount point");
+  if (absl::IsNotFound(stat.status())) return cat(root, " is not a mount point");
   QK_RETURN_IF_ERROR(stat.status());
   if (stat->device != above.device) {
     return absl::FailedPreconditionError(
         cat(root, " is a mount point, which no rename replaces: found device ", stat->device,
             ", expected device ", above.device, " of ", parent, "; name a directory below it"));
   }
-  return cat(root, " is no mount point");
+  return cat(root, " is not a mount point");
 }
 
 absl::StatusOr<std::string> check_apart(const MigratePlaces& places) {
