@@ -1,5 +1,5 @@
-// The command line as plain data: one struct per verb. Only arguments.cc knows how words become
-// these (it is the one file that includes CLI11); verbs know nothing of words.
+// The command line as plain data: one struct per verb. VERB_arguments.cc says which words become
+// these; verbs know nothing of words.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 #include "sim/explore/sweep_definition.h"
 #include "sim/kernel/trace.h"
 #include "tools/qksim/exit_codes.h"
+#include "tools/qksim/usage_error.h"
 
 namespace qk::cli {
 
@@ -228,12 +229,7 @@ struct Arguments {
   Command command;
 };
 
-// What was wrong with the words: "error: ...\nhint: ...\n", for stderr. The exit code is kUsage.
-struct UsageError {
-  std::string text;
-};
-
-// `words` without the program's name.
+// `words` without the program's name. A mistake in them is answered with exit code kUsage.
 std::variant<Arguments, UsageError> parse_arguments(const std::vector<std::string>& words);
 
 }  // namespace qk::cli

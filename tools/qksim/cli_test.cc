@@ -236,7 +236,8 @@ TEST_CASE("sweep: defaults, resumption and merging") {
 TEST_CASE("sweep: bad words") {
   CHECK_THAT(refused({"sweep"}), StartsWith("error: sweep needs one of: SCENARIO, --resume DIR\n"));
   CHECK_THAT(refused({"sweep", "a", "--resume", "b"}), StartsWith("error: sweep needs one of"));
-  for (const char* option : {"--seeds", "--seeds-from", "--axis", "--set", "--out", "--shard"}) {
+  for (const char* option :
+       {"--seeds", "--seeds-from", "--axis", "--set", "--out", "--shard", "--planted"}) {
     CHECK_THAT(refused({"sweep", "--resume", "d", option, "1/1=1"}),
                Contains(option) && !Contains("accepted"));
   }
@@ -336,6 +337,7 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
       {{"run", "x", "--seed", "-1"},
        "error: --seed: \"-1\" is not a seed\n"
        "hint: allowed: 0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\"\n"},
+      {{"run", "x", "--seed="}, "error: --seed needs a value\nhint: qksim help run\n"},
       {{"run", "x", "--seed=-1"},
        "error: --seed: \"-1\" is not a seed\n"
        "hint: allowed: 0 to 18446744073709551615, decimal or hexadecimal with 0x, or \"random\"\n"},
@@ -372,6 +374,13 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
   };
   for (const auto& [words, expected] : kCases) {
     CHECK(refused(words) == expected);
+  }
+  // An unset shell variable is not an option that was left out.
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"run", "x", "--until", ""},
+                                             {"sweep", "x", "--jobs", ""},
+                                             {"explain", "x", "--at", ""}}) {
+    CHECK_THAT(refused(words), Contains("expected a value, found \"\""));
   }
   // Whatever else CLI11 says, it is an error and not an exception or a run.
   for (const std::vector<std::string>& words :
