@@ -86,7 +86,7 @@ class MigrationOracle {
   // would tell, or why it tells nothing.
   void phase_changed(int node, const PhaseRecord& to, const absl::StatusOr<PhaseRecord>& durable,
                      const GhostState& ghost);
-  // What the node read at a start.
+  // What the node read at a start; idle if there was no manifest.
   void phase_resumed(int node, const PhaseRecord& record, const GhostState& ghost);
   // The node is about to serve, and a power cut would leave this.
   void relied_on(int node, const absl::StatusOr<PhaseRecord>& durable);

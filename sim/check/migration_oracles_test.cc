@@ -114,6 +114,18 @@ TEST_CASE("phases that skip, go back, or name the wrong side or generation are M
   REQUIRE(stays_on_b.go(Phase::kRolledBack, Side::kB) == "ora.M2");
 }
 
+TEST_CASE("a start without a manifest begins again only if none was ever relied on") {
+  Migration lost;
+  REQUIRE(lost.go(Phase::kExporting) == "");
+  REQUIRE(lost.resume(Phase::kIdle, Side::kA, 0) == "ora.M2");
+
+  // The step that wrote the first mark failed; a start read it, and a power cut took it away.
+  Migration never;
+  REQUIRE(never.resume(Phase::kExporting) == "");
+  REQUIRE(never.resume(Phase::kIdle, Side::kA, 0) == "");
+  REQUIRE(never.serve(Side::kA, 0) == "");
+}
+
 TEST_CASE("a phase that is relied on before it is durable is M2") {
   Migration run;
   REQUIRE(run.go(Phase::kExporting, Side::kA, 1, false) == "ora.M2");

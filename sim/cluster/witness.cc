@@ -140,9 +140,9 @@ void Witness::process_begins(families::FileSystem& fs) {
   const FaultPause pause(machine_.disk());
   const auto found =
       migration::ManifestStore(&fs, families::join_path(kNodeDir, "migration")).load();
-  if (found.ok() && *found) {
-    world_.checker->phase_resumed(index(), record_of(**found));
-    if (is_dual((*found)->phase)) judge_hard_states(**found);
+  if (found.ok()) {
+    world_.checker->phase_resumed(index(), *found ? record_of(**found) : PhaseRecord{});
+    if (*found && is_dual((*found)->phase)) judge_hard_states(**found);
   }
   // Without its authority no node starts, nor with an old family gone after the cut-over.
   const Manifest& on_disk = found.ok() && *found ? **found : manifest_;
