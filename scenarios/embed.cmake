@@ -40,5 +40,7 @@ std::span<const EmbeddedFile> embedded_files() {
 
 }  // namespace qk::scenarios
 ]] @ONLY)
-  set_source_files_properties(${out} PROPERTIES OBJECT_DEPENDS "${files}")
+  # In a group of sources the dependency would be lost, and an edited file would not be built in.
+  set_source_files_properties(${out} PROPERTIES OBJECT_DEPENDS "${files}"
+                              SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
