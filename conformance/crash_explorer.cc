@@ -8,17 +8,13 @@ namespace {
 constexpr std::array<Stage, 4> kStages = {Stage::kOpen, Stage::kChange, Stage::kBackground,
                                           Stage::kClose};
 
-CrashReport lose_now(InstanceContext& c, const Loss& loss) {
+}  // namespace
+
+SimDisk& disk_of(InstanceContext& c) { return *c.disk(); }
+CrashReport lose(InstanceContext& c, const Loss& loss, Nanos) {
   const auto choice = loss.choice();
   return c.crash(loss.level, *choice);
 }
-
-const Loss& nothing_survives() {
-  static const Loss kNothing = all_or_nothing(0, 0).front();
-  return kNothing;
-}
-
-}  // namespace
 
 std::string_view to_string(Stage stage) {
   switch (stage) {
@@ -45,7 +41,7 @@ bool is_declared_refusal(const families::FamilyDescriptor& family, families::Ope
 }
 
 void crash_and_open(InstanceContext& c, const Loss& loss) {
-  const CrashReport report = lose_now(c, loss);
+  const CrashReport report = lose(c, loss, 0);
   at(cat(loss.name, ": ", report.text), [&] { c.expect_ok("open", c.open()); });
 }
 
@@ -87,53 +83,69 @@ std::vector<State> CrashExplorer::legal_states(Stage stage) const {
   return {states.back()};
 }
 
+// Judges what is left of a stop; where it stops, and in which words, is for the caller.
+CrashSweep<InstanceContext> CrashExplorer::sweep(const LossSource& losses,
+                                                 const std::vector<State>& legal,
+                                                 Aftermath aftermath, std::set<uint64_t>* seen) {
+  CrashSweep<InstanceContext> sweep;
+  sweep.losses = [this, &losses](size_t pending, uint64_t) {
+    std::vector<Loss> all = losses(pending, base_.seed());
+    base_.count("images", all.size());
+    return all;
+  };
+  sweep.judge = [this, &legal, aftermath](InstanceContext& left, const CrashPoint& point) {
+    base_.count("distinct");
+    at(cat(point.loss.name, ": ", point.report.text),
+       [&] { judge(left, point.loss, legal, aftermath); });
+  };
+  sweep.seen = seen;
+  return sweep;
+}
+
 void CrashExplorer::crash_inside(Stage stage, const LossSource& losses, Aftermath aftermath) {
   const std::vector<State> legal = legal_states(stage);
   std::set<uint64_t> seen;
-  for (uint64_t number = begin(stage) + 1; number <= end(stage); ++number) {
-    if (!base_.tries_point(number)) continue;
+  CrashSweep<InstanceContext> crashes = sweep(losses, legal, aftermath, &seen);
+  const CrashStops<InstanceContext> stops =
+      stops_inside<InstanceContext>([this] { return base_.fork(); },
+                                    [this, stage](InstanceContext& machine) {
+                                      for (const Stage one : kStages) {
+                                        run(machine, one);
+                                        if (one == stage) break;
+                                      }
+                                    });
+  std::string where;
+  crashes.stops = [&](uint64_t number) {
     base_.count("crash points");
-    auto machine = base_.fork();
-    machine->disk()->pin_crash_at_operation(number);
-    for (const Stage one : kStages) {
-      run(*machine, one);
-      if (one == stage) break;
-    }
-    const std::string where = cat(describe(change_), ", disk operation ", number - begin(stage),
-                                  " of ", to_string(stage));
-    machine->expect(machine->disk()->pinned_crash().has_value(),
-                    cat(where, ": not reached, though an equal run had one"));
-    const auto stopped = machine->fork();
-    machine.reset();
-    lose(*stopped, where, losses, legal, aftermath, &seen);
-  }
+    where = cat(describe(change_), ", disk operation ", number + ends_[0] - begin(stage), " of ",
+                to_string(stage));
+    auto stop = stops(number);
+    base_.expect(stop.has_value(), cat(where, ": not reached, though an equal run had one"));
+    return stop;
+  };
+  crashes.judge = [&, judge = crashes.judge](InstanceContext& left, const CrashPoint& point) {
+    at(where, [&] { judge(left, point); });
+  };
+  crashes.tries = [&](uint64_t number) { return base_.tries_point(number + ends_[0]); };
+  crashes.first = begin(stage) + 1 - ends_[0];
+  crashes.last = end(stage) - ends_[0];
+  sweep_crashes(crashes);
 }
 
 void CrashExplorer::crash_afterwards(const LossSource& losses) {
+  const std::vector<State> legal = legal_states(Stage::kClose);
   const auto machine = base_.fork();
-  // It may not be closed for a long time.
-  for (const Stage stage : {Stage::kOpen, Stage::kChange}) run(*machine, stage);
   std::set<uint64_t> seen;
-  lose(*machine->fork(), cat(describe(change_), ", acknowledged"), losses,
-       legal_states(Stage::kClose), {}, &seen);
-  for (const Stage stage : {Stage::kBackground, Stage::kClose}) run(*machine, stage);
-  lose(*machine->fork(), cat(describe(change_), ", closed"), losses, legal_states(Stage::kClose),
-       {}, &seen);
-}
-
-void CrashExplorer::lose(InstanceContext& stopped, const std::string& where,
-                         const LossSource& losses, const std::vector<State>& legal,
-                         Aftermath aftermath, std::set<uint64_t>* seen) {
-  const size_t pending = lose_now(*stopped.fork(), nothing_survives()).pending;
-  for (const Loss& loss : losses(pending, base_.seed())) {
-    const auto crashed = stopped.fork();
-    const CrashReport report = lose_now(*crashed, loss);
-    base_.count("images");
-    if (!seen->insert(crashed->disk()->image_hash()).second) continue;
-    base_.count("distinct");
-    at(cat(where, ", ", loss.name, ": ", report.text),
-       [&] { judge(*crashed, loss, legal, aftermath); });
-  }
+  CrashCounts counts;
+  const auto stop_after = [&](std::string_view what, std::initializer_list<Stage> stages) {
+    for (const Stage stage : stages) run(*machine, stage);
+    CrashStop<InstanceContext> stop{machine->fork()};
+    at(cat(describe(change_), ", ", what),
+       [&] { judge_stop(sweep(losses, legal, {}, &seen), stop, 1, &counts); });
+  };
+  // It may not be closed for a long time.
+  stop_after("acknowledged", {Stage::kOpen, Stage::kChange});
+  stop_after("closed", {Stage::kBackground, Stage::kClose});
 }
 
 void CrashExplorer::judge(InstanceContext& crashed, const Loss& loss,
@@ -175,25 +187,30 @@ void CrashExplorer::judge(InstanceContext& crashed, const Loss& loss,
 
 void CrashExplorer::crash_recovery(InstanceContext& image, uint64_t operations,
                                    const std::vector<State>& legal) {
-  for (uint64_t i = 1; i <= operations; ++i) {
-    for (const Loss& loss : all_or_nothing(0, 0)) {
-      const auto machine = image.fork();
-      machine->disk()->pin_crash_at_operation(machine->disk()->operation_count() + i);
-      machine->expect_ok("open", machine->open());
-      machine->expect(machine->disk()->pinned_crash().has_value(),
-                      cat("recovery's disk operation ", i, ": not reached, as it was before"));
-      const CrashReport report = lose_now(*machine, loss);
-      base_.count("crashes in recovery");
-      at(cat("then recovery's disk operation ", i, ", ", loss.name, ": ", report.text), [&] {
-        machine->expect_ok("open", machine->open());
-        const State state = machine->state();
-        machine->expect(
-            std::find(legal.begin(), legal.end(), state) != legal.end(),
-            cat("found ", describe(state), ", expected one of ", legal.size(), " states from ",
-                describe(legal.front()), " to ", describe(legal.back())));
-      });
-    }
-  }
+  CrashSweep<InstanceContext> again;
+  const CrashStops<InstanceContext> stops = stops_inside<InstanceContext>(
+      [&] { return image.fork(); }, [](InstanceContext& c) { c.expect_ok("open", c.open()); });
+  again.stops = [&](uint64_t number) {
+    auto stop = stops(number);
+    image.expect(stop.has_value(),
+                 cat("recovery's disk operation ", number, ": not reached, as it was before"));
+    return stop;
+  };
+  again.last = operations;
+  again.losses = all_or_nothing;
+  again.judge = [&](InstanceContext& left, const CrashPoint& point) {
+    base_.count("crashes in recovery");
+    at(cat("then recovery's disk operation ", point.number, ", ", point.loss.name, ": ",
+           point.report.text),
+       [&] {
+         left.expect_ok("open", left.open());
+         const State state = left.state();
+         left.expect(std::find(legal.begin(), legal.end(), state) != legal.end(),
+                     cat("found ", describe(state), ", expected one of ", legal.size(),
+                         " states from ", describe(legal.front()), " to ", describe(legal.back())));
+       });
+  };
+  sweep_crashes(again);
 }
 
 void CrashExplorer::fill_gap(InstanceContext& recovered) {

@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "conformance/context.h"
-#include "conformance/losses.h"
+#include "sim/disk/crash_sweep.h"
 
 namespace qk::sim::conformance {
 
@@ -64,8 +64,8 @@ class CrashExplorer {
   uint64_t end(Stage stage) const { return ends_[static_cast<size_t>(stage) + 1]; }
   void run(InstanceContext& machine, Stage last);
   std::vector<State> legal_states(Stage stage) const;
-  void lose(InstanceContext& stopped, const std::string& where, const LossSource& losses,
-            const std::vector<State>& legal, Aftermath aftermath, std::set<uint64_t>* seen);
+  CrashSweep<InstanceContext> sweep(const LossSource& losses, const std::vector<State>& legal,
+                                    Aftermath aftermath, std::set<uint64_t>* seen);
   void judge(InstanceContext& crashed, const Loss& loss, const std::vector<State>& legal,
              Aftermath aftermath);
   void crash_recovery(InstanceContext& image, uint64_t operations, const std::vector<State>& legal);
@@ -82,6 +82,10 @@ class CrashExplorer {
 // left.
 bool is_declared_refusal(const families::FamilyDescriptor& family, families::Operation operation,
                          const absl::Status& status);
+
+// What a sweep asks of an instance, which knows its pinned operation itself.
+SimDisk& disk_of(InstanceContext& c);
+CrashReport lose(InstanceContext& c, const Loss& loss, Nanos at);
 
 // The machine stops at the pinned operation, or now; then it is open again, or the check ends.
 void crash_and_open(InstanceContext& c, const Loss& loss);

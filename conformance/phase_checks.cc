@@ -6,10 +6,10 @@
 #include "conformance/groups.h"
 #include "conformance/history.h"
 #include "conformance/interposer.h"
-#include "conformance/losses.h"
 #include "conformance/migrating_node.h"
 #include "families/fs/file_util.h"
 #include "image/digest.h"
+#include "sim/disk/losses.h"
 
 namespace qk::sim::conformance {
 namespace {

@@ -7,9 +7,9 @@
 #include <set>
 
 #include "conformance/groups.h"
-#include "conformance/losses.h"
 #include "conformance/transfer.h"
 #include "families/contract/lost_vote.h"
+#include "sim/disk/losses.h"
 #include "sim/raft/node.h"
 #include "sim/raft/wire/convert.h"
 

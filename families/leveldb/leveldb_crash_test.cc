@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "families/leveldb/test_util.h"
-#include "sim/disk/sim_disk.h"
+#include "sim/disk/crash_sweep.h"
 
 namespace qk::families {
 namespace {
@@ -38,14 +38,15 @@ absl::Status commit(LogStorage& log, int number) {
   return log.append(entries).status();
 }
 
-History run(sim::SimDisk& disk, FileSystem& fs) {
-  const absl::StatusOr<std::unique_ptr<Family>> family = open_leveldb(fs, kRoot, false);
+History run(sim::DiskMachine& machine) {
+  const std::unique_ptr<FileSystem> fs = machine.disk.mount();
+  const absl::StatusOr<std::unique_ptr<Family>> family = open_leveldb(*fs, kRoot, false);
   REQUIRE_OK(family);
   LogStorage& log = (*family)->log();
   History history;
   const auto note = [&] {
     history.ranges.push_back({log.first_index(), log.last_index()});
-    history.operations.push_back(disk.operation_count());
+    history.operations.push_back(machine.disk.operation_count());
   };
   note();
   for (int i = 0; i < kCommits; ++i) {
@@ -70,62 +71,46 @@ Range recover(FileSystem& fs) {
   return range;
 }
 
-std::vector<std::unique_ptr<sim::Choice>> choices() {
-  std::vector<std::unique_ptr<sim::Choice>> all;
-  all.push_back(std::make_unique<sim::DropAll>());
-  all.push_back(std::make_unique<sim::KeepAll>());
-  all.push_back(std::make_unique<sim::TornTail>());
-  all.push_back(std::make_unique<sim::Sampled>(sim::RandomStream(1, "crash")));
-  return all;
-}
-
 TEST_CASE("a crash amid flushes and compactions loses no acknowledged commit") {
   sim::DiskOptions options;
   options.latency = {1000, 3000, 10'000, 50'000, 1};
-  sim::SimDisk base(options, sim::RandomStream(1, "latency"));
+  sim::DiskMachine base{sim::SimDisk(options, sim::RandomStream(1, "latency"))};
   {
-    const std::unique_ptr<FileSystem> fs = base.mount();
+    const std::unique_ptr<FileSystem> fs = base.disk.mount();
     REQUIRE_OK(make_directories(*fs, parent_path(kRoot)));
     REQUIRE_OK(open_leveldb(*fs, kRoot, true));
   }
-  base.set_now(base.busy_until() + 1);
+  base.disk.set_now(base.disk.busy_until() + 1);
 
   History whole;
-  uint64_t end = 0;
   {
-    sim::SimDisk disk = base.fork();
-    const std::unique_ptr<FileSystem> fs = disk.mount();
-    whole = run(disk, *fs);
-    end = disk.operation_count();
-    const std::vector<std::string> names = *fs->list(cat(kRoot, "/db"));
+    const std::unique_ptr<sim::DiskMachine> machine = base.fork();
+    whole = run(*machine);
+    const std::vector<std::string> names = *machine->disk.mount()->list(cat(kRoot, "/db"));
     // There were flushes.
     REQUIRE(std::count_if(names.begin(), names.end(),
                           [](const std::string& name) { return name.ends_with(".ldb"); }) > 1);
   }
-  int crashes = 0;
-  for (uint64_t number = base.operation_count() + 1; number <= end; number += kStride) {
-    for (const std::unique_ptr<sim::Choice>& choice : choices()) {
-      sim::SimDisk disk = base.fork();
-      disk.pin_crash_at_operation(number);
-      std::unique_ptr<FileSystem> fs = disk.mount();
-      run(disk, *fs);
-      REQUIRE(disk.pinned_crash().has_value());
-      const sim::CrashReport report =
-          disk.crash(sim::CrashLevel::kP2, *disk.pinned_crash(), *choice);
-      INFO("disk operation " << number << ": " << report.text);
-      fs = disk.mount();
-      const Range found = recover(*fs);
-      // The last one whose outcome was known before the crash.
-      const auto next = std::lower_bound(whole.operations.begin(), whole.operations.end(), number);
-      const size_t after = static_cast<size_t>(next - whole.operations.begin());
-      CAPTURE(found.first, found.last, after);
-      const bool is_before = after > 0 && found == whole.ranges[after - 1];
-      const bool is_after = after < whole.ranges.size() && found == whole.ranges[after];
-      CHECK((is_before || is_after));
-      ++crashes;
-    }
-  }
-  CHECK(crashes > 200);
+  sim::CrashSweep<sim::DiskMachine> sweep;
+  sweep.stops = sim::stops_inside<sim::DiskMachine>([&] { return base.fork(); }, run);
+  sweep.tries = sim::one_stop_in(kStride);
+  sweep.losses =
+      sim::always({sim::nothing_survives(), sim::power_cut<sim::KeepAll>("everything survives"),
+                   sim::power_cut<sim::TornTail>("torn tail"),
+                   sim::drawn_power_cut(sim::RandomStream(1, "crash"))});
+  sweep.judge = [&](sim::DiskMachine& left, const sim::CrashPoint& point) {
+    INFO(point.text());
+    const Range found = recover(*left.disk.mount());
+    // The last one whose outcome was known before the crash.
+    const auto next = std::lower_bound(whole.operations.begin(), whole.operations.end(),
+                                       base.disk.operation_count() + point.number);
+    const size_t after = static_cast<size_t>(next - whole.operations.begin());
+    CAPTURE(found.first, found.last, after);
+    const bool is_before = after > 0 && found == whole.ranges[after - 1];
+    const bool is_after = after < whole.ranges.size() && found == whole.ranges[after];
+    CHECK((is_before || is_after));
+  };
+  CHECK(sim::sweep_crashes(sweep).images > 200);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "families/local/local_family.h"
 #include "families/testing/points.h"
 #include "families/testing/util.h"
-#include "sim/disk/sim_disk.h"
+#include "sim/disk/crash_sweep.h"
 
 namespace qk::sim {
 namespace {
@@ -114,6 +114,25 @@ TEST_CASE("a power cut after an acknowledged mutation") {
   }
 }
 
+// A machine, perhaps with the store open.
+struct OpenMachine {
+  explicit OpenMachine(SimDisk of) : disk(std::move(of)) {}
+  void open() {
+    fs = disk.mount();
+    auto opened =
+        families::local_family().open({.fs = fs.get(), .root = kRoot, .options = small_segments()});
+    REQUIRE(opened.ok());
+    family = *std::move(opened);
+    disk.set_now(disk.busy_until());
+  }
+  std::unique_ptr<OpenMachine> fork() const { return std::make_unique<OpenMachine>(disk.fork()); }
+
+  SimDisk disk;
+  std::unique_ptr<families::FileSystem> fs;
+  std::unique_ptr<Family> family;
+};
+SimDisk& disk_of(OpenMachine& machine) { return machine.disk; }
+
 // The process dies before it has synced a rename or a note, so the next one sees what a power cut
 // may still take back. What that one removes because of it must not outlive it.
 TEST_CASE("a power cut in the recovery after a process that died in a mutation") {
@@ -148,42 +167,36 @@ TEST_CASE("a power cut in the recovery after a process that died in a mutation")
       }
       after = state_of(*fs, small_segments());
     }
-    for (uint64_t first = 1;; ++first) {
-      SimDisk died = prepared.fork();
-      {
-        const auto fs = died.mount();
-        const auto family = families::local_family().open(
-            {.fs = fs.get(), .root = kRoot, .options = small_segments()});
-        REQUIRE(family.ok());
-        died.set_now(died.busy_until());
-        died.pin_crash_at_operation(died.operation_count() + first);
-        const Outcome outcome = mutate(**family);
-        REQUIRE(outcome.ok());
-      }
-      if (!died.pinned_crash()) break;
-      KeepAll keep;
-      died.crash(CrashLevel::kP0, *died.pinned_crash(), keep);
-      died.clear_pin();
-      for (uint64_t second = 1;; ++second) {
-        SimDisk recovering = died.fork();
-        {
-          const auto fs = recovering.mount();
-          recovering.pin_crash_at_operation(recovering.operation_count() + second);
-          state_of(*fs, small_segments());
-        }
-        if (!recovering.pinned_crash()) break;
+    CrashSweep<OpenMachine> died;
+    died.stops = stops_inside<OpenMachine>(
+        [&] {
+          auto machine = std::make_unique<OpenMachine>(prepared.fork());
+          machine->open();
+          return machine;
+        },
+        [&, &mutation = mutate](OpenMachine& machine) { REQUIRE(mutation(*machine.family).ok()); });
+    died.losses = always({process_death(~0U)});
+    died.judge = [&](OpenMachine& left, const CrashPoint& first) {
+      INFO(first.text());
+      CrashSweep<OpenMachine> recovering;
+      recovering.stops = stops_inside<OpenMachine>(
+          [&] { return left.fork(); },
+          [](OpenMachine& machine) { state_of(*machine.disk.mount(), small_segments()); });
+      recovering.losses = [](size_t, uint64_t) {
+        std::vector<Loss> draws;
         for (uint64_t seed = 1; seed <= 20; seed += families::one_point_in()) {
-          SimDisk cut = recovering.fork();
-          Sampled sampled(RandomStream(seed, "cut"));
-          const CrashReport report =
-              cut.crash(CrashLevel::kP2, *recovering.pinned_crash(), sampled);
-          const std::string found = state_of(*cut.mount(), small_segments());
-          INFO("died at " << first << ", power cut at " << second << ": " << report.text);
-          CHECK((found == before || found == after));
-          ++cuts;
+          draws.push_back(drawn_power_cut(RandomStream(seed, "cut")));
         }
-      }
-    }
+        return draws;
+      };
+      recovering.judge = [&](OpenMachine& cut, const CrashPoint& second) {
+        INFO("in the recovery: " << second.text());
+        const std::string found = state_of(*cut.disk.mount(), small_segments());
+        CHECK((found == before || found == after));
+      };
+      cuts += sweep_crashes(recovering).images;
+    };
+    sweep_crashes(died);
   }
   CHECK(cuts > 1000 / families::one_point_in());
 }

@@ -7,7 +7,7 @@
 
 #include "families/builtin.h"
 #include "families/fs/file_util.h"
-#include "sim/disk/sim_disk.h"
+#include "sim/disk/crash_sweep.h"
 
 namespace qk::sim {
 namespace {
@@ -36,13 +36,11 @@ absl::StatusOr<std::unique_ptr<Family>> open(FileSystem& fs, const families::Fam
   return of.open(request);
 }
 
-std::vector<std::unique_ptr<Choice>> choices(uint64_t point) {
-  std::vector<std::unique_ptr<Choice>> all;
-  all.push_back(std::make_unique<DropAll>());
-  all.push_back(std::make_unique<KeepAll>());
-  all.push_back(std::make_unique<TornTail>());
+std::vector<Loss> load_losses(size_t, uint64_t point) {
+  std::vector<Loss> all = {nothing_survives(), power_cut<KeepAll>("everything survives"),
+                           power_cut<TornTail>("torn tail")};
   for (uint64_t draw = 0; draw < 3; ++draw) {
-    all.push_back(std::make_unique<Sampled>(RandomStream(point * 8 + draw, "bulk-load")));
+    all.push_back(drawn_power_cut(RandomStream(point * 8 + draw, "bulk-load")));
   }
   return all;
 }
@@ -52,7 +50,8 @@ void check(const families::FamilyDescriptor& family, int64_t first) {
   const std::vector<LogEntry> entries = make_entries(first, kCount);
   DiskOptions options;
   options.latency = {kOperationTime, kOperationTime, kOperationTime, kOperationTime};
-  SimDisk disk(options, RandomStream(1, "disk"));
+  DiskMachine machine{SimDisk(options, RandomStream(1, "disk"))};
+  SimDisk& disk = machine.disk;
   const auto fs = disk.mount();
   REQUIRE(families::make_directories(*fs, kRoot).ok());
   auto instance = open(*fs, family, true).value();
@@ -70,31 +69,33 @@ void check(const families::FamilyDescriptor& family, int64_t first) {
   REQUIRE(end - begin > 5 * kOperationTime);
 
   int whole = 0;
-  for (Nanos at = begin + kOperationTime / 2; at <= end + kOperationTime; at += kOperationTime) {
-    for (const auto& choice : choices(static_cast<uint64_t>(at))) {
-      SimDisk crashed = disk.fork();
-      const CrashReport report = crashed.crash(CrashLevel::kP2, at, *choice);
-      INFO("crash at " << at << " of " << begin << ".." << end << ": " << report.text);
-      const auto after = crashed.mount();
-      const auto opened = open(*after, family, false);
-      if (at > end) REQUIRE(opened.ok());
-      if (!opened.ok()) continue;
-      families::LogStorage& log = (*opened)->log();
-      if (at > end) {
-        ++whole;
-        REQUIRE(log.first_index() == first);
-        REQUIRE(log.last_index() == first + kCount - 1);
-      }
-      if (log.last_index() < log.first_index()) continue;
-      REQUIRE(log.last_index() < first + kCount);
-      REQUIRE(log.scan(log.first_index(), log.last_index(),
-                       [&](const LogEntry& entry) {
-                         REQUIRE(entry == entries[static_cast<size_t>(entry.index - first)]);
-                         return absl::OkStatus();
-                       })
-                  .ok());
+  CrashSweep<DiskMachine> sweep;
+  sweep.stops = stops_at_instants(&machine, begin + kOperationTime / 2, end + kOperationTime + 1,
+                                  kOperationTime);
+  sweep.losses = load_losses;
+  sweep.judge = [&](DiskMachine& left, const CrashPoint& point) {
+    INFO("crash at " << point.at << " of " << begin << ".." << end << ": " << point.text());
+    const bool answered = point.at > end;
+    const auto after = left.disk.mount();
+    const auto opened = open(*after, family, false);
+    if (answered) REQUIRE(opened.ok());
+    if (!opened.ok()) return;
+    families::LogStorage& log = (*opened)->log();
+    if (answered) {
+      ++whole;
+      REQUIRE(log.first_index() == first);
+      REQUIRE(log.last_index() == first + kCount - 1);
     }
-  }
+    if (log.last_index() < log.first_index()) return;
+    REQUIRE(log.last_index() < first + kCount);
+    REQUIRE(log.scan(log.first_index(), log.last_index(),
+                     [&](const LogEntry& entry) {
+                       REQUIRE(entry == entries[static_cast<size_t>(entry.index - first)]);
+                       return absl::OkStatus();
+                     })
+                .ok());
+  };
+  sweep_crashes(sweep);
   REQUIRE(whole > 5);
 }
 

@@ -9,7 +9,7 @@
 #include "families/sqlite/engine.h"
 #include "families/sqlite/test_util.h"
 #include "families/testing/points.h"
-#include "sim/disk/sim_disk.h"
+#include "sim/disk/crash_sweep.h"
 #include "sim/disk/sync_dropping.h"
 
 namespace qk::sim {
@@ -43,12 +43,20 @@ struct Machine {
     return absl::OkStatus();
   }
   void settle() { disk.set_now(disk.busy_until()); }
+  std::unique_ptr<Machine> fork() const { return std::make_unique<Machine>(disk.fork(), options); }
 
   SimDisk disk;
   std::unique_ptr<FileSystem> fs;
   FamilyOptions options;
   std::unique_ptr<Family> family;
 };
+SimDisk& disk_of(Machine& m) { return m.disk; }
+CrashReport lose(Machine& m, const Loss& loss, Nanos at) {
+  const std::unique_ptr<Choice> choice = loss.choice();
+  CrashReport report = m.disk.crash(loss.level, at, *choice);
+  m.fs = m.disk.mount();
+  return report;
+}
 
 struct Step {
   const char* name;
@@ -126,71 +134,60 @@ class WritesOnly final : public Choice {
   uint32_t pick(uint32_t n) override { return n - 1; }
 };
 
+std::vector<Loss> fixed_power_cuts() {
+  return {nothing_survives(), power_cut<KeepAll>("everything survives"),
+          power_cut<TornTail>("torn tail"), power_cut<WritesOnly>("writes alone")};
+}
+
 // What must hold from a crash on.
 class Judge {
  public:
-  Judge(FamilyOptions options, Expected expected, bool deep)
-      : options_(std::move(options)), expected_(std::move(expected)), deep_(deep) {}
+  Judge(Expected expected, bool deep) : expected_(std::move(expected)), deep_(deep) {}
 
-  void judge(const SimDisk& survivor) const {
-    Machine m(survivor.fork(), options_);
-    const std::string state = recover(m);
+  void judge(const Machine& survivor) const {
+    const std::unique_ptr<Machine> m = survivor.fork();
+    const std::string state = recover(*m);
     CHECK(expected_.allows(state));
-    CHECK(recover(m) == state);
-    m.settle();
-    power_cut(m, state);
+    CHECK(recover(*m) == state);
+    m->settle();
+    power_cut(*m, state);
     if (!deep_) return;
     serve(survivor, state);
-    explore_recovery(survivor);
+    crash_recovery(survivor);
   }
 
  private:
   // What was served after an open survives a power cut (ora.L10).
   void power_cut(const Machine& m, const std::string& state) const {
-    SimDisk disk = m.disk.fork();
-    DropAll nothing;
-    disk.crash(CrashLevel::kP2, disk.now(), nothing);
-    Machine after(std::move(disk), options_);
-    CHECK(recover(after) == state);
+    const std::unique_ptr<Machine> after = m.fork();
+    lose(*after, nothing_survives(), after->disk.now());
+    CHECK(recover(*after) == state);
   }
 
   // A recovered store, or one created where there was none, goes on: what it acknowledges is
   // durable.
-  void serve(const SimDisk& survivor, const std::string& state) const {
-    Machine m(survivor.fork(), options_);
-    REQUIRE_OK(m.open(state == kAbsent));
-    const int64_t next = m.family->log().last_index() + 1;
-    REQUIRE_OK(m.family->log().append(data_entries(next, next, 8)));
-    const absl::StatusOr<std::string> served = describe(*m.family);
+  void serve(const Machine& survivor, const std::string& state) const {
+    const std::unique_ptr<Machine> m = survivor.fork();
+    REQUIRE_OK(m->open(state == kAbsent));
+    const int64_t next = m->family->log().last_index() + 1;
+    REQUIRE_OK(m->family->log().append(data_entries(next, next, 8)));
+    const absl::StatusOr<std::string> served = describe(*m->family);
     REQUIRE_OK(served);
-    m.settle();
-    power_cut(m, *served);
+    m->settle();
+    power_cut(*m, *served);
   }
 
-  void explore_recovery(const SimDisk& survivor) const {
-    const uint64_t first = survivor.operation_count() + 1;
-    for (uint64_t n = first;; ++n) {
-      Machine m(survivor.fork(), options_);
-      m.disk.pin_crash_at_operation(n);
-      CAPTURE(n);
-      const std::string state = recover(m);
-      if (!m.disk.pinned_crash()) return;
-      const Nanos at = *m.disk.pinned_crash();
-      DropAll nothing;
-      KeepAll everything;
-      TornTail torn;
-      WritesOnly writes;
-      for (Choice* choice : {static_cast<Choice*>(&nothing), static_cast<Choice*>(&everything),
-                             static_cast<Choice*>(&torn), static_cast<Choice*>(&writes)}) {
-        SimDisk disk = m.disk.fork();
-        disk.crash(CrashLevel::kP2, at, *choice);
-        Machine again(std::move(disk), options_);
-        CHECK(expected_.allows(recover(again)));
-      }
-    }
+  void crash_recovery(const Machine& survivor) const {
+    CrashSweep<Machine> again;
+    again.stops = stops_inside<Machine>([&] { return survivor.fork(); }, recover);
+    again.losses = always(fixed_power_cuts());
+    again.judge = [&](Machine& left, const CrashPoint& point) {
+      INFO("in recovery: " << point.text());
+      CHECK(expected_.allows(recover(left)));
+    };
+    sweep_crashes(again);
   }
 
-  const FamilyOptions options_;
   const Expected expected_;
   const bool deep_;
 };
@@ -212,16 +209,15 @@ std::vector<std::string> clean_states(const FamilyOptions& options) {
   return states;
 }
 
-// Runs the history until disk operation `n` is issued; returns the number of the step in which it
-// was, or nothing if the history ends before.
-std::optional<size_t> run_until(Machine& m, const std::vector<Step>& steps, uint64_t n) {
-  m.disk.pin_crash_at_operation(n);
+// Runs the history until the pinned operation was issued; returns the number of the step in which
+// it was.
+size_t run_history(Machine& m, const std::vector<Step>& steps) {
   for (size_t i = 0; i < steps.size(); ++i) {
     REQUIRE_OK(steps[i].run(m));
     if (m.disk.pinned_crash()) return i;
     m.settle();
   }
-  return std::nullopt;
+  return steps.size();
 }
 
 TEST_CASE("sqlite: a crash at every disk operation leaves the state before or after") {
@@ -233,46 +229,46 @@ TEST_CASE("sqlite: a crash at every disk operation leaves the state before or af
   CAPTURE(options);
   const std::vector<Step> steps = history();
   const std::vector<std::string> states = clean_states(options);
-  uint64_t n = 1;
-  for (;; n += families::one_point_in()) {
-    sqlite_reset_for_run(1);
-    Machine m(options);
-    const std::optional<size_t> step = run_until(m, steps, n);
-    if (!step) break;
-    CAPTURE(n, steps[*step].name);
-    const Nanos at = *m.disk.pinned_crash();
-    const Judge judge(options, {states[*step], states[*step + 1]}, n % 12 == 1);
-
-    Sampled sampled(RandomStream(n, "crash"));
-    DropAll nothing;
-    KeepAll everything;
-    TornTail torn;
-    WritesOnly writes;
-    for (Choice* choice : {static_cast<Choice*>(&nothing), static_cast<Choice*>(&everything),
-                           static_cast<Choice*>(&torn), static_cast<Choice*>(&writes),
-                           static_cast<Choice*>(&sampled)}) {
-      SimDisk disk = m.disk.fork();
-      const CrashReport report = disk.crash(CrashLevel::kP2, at, *choice);
-      CAPTURE(report.text);
-      judge.judge(disk);
-    }
-    // The process dies: the machine's own handles with it, and then it is torn down.
-    const CrashReport report = m.disk.crash(CrashLevel::kP0, at, sampled);
-    CAPTURE(report.text);
-    const uint64_t image = m.disk.image_hash();
-    m.family.reset();
-    CHECK(m.disk.image_hash() == image);
-    judge.judge(m.disk);
+  size_t step = 0;
+  CrashSweep<Machine> sweep;
+  sweep.stops = stops_inside<Machine>(
+      [&] {
+        sqlite_reset_for_run(1);
+        return std::make_unique<Machine>(options);
+      },
+      [&](Machine& m) { step = run_history(m, steps); });
+  sweep.tries = one_stop_in(families::one_point_in());
+  const auto drawn = [](uint64_t n) { return RandomStream(n, "crash"); };
+  sweep.losses = [&](size_t, uint64_t n) {
+    std::vector<Loss> losses = fixed_power_cuts();
+    losses.push_back(drawn_power_cut(drawn(n)));
+    losses.push_back(drawn_process_death(drawn(n)));
+    return losses;
+  };
+  sweep.judge = [&](Machine& left, const CrashPoint& point) {
+    CAPTURE(point.text(), steps[step].name);
+    const Judge judge({states[step], states[step + 1]}, point.number % 12 == 1);
+    judge.judge(left);
+    if (point.loss.level == CrashLevel::kP2) return;
     // The power is cut as well, before anything was recovered.
-    for (Choice* choice : {static_cast<Choice*>(&nothing), static_cast<Choice*>(&writes),
-                           static_cast<Choice*>(&sampled)}) {
-      SimDisk disk = m.disk.fork();
-      const CrashReport cut = disk.crash(CrashLevel::kP2, at, *choice);
-      CAPTURE(cut.text);
-      judge.judge(disk);
+    for (const Loss& loss : {nothing_survives(), power_cut<WritesOnly>("writes alone"),
+                             drawn_power_cut(RandomStream(point.number, "cut"))}) {
+      const std::unique_ptr<Machine> cut = left.fork();
+      const CrashReport report = lose(*cut, loss, point.at);
+      CAPTURE(loss.name, report.text);
+      judge.judge(*cut);
     }
-  }
-  CHECK(n > 150);
+  };
+  // A process that dies takes its handles with it; that they are torn down later changes nothing.
+  sweep.afterwards = [&](Machine& stopped, Nanos at) {
+    KeepAll all;
+    stopped.disk.crash(CrashLevel::kP0, at, all);
+    const uint64_t image = stopped.disk.image_hash();
+    stopped.family.reset();
+    CHECK(stopped.disk.image_hash() == image);
+  };
+  const CrashCounts counts = sweep_crashes(sweep);
+  CHECK(counts.stops > 150 / families::one_point_in());
 }
 
 // Without the sync of the WAL, acknowledged entries are lost, which the mark of the WAL tells: the

@@ -13,7 +13,7 @@
 #include "image/importer.h"
 #include "image/toy_family.h"
 #include "sim/check/import_oracle.h"
-#include "sim/disk/sim_disk.h"
+#include "sim/disk/crash_sweep.h"
 #include "sim/explore/buggy_file_system.h"
 
 namespace qk::sim {
@@ -28,42 +28,18 @@ const std::string kRoot = "/node/b";
 const std::string kStaging = "/node/b/qk_importing";
 const image::Identity kIdentity{"group", "127.0.0.1:8100:0:0", "lineage-1", 2};
 
-// The pick, for P0; the surviving set, for P2.
-class FixedPick final : public Choice {
- public:
-  explicit FixedPick(uint32_t pick) : pick_(pick) {}
-  std::vector<Fate> decide(std::span<const PendingOperation> pending) override {
-    return std::vector<Fate>(pending.size(), Fate::keep());
-  }
-  uint32_t pick(uint32_t n) override { return std::min(pick_, n - 1); }
-
- private:
-  uint32_t pick_;
-};
-
-struct Crash {
-  CrashLevel level;
-  std::unique_ptr<Choice> choice;
-};
-
-std::vector<Crash> crashes(uint64_t point) {
-  std::vector<Crash> all;
-  const auto add = [&](CrashLevel level, std::unique_ptr<Choice> choice) {
-    all.push_back({level, std::move(choice)});
-  };
-  for (const uint32_t pick : {0U, 1U, 2U, ~0U}) {
-    add(CrashLevel::kP0, std::make_unique<FixedPick>(pick));
-  }
-  add(CrashLevel::kP2, std::make_unique<DropAll>());
-  add(CrashLevel::kP2, std::make_unique<KeepAll>());
-  add(CrashLevel::kP2, std::make_unique<TornTail>());
+std::vector<Loss> import_losses(size_t, uint64_t point) {
+  std::vector<Loss> all;
+  for (const uint32_t pick : {0U, 1U, 2U, ~0U}) all.push_back(process_death(pick));
+  all.push_back(nothing_survives());
+  all.push_back(power_cut<KeepAll>("everything survives"));
+  all.push_back(power_cut<TornTail>("torn tail"));
   for (const size_t position : {size_t{0}, size_t{1}, size_t{2}}) {
-    add(CrashLevel::kP2, std::make_unique<OmitSet>(std::set<size_t>{position}));
-    add(CrashLevel::kP2, std::make_unique<KeepOnly>(position));
+    all.push_back(power_cut<OmitSet>(cat("all but ", position), std::set<size_t>{position}));
+    all.push_back(power_cut<KeepOnly>(cat("only ", position), position));
   }
   for (uint64_t sample = 0; sample < 3; ++sample) {
-    add(CrashLevel::kP2,
-        std::make_unique<Sampled>(RandomStream(point * 16 + sample, "import-crash")));
+    all.push_back(drawn_power_cut(RandomStream(point * 16 + sample, "import-crash")));
   }
   return all;
 }
@@ -159,52 +135,54 @@ struct Reached {
 };
 
 // Crashes the import at every operation and judges what is left; `then` goes on from there.
-template <typename Then>
+using Then =
+    std::function<void(DiskMachine& left, FileSystem& fs, bool complete, const CrashPoint& point)>;
 Reached crash_everywhere(Fixture& fixture, bool marker_first, const Then& then) {
-  SimDisk finished = fixture.empty_disk();
+  DiskMachine finished{fixture.empty_disk()};
   FileBugs bugs;
   if (marker_first) {
     bugs.write = [](std::string_view path, uint64_t, std::string* bytes) {
       return mark_import_complete(path, bytes);
     };
   }
-  BuggyFileSystem fs(finished.mount(), bugs);
+  BuggyFileSystem fs(finished.disk.mount(), bugs);
   const absl::Status imported = fixture.import(fs);
   INFO(imported);
   REQUIRE(imported.ok());
   Reached reached;
-  for (Nanos at = kOperationTime / 2; at < finished.busy_until() + kOperationTime;
-       at += kOperationTime) {
-    for (Crash& crash : crashes(static_cast<uint64_t>(at))) {
-      SimDisk disk = finished.fork();
-      const CrashReport report = disk.crash(crash.level, at, *crash.choice);
-      INFO("crash at " << at << ": " << report.text);
-      const auto after = disk.mount();
-      const bool complete = fixture.judge(*after, kRoot);
-      reached.complete += complete ? 1 : 0;
-      reached.absent += complete ? 0 : 1;
-      if (families::exists(*after, kStaging).value()) {
-        ++reached.leftovers;
-        fixture.judge(*after, kStaging);
-      }
-      then(disk, *after, complete, at);
+  CrashSweep<DiskMachine> sweep;
+  sweep.stops = stops_at_instants(&finished, kOperationTime / 2,
+                                  finished.disk.busy_until() + kOperationTime, kOperationTime);
+  sweep.losses = import_losses;
+  sweep.judge = [&](DiskMachine& left, const CrashPoint& point) {
+    INFO(point.text());
+    const auto after = left.disk.mount();
+    const bool complete = fixture.judge(*after, kRoot);
+    reached.complete += complete ? 1 : 0;
+    reached.absent += complete ? 0 : 1;
+    if (families::exists(*after, kStaging).value()) {
+      ++reached.leftovers;
+      fixture.judge(*after, kStaging);
     }
-  }
+    then(left, *after, complete, point);
+  };
+  sweep_crashes(sweep);
   return reached;
 }
 
 void check_family(const std::string& family) {
   Fixture fixture(family);
-  int nested = 0;
-  const Reached reached =
-      crash_everywhere(fixture, false, [&](SimDisk& disk, FileSystem& fs, bool complete, Nanos at) {
+  uint64_t nested = 0;
+  const Reached reached = crash_everywhere(
+      fixture, false,
+      [&](DiskMachine& left, FileSystem& fs, bool complete, const CrashPoint& point) {
         if (complete) {
           REQUIRE(absl::IsAlreadyExists(fixture.import(fs)));
           REQUIRE(fixture.judge(fs, kRoot));
           return;
         }
-        disk.set_now(disk.busy_until());
-        const Nanos begin = disk.now();
+        left.disk.set_now(left.disk.busy_until());
+        const Nanos begin = left.disk.now();
         const bool leftover = fixture.judge(fs, kStaging);
         const absl::Status again = fixture.import(fs);
         INFO("import again: " << again);
@@ -213,22 +191,27 @@ void check_family(const std::string& family) {
         REQUIRE_FALSE(families::exists(fs, kStaging).value());
         // And a second crash, somewhere in that import; if the leftover was a complete instance,
         // whose removal is the delicate one, at each operation of the removal.
-        const Nanos span = disk.busy_until() - begin;
-        const Nanos last = leftover ? std::min(span, kRemoval) : span;
-        const Nanos step = leftover ? kOperationTime : span;
-        for (Nanos second = leftover ? 0 : (at * 7919) % span; second < last; second += step) {
-          SimDisk twice = disk.fork();
-          Sampled choice(RandomStream(static_cast<uint64_t>(at + second), "second"));
-          twice.crash(CrashLevel::kP2, begin + second, choice);
-          const auto after = twice.mount();
+        const Nanos span = left.disk.busy_until() - begin;
+        const Nanos first = leftover ? 0 : (point.at * 7919) % span;
+        const Nanos end = leftover ? std::min(span, kRemoval) : span;
+        CrashSweep<DiskMachine> second;
+        second.stops =
+            stops_at_instants(&left, begin + first, begin + end, leftover ? kOperationTime : span);
+        second.losses = [&](size_t, uint64_t) {
+          return std::vector<Loss>{drawn_power_cut(
+              RandomStream(static_cast<uint64_t>(point.at), cat("second ", nested)))};
+        };
+        second.judge = [&](DiskMachine& twice, const CrashPoint& next) {
+          INFO("then " << next.text());
+          const auto after = twice.disk.mount();
           fixture.judge(*after, kStaging);
-          ++nested;
-          if (fixture.judge(*after, kRoot)) continue;
+          if (fixture.judge(*after, kRoot)) return;
           const absl::Status third = fixture.import(*after);
           INFO("import after two crashes: " << third);
           REQUIRE(third.ok());
           REQUIRE(fixture.judge(*after, kRoot));
-        }
+        };
+        nested += sweep_crashes(second).images;
       });
   REQUIRE(fixture.findings() == 0);
   REQUIRE(reached.absent > 100);
@@ -251,7 +234,7 @@ TEST_CASE("import with the marker first: the oracle finds half an instance") {
   for (const std::string family : {"local", "sqlite", "toy"}) {
     INFO(family);
     Fixture fixture(family);
-    crash_everywhere(fixture, true, [](SimDisk&, FileSystem&, bool, Nanos) {});
+    crash_everywhere(fixture, true, [](DiskMachine&, FileSystem&, bool, const CrashPoint&) {});
     REQUIRE(fixture.findings() > 0);
   }
 }

@@ -6,11 +6,13 @@
 //
 // Not verified here: Raft, time, more than one crash, nested crashes in recovery.
 #include <catch2/catch.hpp>
+#include <map>
 #include <memory>
 #include <set>
 
 #include "families/testing/points.h"
 #include "sim/check/test_migrating_machine.h"
+#include "sim/disk/crash_sweep.h"
 
 namespace qk::sim {
 namespace {
@@ -29,58 +31,52 @@ TEST_CASE("a node migrates and ends with the new family alone") {
   CHECK_FALSE(families::exists(*fs, "/node/migration/journal-log").value());
 }
 
-void crash_everywhere(CrashLevel level,
-                      const std::function<std::unique_ptr<Choice>(uint64_t)>& choice) {
-  std::set<Phase> phases;
-  for (uint64_t n = 1;; n += families::one_point_in()) {
-    MigratingMachine machine;
-    machine.disk().pin_crash_at_operation(n);
-    if (migrate(machine)) {
-      CHECK(n > 300);  // the whole way is that long at least
-      break;
-    }
-    INFO("crash inside disk operation " << n);
-    machine.crash(level, *choice(n));
-    REQUIRE(machine.open());
-    const Phase phase = machine.controller()->phase();
-    phases.insert(phase);
-    machine.adopt();
-    // From the dual write on nobody needs the image; every start removes it.
-    if (migration::is_dual(phase)) {
-      CHECK_FALSE(families::exists(machine.fs(), machine.controller()->image_file()).value());
-    }
-    REQUIRE(machine.open());
-    CHECK(machine.controller()->phase() == phase);
-    CHECK(observe(machine.controller()->driver().authority()) == machine.acked());
-
-    REQUIRE(machine.append(1));
-    while (machine.controller()->phase() != Phase::kAccepted) REQUIRE(machine.advance());
-    REQUIRE(machine.append(1));
-    CHECK(observe(machine.controller()->driver().authority()) == machine.acked());
+// After each crash: the node opens, twice to the same; then it finishes its migration.
+void recover_and_finish(MigratingMachine& machine, std::set<Phase>* phases) {
+  REQUIRE(machine.open());
+  const Phase phase = machine.controller()->phase();
+  phases->insert(phase);
+  machine.adopt();
+  // From the dual write on nobody needs the image; every start removes it.
+  if (migration::is_dual(phase)) {
+    CHECK_FALSE(families::exists(machine.fs(), machine.controller()->image_file()).value());
   }
-  for (const Phase phase :
-       {Phase::kIdle, Phase::kExporting, Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted}) {
-    INFO(to_string(phase));
-    CHECK(phases.count(phase) == 1);
+  REQUIRE(machine.open());
+  CHECK(machine.controller()->phase() == phase);
+  CHECK(observe(machine.controller()->driver().authority()) == machine.acked());
+
+  REQUIRE(machine.append(1));
+  while (machine.controller()->phase() != Phase::kAccepted) REQUIRE(machine.advance());
+  REQUIRE(machine.append(1));
+  CHECK(observe(machine.controller()->driver().authority()) == machine.acked());
+}
+
+TEST_CASE("a crash at every disk operation of a migration") {
+  // By the way of losing, so that none of them misses a phase.
+  std::map<std::string, std::set<Phase>> phases;
+  CrashSweep<MigratingMachine> sweep;
+  sweep.stops = stops_inside<MigratingMachine>([] { return std::make_unique<MigratingMachine>(); },
+                                               [](MigratingMachine& machine) { migrate(machine); });
+  sweep.tries = one_stop_in(families::one_point_in());
+  sweep.losses = [](size_t, uint64_t n) {
+    return std::vector<Loss>{drawn_process_death(RandomStream(n, "choice")), nothing_survives(),
+                             power_cut<KeepAll>("everything survives"),
+                             drawn_power_cut(RandomStream(n, "choice"))};
+  };
+  sweep.judge = [&](MigratingMachine& left, const CrashPoint& point) {
+    INFO(point.text());
+    recover_and_finish(left, &phases[point.loss.name]);
+  };
+  const CrashCounts counts = sweep_crashes(sweep);
+  CHECK(counts.stops > 300 / families::one_point_in());  // the whole way is that long at least
+  CHECK(phases.size() == 4);
+  for (const auto& [loss, seen] : phases) {
+    for (const Phase phase :
+         {Phase::kIdle, Phase::kExporting, Phase::kDualWrite, Phase::kCutOver, Phase::kAccepted}) {
+      INFO(loss << ", " << to_string(phase));
+      CHECK(seen.count(phase) == 1);
+    }
   }
-}
-
-TEST_CASE("process crash at every disk operation of a migration") {
-  crash_everywhere(CrashLevel::kP0,
-                   [](uint64_t n) { return std::make_unique<Sampled>(RandomStream(n, "choice")); });
-}
-
-TEST_CASE("power cut at every disk operation of a migration, nothing unsynced survives") {
-  crash_everywhere(CrashLevel::kP2, [](uint64_t) { return std::make_unique<DropAll>(); });
-}
-
-TEST_CASE("power cut at every disk operation of a migration, everything issued survives") {
-  crash_everywhere(CrashLevel::kP2, [](uint64_t) { return std::make_unique<KeepAll>(); });
-}
-
-TEST_CASE("power cut at every disk operation of a migration, a sampled rest survives") {
-  crash_everywhere(CrashLevel::kP2,
-                   [](uint64_t n) { return std::make_unique<Sampled>(RandomStream(n, "choice")); });
 }
 
 }  // namespace

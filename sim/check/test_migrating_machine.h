@@ -100,10 +100,16 @@ class MigratingMachine {
   MigratingMachine(const MigratingMachine& other, SimDisk disk, Mount mount)
       : setting_{other.setting_.from, other.setting_.to, other.setting_.payload, std::move(mount)},
         disk_(std::move(disk)),
+        random_(other.random_),
         acked_(other.acked_),
         after_(other.after_),
         opened_(other.opened_),
         attempt_(other.attempt_) {}
+
+  // A machine with this one's disk as it is now, on which no process runs.
+  std::unique_ptr<MigratingMachine> fork() const {
+    return std::make_unique<MigratingMachine>(*this, disk_.fork(), setting_.mount);
+  }
 
   SimDisk& disk() { return disk_; }
   families::FileSystem& fs() { return *fs_; }
@@ -323,6 +329,8 @@ class MigratingMachine {
   bool stopped_ = false;
   int attempt_ = 0;
 };
+
+inline SimDisk& disk_of(MigratingMachine& machine) { return machine.disk(); }
 
 // Every kind of mutation in every phase, and every transition from idle to accepted. Returns false
 // if the machine stopped in it.

@@ -1,9 +1,9 @@
-#include "conformance/losses.h"
+#include "sim/disk/losses.h"
 
 #include <algorithm>
 #include <iterator>
 
-namespace qk::sim::conformance {
+namespace qk::sim {
 namespace {
 
 constexpr uint64_t kDraws = 6;
@@ -62,22 +62,6 @@ class Hole final : public Choice {
   const uint32_t sector_;
 };
 
-Loss process_death(uint32_t cut) {
-  Loss loss;
-  loss.name = cat("P0, cut ", cut);
-  loss.level = CrashLevel::kP0;
-  loss.choice = [cut] { return std::make_unique<Pick>(cut); };
-  return loss;
-}
-
-template <typename Chosen, typename... Arguments>
-Loss power_cut(std::string_view name, Arguments... arguments) {
-  Loss loss;
-  loss.name = cat("P2, ", name);
-  loss.choice = [=] { return std::make_unique<Chosen>(arguments...); };
-  return loss;
-}
-
 Loss draw(uint64_t seed, uint64_t number) {
   return power_cut<Sampled>(cat("draw ", number, " of seed ", seed),
                             RandomStream(seed, cat("crash ", number)));
@@ -90,6 +74,28 @@ void add_all(std::vector<Loss>* to, std::vector<Loss> more) {
 }
 
 }  // namespace
+
+Loss process_death(uint32_t cut) {
+  Loss loss;
+  loss.name = cat("P0, cut ", cut);
+  loss.level = CrashLevel::kP0;
+  loss.choice = [cut] { return std::make_unique<Pick>(cut); };
+  return loss;
+}
+
+Loss drawn_process_death(RandomStream random) {
+  Loss loss = drawn_power_cut(random);
+  loss.name = "P0, drawn";
+  loss.level = CrashLevel::kP0;
+  return loss;
+}
+
+const Loss& nothing_survives() {
+  static const Loss kNothing = all_or_nothing(0, 0).front();
+  return kNothing;
+}
+
+Loss drawn_power_cut(RandomStream random) { return power_cut<Sampled>("drawn", random); }
 
 std::vector<Loss> process_deaths(size_t, uint64_t) {
   std::vector<Loss> losses;
@@ -147,4 +153,4 @@ std::vector<Loss> few_losses(size_t pending, uint64_t seed) {
   return losses;
 }
 
-}  // namespace qk::sim::conformance
+}  // namespace qk::sim

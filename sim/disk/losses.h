@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "families/base/strings.h"
 #include "sim/disk/sim_disk.h"
 
-namespace qk::sim::conformance {
+namespace qk::sim {
 
 struct Loss {
   std::string name;  // "P2, only 3"
@@ -20,6 +21,22 @@ struct Loss {
   bool garbage = false;
   std::function<std::unique_ptr<Choice>()> choice;
 };
+
+// P0 with the executing operation cut at its place `cut`, or at its last one.
+Loss process_death(uint32_t cut);
+Loss drawn_process_death(RandomStream random);
+// P2: `Chosen(arguments...)` says what survives.
+template <typename Chosen, typename... Arguments>
+Loss power_cut(std::string_view name, Arguments... arguments) {
+  Loss loss;
+  loss.name = cat("P2, ", name);
+  loss.choice = [=] { return std::make_unique<Chosen>(arguments...); };
+  return loss;
+}
+// P2: only what was synced survives.
+const Loss& nothing_survives();
+// P2: a draw from this stream.
+Loss drawn_power_cut(RandomStream random);
 
 // `pending`: how many micro-operations were not certain; no more positions are worth a try. `seed`
 // is that of the draws.
@@ -40,4 +57,4 @@ std::vector<Loss> all_losses(size_t pending, uint64_t seed);
 // P0 at both ends, all_or_nothing(), a torn tail and a draw: for combinations that are many.
 std::vector<Loss> few_losses(size_t pending, uint64_t seed);
 
-}  // namespace qk::sim::conformance
+}  // namespace qk::sim
