@@ -65,6 +65,7 @@ DiskCore::DiskCore(const DiskCore& other)
       shrink_count_(other.shrink_count_),
       now_(other.now_),
       busy_until_(other.busy_until_),
+      looks_(other.looks_),
       pin_(other.pin_),
       pinned_(other.pinned_) {}
 
@@ -137,13 +138,14 @@ InodeNumber DiskCore::add_inode(FileKind kind) {
 
 // An inode lives while a name can lead to it, now or after some crash, or a handle holds it.
 void DiskCore::collect_garbage() {
-  std::set<InodeNumber> live;
+  std::vector<bool> live(next_inode_);
   std::vector<InodeNumber> todo = {kRootInode};
   for (const auto& [number, count] : open_) todo.push_back(number);
   while (!todo.empty()) {
     const InodeNumber number = todo.back();
     todo.pop_back();
-    if (!live.insert(number).second) continue;
+    if (live[number]) continue;
+    live[number] = true;
     const Inode& inode = *inodes_.at(number);
     for (const auto& [name, target] : inode.entries) todo.push_back(target);
     for (const auto& [name, target] : inode.durable_entries) todo.push_back(target);
@@ -151,7 +153,7 @@ void DiskCore::collect_garbage() {
       if (operation.target != kNoInode) todo.push_back(operation.target);
     }
   }
-  std::erase_if(inodes_, [&](const auto& item) { return !live.contains(item.first); });
+  std::erase_if(inodes_, [&](const auto& item) { return !live[item.first]; });
 }
 
 uint64_t DiskCore::used_pages() {
@@ -178,7 +180,10 @@ std::optional<DiskStrike> DiskCore::strike_now(const DiskCall& call) {
   return std::nullopt;
 }
 
-uint64_t DiskCore::image_hash() const {
+uint64_t DiskCore::image_hash() const { return tree_hash(&FileImage::hash); }
+uint64_t DiskCore::content_key() const { return tree_hash(&FileImage::content_key); }
+
+uint64_t DiskCore::tree_hash(uint64_t (FileImage::*file_hash)() const) const {
   uint64_t hash = 0;
   const auto add = [&hash](std::string_view bytes) { hash = xxh3_64(bytes, hash + 1); };
   const auto add_number = [&add](uint64_t n) {
@@ -189,7 +194,7 @@ uint64_t DiskCore::image_hash() const {
     const auto walk = [&](const auto& self, InodeNumber number) -> void {
       const Inode& inode = *inodes_.at(number);
       if (!inode.is_directory()) {
-        add_number((durable ? inode.durable_file : inode.file).hash());
+        add_number(((durable ? inode.durable_file : inode.file).*file_hash)());
         return;
       }
       for (const auto& [name, target] : durable ? inode.durable_entries : inode.entries) {
@@ -338,6 +343,9 @@ int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes,
   if (options_.capacity != 0 && missing_space(number, offset, bytes.size()) > free_space()) {
     return ENOSPC;
   }
+  look_at_size(number);
+  look_at_bytes(number, offset, 1);  // what the first and the last page keep
+  look_at_bytes(number, end - 1, 1);
   begin_operation();
   Inode& node = change(number);
   const uint64_t call = operation_count_;
@@ -378,7 +386,9 @@ int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes,
 
 int DiskCore::truncate(InodeNumber number, uint64_t size) {
   if (size > kMaxFileSize) return EFBIG;
+  look_at_size(number);
   if (inode(number).file.size() == size) return 0;
+  look_at_bytes(number, size, 1);
   begin_operation();
   Inode& node = change(number);
   MicroOperation op;

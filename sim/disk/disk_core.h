@@ -49,6 +49,24 @@ class DiskCore {
   void set_slow_factor(uint32_t factor);
   void set_capacity(uint64_t bytes) { options_.capacity = bytes; }
   uint64_t image_hash() const;
+  uint64_t content_key() const;
+
+  // --- looks (looks.cc)
+  void note_looks(DiskLooks* looks);
+  uint64_t shown(const DiskLook& look) const;
+  std::map<uint64_t, std::string> paths() const;
+  void look_at_name(InodeNumber directory, std::string_view name) const {
+    if (looks_ != nullptr) looks_->add({DiskLook::Kind::kName, directory, 0, std::string(name)});
+  }
+  void look_at_names(InodeNumber directory) const {
+    if (looks_ != nullptr) looks_->add({DiskLook::Kind::kNames, directory});
+  }
+  void look_at_size(InodeNumber number) const {
+    if (looks_ != nullptr) looks_->add({DiskLook::Kind::kSize, number});
+  }
+  void look_at_bytes(InodeNumber number, uint64_t offset, uint64_t size) const {
+    if (looks_ != nullptr) note_bytes(number, offset, size);
+  }
 
   // --- faults; a fork has none
   DiskFaults& faults() { return faults_; }
@@ -140,6 +158,9 @@ class DiskCore {
   void issue_name(const Parent& parent, InodeNumber target, Stamp stamp, uint64_t sequence,
                   InodeNumber partner);
 
+  uint64_t tree_hash(uint64_t (FileImage::*hash)() const) const;
+  void note_bytes(InodeNumber number, uint64_t offset, uint64_t size) const;
+
   void fold_syncs(Nanos until);
   void make_durable(InodeNumber number, uint64_t before);
   void make_entry_durable(InodeNumber number, uint64_t sequence);
@@ -177,6 +198,7 @@ class DiskCore {
   Nanos busy_until_ = 0;
   Nanos operation_begin_ = 0;
   DiskObserver* observer_ = nullptr;
+  DiskLooks* looks_ = nullptr;  // of forks too
   std::optional<uint64_t> pin_;
   std::optional<Nanos> pinned_;
   DiskFaults faults_;

@@ -14,13 +14,18 @@ using Kind = PendingOperation::Kind;
 // One fill is cut here: a growth may be gigabytes, and what reads the tail has seen enough by then.
 constexpr uint64_t kMaxGarbage = 256 * 1024;
 
-const Page kZeroPage{};
+const Page kZeroPage;
 
 uint32_t pages_for(uint64_t size) {
   return static_cast<uint32_t>((size + kPageSize - 1) / kPageSize);
 }
 
 }  // namespace
+
+uint64_t Page::hash() const {
+  if (hash_ == 0) hash_ = xxh3_64({data(), size()}) | 1;
+  return hash_;
+}
 
 uint32_t sectors_between(uint32_t from, uint32_t to, uint32_t sector_size) {
   QK_CHECK(from < to && to <= kPageSize);
@@ -34,7 +39,7 @@ uint32_t sectors_of(const MicroOperation& write, uint32_t sector_size) {
 }
 
 void FileImage::cut(uint64_t size) {
-  size_ = size;
+  set_size(size);
   const uint32_t count = pages_for(size);
   if (pages_.size() > count) pages_.resize(count);
   const uint32_t tail = static_cast<uint32_t>(size % kPageSize);
@@ -51,6 +56,7 @@ PageRef FileImage::page(uint32_t number) const {
 }
 
 void FileImage::set_page(uint32_t number, PageRef page) {
+  hash_ = 0;
   if (number >= pages_.size()) pages_.resize(number + 1);
   pages_[number] = std::move(page);
 }
@@ -82,7 +88,7 @@ void FileImage::apply(const MicroOperation& operation, Fate fate, uint32_t secto
       return;
     }
     if (fate.kind == Fate::Kind::kGarbage) fill_garbage(size_, operation.size, operation.sequence);
-    size_ = operation.size;
+    set_size(operation.size);
     return;
   }
   QK_CHECK(operation.kind == Kind::kWrite);
@@ -120,6 +126,7 @@ void FileImage::fill_garbage(uint64_t from, uint64_t to, uint64_t seed) {
 }
 
 uint64_t FileImage::hash() const {
+  if (hash_ != 0) return hash_;
   uint64_t hash = size_;
   for (uint64_t offset = 0; offset < size_; offset += kPageSize) {
     const uint32_t number = static_cast<uint32_t>(offset / kPageSize);
@@ -129,7 +136,33 @@ uint64_t FileImage::hash() const {
     const size_t length = std::min<uint64_t>(kPageSize, size_ - offset);
     hash = xxh3_64({pages_[number]->data(), length}, hash ^ (uint64_t{number} << 32));
   }
+  hash_ = hash;
   return hash;
+}
+
+uint64_t FileImage::page_hash(uint32_t number) const {
+  return number < pages_.size() && pages_[number] ? pages_[number]->hash() : kZeroPage.hash();
+}
+
+uint64_t FileImage::content_key() const {
+  const auto mixed = [](uint64_t hash, uint64_t number) {
+    hash = (hash ^ number * 0x9E3779B97F4A7C15u) * 0xFF51AFD7ED558CCDu;
+    return hash ^ hash >> 32;
+  };
+  uint64_t key = mixed(size_, UINT64_MAX);
+  const uint64_t zero = kZeroPage.hash();
+  const uint32_t whole = static_cast<uint32_t>(std::min<uint64_t>(size_ / kPageSize, pages_.size()));
+  for (uint32_t number = 0; number < whole; ++number) {
+    const uint64_t hash = page_hash(number);
+    if (hash != zero) key += mixed(hash, number);
+  }
+  const uint32_t tail = static_cast<uint32_t>(size_ % kPageSize);
+  if (tail == 0 || whole >= pages_.size() || !pages_[whole]) return key;
+  const Page& last = *pages_[whole];
+  if (std::all_of(last.begin(), last.begin() + tail, [](char byte) { return byte == 0; })) {
+    return key;
+  }
+  return key + mixed(xxh3_64({last.data(), tail}), whole);
 }
 
 void apply_entry(Entries* entries, const MicroOperation& operation) {

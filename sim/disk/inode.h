@@ -22,7 +22,16 @@ inline constexpr InodeNumber kRootInode = 1;
 inline constexpr uint32_t kPageSize = 4096;
 
 // Never changes once it is in a PageRef, so versions, forks and images share it.
-using Page = std::array<char, kPageSize>;
+struct Page : std::array<char, kPageSize> {
+  Page() : array{} {}
+  Page(const Page& other) : array(other) {}
+  Page& operator=(const Page&) = delete;
+  // Of the content; only of a page that does not change any more.
+  uint64_t hash() const;
+
+ private:
+  mutable uint64_t hash_ = 0;  // 0: not known yet
+};
 using PageRef = std::shared_ptr<const Page>;
 
 // The interval of virtual time in which an operation executes; begin < end.
@@ -68,7 +77,10 @@ uint32_t sectors_between(uint32_t from, uint32_t to, uint32_t sector_size);
 class FileImage {
  public:
   uint64_t size() const { return size_; }
-  void set_size(uint64_t size) { size_ = size; }
+  void set_size(uint64_t size) {
+    size_ = size;
+    hash_ = 0;
+  }
   // Sets the size, and drops all bytes after it.
   void cut(uint64_t size);
 
@@ -83,12 +95,17 @@ class FileImage {
   void apply(const MicroOperation& operation, Fate fate, uint32_t sector_size);
 
   uint64_t hash() const;
+  // Equal for equal content, as hash(); costs no more than what has changed since it was last asked.
+  uint64_t content_key() const;
+  // Of one page; one that was never written is one of zeros.
+  uint64_t page_hash(uint32_t number) const;
 
  private:
   void fill_garbage(uint64_t from, uint64_t to, uint64_t seed);
 
   uint64_t size_ = 0;
   std::vector<PageRef> pages_;
+  mutable uint64_t hash_ = 0;  // 0: not known
 };
 
 using Entries = std::map<std::string, InodeNumber, std::less<>>;

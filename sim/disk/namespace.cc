@@ -27,6 +27,7 @@ int DiskCore::find(std::string_view path, InodeNumber* number) const {
     const size_t slash = rest.find('/');
     const std::string_view name = rest.substr(0, slash);
     if (name.size() > kMaxName) return ENAMETOOLONG;
+    look_at_name(at, name);
     const auto found = directory.entries.find(name);
     if (found == directory.entries.end()) return ENOENT;
     at = found->second;
@@ -49,6 +50,7 @@ int DiskCore::find_parent(std::string_view path, Parent* parent) const {
 }
 
 InodeNumber DiskCore::find_entry(const Parent& parent) const {
+  look_at_name(parent.directory, parent.name);
   const Entries& entries = inode(parent.directory).entries;
   const auto found = entries.find(parent.name);
   return found == entries.end() ? kNoInode : found->second;
@@ -57,6 +59,7 @@ InodeNumber DiskCore::find_entry(const Parent& parent) const {
 // Whether `directory` is `ancestor` or lies below it.
 bool DiskCore::contains(InodeNumber ancestor, InodeNumber directory) const {
   if (ancestor == directory) return true;
+  look_at_names(ancestor);
   for (const auto& [name, target] : inode(ancestor).entries) {
     if (inode(target).is_directory() && contains(target, directory)) return true;
   }
@@ -116,6 +119,7 @@ int DiskCore::rmdir(std::string_view path) {
   const InodeNumber number = find_entry(parent);
   if (number == kNoInode) return ENOENT;
   if (!inode(number).is_directory()) return ENOTDIR;
+  look_at_names(number);
   if (!inode(number).entries.empty()) return ENOTEMPTY;
   begin_operation();
   issue_name(parent, kNoInode, write_stamp(), next_sequence_++, kNoInode);
@@ -153,6 +157,7 @@ int DiskCore::rename(std::string_view from, std::string_view to) {
     if (old.is_directory() && contains(replaced, source.directory)) return ENOTEMPTY;
     if (directory && !old.is_directory()) return ENOTDIR;
     if (!directory && old.is_directory()) return EISDIR;
+    if (old.is_directory()) look_at_names(replaced);
     if (!old.entries.empty()) return ENOTEMPTY;
   }
   begin_operation();

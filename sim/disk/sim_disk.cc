@@ -104,6 +104,7 @@ class SimFile final : public File {
     if (const auto strike = mount_.core().strike(call)) return struck(*strike, call);
     const int bad = mount_.core().read_bad(number_, offset, buffer.size(), path_);
     if (bad != 0) return done(bad, call);
+    mount_.core().look_at_bytes(number_, offset, buffer.size());
     return mount_.core().inode(number_).file.read(offset, buffer);
   }
   absl::Status write_at(uint64_t offset, std::string_view bytes) override {
@@ -135,6 +136,7 @@ class SimFile final : public File {
   }
   absl::StatusOr<uint64_t> size() override {
     if (mount_.dead()) return dead("stat", path_);
+    mount_.core().look_at_size(number_);
     return mount_.core().inode(number_).file.size();
   }
   absl::Status sync(SyncKind) override {
@@ -230,6 +232,7 @@ class SimFileSystem final : public families::FileSystem {
     QK_RETURN_IF_ERROR(find_directory(path, "list", &number));
     const DiskCall call{DiskAccess::kRead, "list", path};
     if (const auto strike = core().strike(call)) return struck(*strike, call);
+    core().look_at_names(number);
     std::vector<std::string> names;
     for (const auto& [name, target] : core().inode(number).entries) names.push_back(name);
     return names;
@@ -239,6 +242,7 @@ class SimFileSystem final : public families::FileSystem {
     if (mount_.dead()) return dead("stat", path);
     InodeNumber number;
     QK_RETURN_IF_ERROR(result(core().find(path, &number), "stat", path));
+    core().look_at_size(number);
     const Inode& inode = core().inode(number);
     return FileStat{.kind = inode.kind, .size = inode.file.size(), .inode = number};
   }
@@ -327,6 +331,10 @@ CrashReport SimDisk::crash(CrashLevel level, Nanos at, Choice& choice) {
 }
 SimDisk SimDisk::fork() const { return SimDisk(std::make_shared<DiskCore>(*core_)); }
 uint64_t SimDisk::image_hash() const { return core_->image_hash(); }
+uint64_t SimDisk::content_key() const { return core_->content_key(); }
+void SimDisk::note_looks(DiskLooks* looks) { core_->note_looks(looks); }
+uint64_t SimDisk::shown(const DiskLook& look) const { return core_->shown(look); }
+std::map<uint64_t, std::string> SimDisk::paths() const { return core_->paths(); }
 void SimDisk::set_slow_factor(uint32_t factor) { core_->set_slow_factor(factor); }
 void SimDisk::set_capacity(uint64_t bytes) { core_->set_capacity(bytes); }
 bool SimDisk::damage(const DiskFault& fault) { return core_->damage(fault); }

@@ -49,6 +49,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,7 @@
 #include "families/fs/file_system.h"
 #include "sim/disk/choice.h"
 #include "sim/disk/disk_faults.h"
+#include "sim/disk/disk_looks.h"
 #include "sim/kernel/event.h"
 #include "sim/kernel/random.h"
 #include "sim/kernel/time.h"
@@ -169,6 +171,16 @@ class SimDisk {
 
   // Over names, sizes and bytes reachable from the root, of the durable and of the volatile state.
   uint64_t image_hash() const;
+  // Equal for equal content, as image_hash(); for comparing many forks that differ in little.
+  uint64_t content_key() const;
+
+  // From now on `looks` gets what is looked at of the present content, by this disk and its forks,
+  // until null. What was created since does not count.
+  void note_looks(DiskLooks* looks);
+  // What the disk would show, whether the power fails before or not.
+  uint64_t shown(const DiskLook& look) const;
+  // What a walk from the root finds, by inode: of two names of a file the first.
+  std::map<uint64_t, std::string> paths() const;
 
   void set_slow_factor(uint32_t factor);
   // From now on, or from operation number `from` on; see DiskFaults. A fork has no faults.

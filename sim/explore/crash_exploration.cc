@@ -1,10 +1,13 @@
 #include "sim/explore/crash_exploration.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "families/base/hash.h"
 #include "families/base/strings.h"
+#include "families/base/suggest.h"
 #include "sim/cluster/node.h"
 #include "sim/kernel/trace_text.h"
 
@@ -21,6 +24,9 @@ CrashLoss loss_of(CrashLevel level) {
   return level == CrashLevel::kP0 ? CrashLoss::kProcess : CrashLoss::kRandomSubset;
 }
 
+// Of a unit's line; findings carry whole scenarios.
+constexpr size_t kMaxUnitLine = size_t{64} << 20;
+
 // What a node owes: it grows with each of these.
 uint64_t owed_by(const ClusterView& view, const SimNode& node) {
   return view.checker().ghost(node.id() - 1).acked_count() + (node.phase_entries() << 32);
@@ -36,21 +42,208 @@ FaultPlan fault_of(const CrashFault& crash, Nanos at) {
   return fault;
 }
 
-}  // namespace
+// The fields of ExplorationCounts, for what treats all alike.
+constexpr uint64_t ExplorationCounts::*kCounts[] = {
+    &ExplorationCounts::instants,   &ExplorationCounts::states,      &ExplorationCounts::distinct,
+    &ExplorationCounts::alike,      &ExplorationCounts::rechecked,   &ExplorationCounts::differed,
+    &ExplorationCounts::recoveries, &ExplorationCounts::stayed_down, &ExplorationCounts::unfinished,
+    &ExplorationCounts::died,       &ExplorationCounts::violations};
 
-void ExplorationCounts::add(const ExplorationCounts& other) {
-  instants += other.instants;
-  states += other.states;
-  distinct += other.distinct;
-  recoveries += other.recoveries;
-  stayed_down += other.stayed_down;
-  unfinished += other.unfinished;
-  died += other.died;
-  violations += other.violations;
+void merge_finding(std::vector<CrashFinding>* into, const CrashFinding& finding) {
+  for (CrashFinding& known : *into) {
+    if (known.oracle != finding.oracle || known.phase != finding.phase ||
+        known.level != finding.level) {
+      continue;
+    }
+    known.times += finding.times;
+    return;
+  }
+  into->push_back(finding);
 }
 
+void merge_findings(std::vector<CrashFinding>* into, const std::vector<CrashFinding>& findings) {
+  for (const CrashFinding& finding : findings) merge_finding(into, finding);
+}
+
+// How a state ended, without what two starts that are judged alike may differ in.
+std::vector<std::string> ends_of(const ExplorationCounts& counts,
+                                 const std::vector<CrashFinding>& findings) {
+  std::vector<std::string> ends = {
+      cat(counts.violations, " ", counts.stayed_down, " ", counts.unfinished, " ", counts.died)};
+  for (const CrashFinding& finding : findings)
+    ends.push_back(cat(finding.oracle, " ", finding.phase));
+  return ends;
+}
+
+Json json_of(const ExplorationCounts& counts) {
+  Json row = Json::array();
+  for (const auto field : kCounts) row.push_back(counts.*field);
+  return row;
+}
+
+Json json_of(const std::vector<CrashFinding>& findings) {
+  Json rows = Json::array();
+  for (const CrashFinding& finding : findings) {
+    rows.push_back({finding.oracle, finding.name, finding.phase, static_cast<int>(finding.level),
+                    finding.expected, finding.actual, finding.scenario, finding.times});
+  }
+  return rows;
+}
+
+bool is_count(const Json& value) { return value.is_number_unsigned(); }
+
+bool read_counts(const Json& row, ExplorationCounts* counts) {
+  if (!row.is_array() || row.size() != std::size(kCounts)) return false;
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (!is_count(row[i])) return false;
+    counts->*kCounts[i] = row[i];
+  }
+  return true;
+}
+
+bool read_faults(const Json& rows, std::map<std::string, uint64_t>* faults) {
+  if (!rows.is_object()) return false;
+  for (const auto& [name, count] : rows.items()) {
+    if (!is_count(count)) return false;
+    (*faults)[name] = count;
+  }
+  return true;
+}
+
+bool read_findings(const Json& rows, std::vector<CrashFinding>* findings) {
+  if (!rows.is_array()) return false;
+  for (const Json& row : rows) {
+    if (!row.is_array() || row.size() != 8 || !is_count(row[3]) || !is_count(row[7])) return false;
+    for (const size_t text : {0, 1, 2, 4, 5, 6}) {
+      if (!row[text].is_string()) return false;
+    }
+    const auto level = static_cast<CrashLevel>(row[3].get<uint64_t>());
+    if (to_string(level).empty()) return false;
+    findings->push_back({.oracle = row[0],
+                         .name = row[1],
+                         .phase = row[2],
+                         .level = level,
+                         .expected = row[4],
+                         .actual = row[5],
+                         .scenario = row[6],
+                         .times = row[7]});
+  }
+  return true;
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Looks as text, each part followed by a NUL: there are many, and no path holds one.
+void add_look(const DiskLook& look, std::string* text) {
+  for (const uint64_t number :
+       {static_cast<uint64_t>(look.kind), look.inode, uint64_t{look.page}}) {
+    *text += cat(number);
+    *text += '\0';
+  }
+  *text += look.name;
+  *text += '\0';
+}
+
+std::string_view take_word(std::string_view* rest) {
+  const size_t end = std::min(rest->find('\0'), rest->size());
+  const std::string_view word = rest->substr(0, end);
+  rest->remove_prefix(std::min(end + 1, rest->size()));
+  return word;
+}
+
+uint64_t take_number(std::string_view* rest) {
+  const std::string_view word = take_word(rest);
+  uint64_t number = 0;
+  std::from_chars(word.data(), word.data() + word.size(), number);
+  return number;
+}
+
+DiskLook take_look(std::string_view* rest) {
+  DiskLook look;
+  look.kind = static_cast<DiskLook::Kind>(take_number(rest));
+  look.inode = take_number(rest);
+  look.page = static_cast<uint32_t>(take_number(rest));
+  look.name = take_word(rest);
+  return look;
+}
+
+std::string fault_name(CrashLevel level, uint32_t depth) {
+  return cat(depth > 0 ? "nested " : "", to_string(level));
+}
+
+}  // namespace
+
+std::string_view to_string(CrashLevel level) {
+  switch (level) {
+    case CrashLevel::kP0:
+      return "P0";
+    case CrashLevel::kP2:
+      return "P2";
+  }
+  return "";
+}
+
+void ExplorationCounts::add(const ExplorationCounts& other) {
+  for (const auto field : kCounts) this->*field += other.*field;
+}
+
+// ---------------------------------------------------------------------------------- units as text
+
+std::string to_line(const ExploredUnit& unit) {
+  Json json;
+  json["unit"] = unit.number;
+  json["phase"] = static_cast<uint64_t>(unit.phase);
+  json["counts"] = json_of(unit.counts);
+  json["faults"] = unit.faults;
+  json["findings"] = json_of(unit.findings);
+  return text_of(json) + "\n";
+}
+
+absl::StatusOr<ExploredUnit> parse_unit(std::string_view line) {
+  const auto malformed = [](const std::string& what) {
+    return absl::DataLossError(cat("not the record of a unit: ", what));
+  };
+  if (line.size() > kMaxUnitLine) {
+    return malformed(cat(line.size(), " bytes, expected at most ", kMaxUnitLine));
+  }
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return malformed("not a JSON object");
+  for (const char* field : {"unit", "phase", "counts", "faults", "findings"}) {
+    if (!json.contains(field)) return malformed(cat("no field ", in_quotes(field)));
+  }
+  ExploredUnit unit;
+  if (!is_count(json["unit"])) return malformed("its number is not a number");
+  unit.number = json["unit"];
+  if (!is_count(json["phase"]) || json["phase"].get<uint64_t>() >= kPhaseCount) {
+    return malformed(cat("a phase that is not below ", kPhaseCount));
+  }
+  unit.phase = static_cast<PhaseCode>(json["phase"].get<uint64_t>());
+  if (!read_counts(json["counts"], &unit.counts)) {
+    return malformed(cat("counts that are not ", std::size(kCounts), " numbers"));
+  }
+  if (!read_faults(json["faults"], &unit.faults)) return malformed("faults without their counts");
+  if (!read_findings(json["findings"], &unit.findings)) {
+    return malformed("a finding of another shape");
+  }
+  return unit;
+}
+
+ExplorationSummary summarize(const std::map<uint64_t, ExploredUnit>& units) {
+  ExplorationSummary summary;
+  for (const auto& [number, unit] : units) {
+    summary.counts[unit.phase].add(unit.counts);
+    for (const auto& [fault, count] : unit.faults) summary.faults[unit.phase][fault] += count;
+    merge_findings(&summary.findings, unit.findings);
+  }
+  return summary;
+}
+
+// --------------------------------------------------------------------------------------- the run
+
 CrashExploration::CrashExploration(ExplorationOptions options, Worlds* worlds, Write write)
-    : options_(std::move(options)), worlds_(*worlds), write_(std::move(write)) {}
+    : options_(std::move(options)), worlds_(worlds), write_(std::move(write)) {}
 
 bool CrashExploration::reached(const ExplorationOptions::Edge& edge, ClusterView& view) {
   if (edge.node == 0) return view.now() >= edge.time;
@@ -58,79 +251,212 @@ bool CrashExploration::reached(const ExplorationOptions::Edge& edge, ClusterView
 }
 
 bool CrashExploration::in_window(ClusterView& view) {
-  if (left_ || stopped_) return false;
+  if (left_) return false;
   if (!entered_) entered_ = reached(options_.from, view);
   if (entered_) left_ = reached(options_.to, view);
   return entered_ && !left_;
 }
 
 void CrashExploration::between_events(ClusterView& view) {
+  if (worlds_ != nullptr && worlds_->stopped()) return view.end();
   if (!in_window(view)) {
     if (left_) view.end();
     return;
   }
-  stopped_ = stop();
-  if (stopped_) return view.end();
-  for (const NodeId id : options_.nodes) explore_node(view, *view.nodes()[id - 1]);
+  for (const NodeId id : options_.nodes) watch(view, *view.nodes()[id - 1]);
 }
 
-void CrashExploration::explore_node(ClusterView& view, SimNode& node) {
-  if (!node.up()) return;
+// An instant after the news is possible: nothing else happens there.
+bool CrashExploration::owes_more(ClusterView& view, SimNode& node) const {
+  return node.up() && view.next_time() > view.now() + 1 &&
+         watched_.at(node.id()).owed != owed_by(view, node);
+}
+
+std::vector<CrashExploration::Instant> CrashExploration::instants_of(ClusterView& view,
+                                                                     SimNode& node, bool begins) {
+  std::vector<Instant> instants;
+  if (!node.up()) return instants;
+  uint64_t& number = watched_[node.id()].instants;
+  const auto take = [&](const Instant& instant) {
+    if (number++ % options_.shards == options_.shard) {
+      ++instants_;
+      instants.push_back(instant);
+    } else {
+      ++passed_over_;
+    }
+  };
+  if (begins) take({view.now() + 1, LastOperation::kAny});
   const Nanos next = view.next_time();
-  const uint64_t owed = owed_by(view, node);
-  Watched& watched = watched_[node.id()];
-  if (watched.owed != owed && next > view.now() + 1) {
-    watched.owed = owed;
-    watched.seen.clear();
-    explore_instant(view, node, view.now() + 1, LastOperation::kAny);
-  }
   for (const Nanos at : node.disk().moments(view.now(), next + 1)) {
     if (at == next) {
       ++passed_over_;
     } else {
-      explore_instant(view, node, at, LastOperation::kExecuting);
+      take({at, LastOperation::kExecuting});
     }
   }
+  return instants;
 }
 
-void CrashExploration::explore_instant(ClusterView& view, SimNode& node, Nanos at,
-                                       LastOperation last) {
-  if (next_instant_++ % options_.shards != options_.shard) {
-    ++passed_over_;
-    return;
-  }
+// In the first process: what belongs to a unit that has begun is that unit's, and is only counted.
+void CrashExploration::watch(ClusterView& view, SimNode& node) {
+  watched_.try_emplace(node.id());
+  const bool begins = owes_more(view, node);
+  if (begins) watched_[node.id()].owed = owed_by(view, node);
+  std::vector<Instant> instants = instants_of(view, node, begins);
+  if (!begins) return;
+  const uint64_t number = next_unit_++;
+  if (worlds_ == nullptr || known(number)) return;
   const PhaseCode phase = node.phase_code();
-  ExplorationCounts& counts = counts_[phase];
-  ++counts.instants;
+  worlds_->copy([&] { return to_text(explore_unit(view, node, std::move(instants))); },
+                [this, phase, number](std::optional<std::string> text) {
+                  const std::optional<Answer> answer = text ? parse(*text) : std::nullopt;
+                  if (!answer) return explored(number, std::nullopt);
+                  explored(number, ExploredUnit{number, phase, answer->counts, answer->faults,
+                                                answer->findings});
+                });
+}
+
+void CrashExploration::finish() {
+  if (worlds_ != nullptr) worlds_->wait();
+}
+
+// ------------------------------------------------------------------------------------- in a copy
+
+CrashExploration::Answer CrashExploration::explore_unit(ClusterView& view, SimNode& node,
+                                                        std::vector<Instant> instants) {
+  Answer answer;
+  Tried tried;
+  // What its forks share they need not work out again.
+  node.disk().image_hash();
+  while (true) {
+    for (const Instant& instant : instants) {
+      ++answer.counts.instants;
+      try_states(view, node, instant, options_.bounds, 0, &tried, &answer);
+    }
+    if (!view.run_next() || reached(options_.to, view) || owes_more(view, node)) break;
+    instants = instants_of(view, node, false);
+  }
+  return answer;
+}
+
+void CrashExploration::try_states(ClusterView& view, SimNode& node, const Instant& instant,
+                                  const CrashBounds& bounds, uint32_t depth, Tried* tried,
+                                  Answer* answer) {
   for (const CrashLevel level : options_.levels) {
-    for (const CrashState& state : crash_states(node.disk(), at, level, last, options_.bounds)) {
-      ++counts.states;
+    // A fault of the disk counts calls and bytes, and a crash of recovery enumerates what a process
+    // crash left pending: no look tells either.
+    const bool compares =
+        !node.disk().has_faults() && (level != CrashLevel::kP0 || depth >= options_.nested);
+    for (const CrashState& state :
+         crash_states(node.disk(), instant.at, level, instant.last, bounds)) {
+      ++answer->counts.states;
       SimDisk crashed = node.disk().fork();
+      crashed.note_looks(nullptr);
       Exactly choice(&state);
-      const CrashReport report = crashed.crash(level, at, choice);
+      const CrashReport report = crashed.crash(level, instant.at, choice);
       // After a process crash what is pending stays so: the same bytes, another state.
-      const uint64_t image = crashed.image_hash() + (level == CrashLevel::kP0 ? 1 : 0);
-      if (!watched_[node.id()].seen.insert(image).second) continue;
-      ++counts.distinct;
-      const uint64_t number = next_state_++;
-      worlds_.copy(
-          [&, level] { return to_text(crash_here(view, node, at, level, report.decision, 0)); },
-          [this, phase, number](std::optional<std::string> text) {
-            take(phase, number, std::move(text));
+      const uint64_t content = crashed.content_key() + static_cast<uint64_t>(level);
+      if (!tried->seen.insert(content).second) continue;
+      ++answer->counts.distinct;
+      ++answer->faults[fault_name(level, depth)];
+      LookTree& tree = tried->trees[level];
+      const std::optional<size_t> alike = compares ? tree.find(crashed) : std::nullopt;
+      const bool again = options_.recheck != 0 && content % options_.recheck == 0;
+      if (alike) {
+        const Answer& known = tried->answers[*alike];
+        if (!again) {
+          ++answer->counts.alike;
+          answer->counts.violations += known.counts.violations;
+          answer->counts.stayed_down += known.counts.stayed_down;
+          answer->counts.unfinished += known.counts.unfinished;
+          merge_findings(&answer->findings, known.findings);
+          continue;
+        }
+        ++answer->counts.rechecked;
+      }
+      std::optional<Answer> ended;
+      worlds_->copy(
+          [&] {
+            return to_text(
+                crash_here(view, node, instant.at, level, report.decision, depth, *tried, again));
+          },
+          [&](std::optional<std::string> text) {
+            if (text) ended = parse(*text);
           });
+      worlds_->wait();
+      if (!ended) {
+        ++answer->counts.died;
+        continue;
+      }
+      answer->counts.add(ended->counts);
+      for (const auto& [fault, count] : ended->faults) answer->faults[fault] += count;
+      merge_findings(&answer->findings, ended->findings);
+      for (const DiskLook& look : ended->looks) looks_.add(look);
+      if (ended->cut) tried->cuts.emplace(*ended->cut, std::move(ended->cut_looks));
+      if (alike) {
+        const Answer& known = tried->answers[*alike];
+        if (ends_of(known.counts, known.findings) != ends_of(ended->counts, ended->findings)) {
+          ++answer->counts.differed;
+        }
+      } else if (compares) {
+        tree.add(crashed, ended->looks, tried->answers.size());
+        ended->looks.clear();
+        tried->answers.push_back(*std::move(ended));
+      }
     }
   }
 }
 
 CrashExploration::Answer CrashExploration::crash_here(ClusterView& view, SimNode& node, Nanos at,
                                                       CrashLevel level, const Decision& decision,
-                                                      uint32_t depth) {
+                                                      uint32_t depth, const Tried& tried,
+                                                      bool again) {
   Answer answer;
-  if (!crash_and_start(view, node, at, level, decision, depth, &answer)) return answer;
-  // What it serves now must survive a power cut right away (ora.L10).
-  crash_and_start(view, node, view.now() + 1, CrashLevel::kP2, std::nullopt, options_.nested,
-                  &answer);
+  if (crash_and_start(view, node, at, level, decision, depth, &answer)) {
+    cut_off(view, node, tried, again, &answer);
+  }
+  answer.looks = looks_.in_order();
   return answer;
+}
+
+// What the node serves now must survive a power cut right away (ora.L10). What that leaves, and what
+// the node owes since its start, says how the next start goes.
+void CrashExploration::cut_off(ClusterView& view, SimNode& node, const Tried& tried, bool again,
+                               Answer* answer) {
+  const Nanos at = view.now() + 1;
+  SimDisk left = node.disk().fork();
+  left.note_looks(nullptr);
+  DropAll drop;
+  left.crash(CrashLevel::kP2, at, drop);
+  const uint64_t cut =
+      xxh3_64(cat(left.content_key(), " ", fingerprint(view.checker().ghost(node.id() - 1).acked()),
+                  " ", static_cast<int>(node.phase_code()), " ", node.phase_entries(), " ",
+                  static_cast<int>(node.authority())));
+  const std::map<uint64_t, std::string> paths = left.paths();
+  const auto known = tried.cuts.find(cut);
+  if (known != tried.cuts.end()) {
+    std::map<std::string, uint64_t> inodes;
+    for (const auto& [inode, path] : paths) inodes.emplace(path, inode);
+    for (const PathLook& there : known->second) {
+      DiskLook look = there.look;
+      look.inode = inodes.at(there.path);
+      looks_.add(std::move(look));
+    }
+    if (!again) return;
+    ++answer->counts.rechecked;
+  }
+  const bool good =
+      crash_and_start(view, node, at, CrashLevel::kP2, std::nullopt, options_.nested, answer);
+  for (const DiskLook& look : cut_looks_.in_order()) looks_.add(look);
+  if (known != tried.cuts.end()) {
+    if (!good) ++answer->counts.differed;
+  } else if (good) {
+    answer->cut = cut;
+    for (const DiskLook& look : cut_looks_.in_order()) {
+      const auto path = paths.find(look.inode);
+      if (path != paths.end()) answer->cut_looks.push_back({path->second, look});
+    }
+  }
 }
 
 // Whether the node is up again and nothing was violated.
@@ -142,20 +468,26 @@ bool CrashExploration::crash_and_start(ClusterView& view, SimNode& node, Nanos a
   crash.decided = decision;
   bool down = false;
   view.at(at, [&node, &crash, &down, this, at] {
-    node.crash(crash, true, [&crash, &down, this, at](const CrashReport& report) {
+    node.crash(crash, true, [&crash, &down, &node, this, at](const CrashReport& report) {
       down = true;
+      node.disk().note_looks(crash.decided ? &looks_ : &cut_looks_);
       crash.decided = report.decision;
       crashes_.push_back(fault_of(crash, at));
     });
   });
-  std::set<uint64_t> seen;
+  Tried tried;
   const auto give_up = [&] {
     return view.now() >= at + kStartLimit ||
            (down && !node.running() && view.now() > at + 2 * kRestartAfter);
   };
   bool going = true;
   while (going && !(down && node.up()) && !give_up()) {
-    if (down && depth < options_.nested) explore_recovery(view, node, depth, &seen, answer);
+    if (down && depth < options_.nested && node.running()) {
+      for (const Nanos moment : node.disk().moments(view.now(), view.next_time())) {
+        try_states(view, node, {moment, LastOperation::kExecuting}, {.omit = 0}, depth + 1, &tried,
+                   answer);
+      }
+    }
     going = view.run_next();
   }
   if (!view.violations().empty()) {
@@ -184,90 +516,23 @@ bool CrashExploration::crash_and_start(ClusterView& view, SimNode& node, Nanos a
   return false;
 }
 
-void CrashExploration::explore_recovery(ClusterView& view, SimNode& node, uint32_t depth,
-                                        std::set<uint64_t>* seen, Answer* answer) {
-  if (!node.running()) return;
-  const CrashBounds prefixes{.omit = 0};
-  for (const Nanos at : node.disk().moments(view.now(), view.next_time())) {
-    for (const CrashLevel level : options_.levels) {
-      for (const CrashState& state :
-           crash_states(node.disk(), at, level, LastOperation::kExecuting, prefixes)) {
-        ++answer->counts.states;
-        SimDisk crashed = node.disk().fork();
-        Exactly choice(&state);
-        const CrashReport report = crashed.crash(level, at, choice);
-        const uint64_t image = crashed.image_hash() + (level == CrashLevel::kP0 ? 1 : 0);
-        if (!seen->insert(image).second) continue;
-        if (stop()) {
-          answer->stopped = true;
-          return;
-        }
-        ++answer->counts.distinct;
-        worlds_.copy(
-            [&] { return to_text(crash_here(view, node, at, level, report.decision, depth + 1)); },
-            [&](std::optional<std::string> text) {
-              const std::optional<Answer> nested = text ? parse(*text) : std::nullopt;
-              if (!nested) {
-                ++answer->counts.died;
-                return;
-              }
-              answer->counts.add(nested->counts);
-              answer->stopped |= nested->stopped;
-              for (const CrashFinding& finding : nested->findings) {
-                merge(&answer->findings, finding);
-              }
-            });
-        worlds_.wait();
-      }
-    }
-  }
-}
-
-void CrashExploration::take(PhaseCode phase, uint64_t number, std::optional<std::string> text) {
-  const std::optional<Answer> answer = text ? parse(*text) : std::nullopt;
-  if (!answer) {
-    ++counts_[phase].died;
-    return;
-  }
-  counts_[phase].add(answer->counts);
-  stopped_ |= answer->stopped;
-  if (!answer->findings.empty()) found_[number] = answer->findings;
-}
-
-void CrashExploration::merge(std::vector<CrashFinding>* into, const CrashFinding& finding) {
-  for (CrashFinding& known : *into) {
-    if (known.oracle != finding.oracle || known.phase != finding.phase ||
-        known.level != finding.level) {
-      continue;
-    }
-    known.times += finding.times;
-    return;
-  }
-  into->push_back(finding);
-}
-
-// Answers come in any order; what is kept does not depend on it.
-void CrashExploration::finish() {
-  worlds_.wait();
-  for (const auto& [number, found] : found_) {
-    for (const CrashFinding& finding : found) merge(&findings_, finding);
-  }
-  found_.clear();
-}
-
 std::string CrashExploration::to_text(const Answer& answer) {
-  const ExplorationCounts& c = answer.counts;
   Json json;
-  json["counts"] = {c.states,     c.distinct,   c.recoveries, c.stayed_down,
-                    c.unfinished, c.violations, c.died};
-  json["stopped"] = answer.stopped;
-  json["findings"] = Json::array();
-  for (const CrashFinding& finding : answer.findings) {
-    json["findings"].push_back({finding.oracle, finding.name, finding.phase,
-                                static_cast<int>(finding.level), finding.expected, finding.actual,
-                                finding.scenario, finding.times});
+  json["counts"] = json_of(answer.counts);
+  json["faults"] = answer.faults;
+  json["findings"] = json_of(answer.findings);
+  std::string looks;
+  for (const DiskLook& look : answer.looks) add_look(look, &looks);
+  json["looks"] = std::move(looks);
+  if (answer.cut) json["cut"] = *answer.cut;
+  std::string cut_looks;
+  for (const PathLook& there : answer.cut_looks) {
+    cut_looks += there.path;
+    cut_looks += '\0';
+    add_look(there.look, &cut_looks);
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  json["cut_looks"] = std::move(cut_looks);
+  return text_of(json);
 }
 
 // Of a copy of this process, so of the right shape if it is whole.
@@ -275,26 +540,17 @@ std::optional<CrashExploration::Answer> CrashExploration::parse(const std::strin
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded() || !json.is_object()) return std::nullopt;
   Answer answer;
-  const Json& counts = json["counts"];
-  answer.counts.states = counts[0];
-  answer.counts.distinct = counts[1];
-  answer.counts.recoveries = counts[2];
-  answer.counts.stayed_down = counts[3];
-  answer.counts.unfinished = counts[4];
-  answer.counts.violations = counts[5];
-  answer.counts.died = counts[6];
-  answer.stopped = json["stopped"];
-  for (const Json& row : json["findings"]) {
-    CrashFinding finding;
-    finding.oracle = row[0];
-    finding.name = row[1];
-    finding.phase = row[2];
-    finding.level = static_cast<CrashLevel>(row[3].get<int>());
-    finding.expected = row[4];
-    finding.actual = row[5];
-    finding.scenario = row[6];
-    finding.times = row[7];
-    answer.findings.push_back(std::move(finding));
+  if (!read_counts(json["counts"], &answer.counts)) return std::nullopt;
+  if (!read_faults(json["faults"], &answer.faults)) return std::nullopt;
+  if (!read_findings(json["findings"], &answer.findings)) return std::nullopt;
+  const auto* const looks = json["looks"].get_ptr<const std::string*>();
+  const auto* const cut_looks = json["cut_looks"].get_ptr<const std::string*>();
+  if (looks == nullptr || cut_looks == nullptr) return std::nullopt;
+  for (std::string_view rest = *looks; !rest.empty();) answer.looks.push_back(take_look(&rest));
+  if (json.contains("cut")) answer.cut = json["cut"].get<uint64_t>();
+  for (std::string_view rest = *cut_looks; !rest.empty();) {
+    std::string path(take_word(&rest));
+    answer.cut_looks.push_back({std::move(path), take_look(&rest)});
   }
   return answer;
 }

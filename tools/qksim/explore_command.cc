@@ -1,6 +1,7 @@
 // qksim explore: every crash of a window of a run, each in a copy of this process.
 #include <algorithm>
 #include <iterator>
+#include <map>
 
 #include "families/base/printable.h"
 #include "families/base/strings.h"
@@ -167,12 +168,19 @@ class Exploring {
         << arguments_.omit << "  nested " << arguments_.nested;
     if (options.shards > 1) err << "  shard " << arguments_.shard << "/" << options.shards;
     err << std::endl;
-    ForkedWorlds worlds(arguments_.jobs == 0 ? environment_.processors : arguments_.jobs);
+    ForkedWorlds worlds(arguments_.jobs == 0 ? environment_.processors : arguments_.jobs, [this] {
+      return environment_.interrupted() || (arguments_.time && spent() >= *arguments_.time);
+    });
     sim::CrashExploration exploration(
         options, &worlds,
         [this](const auto& faults, const auto& oracle) { return write(faults, oracle); });
-    exploration.stop = [this] {
-      return environment_.interrupted() || (arguments_.time && spent() >= *arguments_.time);
+    exploration.explored = [this](uint64_t number, std::optional<sim::ExploredUnit> unit) {
+      if (!unit) {
+        unit.emplace();
+        unit->number = number;
+        unit->counts.died = 1;
+      }
+      units_[number] = *std::move(unit);
     };
     sim::RunOptions run_options;
     run_options.trace = sim::TraceLevel::kNone;
@@ -181,7 +189,8 @@ class Exploring {
     // What comes after the window says nothing about it.
     const sim::RunResult result = environment_.run(plan(), run_options);
     exploration.finish();
-    return report(exploration, result);
+    stopped_ = worlds.stopped();
+    return report(exploration, sim::summarize(units_), result);
   }
 
   sim::Nanos spent() const { return (environment_.wall_ms() - begin_ms_) * sim::kMillisecond; }
@@ -190,27 +199,28 @@ class Exploring {
     std::ostream& out = *environment_.out;
     out << "  " << padded(name, 10);
     for (const uint64_t number :
-         {row.instants, row.states, row.distinct, row.recoveries, row.violations}) {
+         {row.instants, row.states, row.distinct, row.alike, row.recoveries, row.violations}) {
       const std::string text = cat(number);
       out << std::string(kNumberWidth - std::min(text.size(), kNumberWidth - 1), ' ') << text;
     }
     out << "\n";
   }
 
-  ExitCode report(const sim::CrashExploration& exploration, const sim::RunResult& result) {
+  ExitCode report(const sim::CrashExploration& exploration,
+                  const sim::ExplorationSummary& summary, const sim::RunResult& result) {
     std::ostream& out = *environment_.out;
-    out << "  phase        instants     states   distinct recoveries violations\n";
+    out << "  phase        instants     states   distinct      alike recoveries violations\n";
     ExplorationCounts all;
-    for (const auto& [phase, counts] : exploration.counts()) {
+    for (const auto& [phase, counts] : summary.counts) {
       print_row(to_string(phase), counts);
       all.add(counts);
     }
-    if (exploration.counts().size() > 1) print_row("all", all);
+    if (summary.counts.size() > 1) print_row("all", all);
 
     std::vector<std::string> unsure;
     if (!exploration.entered()) {
       unsure.push_back(cat("the run never came to ", window_));
-    } else if (!exploration.left() && !exploration.stopped() && result.violations.empty()) {
+    } else if (!exploration.left() && !stopped_ && result.violations.empty()) {
       unsure.push_back(cat("the run ended inside ", window_));
     }
     if (!result.violations.empty()) {
@@ -218,10 +228,15 @@ class Exploring {
                            result.violations.front().oracle, " at ",
                            sim::seconds_text(result.violations.front().t, 3), "s"));
     }
-    if (exploration.stopped()) unsure.emplace_back("stopped early; what is above was explored");
+    if (stopped_) unsure.emplace_back("stopped early; what is above was explored");
     if (exploration.entered() && all.recoveries == 0) unsure.emplace_back("nothing was recovered");
     if (all.died > 0) {
       unsure.push_back(cat(all.died, " starts ended in a failed check of this program, see above"));
+    }
+    if (all.differed > 0) {
+      unsure.push_back(cat(all.differed, " of ", all.rechecked,
+                           " states that had shown a start the same as another one were judged in "
+                           "another way: a bug of this program"));
     }
     if (all.unfinished > 0) {
       unsure.push_back(cat(all.unfinished, " starts did not come to an end"));
@@ -237,12 +252,12 @@ class Exploring {
           << " instants were passed over: of other shards, or with an event of the run\n";
     }
     ExitCode code = ExitCode::kOk;
-    if (!exploration.findings().empty()) {
-      code = write_findings(exploration.findings());
+    if (!summary.findings.empty()) {
+      code = write_findings(summary.findings);
     } else if (!unsure.empty()) {
       code = ExitCode::kInconclusive;
     }
-    if (all.died > 0) code = worst(code, ExitCode::kInternal);
+    if (all.died + all.differed > 0) code = worst(code, ExitCode::kInternal);
     if (environment_.interrupted()) code = worst(code, ExitCode::kInterrupted);
     for (const std::string& reason : unsure) out << "  ?         " << printable(reason) << "\n";
     const double seconds = std::max(0.001, static_cast<double>(spent()) / 1e9);
@@ -250,7 +265,7 @@ class Exploring {
             : code == ExitCode::kViolated ? "FAIL"
             : code == ExitCode::kInternal ? "ERROR"
                                           : "INCONCLUSIVE")
-        << "  " << exploration.findings().size() << " signatures, " << all.violations
+        << "  " << summary.findings.size() << " signatures, " << all.violations
         << " violations, " << all.distinct << " distinct states in "
         << sim::seconds_text(spent(), 1) << "s, "
         << static_cast<uint64_t>(static_cast<double>(all.distinct) / seconds) << "/s\n";
@@ -302,6 +317,8 @@ class Exploring {
   std::string directory_;
   std::string window_;
   int64_t begin_ms_ = 0;
+  bool stopped_ = false;
+  std::map<uint64_t, sim::ExploredUnit> units_;
 };
 
 }  // namespace

@@ -16,6 +16,8 @@
 namespace qk::cli {
 namespace {
 
+constexpr int kAskEveryMs = 100;
+
 void write_all(int pipe, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(pipe, bytes.data(), bytes.size());
@@ -27,17 +29,21 @@ void write_all(int pipe, std::string_view bytes) {
 
 }  // namespace
 
-ForkedWorlds::~ForkedWorlds() {
+ForkedWorlds::~ForkedWorlds() { kill_all(); }
+
+void ForkedWorlds::kill_all() {
   for (const World& world : worlds_) {
     ::kill(world.pid, SIGKILL);
     ::close(world.pipe);
     ::waitpid(world.pid, nullptr, 0);
   }
+  worlds_.clear();
 }
 
 void ForkedWorlds::copy(std::function<std::string()> explore,
                         std::function<void(std::optional<std::string>)> answered) {
   while (worlds_.size() >= at_a_time_) receive();
+  if (stopped_) return;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return answered(std::nullopt);
   const pid_t parent = ::getpid();
@@ -55,6 +61,7 @@ void ForkedWorlds::copy(std::function<std::string()> explore,
     for (const World& other : worlds_) ::close(other.pipe);
     worlds_.clear();
     at_a_time_ = 1;
+    stop_ = {};
     ::close(ends[0]);
     write_all(ends[1], explore());
     ::_exit(0);
@@ -68,9 +75,15 @@ void ForkedWorlds::wait() {
 }
 
 void ForkedWorlds::receive() {
+  if (stop_ && stop_()) {
+    stopped_ = true;
+    return kill_all();
+  }
   std::vector<pollfd> polled;
   for (const World& world : worlds_) polled.push_back({world.pipe, POLLIN, 0});
-  while (::poll(polled.data(), polled.size(), -1) < 0) QK_CHECK(errno == EINTR);
+  const int ready = ::poll(polled.data(), polled.size(), stop_ ? kAskEveryMs : -1);
+  QK_CHECK(ready >= 0 || errno == EINTR);
+  if (ready <= 0) return;
   size_t i = 0;
   for (auto world = worlds_.begin(); world != worlds_.end(); ++i) {
     const auto current = world++;
