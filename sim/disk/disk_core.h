@@ -46,6 +46,7 @@ class DiskCore {
   void pin(uint64_t operation);
   std::optional<Nanos> pinned_crash() const { return pinned_; }
   void clear_pin();
+  void collect_garbage();
   void set_slow_factor(uint32_t factor);
   void set_capacity(uint64_t bytes) { options_.capacity = bytes; }
   uint64_t image_hash() const;
@@ -181,7 +182,6 @@ class DiskCore {
   PendingOperation describe(const Location& location) const;
   void keep_one_name_per_directory();
 
-  void collect_garbage();
   uint64_t used_pages();
 
   DiskOptions options_;

@@ -329,6 +329,7 @@ void SimDisk::clear_pin() { core_->clear_pin(); }
 CrashReport SimDisk::crash(CrashLevel level, Nanos at, Choice& choice) {
   return core_->crash(level, at, choice);
 }
+void SimDisk::collect_garbage() { core_->collect_garbage(); }
 SimDisk SimDisk::fork() const { return SimDisk(std::make_shared<DiskCore>(*core_)); }
 uint64_t SimDisk::image_hash() const { return core_->image_hash(); }
 uint64_t SimDisk::content_key() const { return core_->content_key(); }

@@ -165,6 +165,9 @@ class SimDisk {
   // From now on; null: nobody. A fork has none.
   void set_observer(DiskObserver* observer);
 
+  // Lets go of what no name and no handle leads to, now or after any crash; forks then copy less.
+  void collect_garbage();
+
   // An independent disk of the same state. Pages and inodes are shared until one side changes them.
   // It has no open handle, and its draws do not disturb this one's.
   SimDisk fork() const;

@@ -44,10 +44,10 @@ FaultPlan fault_of(const CrashFault& crash, Nanos at) {
 
 // The fields of ExplorationCounts, for what treats all alike.
 constexpr uint64_t ExplorationCounts::*kCounts[] = {
-    &ExplorationCounts::instants,   &ExplorationCounts::states,      &ExplorationCounts::distinct,
-    &ExplorationCounts::alike,      &ExplorationCounts::rechecked,   &ExplorationCounts::differed,
-    &ExplorationCounts::recoveries, &ExplorationCounts::stayed_down, &ExplorationCounts::unfinished,
-    &ExplorationCounts::died,       &ExplorationCounts::violations};
+    &ExplorationCounts::instants,   &ExplorationCounts::states,     &ExplorationCounts::distinct,
+    &ExplorationCounts::capped,     &ExplorationCounts::alike,      &ExplorationCounts::rechecked,
+    &ExplorationCounts::differed,   &ExplorationCounts::recoveries, &ExplorationCounts::stayed_down,
+    &ExplorationCounts::unfinished, &ExplorationCounts::died,       &ExplorationCounts::violations};
 
 void merge_finding(std::vector<CrashFinding>* into, const CrashFinding& finding) {
   for (CrashFinding& known : *into) {
@@ -193,6 +193,7 @@ void ExplorationCounts::add(const ExplorationCounts& other) {
 
 std::string to_line(const ExploredUnit& unit) {
   Json json;
+  json["variant"] = unit.variant;
   json["unit"] = unit.number;
   json["phase"] = static_cast<uint64_t>(unit.phase);
   json["counts"] = json_of(unit.counts);
@@ -210,10 +211,14 @@ absl::StatusOr<ExploredUnit> parse_unit(std::string_view line) {
   }
   const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return malformed("not a JSON object");
-  for (const char* field : {"unit", "phase", "counts", "faults", "findings"}) {
+  for (const char* field : {"variant", "unit", "phase", "counts", "faults", "findings"}) {
     if (!json.contains(field)) return malformed(cat("no field ", in_quotes(field)));
   }
   ExploredUnit unit;
+  if (!is_count(json["variant"]) || json["variant"].get<uint64_t>() > UINT32_MAX) {
+    return malformed("its variant is not a number");
+  }
+  unit.variant = json["variant"];
   if (!is_count(json["unit"])) return malformed("its number is not a number");
   unit.number = json["unit"];
   if (!is_count(json["phase"]) || json["phase"].get<uint64_t>() >= kPhaseCount) {
@@ -311,7 +316,7 @@ void CrashExploration::watch(ClusterView& view, SimNode& node) {
                 [this, phase, number](std::optional<std::string> text) {
                   const std::optional<Answer> answer = text ? parse(*text) : std::nullopt;
                   if (!answer) return explored(number, std::nullopt);
-                  explored(number, ExploredUnit{number, phase, answer->counts, answer->faults,
+                  explored(number, ExploredUnit{0, number, phase, answer->counts, answer->faults,
                                                 answer->findings});
                 });
 }
@@ -327,6 +332,7 @@ CrashExploration::Answer CrashExploration::explore_unit(ClusterView& view, SimNo
   Answer answer;
   Tried tried;
   // What its forks share they need not work out again.
+  node.disk().collect_garbage();
   node.disk().image_hash();
   while (true) {
     for (const Instant& instant : instants) {
@@ -342,6 +348,7 @@ CrashExploration::Answer CrashExploration::explore_unit(ClusterView& view, SimNo
 void CrashExploration::try_states(ClusterView& view, SimNode& node, const Instant& instant,
                                   const CrashBounds& bounds, uint32_t depth, Tried* tried,
                                   Answer* answer) {
+  uint64_t tried_here = 0;
   for (const CrashLevel level : options_.levels) {
     // A fault of the disk counts calls and bytes, and a crash of recovery enumerates what a process
     // crash left pending: no look tells either.
@@ -357,6 +364,11 @@ void CrashExploration::try_states(ClusterView& view, SimNode& node, const Instan
       // After a process crash what is pending stays so: the same bytes, another state.
       const uint64_t content = crashed.content_key() + static_cast<uint64_t>(level);
       if (!tried->seen.insert(content).second) continue;
+      if (options_.most != 0 && tried_here >= options_.most) {
+        ++answer->counts.capped;
+        continue;
+      }
+      ++tried_here;
       ++answer->counts.distinct;
       ++answer->faults[fault_name(level, depth)];
       LookTree& tree = tried->trees[level];

@@ -73,6 +73,7 @@ struct ExplorationOptions {
   std::vector<CrashLevel> levels = {CrashLevel::kP0, CrashLevel::kP2};
   CrashBounds bounds = {};
   uint32_t nested = 0;     // so many crashes of the recoveries follow the first one
+  uint32_t most = 0;       // distinct states of one instant; the others are counted. 0: all
   uint32_t recheck = 100;  // one in so many states that look alike runs all the same; 0: none
   // Of the instants, numbered from 0, those with number % shards == shard.
   uint64_t shard = 0;
@@ -83,6 +84,7 @@ struct ExplorationCounts {
   uint64_t instants = 0;
   uint64_t states = 0;
   uint64_t distinct = 0;     // by content
+  uint64_t capped = 0;       // more of them than ExplorationOptions::most: not tried
   uint64_t alike = 0;        // of these: not run, because one that ran showed the same
   uint64_t rechecked = 0;    // of them and of second starts: ran all the same
   uint64_t differed = 0;     // of these: were judged in another way, which is a bug of ours
@@ -107,7 +109,8 @@ struct CrashFinding {
 
 // The time between two changes of what a node owes.
 struct ExploredUnit {
-  uint64_t number = 0;  // in the order of the run
+  uint32_t variant = 0;  // what its explorer makes of it
+  uint64_t number = 0;   // in the order of the run
   PhaseCode phase = PhaseCode::kA;
   ExplorationCounts counts;
   std::map<std::string, uint64_t> faults;  // distinct states by what was done: "P0", "nested P2"
@@ -152,6 +155,7 @@ class CrashExploration {
   // The window was reached, and left before the run ended.
   bool entered() const { return entered_; }
   bool left() const { return left_; }
+  // All of the run so far.
   uint64_t units() const { return next_unit_; }
   // Of this shard.
   uint64_t instants() const { return instants_; }

@@ -195,19 +195,24 @@ struct SelftestArguments {
 
 // Phases and times as they are typed: what they name depends on the scenario.
 struct ExploreArguments {
-  std::string scenario;
-  std::optional<uint64_t> seed;  // absent: the scenario's own, or 1
+  std::vector<std::string> scenarios;
+  std::string resume;              // a directory; empty: a new exploration
+  std::vector<std::string> pairs;  // "local>sqlite", "all"; empty: the scenario's own families
+  std::optional<uint64_t> seed;    // absent: the scenario's own, or 1
   std::vector<std::string> sets;
   std::string window;              // "n1:DUAL..n1:B"; empty: the first node that migrates
   std::vector<std::string> nodes;  // empty: those of the window, or all
   std::string levels = "P0,P2";
   uint32_t omit = 1;
   uint32_t nested = 0;
+  uint32_t most = 0;       // distinct states of one instant; 0: all
+  uint32_t recheck = 100;  // see sim::ExplorationOptions
+  ProgressForm progress = ProgressForm::kAuto;
   uint32_t shard = 1;  // the `shard`-th of `shards`, from 1
   uint32_t shards = 1;
   std::optional<sim::Nanos> time;  // wall time
   uint64_t jobs = 0;               // 0: as many as there are processors
-  std::string out;                 // empty: .qksim/explore/SCENARIO-SEED
+  std::string out;                 // empty: .qksim/explore/ID
   std::string planted;
 };
 

@@ -6,9 +6,7 @@
 //   findings.json   the same for --against of a later sweep
 //   failures/       a run directory for the shortest seed of each finding
 //
-// After SIGKILL or a power cut what was synced is there, and the last line of records.jsonl may be
-// torn: it is cut off, and its seed runs again. Damage anywhere else is an error. The directory is
-// locked while a sweep writes to it.
+// record_directory.h says what a kill leaves of it.
 #pragma once
 
 #include <map>
@@ -19,6 +17,7 @@
 #include "sim/explore/seed_record.h"
 #include "sim/explore/sweep_definition.h"
 #include "tools/qksim/environment.h"
+#include "tools/qksim/record_directory.h"
 
 namespace qk::cli {
 
@@ -48,24 +47,18 @@ class SweepDirectory {
                                                                 const std::string& path,
                                                                 SweepRecords* found);
 
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return records_->path(); }
   // Durable at the latest after sync().
-  absl::Status append(std::string_view line);
-  absl::Status sync();
+  absl::Status append(std::string_view line) { return records_->append(line); }
+  absl::Status sync() { return records_->sync(); }
   // Replaces report.txt and findings.json.
   absl::Status write_report(std::string_view report, std::string_view findings);
 
  private:
-  SweepDirectory(const Environment& environment, std::string path)
-      : environment_(environment), path_(std::move(path)) {}
-  absl::Status lock();
-  absl::Status open_records(uint64_t size);
+  explicit SweepDirectory(std::unique_ptr<RecordDirectory> records)
+      : records_(std::move(records)) {}
 
-  const Environment& environment_;
-  const std::string path_;
-  std::unique_ptr<families::FileLock> lock_;
-  std::unique_ptr<families::File> records_;
-  uint64_t end_ = 0;
+  const std::unique_ptr<RecordDirectory> records_;
 };
 
 }  // namespace qk::cli
