@@ -58,6 +58,7 @@ class Lister {
     }
     fates[last] = Fate::keep();
     grow_garbage(fates, last);
+    tear_write_before(fates, last);
     omit(&fates, 0, last, bounds_.omit);
     if (last <= bounds_.omit) return;  // it was among the omissions
     std::fill_n(fates.begin(), last, Fate::drop());
@@ -80,6 +81,22 @@ class Lister {
       add(*fates);
       omit(fates, i + 1, to, left - 1);
       (*fates)[i] = Fate::keep();
+    }
+  }
+
+  // A name or a size overtook the last write: a rename survives, and of the file that it names a half.
+  void tear_write_before(const std::vector<Fate>& all, size_t last) {
+    if (pending_[last].kind == PendingOperation::Kind::kWrite) return;
+    for (size_t i = last; i-- > 0;) {
+      if (pending_[i].kind != PendingOperation::Kind::kWrite) continue;
+      std::vector<Fate> fates = all;
+      for (const Fate& tear : tears_of(pending_[i])) {
+        fates[i] = tear;
+        add(fates);
+      }
+      fates[i] = Fate::keep();
+      grow_garbage(fates, i);
+      return;
     }
   }
 

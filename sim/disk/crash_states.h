@@ -2,7 +2,8 @@
 // instead of drawing. Each is a Choice, so what was explored can be replayed and written down.
 //
 // The last operation that had begun is the one that a state is listed for: it is there, whole or
-// torn, with at most `omit` of the pending operations before it missing, or with none of them.
+// torn, with at most `omit` of the pending operations before it missing, or with none of them; if it
+// is a name or a size, also with the last write before it torn.
 // States without it are those of the instant before; so a walk over all instants of a disk meets
 // each state once (and the same bytes by other ways: see SimDisk::image_hash()).
 //
