@@ -3,6 +3,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "families/base/strings.h"
 #include "scenarios/effective.h"
@@ -20,6 +21,11 @@ constexpr sim::Nanos kAfterViolation = 2 * sim::kSecond + sim::kMillisecond;
 
 // So many operations are few: a failing run is not made larger in other ways to have fewer.
 constexpr uint64_t kFewOperations = 3;
+// They are done by then, even slowly.
+constexpr sim::Nanos kFewLast = 6 * sim::kSecond;
+// Seeds that few operations are tried with, and how often that is begun.
+constexpr uint64_t kSeedsTried = 6;
+constexpr int kMaxJumps = 3;
 
 // Candidates for the sibling that are tried: the last ones, which are the nearest.
 constexpr std::ptrdiff_t kMaxSiblings = 40;
@@ -65,21 +71,27 @@ class Shrinker {
     best_ = last_;
     taken_.push_back(best_);
     whole_ = parsed(text_of(best_));
-    bool progress = true;
-    while (progress && !stopped_) {
-      progress = false;
-      for (const auto step : {&Shrinker::time, &Shrinker::faults, &Shrinker::migrations,
-                              &Shrinker::nodes, &Shrinker::workload, &Shrinker::crash_instead,
-                              &Shrinker::environment, &Shrinker::waits, &Shrinker::decisions}) {
-        progress = (this->*step)() || progress;
-      }
-    }
+    take_away();
+    for (int jump = 0; jump < kMaxJumps && few_operations(); ++jump) take_away();
     out_.complete = !stopped_;
     finish();
     return std::move(out_);
   }
 
  private:
+  // Rounds of single steps, until one of them keeps nothing.
+  void take_away() {
+    bool progress = true;
+    while (progress && !stopped_) {
+      progress = false;
+      for (const auto step :
+           {&Shrinker::time, &Shrinker::faults, &Shrinker::migrations, &Shrinker::nodes,
+            &Shrinker::workload, &Shrinker::environment, &Shrinker::waits, &Shrinker::decisions}) {
+        progress = (this->*step)() || progress;
+      }
+    }
+  }
+
   // ---- One candidate
 
   // Whether it fails in the same way; then `last_` is its written form.
@@ -91,10 +103,15 @@ class Shrinker {
     ++out_.runs;
     sim::RunResult result = tools_.run(*loaded.plan);
     passes_ = result.violations.empty();
-    if (failure_of(result) != out_.failure) return false;
+    const auto failure = failure_of(result);
+    if (!failure || !is_same(*failure)) return false;
     last_ = parsed(written_plan(loaded.effective, name_, *loaded.plan, result.injected));
     out_.result = std::move(result);
     return true;
+  }
+
+  bool is_same(const FailureSignature& failure) const {
+    return tools_.any_phase ? failure.oracle == out_.failure.oracle : failure == out_.failure;
   }
 
   // Takes the candidate if it fails; `what` says what it is without.
@@ -290,7 +307,6 @@ class Shrinker {
             "operations", 1, [](const Scenario& s) { return s.workload().operations(); },
             [](Scenario* s, uint64_t n) { s->mutable_workload()->set_operations(n); });
       }
-      progress = larger_values() || progress;
       number(
           "keys", 1, [](const Scenario& s) { return uint64_t{s.workload().keys()}; },
           [](Scenario* s, uint64_t n) {
@@ -319,45 +335,123 @@ class Shrinker {
     return progress;
   }
 
-  // Few operations with large values fill what many with small ones do, such as a segment.
-  bool larger_values() {
-    const uint64_t before = best_.workload().operations();
-    if (!best_.workload().has_operations() || before <= kFewOperations) return false;
-    for (const char* size : {"512B", "4KiB"}) {
-      for (const uint64_t operations : {kFewOperations, before / 4, before / 2}) {
-        if (operations == 0 || operations >= best_.workload().operations()) continue;
-        Scenario candidate = best_;
-        candidate.mutable_workload()->set_operations(operations);
-        candidate.mutable_workload()->set_value_size(size);
-        take(candidate, cat("with ", operations, " operations of ", size));
+  // ---- Few operations in place of many
+  //
+  // What many operations bring to light, because a snapshot, a full segment or a probe comes only now
+  // and then, few may show as well in a cluster that is set up so that it comes at once: with snapshots
+  // after every entry, values that fill a segment, operations that take their time, a crash where the
+  // violation was. Where several faults are left, one at an early moment may do. None of this is a
+  // single step from the run at hand, and each candidate has one chance in a few to hit the right
+  // moment: so it is tried for some seeds.
+
+  struct Setting {
+    uint32_t snapshot_every = 0;  // 0: as it is
+    bool large_values = false;
+    bool slow = false;  // one client, one operation a second
+    bool crash = false;
+  };
+
+  static std::vector<Setting> settings(bool crash) {
+    std::vector<Setting> all;
+    for (const bool crashes : {false, true}) {
+      if (crashes && !crash) continue;
+      for (const bool slow : {false, true}) {
+        for (const bool large : {false, true}) {
+          for (const uint32_t every : {0, 1, 3}) all.push_back({every, large, slow, crashes});
+        }
       }
     }
-    if (best_.workload().operations() >= before) return false;
-    keep(cat("operations ", before, " -> ", best_.workload().operations(), " of ",
-             best_.workload().value_size()));
-    return true;
+    return all;
   }
 
-  // What many operations bring to light, because a disk is probed now and then, a few and a start
-  // after a crash may show as well.
-  bool crash_instead() {
-    constexpr sim::Nanos kRestart = 100 * sim::kMillisecond;
+  // The faults as they are; then each kind that is left, once.
+  std::vector<Scenario> with_one_fault() const {
+    std::vector<Scenario> all = {best_};
+    if (best_.at_size() < 2) return all;
+    std::set<int> seen;
+    for (const qksim::ScheduledFault& fault : best_.at()) {
+      if (!seen.insert(fault.what_case()).second) continue;
+      Scenario one = best_;
+      one.clear_at();
+      *one.add_at() = fault;
+      all.push_back(one);
+      if (!fault.has_partition()) continue;
+      // Whoever leads, once it has something to lose.
+      qksim::ScheduledFault* at = one.mutable_at(0);
+      at->mutable_partition()->clear_side();
+      at->mutable_partition()->add_side()->add_node("@leader");
+      at->set_for_("1500ms");
+      for (const char* t : {"1s", "2s"}) {
+        at->set_t(t);
+        all.push_back(one);
+      }
+    }
+    return all;
+  }
+
+  Scenario set_up(Scenario scenario, const Setting& setting, uint64_t seed) const {
+    const sim::Violation& violation = out_.result.violations.front();
+    qksim::Workload* workload = scenario.mutable_workload();
+    workload->set_operations(kFewOperations);
+    if (setting.slow) {
+      workload->set_clients(1);
+      workload->set_rate(1);
+    }
+    if (setting.large_values) workload->set_value_size("4KiB");
+    if (setting.snapshot_every > 0) {
+      scenario.mutable_cluster()->set_snapshot_every_entries(setting.snapshot_every);
+    }
+    sim::Nanos end = std::max(violation.t, kFewLast);
+    if (setting.crash) {
+      constexpr sim::Nanos kRestart = 100 * sim::kMillisecond;
+      qksim::ScheduledFault* at = scenario.add_at();
+      at->set_t(duration_text(violation.t));
+      at->mutable_crash()->set_node(violation.node);
+      at->mutable_crash()->set_restart_after(duration_text(kRestart));
+      at->mutable_crash()->set_unsynced(qksim::Crash::KEEP_SYNCED);
+      end += kRestart;
+    }
+    const Parsed<sim::Nanos> whole = parse_duration(whole_.run_for());
+    if (whole.ok() && end + kAfterViolation < whole.value()) {
+      scenario.set_until(duration_text(end + kAfterViolation));
+    } else {
+      scenario.clear_until();
+    }
+    if (seed != best_.seed()) {
+      scenario.set_seed(seed);
+      // What a crash left names what this run does not have.
+      for (qksim::ScheduledFault& at : *scenario.mutable_at()) {
+        if (at.has_crash()) at.mutable_crash()->clear_decided();
+      }
+    }
+    return scenario;
+  }
+
+  bool few_operations() {
     const uint64_t before = best_.workload().operations();
+    const int faults = best_.at_size();
+    const bool few = best_.workload().clients() == 0 ||
+                     (best_.workload().has_operations() && before <= kFewOperations);
+    if (few && faults < 2) return false;
     const bool crashes = std::any_of(best_.at().begin(), best_.at().end(),
                                      [](const auto& at) { return at.has_crash(); });
-    const sim::Violation violation = out_.result.violations.front();
-    if (crashes || before <= kFewOperations || violation.node.empty()) return false;
-    Scenario candidate = best_;
-    candidate.mutable_workload()->set_operations(kFewOperations);
-    qksim::ScheduledFault* at = candidate.add_at();
-    at->set_t(duration_text(violation.t));
-    at->mutable_crash()->set_node(violation.node);
-    at->mutable_crash()->set_restart_after(duration_text(kRestart));
-    at->mutable_crash()->set_unsynced(qksim::Crash::KEEP_SYNCED);
-    candidate.set_until(duration_text(violation.t + kRestart + kAfterViolation));
-    if (!take(candidate, "with a crash instead of operations")) return false;
-    keep(cat("operations ", before, " -> ", kFewOperations, ", and a crash"));
-    return true;
+    const bool crash = !crashes && !out_.result.violations.front().node.empty();
+    const std::vector<Scenario> scenarios = with_one_fault();
+    const std::vector<Setting> all = settings(crash);
+    const uint64_t first = best_.seed();
+    for (uint64_t seed = first; seed < first + kSeedsTried; ++seed) {
+      for (size_t i = few ? 1 : 0; i < scenarios.size(); ++i) {
+        for (const Setting& setting : all) {
+          if (stopped_) return false;
+          if (!take(set_up(scenarios[i], setting, seed), "with few operations")) continue;
+          keep(cat("operations ", before, " -> ", best_.workload().operations(), ", faults ",
+                   faults, " -> ", best_.at_size(),
+                   seed == first ? std::string() : cat(", seed ", seed)));
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   bool environment() {
@@ -435,6 +529,7 @@ class Shrinker {
 
   void finish() {
     Scenario scenario = best_;
+    out_.failure.phase = out_.result.violations.front().phase;
     scenario.set_summary(cat("Shrunk: ", out_.failure.oracle, " in phase ", out_.failure.phase));
     scenario.mutable_expect()->set_verdict(qksim::Expect::VIOLATION);
     scenario.mutable_expect()->clear_violates();
@@ -457,7 +552,7 @@ class Shrinker {
       }
     }
     for (auto sibling = siblings_.rbegin(); sibling != siblings_.rend(); ++sibling) {
-      if (sibling - siblings_.rbegin() == kMaxSiblings || tools_.stop()) break;
+      if (sibling - siblings_.rbegin() == kMaxSiblings || tools_.give_up()) break;
       for (const bool longer : {false, true}) {
         Scenario candidate = sibling->scenario;
         candidate.set_name(name_);

@@ -2,11 +2,13 @@
 //
 // Method. The failing run is written out (written_plan.h), so that all it does is in the text. Then
 // one thing after another is taken away: faults, what crashes left, migrations, nodes, clients,
-// operations, properties of links and disks, waits, time. Where many operations are left, few with
-// larger values, more frequent snapshots or a crash may do instead. A step that still fails with the
-// same signature is kept, and written out again, so that decisions which no longer apply are gone.
-// Rounds go on until one of them keeps nothing, or the caller's time is over; the result is then as
-// small as single steps of this kind can make it, which is not the smallest there is.
+// operations, properties of links and disks, waits, time. A step that still fails with the same
+// signature is kept, and written out again, so that decisions which no longer apply are gone. Rounds go
+// on until one of them keeps nothing. Where more than a few operations or several faults are left then,
+// few operations are tried in clusters that make more of them: with larger values, more frequent
+// snapshots, a slower pace, a crash, one fault of each kind alone, and some other seeds; from one that
+// fails the rounds begin again. The result is as small as steps of this kind can make it, which is not
+// the smallest there is.
 //
 // Nothing here reads a clock or draws anything: same failure, same calls of `run`, same result,
 // unless time runs out.
@@ -36,8 +38,13 @@ std::optional<FailureSignature> failure_of(const sim::RunResult& result);
 struct ShrinkTools {
   std::function<LoadResult(const ScenarioSource&)> load;
   std::function<sim::RunResult(const sim::Plan&)> run;
-  // Asked before each run: whether to stop here.
+  // A failure of the same oracle counts, whatever the phase of the node. For who knows that there is
+  // one bug, because it was planted: of an unknown one another phase is often another bug.
+  bool any_phase = false;
+  // Asked before each run: whether to stop here, and go on to look for the run that passes.
   std::function<bool()> stop = [] { return false; };
+  // Asked before each run of that: whether to end without one.
+  std::function<bool()> give_up = [] { return false; };
   // Told of each step that was kept: "faults 12 -> 3".
   std::function<void(const std::string&)> kept = [](const std::string&) {};
 };

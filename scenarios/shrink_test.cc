@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kFailing = R"(
   run_for: "60s"
-  cluster { nodes: 5 default_store: "a" link { loss: 0.01 } }
+  cluster { nodes: 5 default_store: "a" link { loss: 0.01 } snapshot_every_entries: 80 }
   store { id: "a" local {} }
   store { id: "b" memory {} }
   migration { from: "a" to: "b" fresh_mutations: 100 fresh_time: "1s" accept_weak_durability: true }
@@ -99,6 +99,56 @@ TEST_CASE("shrinking that is stopped keeps what it has by then") {
   CHECK_FALSE(shrunk->complete);
   CHECK(rule(must_load({"small.qks.txtpb", shrunk->text, "/"}, {}, std::nullopt)).verdict ==
         sim::Verdict::kViolation);
+}
+
+TEST_CASE("shrinking that ran out of its time still looks for the run that passes") {
+  Search search;
+  int left = 12;
+  search.tools.stop = [&] { return left-- <= 0; };
+  const auto shrunk = search.shrink();
+  REQUIRE(shrunk.ok());
+  CHECK_FALSE(shrunk->complete);
+  CHECK_FALSE(shrunk->sibling.empty());
+  left = 12;
+  search.tools.give_up = [] { return true; };
+  CHECK(search.shrink()->sibling.empty());
+}
+
+// Violates something once there is a snapshot; with fewer than fifty operations only for every other
+// seed, as what few operations do at the right moment.
+sim::RunResult needs_snapshot(const sim::Plan& plan) {
+  sim::RunResult result;
+  const uint64_t operations = plan.workload.operations > 0 ? plan.workload.operations : 120;
+  const uint32_t every = plan.cluster.snapshot_every_entries;
+  result.injected = plan.faults;
+  result.committed = plan.workload.clients > 0 ? operations : 0;
+  if (every == 0 || result.committed < every) return result;
+  if (operations < 50 && plan.seed % 2 == 1) return result;
+  sim::Violation violation;
+  violation.oracle = "ora.L1";
+  violation.phase = plan.migrations.empty() ? "A" : "B";
+  violation.t = 2 * sim::kSecond;
+  result.violations.push_back(violation);
+  result.verdict = sim::Verdict::kViolation;
+  return result;
+}
+
+TEST_CASE("few operations under another seed take the place of many") {
+  Search search;
+  search.tools.run = needs_snapshot;
+  for (const bool any_phase : {false, true}) {
+    search.tools.any_phase = any_phase;
+    const auto shrunk = scenarios::shrink(search.loaded, needs_snapshot(*search.loaded.plan),
+                                          "small", search.tools);
+    REQUIRE(shrunk.ok());
+    CHECK(shrunk->complete);
+    const sim::Plan plan = must_load({"small.qks.txtpb", shrunk->text, "/"}, {}, std::nullopt);
+    CHECK(plan.seed == 2);
+    CHECK(plan.workload.operations == 1);
+    CHECK(plan.faults.empty());
+    CHECK(plan.migrations.empty() == any_phase);
+    CHECK(shrunk->failure.phase == (any_phase ? "A" : "B"));
+  }
 }
 
 TEST_CASE("shrinking that is stopped at once says so") {

@@ -76,6 +76,7 @@ struct ShrinkArguments {
   std::string planted;
   std::optional<sim::Nanos> time_limit;  // wall time; absent: until nothing more can be taken away
   std::string output;                    // empty: NAME-shrunk.qks.txtpb
+  bool any_phase = false;                // a failure of the same oracle counts, whatever the phase
 };
 
 // `run`, `left`, `right`: a run directory, a run's id, "latest" or "last-failed".

@@ -478,9 +478,11 @@ class Selftest {
     ShrinkJob job;
     job.loaded = &loaded;
     job.failing = small.file;
-    job.stop = [&] {
-      return environment_.interrupted() ||
-             (environment_.wall_ms() - begin) * sim::kMillisecond >= arguments_.shrink_for;
+    // One bug was planted, so there is one to be found, in whatever phase.
+    job.any_phase = true;
+    job.spent = [&] {
+      return (environment_.wall_ms() - begin) * sim::kMillisecond /
+             std::max<int64_t>(1, arguments_.shrink_for / kWholeTime);
     };
     const ShrunkFiles files = shrink_into_files(environment_, job);
     if (files.code != ExitCode::kOk) return;

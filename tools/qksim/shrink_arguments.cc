@@ -16,6 +16,8 @@ CommandSyntax shrink_syntax(Command& command) {
   shrink.value("--for", "TIME", duration(&to->time_limit),
                "Stop after this time, with what there is by then");
   shrink.option("-o,--output", "FILE", &to->output, "The file; default: NAME-shrunk.qks.txtpb");
+  shrink.flag("--any-phase", &to->any_phase,
+              "A failure of the same oracle counts, whatever the phase of the node");
   shrink.option("--planted", "TEXT", &to->planted, "Switch a known defect on").hidden();
   shrink.finish = [to, &command](const Given&) { command = *to; };
   return shrink;

@@ -1,4 +1,6 @@
 // qksim shrink: a run that fails, as small as it goes, as a file; and the nearest run that passes.
+#include <algorithm>
+
 #include "families/base/printable.h"
 #include "families/base/strings.h"
 #include "families/fs/file_util.h"
@@ -43,8 +45,10 @@ ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& env
   const int64_t begin = environment.wall_ms();
   const auto spent = [&] { return (environment.wall_ms() - begin) * sim::kMillisecond; };
   *environment.err << "shrink " << printable(plan.name) << " seed " << seed_text(plan.seed) << "\n";
-  job.stop = [&] {
-    return environment.interrupted() || (arguments.time_limit && spent() >= *arguments.time_limit);
+  job.any_phase = arguments.any_phase;
+  job.spent = [&] {
+    if (!arguments.time_limit) return int64_t{0};
+    return spent() / std::max<int64_t>(1, *arguments.time_limit / kWholeTime);
   };
   job.kept = [&](const std::string& step) { *environment.err << "  " << step << "\n"; };
   const ShrunkFiles files = shrink_into_files(environment, job);

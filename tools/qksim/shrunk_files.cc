@@ -56,7 +56,9 @@ ShrunkFiles shrink_into_files(const Environment& environment, const ShrinkJob& j
                            scenarios::make_tree_resolver(*environment.fs, candidate.directory));
   };
   tools.run = [&](const sim::Plan& candidate) { return environment.run(candidate, options); };
-  tools.stop = job.stop;
+  tools.any_phase = job.any_phase;
+  tools.stop = [&] { return environment.interrupted() || job.spent() >= kShrinkShare; };
+  tools.give_up = [&] { return environment.interrupted() || job.spent() >= kWholeTime; };
   tools.kept = job.kept;
   const sim::RunResult first = tools.run(plan);
   const std::string name(scenarios::scenario_stem(job.failing));

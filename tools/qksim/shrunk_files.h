@@ -14,9 +14,15 @@ namespace qk::cli {
 struct ShrinkJob {
   const scenarios::LoadResult* loaded = nullptr;  // what fails, with its planted bug and seed
   std::string failing;                            // NAME.qks.txtpb, as messages name it
-  std::function<bool()> stop = [] { return false; };
+  bool any_phase = false;                         // scenarios::ShrinkTools
+  // How much of its time is over, in parts per thousand. Shrinking ends at kShrinkShare, so that time
+  // is left to look for the run that passes.
+  std::function<int64_t()> spent = [] { return 0; };
   std::function<void(const std::string& step)> kept = [](const std::string&) {};
 };
+
+inline constexpr int64_t kWholeTime = 1000;
+inline constexpr int64_t kShrinkShare = 750;
 
 // NAME-passes.qks.txtpb
 std::string passing_file(const std::string& failing);
