@@ -362,6 +362,7 @@ void Witness::export_begun() {
 }
 
 void Witness::mark_begun(Phase from, const Manifest& to) {
+  if (to.phase == Phase::kExporting) ++exports_marked_;
   if (to.phase == Phase::kCutOver && from != to.phase) {
     world_.checker->cutting_over(index(), world_.scheduler->now());
   }

@@ -30,6 +30,8 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   // ---- What was announced
   const migration::Manifest& manifest() const { return manifest_; }
   migration::Phase phase() const { return manifest_.phase; }
+  // How often the mark of an export was begun, durable or not: the cut is captured next.
+  uint64_t exports_marked() const { return exports_marked_; }
   migration::Side authority() const { return manifest_.authoritative; }
   // Counts every entry into a phase, so that a stay in one can be told from the next.
   uint64_t phase_entries() const { return phase_entries_; }
@@ -147,6 +149,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
 
   migration::Manifest manifest_;  // as last announced
   uint64_t phase_entries_ = 0;
+  uint64_t exports_marked_ = 0;
   std::optional<size_t> begun_migration_;
   std::optional<size_t> accepted_migration_;
   bool seen_ = false;
