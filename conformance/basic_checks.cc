@@ -34,16 +34,8 @@ void initial_log_state(InstanceContext& c) {
   for (const int64_t index : {-1, 0, 1, 2}) expect_outside(c, index);
 }
 
-families::OpenRequest request_for(InstanceContext& c, bool create) {
-  families::OpenRequest request;
-  request.fs = &c.fs();
-  request.root = c.root();
-  request.create = create;
-  return request;
-}
-
 void dir_missing(InstanceContext& c) {
-  c.expect_code("open without create", c.family().open(request_for(c, false)).status(),
+  c.expect_code("open without create", c.family().open(c.bare_request()).status(),
                 absl::StatusCode::kNotFound);
   const auto root = c.expect_value("look for the root", families::exists(c.fs(), c.root()));
   c.expect(!root, "open without create: found a root, expected none to be made");
@@ -55,7 +47,7 @@ void reopen_inited_dir(InstanceContext& c) {
   // `create` makes an instance where none exists; an existing one stays what it is.
   c.close();
   {
-    const auto again = c.expect_value("open with create", c.family().open(request_for(c, true)));
+    const auto again = c.expect_value("open with create", c.family().open(c.bare_request(true)));
     c.expect_same_state("an existing instance opened with create",
                         c.expect_value("read", read_state(*again)), c.model().state());
   }
@@ -65,14 +57,14 @@ void reopen_inited_dir(InstanceContext& c) {
 
 void root_is_a_file(InstanceContext& c) {
   c.expect_ok("write", families::write_file(c.fs(), c.root(), "not a directory"));
-  c.expect(!c.family().open(request_for(c, true)).ok(),
+  c.expect(!c.family().open(c.bare_request(true)).ok(),
            "create on a root that is a file: found an instance, expected an error");
   c.expect_equal("the file", c.expect_value("read", families::read_file(c.fs(), c.root(), 100)),
                  std::string("not a directory"));
 }
 
 void illegal_options_refused(InstanceContext& c) {
-  families::OpenRequest request = request_for(c, true);
+  families::OpenRequest request = c.bare_request(true);
   const auto refused = [&](std::string_view what) {
     c.expect_code(what, families::open_family(c.registry(), c.family().name, request).status(),
                   kInvalid);

@@ -155,6 +155,14 @@ absl::Status InstanceContext::open() {
   return status;
 }
 
+families::OpenRequest InstanceContext::bare_request(bool create) {
+  families::OpenRequest request;
+  request.fs = &fs();
+  request.root = root();
+  request.create = create;
+  return request;
+}
+
 void InstanceContext::close() {
   drain();
   drop_handles();

@@ -83,6 +83,8 @@ class InstanceContext : public Bench {
   absl::Status open();
   // close(), open(), and the state is the model's.
   void reopen();
+  // For opening the family at the instance's root by itself, without a role and without options.
+  families::OpenRequest bare_request(bool create = false);
 
   // The machine stops now, or at the pinned operation if one is pinned and was reached. Simulated
   // disks only. The instance is closed afterwards.

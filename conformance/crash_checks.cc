@@ -314,11 +314,7 @@ void volatile_is_absent(InstanceContext& c) {
     } else {
       c.expect(!found.ok(), cat(loss.name, ": found an instance, expected none"));
     }
-    families::OpenRequest request;
-    request.fs = &c.fs();
-    request.root = c.root();
-    request.create = true;
-    c.expect(!c.family().open(request).ok(),
+    c.expect(!c.family().open(c.bare_request(true)).ok(),
              cat(loss.name, ": open with create: found a fresh instance in place of a lost one"));
   }
 }

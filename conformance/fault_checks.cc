@@ -270,14 +270,6 @@ void error_while_opening(InstanceContext& c, bool looks) {
 void error_during_repair(InstanceContext& c) { error_while_opening(c, false); }
 void error_while_looking_at_open(InstanceContext& c) { error_while_opening(c, true); }
 
-families::OpenRequest creation(InstanceContext& c) {
-  families::OpenRequest request;
-  request.fs = &c.fs();
-  request.root = c.root();
-  request.create = true;
-  return request;
-}
-
 void error_while_creating(InstanceContext& c) {
   needs_copies(c);
   for (const auto effect : {Fault::Effect::kNone, Fault::Effect::kPart, Fault::Effect::kAll}) {
@@ -285,7 +277,7 @@ void error_while_creating(InstanceContext& c) {
       if (!c.tries_point(n)) continue;
       const auto m = c.fork();
       m->faults().fail_at(n, fault(EIO, effect));
-      const absl::Status created = m->family().open(creation(*m)).status();
+      const absl::Status created = m->family().open(m->bare_request(true)).status();
       if (!m->faults().failed()) break;
       c.count("failed calls");
       at(cat("creation with a failed ", m->faults().failed_call(), " (", created.message(), ")"),
@@ -347,7 +339,7 @@ void no_space_at_create(InstanceContext& c) {
              cat("found no room for a fresh instance in ", kMaxPages, " free pages"));
     // A capacity of nothing would be none.
     m->disk()->set_capacity(std::max<uint64_t>(used_bytes(*m) + pages * kPage, 1));
-    fits = m->family().open(creation(*m)).ok();
+    fits = m->family().open(m->bare_request(true)).ok();
     m->disk()->set_capacity(0);
     c.count("full disks");
     at(cat("creation on a disk with ", pages, " free pages"), [&] {

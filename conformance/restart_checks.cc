@@ -93,9 +93,8 @@ void open_read_only_equals(InstanceContext& c) {
   const auto before = files_of(c, c.root());
   {
     families::OverlayFileSystem overlay(&c.fs());
-    families::OpenRequest request;
+    families::OpenRequest request = c.bare_request();
     request.fs = &overlay;
-    request.root = c.root();
     request.options = c.options();
     const auto opened = c.expect_value("open read-only", c.family().open(request));
     c.expect_same_state("read-only", c.expect_value("read", read_state(*opened)),

@@ -49,6 +49,7 @@ class StoppedMigration {
   ExitCode copy();
   ExitCode verify();
   ExitCode publish();
+  ExitCode open_destination(std::unique_ptr<ImageSource>* there, StateToCopy* published);
   ExitCode check_published();
   ExitCode fence();
   ExitCode finish_fence();

@@ -162,6 +162,15 @@ ExitCode StoppedMigration::publish() {
   return ExitCode::kOk;
 }
 
+// The instance that is at the destination's place, and what it holds.
+ExitCode StoppedMigration::open_destination(std::unique_ptr<ImageSource>* there,
+                                            StateToCopy* published) {
+  if (ExitCode code = ImageSource::find(environment_, places_.to, there); code != ExitCode::kOk) {
+    return code;
+  }
+  return (*there)->begin(arguments_.group, peer_, true, published);
+}
+
 // At its place, as a node opens it. All contents were compared; this is about the place.
 ExitCode StoppedMigration::check_published() {
   // A process that was killed after the rename may have left it without a sync.
@@ -171,14 +180,8 @@ ExitCode StoppedMigration::check_published() {
     return cannot_write(places_.to.root, synced);
   }
   std::unique_ptr<ImageSource> there;
-  if (ExitCode code = ImageSource::find(environment_, places_.to, &there); code != ExitCode::kOk) {
-    return code;
-  }
   StateToCopy published;
-  if (ExitCode code = there->begin(arguments_.group, peer_, true, &published);
-      code != ExitCode::kOk) {
-    return code;
-  }
+  if (ExitCode code = open_destination(&there, &published); code != ExitCode::kOk) return code;
   const absl::Status equal =
       check_equal(compare_domains(facts_of(published.cut), facts_, /*digests=*/false));
   if (!equal.ok()) {
@@ -235,14 +238,8 @@ ExitCode StoppedMigration::finish_fence() {
 // --resume after the last step of an earlier process, or because an operator asks once more.
 ExitCode StoppedMigration::compare_with_destination() {
   std::unique_ptr<ImageSource> there;
-  if (ExitCode code = ImageSource::find(environment_, places_.to, &there); code != ExitCode::kOk) {
-    return code;
-  }
   StateToCopy published;
-  if (ExitCode code = there->begin(arguments_.group, peer_, true, &published);
-      code != ExitCode::kOk) {
-    return code;
-  }
+  if (ExitCode code = open_destination(&there, &published); code != ExitCode::kOk) return code;
   std::unique_ptr<image::Reading> reading;
   if (ExitCode code = read_whole(published.family.get(), published.cut, there->family(),
                                  there->root(), "verify", &reading);
