@@ -174,12 +174,13 @@ std::string renamed(const std::string& written, const std::string& name) {
   return text_of_plan(scenario);
 }
 
-std::string expecting_violation(const std::string& written, const std::string& oracle) {
+std::string expecting_violations(const std::string& written,
+                                 const std::vector<std::string>& oracles) {
   qksim::Scenario scenario = parsed_plan(written);
   scenario.clear_expect();
   scenario.clear_tag();
   scenario.mutable_expect()->set_verdict(qksim::Expect::VIOLATION);
-  scenario.mutable_expect()->add_violates(oracle);
+  for (const std::string& oracle : oracles) scenario.mutable_expect()->add_violates(oracle);
   return text_of_plan(scenario);
 }
 

@@ -21,7 +21,8 @@ std::string written_plan(std::string_view effective, std::string_view name, cons
 
 // The same scenario under another name, that of its file.
 std::string renamed(const std::string& written, const std::string& name);
-// The same scenario, where a violation of this oracle is expected, and nothing else.
-std::string expecting_violation(const std::string& written, const std::string& oracle);
+// The same scenario, where violations of these oracles are expected, and nothing else.
+std::string expecting_violations(const std::string& written,
+                                 const std::vector<std::string>& oracles);
 
 }  // namespace qk::scenarios

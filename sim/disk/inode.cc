@@ -151,7 +151,8 @@ uint64_t FileImage::content_key() const {
   };
   uint64_t key = mixed(size_, UINT64_MAX);
   const uint64_t zero = kZeroPage.hash();
-  const uint32_t whole = static_cast<uint32_t>(std::min<uint64_t>(size_ / kPageSize, pages_.size()));
+  const uint32_t whole =
+      static_cast<uint32_t>(std::min<uint64_t>(size_ / kPageSize, pages_.size()));
   for (uint32_t number = 0; number < whole; ++number) {
     const uint64_t hash = page_hash(number);
     if (hash != zero) key += mixed(hash, number);

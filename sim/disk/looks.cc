@@ -41,7 +41,8 @@ std::map<uint64_t, std::string> DiskCore::paths() const {
   std::map<uint64_t, std::string> paths;
   const auto walk = [&](const auto& self, InodeNumber number, const std::string& path) -> void {
     if (!paths.emplace(number, path).second) return;
-    for (const auto& [name, target] : inode(number).entries) self(self, target, cat(path, "/", name));
+    for (const auto& [name, target] : inode(number).entries)
+      self(self, target, cat(path, "/", name));
   };
   walk(walk, kRootInode, "");
   return paths;

@@ -335,6 +335,7 @@ CrashExploration::Answer CrashExploration::explore_unit(ClusterView& view, SimNo
   node.disk().collect_garbage();
   node.disk().image_hash();
   while (true) {
+    for (const Violation& violation : view.violations()) shown_.insert(violation.oracle);
     for (const Instant& instant : instants) {
       ++answer.counts.instants;
       try_states(view, node, instant, options_.bounds, 0, &tried, &answer);
@@ -471,6 +472,13 @@ void CrashExploration::cut_off(ClusterView& view, SimNode& node, const Tried& tr
   }
 }
 
+const Violation* CrashExploration::news(ClusterView& view) const {
+  for (const Violation& violation : view.violations()) {
+    if (shown_.count(violation.oracle) == 0) return &violation;
+  }
+  return nullptr;
+}
+
 // Whether the node is up again and nothing was violated.
 bool CrashExploration::crash_and_start(ClusterView& view, SimNode& node, Nanos at, CrashLevel level,
                                        const std::optional<Decision>& decision, uint32_t depth,
@@ -502,10 +510,10 @@ bool CrashExploration::crash_and_start(ClusterView& view, SimNode& node, Nanos a
     }
     going = view.run_next();
   }
-  if (!view.violations().empty()) {
+  if (const Violation* const found = news(view)) {
     ++answer->counts.recoveries;
     ++answer->counts.violations;
-    const Violation& violation = view.violations().front();
+    const Violation& violation = *found;
     std::vector<FaultPlan> faults = view.injected();
     faults.insert(faults.end(), crashes_.begin(), crashes_.end());
     CrashFinding finding;
@@ -515,7 +523,9 @@ bool CrashExploration::crash_and_start(ClusterView& view, SimNode& node, Nanos a
     finding.level = level;
     finding.expected = violation.expected;
     finding.actual = violation.actual;
-    finding.scenario = write_(faults, violation.oracle);
+    std::set<std::string> oracles = shown_;
+    for (const Violation& any : view.violations()) oracles.insert(any.oracle);
+    finding.scenario = write_(faults, {oracles.begin(), oracles.end()});
     finding.times = 1;
     answer->findings.push_back(std::move(finding));
     return false;

@@ -24,6 +24,9 @@
 // a finding is a scenario that `run` reproduces, because the same crash at the same time in the same
 // run finds the same.
 //
+// A run may show violations without a crash, as long as its scenario expects them: what a crash then
+// shows is a finding if its oracle is another one.
+//
 // Not here: failing calls, damage to durable data, and crashes of several nodes at once.
 #pragma once
 
@@ -134,10 +137,10 @@ ExplorationSummary summarize(const std::map<uint64_t, ExploredUnit>& units);
 
 class CrashExploration {
  public:
-  // Writes the run down, with these faults instead of its own, as a scenario that expects a
-  // violation of this oracle.
-  using Write =
-      std::function<std::string(const std::vector<FaultPlan>& faults, const std::string& oracle)>;
+  // Writes the run down, with these faults instead of its own, as a scenario that expects
+  // violations of these oracles.
+  using Write = std::function<std::string(const std::vector<FaultPlan>& faults,
+                                          const std::vector<std::string>& oracles)>;
 
   // Without worlds nothing is explored, and units and instants are counted.
   CrashExploration(ExplorationOptions options, Worlds* worlds, Write write);
@@ -202,6 +205,8 @@ class CrashExploration {
   // In a copy that explores: everything that a crash at `at` may leave.
   void try_states(ClusterView& view, SimNode& node, const Instant& instant,
                   const CrashBounds& bounds, uint32_t depth, Tried* tried, Answer* answer);
+  // The first violation of an oracle that the run itself has not shown; null: there is none.
+  const Violation* news(ClusterView& view) const;
   // In a copy for one state.
   Answer crash_here(ClusterView& view, SimNode& node, Nanos at, CrashLevel level,
                     const Decision& decision, uint32_t depth, const Tried& tried, bool again);
@@ -216,6 +221,7 @@ class CrashExploration {
   const Write write_;
   std::map<NodeId, Watched> watched_;
   std::vector<FaultPlan> crashes_;  // in a copy: so far
+  std::set<std::string> shown_;     // in the copy for a unit: by the run itself, without a crash
   DiskLooks looks_;                 // in a copy for one state, of what the crash left
   DiskLooks cut_looks_;             // of what the second power cut left
   uint64_t next_unit_ = 0;

@@ -113,6 +113,37 @@ cat records records >parts/records.jsonl
 expect 65 explore --resume parts
 grep -q 'is there twice' err || fail "a unit twice"
 
+# braft as shipped, from nothing: what is known of it is found unaided, although a run shows a part of
+# it without a crash.
+cat >young.qks.txtpb <<'TEXT'
+name: "young"
+run_for: "3s"
+cluster {
+  group: "counter"
+  node { id: "n1" peer: "127.0.0.1:8300:0:0" store: "shipped" }
+  election_timeout: "150ms..300ms"
+  heartbeat: "50ms"
+  link { latency: "1ms..6ms" }
+  operator_restart_after: "300ms"
+}
+store { id: "shipped" local_as_shipped {} }
+workload { clients: 2 rate: 10 value_size: "64B..700B" }
+expect {
+  verdict: VIOLATION
+  violates: ["ora.L1", "ora.L2", "ora.L4", "ora.L5", "ora.L9", "ora.L10", "ora.L13"]
+}
+seed: 1
+TEXT
+expect 1 explore young.qks.txtpb --window 0s..0.6s --level P2 --most 12 --out young
+for words in "no instance of family local-as-shipped" "(term 1, vote nobody)" "log \[1, 0\]"; do
+  grep -q "actual    .*$words" out || fail "not found: $words"
+done
+grep -q 'ora.L10' out && fail "what a run shows without a crash is told as a finding"
+for file in young/found-*.qks.txtpb; do
+  expect 0 run "$file" --artifacts none
+  grep -q '^EXPECTED ora.L10, ' out || fail "$file does not fail in the same way"
+done
+
 # Nothing explored is no verdict.
 expect 2 explore "$scenario" --window n1:ROLLBACK..n1:B
 grep -q 'the run never came to n1:ROLLBACK..n1:B' out || fail "no reason"

@@ -133,9 +133,10 @@ class Window {
     return "";
   }
 
-  std::string write(const std::vector<sim::FaultPlan>& faults, const std::string& oracle) {
-    return scenarios::expecting_violation(
-        scenarios::written_plan(loaded_.effective, plan().name, plan(), faults), oracle);
+  std::string write(const std::vector<sim::FaultPlan>& faults,
+                    const std::vector<std::string>& oracles) {
+    return scenarios::expecting_violations(
+        scenarios::written_plan(loaded_.effective, plan().name, plan(), faults), oracles);
   }
 
   bool reproduces(const CrashFinding& finding, const std::string& name, const std::string& text) {
@@ -146,7 +147,9 @@ class Window {
     sim::RunOptions options;
     options.trace = sim::TraceLevel::kNone;
     const sim::RunResult result = environment_.run(*written.plan, options);
-    return !result.violations.empty() && result.violations.front().oracle == finding.oracle;
+    return std::any_of(
+        result.violations.begin(), result.violations.end(),
+        [&](const sim::Violation& violation) { return violation.oracle == finding.oracle; });
   }
 
   // 0: there is no such node.
@@ -398,7 +401,7 @@ class Exploring {
       });
       sim::CrashExploration exploration(
           options, &worlds,
-          [&](const auto& faults, const auto& oracle) { return window.write(faults, oracle); });
+          [&](const auto& faults, const auto& oracles) { return window.write(faults, oracles); });
       exploration.known = [&](uint64_t number) { return units.count(number) > 0; };
       exploration.explored = [&](uint64_t number, std::optional<sim::ExploredUnit> unit) {
         ++units_done_;
@@ -435,7 +438,7 @@ class Exploring {
     } else if (!exploration.left() && result.violations.empty()) {
       unsure_.push_back(cat(of, "the run ended inside ", variant.window));
     }
-    if (!result.violations.empty()) {
+    if (!result.violations.empty() && !exploration.left()) {
       unsure_.push_back(cat(of, "the run itself ends with a violation of ",
                             result.violations.front().oracle, " at ",
                             sim::seconds_text(result.violations.front().t, 3), "s"));
