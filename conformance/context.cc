@@ -13,8 +13,13 @@ using families::Family;
 using families::FamilyDescriptor;
 using families::Outcome;
 
-constexpr std::string_view kSubject = "subject";
-constexpr std::string_view kPartner = "partner";
+// Names of roots. A dual pair's are those of pair checks, so that a mutant of one side is one here.
+std::string_view subject_name(Role role) {
+  return role == Role::kPrimary ? "a" : role == Role::kMirror ? "b" : "subject";
+}
+std::string_view partner_name(Role role) {
+  return role == Role::kPrimary ? "b" : role == Role::kMirror ? "a" : "partner";
+}
 
 }  // namespace
 
@@ -62,8 +67,8 @@ InstanceContext::InstanceContext(Host host, const FamilyDescriptor* family,
       family_(family),
       partner_(partner),
       role_(role),
-      root_(path(kSubject)),
-      partner_root_(path(kPartner)),
+      root_(path(subject_name(role))),
+      partner_root_(path(partner_name(role))),
       background_(random("background")) {}
 
 InstanceContext::InstanceContext(InstanceContext& other, SimDisk disk)
@@ -104,8 +109,8 @@ absl::Status InstanceContext::open_all(bool create) {
     return absl::OkStatus();
   }
   QK_ASSIGN_OR_RETURN(auto other, open_side(*partner_, partner_root_, {}, create));
-  DualStack::Side primary{subject.get(), std::string(kSubject)};
-  DualStack::Side mirror{other.get(), std::string(kPartner)};
+  DualStack::Side primary{subject.get(), std::string(subject_name(role_))};
+  DualStack::Side mirror{other.get(), std::string(partner_name(role_))};
   if (role_ == Role::kMirror) std::swap(primary, mirror);
   QK_ASSIGN_OR_RETURN(dual_stack_, DualStack::open(&fs(), path("migration"), std::move(primary),
                                                    std::move(mirror)));

@@ -34,7 +34,11 @@ class InstanceContext : public Bench {
   const families::FamilyDescriptor& partner() const { return *partner_; }
   Role role() const { return role_; }
   bool dual() const { return role_ == Role::kPrimary || role_ == Role::kMirror; }
-  bool is_volatile() const { return family_->volatility == families::Volatility::kVolatile; }
+  // It, or the other side of its dual pair, loses everything with the machine.
+  bool is_volatile() const {
+    return family_->volatility == families::Volatility::kVolatile ||
+           (dual() && partner_->volatility == families::Volatility::kVolatile);
+  }
   // Of the subject.
   const std::string& root() const { return root_; }
 

@@ -300,22 +300,12 @@ void crash_in_creation(InstanceContext& c) {
   }
 }
 
-// after a crash a volatile instance is absent, and never a fresh one.
 void volatile_is_absent(InstanceContext& c) {
   if (!c.is_volatile()) c.not_applicable("durable");
   c.begin(prepared_history());
   for (const Loss& loss : few_losses(0, c.seed())) {
-    const auto choice = loss.choice();
-    c.crash(loss.level, *choice);
     c.count("images");
-    const absl::Status found = c.open();
-    if (c.role() == Role::kPlain) {
-      c.expect_code(cat(loss.name, ": open"), found, absl::StatusCode::kNotFound);
-    } else {
-      c.expect(!found.ok(), cat(loss.name, ": found an instance, expected none"));
-    }
-    c.expect(!c.family().open(c.bare_request(true)).ok(),
-             cat(loss.name, ": open with create: found a fresh instance in place of a lost one"));
+    crash_and_expect_absent(c, loss);
   }
 }
 

@@ -19,13 +19,13 @@ CrashReport lose(InstanceContext& c, const Loss& loss, Nanos) {
 std::string_view to_string(Stage stage) {
   switch (stage) {
     case Stage::kOpen:
-      return "opening";
+      return "open";
     case Stage::kChange:
-      return "the change";
+      return "change";
     case Stage::kBackground:
-      return "background work";
+      return "background";
     case Stage::kClose:
-      return "closing";
+      return "close";
   }
   return "?";
 }
@@ -45,8 +45,21 @@ void crash_and_open(InstanceContext& c, const Loss& loss) {
   at(cat(loss.name, ": ", report.text), [&] { c.expect_ok("open", c.open()); });
 }
 
-CrashExplorer::CrashExplorer(InstanceContext* base, Change change)
-    : base_(*base), change_(std::move(change)) {
+void crash_and_expect_absent(InstanceContext& c, const Loss& loss) {
+  lose(c, loss, 0);
+  const absl::Status found = c.open();
+  if (c.role() == Role::kPlain) {
+    c.expect_code(cat(loss.name, ": open"), found, absl::StatusCode::kNotFound);
+  } else {
+    c.expect(!found.ok(), cat(loss.name, ": found an instance, expected none"));
+  }
+  if (c.family().volatility != families::Volatility::kVolatile) return;
+  c.expect(!c.family().open(c.bare_request(true)).ok(),
+           cat(loss.name, ": open with create: found a fresh instance in place of a lost one"));
+}
+
+CrashExplorer::CrashExplorer(InstanceContext* base, Change change, CrashCases cases)
+    : base_(*base), change_(std::move(change)), cases_(std::move(cases)) {
   const auto machine = base_.fork();
   ends_[0] = machine->disk()->operation_count();
   for (const Stage stage : kStages) {
@@ -54,9 +67,8 @@ CrashExplorer::CrashExplorer(InstanceContext* base, Change change)
     ends_[static_cast<size_t>(stage) + 1] = machine->disk()->operation_count();
   }
   Model model = base_.model();
-  const State before = model.state();
-  QK_CHECK(model.apply(change_) == Model::Verdict::kApplied && model.state() != before);
-  machine->expect(has_operations(Stage::kChange),
+  model.apply(change_);
+  machine->expect(model.state() == base_.model().state() || has_operations(Stage::kChange),
                   cat(describe(change_), ": found no disk operation, expected some"));
 }
 
@@ -65,8 +77,14 @@ void CrashExplorer::run(InstanceContext& machine, Stage last) {
   switch (last) {
     case Stage::kOpen:
       return machine.expect_ok("open", machine.open());
-    case Stage::kChange:
-      return machine.expect_ok(describe(change_), machine.try_apply(change_));
+    case Stage::kChange: {
+      const families::Outcome outcome = machine.try_apply(change_);
+      if (base_.model().judge(change_) == Model::Verdict::kRefused) {
+        return machine.expect_failed_clean(describe(change_), outcome,
+                                           absl::StatusCode::kInvalidArgument);
+      }
+      return machine.expect_ok(describe(change_), outcome);
+    }
     case Stage::kBackground:
       return machine.drain();
     case Stage::kClose:
@@ -83,20 +101,27 @@ std::vector<State> CrashExplorer::legal_states(Stage stage) const {
   return {states.back()};
 }
 
-// Judges what is left of a stop; where it stops, and in which words, is for the caller.
-CrashSweep<InstanceContext> CrashExplorer::sweep(const LossSource& losses,
+// Judges what is left of a stop; where it stops, and that it is called `point` then, is for the
+// caller.
+CrashSweep<InstanceContext> CrashExplorer::sweep(const std::string& point, const LossSource& losses,
                                                  const std::vector<State>& legal,
                                                  Aftermath aftermath, std::set<uint64_t>* seen) {
   CrashSweep<InstanceContext> sweep;
-  sweep.losses = [this, &losses](size_t pending, uint64_t) {
+  sweep.losses = [this, &losses, &point](size_t pending, uint64_t) {
     std::vector<Loss> all = losses(pending, base_.seed());
+    if (cases_.wants) {
+      std::erase_if(all, [&](const Loss& loss) { return !cases_.wants({point, &loss}); });
+    }
     base_.count("images", all.size());
     return all;
   };
-  sweep.judge = [this, &legal, aftermath](InstanceContext& left, const CrashPoint& point) {
+  sweep.judge = [this, &legal, &point, aftermath](InstanceContext& left, const CrashPoint& crash) {
     base_.count("distinct");
-    at(cat(point.loss.name, ": ", point.report.text),
-       [&] { judge(left, point.loss, legal, aftermath); });
+    const auto judged = [&] {
+      at(cat(describe(change_), ", ", point, ", ", crash.loss.name, ": ", crash.report.text),
+         [&] { judge(left, crash.loss, legal, aftermath); });
+    };
+    cases_.run ? cases_.run({point, &crash.loss}, judged) : judged();
   };
   sweep.seen = seen;
   return sweep;
@@ -105,7 +130,8 @@ CrashSweep<InstanceContext> CrashExplorer::sweep(const LossSource& losses,
 void CrashExplorer::crash_inside(Stage stage, const LossSource& losses, Aftermath aftermath) {
   const std::vector<State> legal = legal_states(stage);
   std::set<uint64_t> seen;
-  CrashSweep<InstanceContext> crashes = sweep(losses, legal, aftermath, &seen);
+  std::string point;
+  CrashSweep<InstanceContext> crashes = sweep(point, losses, legal, aftermath, &seen);
   const CrashStops<InstanceContext> stops =
       stops_inside<InstanceContext>([this] { return base_.fork(); },
                                     [this, stage](InstanceContext& machine) {
@@ -114,19 +140,21 @@ void CrashExplorer::crash_inside(Stage stage, const LossSource& losses, Aftermat
                                         if (one == stage) break;
                                       }
                                     });
-  std::string where;
+  const auto name = [&](uint64_t number) {
+    return cat(to_string(stage), "-", number + ends_[0] - begin(stage));
+  };
   crashes.stops = [&](uint64_t number) {
     base_.count("crash points");
-    where = cat(describe(change_), ", disk operation ", number + ends_[0] - begin(stage), " of ",
-                to_string(stage));
+    point = name(number);
     auto stop = stops(number);
-    base_.expect(stop.has_value(), cat(where, ": not reached, though an equal run had one"));
+    base_.expect(stop.has_value(),
+                 cat(describe(change_), ", ", point, ": not reached, though an equal run had one"));
     return stop;
   };
-  crashes.judge = [&, judge = crashes.judge](InstanceContext& left, const CrashPoint& point) {
-    at(where, [&] { judge(left, point); });
+  crashes.tries = [&](uint64_t number) {
+    return base_.tries_point(number + ends_[0]) &&
+           (!cases_.wants || cases_.wants({name(number), nullptr}));
   };
-  crashes.tries = [&](uint64_t number) { return base_.tries_point(number + ends_[0]); };
   crashes.first = begin(stage) + 1 - ends_[0];
   crashes.last = end(stage) - ends_[0];
   sweep_crashes(crashes);
@@ -137,11 +165,10 @@ void CrashExplorer::crash_afterwards(const LossSource& losses) {
   const auto machine = base_.fork();
   std::set<uint64_t> seen;
   CrashCounts counts;
-  const auto stop_after = [&](std::string_view what, std::initializer_list<Stage> stages) {
+  const auto stop_after = [&](const std::string& point, std::initializer_list<Stage> stages) {
     for (const Stage stage : stages) run(*machine, stage);
     CrashStop<InstanceContext> stop{machine->fork()};
-    at(cat(describe(change_), ", ", what),
-       [&] { judge_stop(sweep(losses, legal, {}, &seen), stop, 1, &counts); });
+    judge_stop(sweep(point, losses, legal, {}, &seen), stop, 1, &counts);
   };
   // It may not be closed for a long time.
   stop_after("acknowledged", {Stage::kOpen, Stage::kChange});

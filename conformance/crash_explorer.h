@@ -23,6 +23,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,7 +34,7 @@
 namespace qk::sim::conformance {
 
 enum class Stage : uint8_t { kOpen, kChange, kBackground, kClose };
-std::string_view to_string(Stage stage);
+std::string_view to_string(Stage stage);  // "change"
 
 // What is done with each distinct image besides judging it.
 struct Aftermath {
@@ -46,10 +47,25 @@ struct Aftermath {
   bool fill_gap = false;
 };
 
+// One crash: where the machine stops, and what it loses.
+struct CrashCase {
+  std::string point;           // "change-3", "open-1", "acknowledged"
+  const Loss* loss = nullptr;  // null: any
+};
+
+// For those who number, select and survive the cases; the default tries all that the host tries, and
+// the first expectation that does not hold ends the exploration.
+struct CrashCases {
+  std::function<bool(const CrashCase&)> wants = nullptr;
+  // Of each wanted case whose image is not equal to one that was judged before.
+  std::function<void(const CrashCase&, const std::function<void()>& judge)> run = nullptr;
+};
+
 class CrashExplorer {
  public:
-  // The model must apply `change`. `base` must outlive the explorer.
-  CrashExplorer(InstanceContext* base, Change change);
+  // `change` may be one that the model refuses or that changes nothing. `base` must outlive the
+  // explorer.
+  CrashExplorer(InstanceContext* base, Change change, CrashCases cases = {});
 
   void crash_inside(Stage stage, const LossSource& losses, Aftermath aftermath = {});
   // Everything was done and closed: no crash may undo it.
@@ -64,8 +80,9 @@ class CrashExplorer {
   uint64_t end(Stage stage) const { return ends_[static_cast<size_t>(stage) + 1]; }
   void run(InstanceContext& machine, Stage last);
   std::vector<State> legal_states(Stage stage) const;
-  CrashSweep<InstanceContext> sweep(const LossSource& losses, const std::vector<State>& legal,
-                                    Aftermath aftermath, std::set<uint64_t>* seen);
+  CrashSweep<InstanceContext> sweep(const std::string& point, const LossSource& losses,
+                                    const std::vector<State>& legal, Aftermath aftermath,
+                                    std::set<uint64_t>* seen);
   void judge(InstanceContext& crashed, const Loss& loss, const std::vector<State>& legal,
              Aftermath aftermath);
   void crash_recovery(InstanceContext& image, uint64_t operations, const std::vector<State>& legal);
@@ -74,6 +91,7 @@ class CrashExplorer {
 
   InstanceContext& base_;
   const Change change_;
+  const CrashCases cases_;
   std::array<uint64_t, 5> ends_{};  // disk operations before the first stage, and after each
   uint64_t partial_ = 0;
 };
@@ -89,5 +107,7 @@ CrashReport lose(InstanceContext& c, const Loss& loss, Nanos at);
 
 // The machine stops at the pinned operation, or now; then it is open again, or the check ends.
 void crash_and_open(InstanceContext& c, const Loss& loss);
+// after a crash a volatile instance is absent, and never a fresh one.
+void crash_and_expect_absent(InstanceContext& c, const Loss& loss);
 
 }  // namespace qk::sim::conformance

@@ -39,17 +39,7 @@ void sweep(InstanceContext& c, const std::vector<Scene>& scenes, const Fault& fa
   for (const Scene& scene : scenes) {
     for (uint64_t n = 1;; ++n) {
       if (!c.tries_point(n)) continue;
-      const auto m = bases.of(scene).fork();
-      m->faults();
-      m->expect_ok("open", m->open());
-      m->faults().fail_at(n, fault);
-      const Outcome outcome = m->try_apply(scene.change);
-      if (!m->faults().failed()) break;
-      m->faults().fail_at(0);
-      c.count("failed calls");
-      at(cat(describe(scene.change), " with a failed ", m->faults().failed_call(), ", ",
-             to_text(outcome), " (", outcome.status().message(), ")"),
-         [&] { judge(*m, scene.change, outcome); });
+      if (!fail_call(bases.of(scene), scene.change, n, fault)) break;
     }
   }
 }

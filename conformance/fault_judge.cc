@@ -145,4 +145,21 @@ void judge(InstanceContext& m, const Change& change, const Outcome& outcome) {
   crashed->expect_state();
 }
 
+bool fail_call(InstanceContext& base, const Change& change, uint64_t n,
+               const families::Fault& fault, CallKind kind) {
+  const auto m = base.fork();
+  families::FaultFileSystem& faults = m->faults();
+  m->expect_ok("open", m->open());
+  kind == CallKind::kLook ? faults.fail_look_at(n, fault) : faults.fail_at(n, fault);
+  const Outcome outcome = m->try_apply(change);
+  if (!faults.failed()) return false;
+  faults.fail_at(0);
+  faults.fail_look_at(0);
+  base.count("failed calls");
+  at(cat(describe(change), " with a failed ", faults.failed_call(), ", ", to_text(outcome), " (",
+         outcome.status().message(), ")"),
+     [&] { judge(*m, change, outcome); });
+  return true;
+}
+
 }  // namespace qk::sim::conformance

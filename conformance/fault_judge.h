@@ -27,4 +27,12 @@ void go_on(InstanceContext& m);
 // power cut; and that it goes on, or is stopped.
 void judge(InstanceContext& m, const Change& change, const families::Outcome& outcome);
 
+// Which calls of the file system a fault counts (families/fs/fault_file_system.h).
+enum class CallKind : uint8_t { kMutating, kLook };
+
+// On a copy of the closed instance: `change` with its n-th call failing, and judge(). False: the
+// change makes no such call, and nothing was judged.
+bool fail_call(InstanceContext& base, const Change& change, uint64_t n,
+               const families::Fault& fault, CallKind kind = CallKind::kMutating);
+
 }  // namespace qk::sim::conformance

@@ -5,10 +5,14 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <iostream>
 #include <map>
+#include <numeric>
 #include <set>
 #include <utility>
 
+#include "conformance/generated.h"
 #include "conformance/groups.h"
 #include "conformance/image_edit.h"
 #include "conformance/migrating_node.h"
@@ -801,6 +805,7 @@ const std::map<std::string_view, Plant>& plants() {
          product.planting.driven = [first, switched](Family* real, bool mirror) {
            Twist twist;
            twist.append = [=](LogStorage& log, std::span<const LogEntry> entries) {
+             if (entries.empty()) return log.append(entries);
              const auto [it, is_first] = first->try_emplace(entries.front().index, mirror);
              if (is_first && mirror) *switched = true;
              const auto count = static_cast<int64_t>(entries.size());
@@ -1043,6 +1048,95 @@ TEST_CASE("the catalogue names what there is") {
     CHECK(used.contains(mutant.name));
   }
   CHECK(plants().size() == known.size());
+}
+
+// ---- The generated suite
+
+// The commit setting with one term, and crashes and failing calls by domain in pairs
+// as in families alone.
+GeneratedSetting setting_for_mutants() {
+  GeneratedSetting setting = *generated_setting("commit");
+  setting.bounds = {2, 1, 2};
+  setting.every_edge = false;
+  setting.pair_edges_one_in = 1;
+  return setting;
+}
+
+// Where the first case of the generated suite fails for this mutant; "": nowhere.
+std::string first_failure(const Plant* plant, const std::string& filter, uint64_t* cases) {
+  families::VolatileMemory memory(1);
+  const Registry all = families::builtin_families(&memory);
+  Product product;
+  for (const char* name : {"local", "sqlite"}) product.registry.add(**all.get(name));
+  if (plant != nullptr) (*plant)(product);
+  Host host;
+  host.registry = &product.registry;
+  host.planting = &product.planting;
+  const GeneratedSetting setting = setting_for_mutants();
+  GeneratedSuite suite(&setting, &product.registry, {"local"});
+  std::vector<size_t> units(suite.units());
+  std::iota(units.begin(), units.end(), size_t{0});
+  // What costs least comes first.
+  std::stable_partition(units.begin(), units.end(), [&](size_t unit) {
+    return suite.unit_name(unit).find("/images") != std::string::npos;
+  });
+  for (const size_t unit : units) {
+    const UnitResult result = suite.run(unit, host, filter);
+    *cases += result.cases();
+    if (!result.failures.empty()) {
+      return cat(result.failures.front().id, ": ", result.failures.front().message);
+    }
+  }
+  return "";
+}
+
+// For some mutants of each kind the cases that fail; the README of this folder has the whole table.
+TEST_CASE("mutants that the generated suite kills") {
+  struct Row {
+    std::string_view mutant;
+    std::string cases;
+  };
+  const std::vector<Row> rows = {
+      {"export-stops-short", "GEN/local-local/primary/1:1.t1-.s0/move"},
+      {"export-without-vote", "GEN/local-local/primary/1:-.t1p.s0/move"},
+      {"export-without-old-peers", "GEN/local-local/primary/1:-.t1-.s2/move"},
+      {"own-images-only", "GEN/local-sqlite/primary/1:-.t1-.s0/move"},
+      {"load-drops-last", "GEN/local-local/primary/1:1.t1-.s0/move"},
+      {"primary-not-synced", "GEN/local-sqlite/primary/[^/]*/append:1/crash-acknowledged/.*"},
+      {"mirror-drops-last", "GEN/local-sqlite/primary/1:-.t1-.s0/append:11/step"},
+      {"mirror-skips-prefix", "GEN/local-sqlite/primary/1:1.t1-.s0/prefix:2/step"},
+      {"mirror-skips-save", "GEN/local-sqlite/primary/1:-.t1-.s0/save:t1p/step"},
+      {"file-meta-forgotten", "GEN/local/small/1:-.t1-.s0/publish:1/step"},
+      {"snapshot-term-forgotten", "GEN/local/small/1:-.t1-.s0/publish:1/step"},
+  };
+  for (const Row& row : rows) {
+    for (const bool planted : {false, true}) {
+      INFO(row.mutant << ": " << row.cases << (planted ? "" : ", without the mutant"));
+      uint64_t cases = 0;
+      const Plant* plant = planted ? &plants().at(row.mutant) : nullptr;
+      const std::string found = first_failure(plant, cat("^", row.cases, "$"), &cases);
+      INFO(found);
+      CHECK(cases > 0);
+      CHECK(found.empty() == !planted);
+    }
+  }
+}
+
+// Measures which mutants the generated suite kills alone; by hand, it takes an hour. QKSIM_TEST_MUTANT
+// names some of them.
+TEST_CASE("the generated suite alone", "[.power]") {
+  const char* only = std::getenv("QKSIM_TEST_MUTANT");
+  const std::string words = only == nullptr ? "" : cat(" ", only, " ");
+  uint64_t killed = 0;
+  for (const ProductMutant& mutant : product_mutants()) {
+    if (only != nullptr && words.find(cat(" ", mutant.name, " ")) == words.npos) continue;
+    uint64_t cases = 0;
+    const std::string found = first_failure(&plants().at(mutant.name), "", &cases);
+    if (!found.empty()) ++killed;
+    std::cout << (found.empty() ? "SURVIVED " : "killed   ") << mutant.name << " after " << cases
+              << " cases: " << found << std::endl;
+  }
+  std::cout << killed << " of " << product_mutants().size() << std::endl;
 }
 
 }  // namespace

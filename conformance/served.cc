@@ -67,25 +67,39 @@ std::string in_log(families::LogStorage& log, const State& state) {
 }
 
 absl::StatusOr<std::string> read_file(const families::SnapshotReader& reader,
-                                      const std::string& path) {
-  QK_ASSIGN_OR_RETURN(const auto file, reader.open_file(path));
+                                      const std::string& path, bool unlisted) {
+  QK_ASSIGN_OR_RETURN(const auto file,
+                      unlisted ? reader.open_unlisted(path) : reader.open_file(path));
   QK_ASSIGN_OR_RETURN(const uint64_t size, file->size());
   std::string bytes(size, '\0');
   QK_RETURN_IF_ERROR(families::read_exact(*file, path, 0, bytes));
   return bytes;
 }
 
+std::string in_file(const families::SnapshotReader& reader, const std::string& path,
+                    const TreeFile& expected) {
+  const auto bytes = read_file(reader, path, expected.unlisted);
+  if (bytes.ok() && *bytes != expected.bytes) return cat("file ", path, " has other bytes");
+  return reads_as_absent(bytes.status()) ? wrong_error(cat("file ", path), bytes.status()) : "";
+}
+
 std::string in_files(const families::SnapshotReader& reader, const SnapshotState& expected) {
-  if (reader.meta() != expected.meta || reader.files().size() != expected.files.size()) {
-    return "the reader is of another snapshot than current()";
+  if (reader.meta() != expected.meta) return "the reader is of another snapshot than current()";
+  std::vector<families::SnapshotFile> listed;
+  std::vector<std::string> unlisted;
+  for (const auto& [path, file] : expected.files) {
+    if (file.unlisted) {
+      unlisted.push_back(path);
+    } else {
+      listed.push_back({path, file.meta});
+    }
   }
-  auto next = expected.files.begin();
-  for (const families::SnapshotFile& file : reader.files()) {
-    const auto& [path, tree_file] = *next++;
-    if (file.path != path || file.meta != tree_file.meta) return cat("found file ", file.path);
-    const auto bytes = read_file(reader, path);
-    if (bytes.ok() && *bytes != tree_file.bytes) return cat("file ", path, " has other bytes");
-    if (reads_as_absent(bytes.status())) return wrong_error(cat("file ", path), bytes.status());
+  if (reader.files() != listed) return "the table of the snapshot is another one";
+  const auto found = reader.unlisted();
+  if (found.ok() && *found != unlisted) return "other files lie in the tree unlisted";
+  for (const auto& [path, file] : expected.files) {
+    std::string wrong = in_file(reader, path, file);
+    if (!wrong.empty()) return wrong;
   }
   return "";
 }

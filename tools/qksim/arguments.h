@@ -170,6 +170,11 @@ struct ConformanceArguments {
   Disks disk = Disks::kSimulated;
   bool list = false;
   std::string junit;  // file; empty: none
+  // Instead of the checks the generated suite, in this setting; empty: the checks.
+  std::string generated;
+  uint32_t shard = 1;  // of the generated suite
+  uint32_t shards = 1;
+  std::string resume;  // directory; empty: none
 };
 
 enum class TableFormat : uint8_t { kTable, kJson, kMarkdown };

@@ -137,6 +137,13 @@ TEST_CASE("the other verbs") {
   CHECK(conformance.junit == "j.xml");
   CHECK_FALSE(conformance.list);
   CHECK(std::get<ConformanceArguments>(parsed({"conformance", "x", "--list"}).command).list);
+  const auto generated = std::get<ConformanceArguments>(
+      parsed({"conformance", "x", "--generated", "release", "--shard", "2/5", "--resume", "d"})
+          .command);
+  CHECK(generated.generated == "release");
+  CHECK(generated.shard == 2);
+  CHECK(generated.shards == 5);
+  CHECK(generated.resume == "d");
   const auto contract = std::get<ContractArguments>(
       parsed({"contract", "show", "SB-3", "--family", "a", "--family", "b", "--format", "json"})
           .command);

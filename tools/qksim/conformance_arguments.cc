@@ -20,7 +20,26 @@ CommandSyntax conformance_syntax(Command& command) {
       .by_default("sim");
   conformance.flag("--list", &to->list, "List the checks, run none");
   conformance.option("--junit", "FILE", &to->junit, "Also write a JUnit report");
-  conformance.finish = [to, &command](const Given&) { command = *to; };
+  conformance.value(
+      "--generated", "SETTING",
+      choice<std::string>(&to->generated, {{"commit", "commit"}, {"release", "release"}}),
+      "Instead of the checks: every case of the contract's state graph, in the\n"
+      "setting commit (minutes) or release (hours)");
+  conformance.value("--shard", "K/N", shard(&to->shard, &to->shards),
+                    "Generated: each N-th unit, from the K-th on");
+  conformance
+      .option("--resume", "DIR", &to->resume,
+              "Generated: note what is done in DIR, and do not do it again")
+      .not_empty();
+  conformance.finish = [to, &command](const Given& given) {
+    const std::string hint = "qksim help conformance";
+    if (to->generated.empty()) {
+      refuse_given(given, {"--shard", "--resume"}, "without --generated", hint);
+    } else {
+      refuse_given(given, {"--seeds", "--disk", "--junit"}, "with --generated", hint);
+    }
+    command = *to;
+  };
   return conformance;
 }
 

@@ -10,6 +10,7 @@
 #include "tools/qksim/conformance_junit.h"
 #include "tools/qksim/conformance_verbs.h"
 #include "tools/qksim/family_argument.h"
+#include "tools/qksim/generated_command.h"
 #include "tools/qksim/output_file.h"
 #include "tools/qksim/padded.h"
 
@@ -188,6 +189,9 @@ ExitCode conformance_command(const ConformanceArguments& arguments,
     print_error(environment, cat("--filter: ", in_quotes(arguments.filter),
                                  " is not a regular expression: ", to_std(status.message())));
     return ExitCode::kUsage;
+  }
+  if (!arguments.generated.empty()) {
+    return generated_command(arguments, options.families, environment);
   }
   // Found out before hours of checks.
   if (!arguments.list) {

@@ -363,6 +363,82 @@ TEST_CASE_METHOD(Fixture, "conformance replaces no evidence that it cannot read"
   CHECK(load_evidence(environment).value().has_value());
 }
 
+TEST_CASE_METHOD(Fixture, "conformance --generated: a case alone, and all names") {
+  const std::string one =
+      run({"conformance", "local", "--generated", "commit", "--filter",
+           "^GEN/local/small/1:1.t1p.s0/save:t2q/(step|crash-change-1/P2-nothing-survives)$"},
+          ExitCode::kOk);
+  CHECK_THAT(one, Contains("graph of commit: 180 states, ") &&
+                      Contains("local/small        1 crashes, 1 steps\n") &&
+                      Contains("PASS  2 cases, 0 failed; shard 1/1, build b1\n"));
+  CHECK_THAT(run({"conformance", "local", "--generated", "commit", "--list"}, ExitCode::kOk),
+             Contains("\nlocal/small/walk-0\n") && Contains("\nlocal/small/1:12.t2p.s1\n") &&
+                 Contains("\nsqlite-local/primary/images\n") && !Contains("\nsqlite/small/"));
+  CHECK_THAT(run({"conformance", "local", "--generated", "commit", "--filter", "^GEN/none/"},
+                 ExitCode::kInconclusive),
+             Contains("?  0 cases"));
+  run({"conformance", "local", "--generated", "nightly"}, ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("--generated: \"nightly\" is not allowed") && Contains("commit") &&
+                            Contains("release"));
+  run({"conformance", "local", "--generated", "commit", "--seeds", "2"}, ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("--seeds cannot be given with --generated"));
+  run({"conformance", "local", "--shard", "1/2"}, ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("--shard cannot be given without --generated"));
+}
+
+TEST_CASE_METHOD(Fixture, "conformance --generated: what is done is not done again") {
+  const auto words = [](const std::string& shard, const std::string& directory) {
+    return std::vector<std::string>{
+        "conformance", "memory", "--generated", "commit", "--filter", "^GEN/memory/usual/.*/step$",
+        "--shard",     shard,    "--resume",    directory};
+  };
+  const std::string whole = run(words("1/10", "whole"), ExitCode::kOk);
+  CHECK_THAT(whole, !Contains("done before"));
+  const std::string again = run(words("1/10", "whole"), ExitCode::kOk);
+  CHECK_THAT(again, Contains(" units of it done before"));
+  const std::string cases =
+      whole.substr(whole.find("PASS"), whole.find(" cases") - whole.find("PASS"));
+  CHECK_THAT(again, Contains(cases));
+
+  // A writer that was stopped inside a line, some units earlier.
+  const std::string path = directory.path() + "/whole/units.jsonl";
+  const std::string all = families::read_file(fs, path, 1 << 26).value();
+  REQUIRE(families::write_file(fs, path, all.substr(0, all.size() / 2)).ok());
+  CHECK_THAT(run(words("1/10", "whole"), ExitCode::kOk), Contains(cases));
+  CHECK(families::read_file(fs, path, 1 << 26).value() == all);
+
+  // Another run's, and one that cannot be read.
+  run(words("2/10", "whole"), ExitCode::kCannotWrite);
+  CHECK_THAT(err.str(), Contains("--resume: ") && Contains("units.jsonl: line 1: found "));
+  CHECK(families::read_file(fs, path, 1 << 26).value() == all);
+  REQUIRE(families::write_file(fs, path, all.substr(0, all.find('\n') + 1) + "{}\n").ok());
+  run(words("1/10", "whole"), ExitCode::kCannotWrite);
+  CHECK_THAT(err.str(), Contains("line 2: not a unit's result"));
+}
+
+TEST_CASE_METHOD(Fixture, "conformance --generated: a failure is printed, kept and repeated") {
+  families::Registry broken;
+  families::FamilyDescriptor family = **registry.get("local");
+  family.open = [open = family.open](const families::OpenRequest& request) {
+    if (!request.create) {
+      return absl::StatusOr<std::unique_ptr<families::Family>>(absl::DataLossError("gone"));
+    }
+    return open(request);
+  };
+  broken.add(family);
+  environment.registry = &broken;
+  const std::vector<std::string> words = {"conformance", "local",    "--generated",
+                                          "commit",      "--filter", "^GEN/local/small/1:-.t1-.s0/",
+                                          "--resume",    "kept"};
+  const std::string text = run(words, ExitCode::kViolated);
+  CHECK_THAT(text, Contains("FAIL  GEN/local/small/1:-.t1-.s0/") && Contains("DATA_LOSS: gone") &&
+                       Contains("repro         qksim conformance local --generated commit --filter "
+                                "'^GEN/local/small/1:-.t1-.s0/"));
+  // What failed before still fails the run.
+  CHECK_THAT(run(words, ExitCode::kViolated),
+             Contains("DATA_LOSS: gone") && Contains("done before"));
+}
+
 TEST_CASE("XML has no place for some characters") {
   CHECK(xml_escaped("a<b>&\"c\"\n\x01") == "a&lt;b&gt;&amp;&quot;c&quot;\n?");
 }
