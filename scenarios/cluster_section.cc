@@ -4,6 +4,26 @@
 #include "scenarios/values.h"
 
 namespace qk::scenarios {
+namespace {
+
+sim::JournalOptions journal_of(qksim::Disk::Journal journal) {
+  using Kind = sim::JournalOptions::Kind;
+  switch (journal) {
+    case qksim::Disk::EXT4:
+      return {};
+    case qksim::Disk::EXT4_NOAUTO:
+      return {.auto_da_alloc = false};
+    case qksim::Disk::EXT4_ORDERED:
+      return {.ordered_growth = true};
+    case qksim::Disk::XFS:
+      return {.kind = Kind::kXfs};
+    case qksim::Disk::BTRFS:
+      return {.kind = Kind::kBtrfs};
+  }
+  QK_CHECK(false);
+}
+
+}  // namespace
 
 void build_cluster(Draft& draft) {
   const qksim::Scenario& scenario = draft.scenario();
@@ -53,6 +73,7 @@ void build_cluster(Draft& draft) {
              &out.disk.write_latency);
   draft.take(disk, "sync_latency", parse_duration_range(disk.sync_latency()),
              &out.disk.sync_latency);
+  out.disk.journal = journal_of(disk.journal());
   out.snapshot_every_entries = cluster.snapshot_every_entries();
   if (cluster.has_entries_per_append()) {
     out.entries_per_append = cluster.entries_per_append();

@@ -48,6 +48,14 @@ sim::Fate fate_of(Draft& draft, const qksim::Kept& kept) {
     draft.report(kept, "garbage", -1, Draft::Point::kName, "only a growing size leaves garbage",
                  "op: SIZE, or no garbage");
   }
+  if (kept.has_part() && kept.op() == qksim::WRITE) {
+    draft.report(kept, "part", -1, Draft::Point::kName, "a write has sectors, not parts",
+                 "sectors, or another op");
+  }
+  if (kept.has_part()) {
+    draft.at_least_one(kept, "part", kept.part());
+    return sim::Fate::torn(kept.part());
+  }
   if (kept.has_sectors()) {
     if (kept.sectors() == 0) {
       draft.bad_value(kept, "sectors", {"found 0, which is nothing", "leave the operation out"});
@@ -119,6 +127,22 @@ sim::CrashFault crash(Draft& draft, const qksim::Crash& crash, uint64_t* kept) {
     case qksim::Crash::PROCESS:
       out.loss = Loss::kProcess;
       break;
+  }
+  switch (crash.level()) {
+    case qksim::Crash::P1:
+      out.level = sim::CrashLevel::kP1;
+      break;
+    case qksim::Crash::P2:
+      out.level = sim::CrashLevel::kP2;
+      break;
+    case qksim::Crash::P2X:
+      out.level = sim::CrashLevel::kP2x;
+      break;
+  }
+  if (crash.has_level() && out.loss == Loss::kProcess) {
+    draft.report(crash, "level", -1, Draft::Point::kName,
+                 "the end of a process leaves what was written, whatever the file system",
+                 "no level, or another unsynced");
   }
   if (crash.has_decided()) out.decided = decided(draft, crash, kept);
   return out;
@@ -256,6 +280,11 @@ sim::DiskErrorFault disk_error(Draft& draft, const qksim::ScheduledFault& at) {
       break;
     case qksim::DiskFault::IO_ERROR:
       fault.kind = sim::DiskFaultKind::kIoError;
+      fault.reverts = disk.reverts();
+      if (disk.has_evict_after()) {
+        fault.evict_after.emplace();
+        draft.duration(disk, "evict_after", disk.evict_after(), &*fault.evict_after);
+      }
       break;
     case qksim::DiskFault::DISK_FULL:
       fault.kind = sim::DiskFaultKind::kDiskFull;
@@ -307,6 +336,10 @@ void disk_fault(Draft& draft, const qksim::ScheduledFault& at, sim::FaultPlan* o
            "BIT_FLIP of BITS");
   only_for(draft, disk, "sector", disk.has_sector(), flip, "BIT_FLIP");
   only_for(draft, disk, "evicted", disk.has_evicted(), loses, "LOST_WRITE and MISDIRECTED");
+  const bool syncs =
+      kind == qksim::DiskFault::IO_ERROR && disk.operation() == qksim::DiskFault::SYNC;
+  only_for(draft, disk, "evict_after", disk.has_evict_after(), syncs, "IO_ERROR of a SYNC");
+  only_for(draft, disk, "reverts", disk.has_reverts(), syncs, "IO_ERROR of a SYNC");
   only_for(draft, disk, "to", disk.has_to(), moves, "MISDIRECTED");
   only_for(draft, disk, "free", disk.has_free(), kind == qksim::DiskFault::DISK_FULL, "DISK_FULL");
   only_for(draft, disk, "stall", disk.has_stall(), stall, "STALL");
@@ -474,6 +507,8 @@ void build_random(Draft& draft, const qksim::RandomFaults& random) {
   }
   draft.probability(random, "crash_again", random.crash_again(), &out.crash_again_ppm);
   draft.probability(random, "aimed", random.aimed(), &out.aimed_ppm);
+  draft.probability(random, "failed_sync_evicts", random.failed_sync_evicts(),
+                    &out.failed_sync_evicts_ppm);
   draft.take(random, "restart_after", parse_duration_range(random.restart_after()),
              &out.restart_after);
   if (random.has_mean_time_to_partition()) {

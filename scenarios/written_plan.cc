@@ -43,7 +43,13 @@ void write(const sim::Decision& decision, qksim::Decided* out) {
       last = out->add_kept();
       write_key(key, last);
       last->set_count(1);
-      if (kept.kind == sim::Fate::Kind::kTorn) last->set_sectors(kept.sectors);
+      if (kept.kind == sim::Fate::Kind::kTorn) {
+        if (key.kind == sim::PendingOperation::Kind::kWrite) {
+          last->set_sectors(kept.sectors);
+        } else {
+          last->set_part(kept.sectors);
+        }
+      }
       if (kept.kind == sim::Fate::Kind::kGarbage) last->set_garbage(true);
     }
     fate = kept;
@@ -60,6 +66,10 @@ void write(const sim::CrashFault& crash, qksim::ScheduledFault* out) {
   written_crash->set_node(crash.node);
   written_crash->set_restart_after(duration_text(crash.restart_after));
   written_crash->set_unsynced(written(crash.loss));
+  if (crash.level != sim::CrashLevel::kP2 && crash.loss != sim::CrashLoss::kProcess) {
+    written_crash->set_level(crash.level == sim::CrashLevel::kP1 ? qksim::Crash::P1
+                                                                 : qksim::Crash::P2X);
+  }
   if (crash.decided) write(*crash.decided, written_crash->mutable_decided());
 }
 void write(const sim::PartitionFault& partition, qksim::ScheduledFault* out) {
@@ -94,6 +104,8 @@ void write(const sim::DiskErrorFault& error, qksim::ScheduledFault* out) {
   switch (fault.kind) {
     case sim::DiskFaultKind::kIoError:
       disk->set_kind(qksim::DiskFault::IO_ERROR);
+      if (fault.evict_after) disk->set_evict_after(duration_text(*fault.evict_after));
+      if (fault.reverts) disk->set_reverts(true);
       break;
     case sim::DiskFaultKind::kDiskFull:
       disk->set_kind(qksim::DiskFault::DISK_FULL);

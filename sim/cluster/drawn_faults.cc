@@ -140,15 +140,25 @@ void draw_transfers(Plan* plan, Nanos end) {
   });
 }
 
+// What becomes of the bytes of a failed sync while the machine runs. Draws of its own, and none if it is off.
+void draw_eviction(RandomStream* random, uint32_t ppm, DiskFault* fault) {
+  const bool sync = fault->kind == DiskFaultKind::kIoError && fault->access == DiskAccess::kSync;
+  if (ppm == 0 || !sync || !random->chance_ppm(ppm)) return;
+  fault->reverts = random->below(3) == 0;
+  if (!fault->reverts) fault->evict_after = random->between(0, kSecond);
+}
+
 void draw_disk_errors(Plan* plan, Nanos end) {
   const RandomFaultPlan& random = plan->random;
   const std::vector<NodePlan>& nodes = plan->cluster.nodes;
   RandomStream disks(plan->seed, "fault.disk");
+  RandomStream evictions(plan->seed, "fault.evict");
   for_each_instant(&disks, random.mean_time_to_disk_error, end, [&](Nanos t) {
     FaultPlan fault = drawn_at(t);
     DiskErrorFault error;
     error.node = nodes[disks.below(nodes.size())].id;
     error.fault = drawn_disk_fault(&disks);
+    draw_eviction(&evictions, random.failed_sync_evicts_ppm, &error.fault);
     error.max_others_down = random.max_concurrent_down;
     // Not longer than it draws: what nothing has met by then does not come after `quiet_after`.
     fault.duration = disks.between(200 * kMillisecond, 2 * kSecond);

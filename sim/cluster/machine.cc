@@ -13,6 +13,7 @@ DiskOptions disk_options(const DiskPlan& plan) {
   options.latency.write_high = plan.write_latency.high;
   options.latency.sync_low = plan.sync_latency.low;
   options.latency.sync_high = plan.sync_latency.high;
+  options.journal = plan.journal;
   return options;
 }
 

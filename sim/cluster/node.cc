@@ -110,7 +110,7 @@ void SimNode::crash(const CrashFault& crash, bool scheduled,
   world_.scheduler->after(0, [this, crash, scheduled, crashed = std::move(crashed)] {
     std::unique_ptr<Choice> choice =
         choice_of(crash, world_.stream(cat("choice.", name(), ".", ++choices_)));
-    const CrashLevel level = crash.loss == CrashLoss::kProcess ? CrashLevel::kP0 : CrashLevel::kP2;
+    const CrashLevel level = crash.loss == CrashLoss::kProcess ? CrashLevel::kP0 : crash.level;
     if (world_.mutant != nullptr) choice = world_.mutant->choice(std::move(choice));
     machine_.touch();
     const CrashReport report = disk().crash(level, world_.scheduler->now(), *choice);

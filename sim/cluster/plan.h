@@ -19,6 +19,7 @@
 
 #include "families/contract/uri.h"
 #include "sim/disk/choice.h"
+#include "sim/disk/crash_level.h"
 #include "sim/disk/disk_faults.h"
 #include "sim/kernel/event.h"
 #include "sim/kernel/phase.h"
@@ -45,6 +46,7 @@ struct DirectoryTree {
 struct DiskPlan {
   DurationRange write_latency;
   DurationRange sync_latency;
+  JournalOptions journal = {};  // of crashes at P1
 };
 
 struct StorePlan {
@@ -138,6 +140,7 @@ struct CrashFault {
   std::string node;
   Nanos restart_after = 0;
   Loss loss = Loss::kKeepSynced;
+  CrashLevel level = CrashLevel::kP2;  // of a power loss
   // What survives, instead of what `loss` would draw.
   std::optional<Decision> decided = {};
   // It happens only while fewer other nodes are down.
@@ -196,6 +199,7 @@ struct RandomFaultPlan {
   uint32_t aimed_ppm = 0;  // share of crashes and partitions that hit the leader or who migrates
 
   Nanos mean_time_to_disk_error = 0;
+  uint32_t failed_sync_evicts_ppm = 0;  // share of failed syncs whose bytes are not seen for ever
   // Of each kind of damage (is_damage()), from kLostWrite on.
   std::array<Nanos, kDiskFaultKinds> mean_time_to_damage = {};
 

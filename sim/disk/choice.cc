@@ -41,6 +41,11 @@ void lose_write(std::span<const PendingOperation> pending, size_t position, Fate
   }
 }
 
+// What may survive alone, of a write or of a rename that splits.
+uint32_t parts_of(const PendingOperation& operation) {
+  return operation.splits ? Fate::kOldEntry | Fate::kNewEntry : operation.sectors;
+}
+
 // The k-th subset of the bits of `mask`, where 0 is the empty set and the last is all.
 uint32_t subset_of(uint32_t mask, uint32_t k) {
   uint32_t result = 0;
@@ -59,10 +64,15 @@ Fate legal_fate(const PendingOperation& operation, Fate fate) {
     case Fate::Kind::kKeep:
       return Fate::keep();
     case Fate::Kind::kTorn: {
-      if (operation.kind != Kind::kWrite) return Fate::keep();
-      const uint32_t sectors = fate.sectors & operation.sectors;
-      if (sectors == 0) return Fate::drop();
-      return sectors == operation.sectors ? Fate::keep() : Fate::torn(sectors);
+      if (operation.kind == Kind::kSize) {
+        const bool part = fate.sectors >= 1 && fate.sectors <= operation.size_parts;
+        return part ? fate : Fate::keep();
+      }
+      if (operation.kind != Kind::kWrite && !operation.splits) return Fate::keep();
+      const uint32_t parts = parts_of(operation);
+      const uint32_t kept = fate.sectors & parts;
+      if (kept == 0) return Fate::drop();
+      return kept == parts ? Fate::keep() : Fate::torn(kept);
     }
     case Fate::Kind::kGarbage:
       return operation.kind == Kind::kSize && operation.extends ? Fate::garbage() : Fate::keep();
@@ -71,16 +81,21 @@ Fate legal_fate(const PendingOperation& operation, Fate fate) {
 }
 
 uint32_t fate_count(const PendingOperation& operation) {
-  if (operation.kind == Kind::kWrite) return 1u << std::popcount(operation.sectors);
-  return operation.kind == Kind::kSize && operation.extends ? 3 : 2;
+  if (operation.kind == Kind::kWrite || operation.splits) {
+    return 1u << std::popcount(parts_of(operation));
+  }
+  return 2 + (operation.kind == Kind::kSize && operation.extends ? 1 : 0) + operation.size_parts;
 }
 
 Fate fate_at(const PendingOperation& operation, uint32_t number) {
   QK_CHECK(number < fate_count(operation));
   if (number == 0) return Fate::drop();
   if (number == 1) return Fate::keep();
-  if (operation.kind == Kind::kSize) return Fate::garbage();
-  return Fate::torn(subset_of(operation.sectors, number - 1));
+  if (operation.kind == Kind::kSize) {
+    if (!operation.extends) return Fate::torn(number - 1);
+    return number == 2 ? Fate::garbage() : Fate::torn(number - 2);
+  }
+  return Fate::torn(subset_of(parts_of(operation), number - 1));
 }
 
 std::vector<Fate> DropAll::decide(std::span<const PendingOperation> pending) {

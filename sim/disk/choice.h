@@ -40,13 +40,18 @@ struct PendingOperation {
   // operations of this kind it is, from 1.
   std::string file = {};
   uint64_t ordinal = 0;
+  bool splits = false;  // kName: a rename that may tear (P2x)
+  // kSize: so many parts of it may survive alone. A growth by a write stops at one of its page boundaries;
+  // of a truncation inside a page only the zeros after the new size may be there, under the old size.
+  uint32_t size_parts = 0;
 };
 
 struct Fate {
   enum class Kind : uint8_t {
     kDrop,
     kKeep,
-    kTorn,     // kWrite: only `sectors` survive
+    kTorn,     // kWrite: only `sectors` survive. kName, if it splits: kOldEntry or kNewEntry alone.
+               // kSize: part number `sectors`, from 1
     kGarbage,  // kSize: survives, and what it exposes holds garbage unless a later write covers it
   };
   Kind kind = Kind::kDrop;
@@ -57,10 +62,14 @@ struct Fate {
   static Fate torn(uint32_t sectors) { return {Kind::kTorn, sectors}; }
   static Fate garbage() { return {Kind::kGarbage, 0}; }
   bool operator==(const Fate&) const = default;
+
+  // Of a rename that splits: what happened alone.
+  static constexpr uint32_t kOldEntry = 1;  // the old name is gone
+  static constexpr uint32_t kNewEntry = 2;  // the new one is there
 };
 
 // The nearest fate that makes sense for the operation: a tear that keeps all (no) sectors is a keep
-// (drop); a tear of anything but a write, and garbage from anything but a growing size, a keep.
+// (drop); a tear of what does not tear, and garbage from anything but a growing size, a keep.
 Fate legal_fate(const PendingOperation& operation, Fate fate);
 
 // All legal fates of an operation, numbered: 0 is drop, 1 is keep, the others are tears. For

@@ -1,8 +1,10 @@
 // What a crash leaves; the rules are stated in sim_disk.h.
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "families/base/check.h"
+#include "sim/disk/crash_order.h"
 #include "sim/disk/disk_core.h"
 
 namespace qk::sim {
@@ -13,6 +15,12 @@ using Kind = PendingOperation::Kind;
 uint64_t begin_of(const MicroOperation& write) {
   return uint64_t{write.page} * kPageSize + write.from;
 }
+// Of a name; of a rename, this entry of it.
+bool has_happened(const MicroOperation& op, Fate fate) {
+  if (fate.kind != Fate::Kind::kTorn) return fate.kind != Fate::Kind::kDrop;
+  return (fate.sectors & (op.target == kNoInode ? Fate::kOldEntry : Fate::kNewEntry)) != 0;
+}
+
 uint64_t end_of(const MicroOperation& write) { return uint64_t{write.page} * kPageSize + write.to; }
 
 // Of one call: a growth, and then its writes. With the last writes missing, the file grew only as
@@ -32,7 +40,8 @@ CrashReport DiskCore::crash(CrashLevel level, Nanos at, Choice& choice) {
   QK_CHECK(at >= now_);
   now_ = at;
   fold_syncs(at);
-  syncs_.clear();
+  evict_until(at);
+  const std::vector<PendingSync> in_flight = std::exchange(syncs_, {});
   begin_incarnation();
   collect_garbage();  // no choice about what no name leads to
 
@@ -43,16 +52,15 @@ CrashReport DiskCore::crash(CrashLevel level, Nanos at, Choice& choice) {
   if (level == CrashLevel::kP0) {
     cut_executing(at, choice, &report);
   } else {
-    lose_power(choice, &report);
+    lose_power(level, in_flight, choice, &report);
   }
   busy_until_ = at;
   clear_pin();
   collect_garbage();
 
   const std::string details = std::move(report.text);
-  report.text =
-      cat(level == CrashLevel::kP0 ? "P0" : "P2", " at ", at, ": ", report.pending, " pending, ",
-          report.kept, " kept, ", report.dropped, " dropped, ", report.torn, " torn", details);
+  report.text = cat(to_string(level), " at ", at, ": ", report.pending, " pending, ", report.kept,
+                    " kept, ", report.dropped, " dropped, ", report.torn, " torn", details);
   return report;
 }
 
@@ -98,7 +106,7 @@ void DiskCore::cut_executing(Nanos at, Choice& choice, CrashReport* report) {
   const Location last = locations.back();
   const MicroOperation executing = inode(last.number).pending[last.position];
   if (executing.stamp.end <= at) return;
-  const PendingOperation shown = describe(last);
+  const PendingOperation shown = describe(last, CrashLevel::kP0);
   report->text = cat("; executing ", shown.text);
   report->decision.executing = OperationKey{shown.file, shown.kind, shown.ordinal};
 
@@ -146,25 +154,30 @@ void DiskCore::cut_executing(Nanos at, Choice& choice, CrashReport* report) {
   node.pending.push_back(std::move(cut));
 }
 
-PendingOperation DiskCore::describe(const Location& location) const {
-  const Inode& node = inode(location.number);
-  const MicroOperation& op = node.pending[location.position];
-  const std::string label = location.number == kRootInode ? "/" : node.label;
+PendingOperation DiskCore::describe(const Location& location, CrashLevel level) const {
+  return describe(location.number, inode(location.number).pending[location.position], level);
+}
+
+PendingOperation DiskCore::describe(InodeNumber number, const MicroOperation& op,
+                                    CrashLevel level) const {
+  const Inode& node = inode(number);
+  const std::string label = number == kRootInode ? "/" : node.label;
   PendingOperation result;
   result.kind = op.kind;
   result.sequence = op.sequence;
   result.call = op.call;
-  result.inode = location.number;
-  result.file = location.number == kRootInode ? "/" : node.born;
+  result.inode = number;
+  result.file = number == kRootInode ? "/" : node.born;
   result.ordinal = op.ordinal;
   switch (op.kind) {
     case Kind::kWrite:
-      result.sectors = sectors_of(op, options_.sector_size);
+      result.sectors = sectors_of(op, sector_size(level));
       result.text = cat(label, ": write ", begin_of(op), "+", op.to - op.from, ", sectors ",
                         absl::Hex(result.sectors, absl::kZeroPad2), " of page ", op.page);
       break;
     case Kind::kSize:
-      result.extends = op.size > op.old_size;
+      result.extends = op.size > op.old_size && level != CrashLevel::kP1;  // P1: never garbage
+      result.size_parts = level == CrashLevel::kP0 ? 0 : size_parts_of(op);
       result.text = cat(label, ": size ", op.old_size, " -> ", op.size);
       break;
     case Kind::kName:
@@ -187,25 +200,104 @@ uint64_t DiskCore::drop_lost() {
   return dropped;
 }
 
-void DiskCore::lose_power(Choice& choice, CrashReport* report) {
-  const uint64_t lost = drop_lost();
-  const std::vector<Location> locations = pending_by_sequence();
-  std::vector<PendingOperation> pending;
-  std::vector<size_t> item_of;  // for each location, its place in `pending`
-  for (const Location& location : locations) {
-    PendingOperation op = describe(location);
-    if (!pending.empty() && pending.back().sequence == op.sequence) {
-      pending.back().text += cat(", ", op.text);
+// Pages are written whole at P1.
+uint32_t DiskCore::sector_size(CrashLevel level) const {
+  return level == CrashLevel::kP1 ? kPageSize : options_.sector_size;
+}
+
+// What may be lost: of each inode's list, a rename's two entries as one; and, where a sync of one directory
+// does not settle a rename, the entry in the other one, which is durable as if it had.
+std::vector<DiskCore::Item> DiskCore::items_to_lose(CrashLevel level) const {
+  std::vector<Item> items;
+  for (const Location& location : pending_by_sequence()) {
+    PendingOperation shown = describe(location, level);
+    if (!items.empty() && items.back().shown.sequence == shown.sequence) {
+      items.back().shown.text += cat(", ", shown.text);
+      items.back().shown.splits = level == CrashLevel::kP2x;
+      items.back().entries.push_back(location);
     } else {
-      pending.push_back(std::move(op));
+      items.push_back({std::move(shown), {location}, false});
     }
-    item_of.push_back(pending.size() - 1);
   }
+  if (!renames_split(level)) return items;
+  for (const auto& [number, node] : inodes_) {
+    for (size_t i = 0; i < node->halves.size(); ++i) {
+      const MicroOperation& op = node->halves[i].operation;
+      // btrfs may have logged the new name alone, never the end of the old one alone.
+      if (level == CrashLevel::kP1 && op.target != kNoInode) continue;
+      PendingOperation shown = describe(number, op, level);
+      shown.text += ", by the sync of another directory";
+      items.push_back({std::move(shown), {{number, i}}, true});
+    }
+  }
+  std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+    return a.shown.sequence < b.shown.sequence;
+  });
+  return items;
+}
+
+bool DiskCore::renames_split(CrashLevel level) const {
+  return level == CrashLevel::kP2x ||
+         (level == CrashLevel::kP1 && options_.journal.kind == JournalOptions::Kind::kBtrfs);
+}
+
+// P1: what the order of the items depends on. Where a sync of one directory has begun, a rename may tear.
+std::vector<OrderedOperation> DiskCore::order_of(const std::vector<PendingSync>& in_flight,
+                                                 std::vector<Item>* items) const {
+  const auto has_begun = [&](InodeNumber number, uint64_t sequence) {
+    return std::any_of(in_flight.begin(), in_flight.end(), [&](const PendingSync& sync) {
+      return sync.number == number && sequence < sync.before;
+    });
+  };
+  std::vector<OrderedOperation> ordered;
+  for (Item& item : *items) {
+    OrderedOperation& order = ordered.emplace_back();
+    for (const Location& location : item.entries) {
+      const Inode& node = inode(location.number);
+      const MicroOperation& op =
+          item.half ? node.halves[location.position].operation : node.pending[location.position];
+      order.in_flight = order.in_flight || has_begun(location.number, op.sequence) ||
+                        has_begun(op.target, op.sequence);
+      // Of a rename the entry that leads to something.
+      if (order.operation != nullptr && op.target == kNoInode) continue;
+      order.operation = &op;
+      order.inode = location.number;
+      order.end = op.size;
+      const auto target = inodes_.find(op.target);
+      if (!item.half && target != inodes_.end()) {
+        order.synced_before = target->second->synced_before;
+      }
+    }
+    const bool across = order.operation->partner != kNoInode && !item.half;
+    item.shown.splits = across && order.in_flight && renames_split(CrashLevel::kP1);
+  }
+  return ordered;
+}
+
+void DiskCore::lose_power(CrashLevel level, const std::vector<PendingSync>& in_flight,
+                          Choice& choice, CrashReport* report) {
+  const uint64_t lost = drop_lost();
+  std::vector<Item> items = items_to_lose(level);
+  std::vector<OrderedOperation> ordered;
+  if (level == CrashLevel::kP1) ordered = order_of(in_flight, &items);
+  std::vector<PendingOperation> pending;
+  for (const Item& item : items) pending.push_back(item.shown);
 
   std::vector<Fate> fates = choice.decide(pending);
   QK_CHECK(fates.size() == pending.size());
   report->pending = pending.size();
   for (size_t i = 0; i < fates.size(); ++i) fates[i] = legal_fate(pending[i], fates[i]);
+  for (size_t i = 0; i < ordered.size(); ++i) {
+    if (items[i].shown.splits && fates[i] == Fate::torn(Fate::kOldEntry)) {
+      fates[i] = Fate::keep();  // see above
+    }
+    const MicroOperation& op = *ordered[i].operation;
+    const bool part = fates[i].kind == Fate::Kind::kTorn && op.kind == Kind::kSize && !op.cuts;
+    if (part) ordered[i].end = end_of_part(op, fates[i].sectors);
+  }
+  if (level == CrashLevel::kP1) {
+    close_fates(options_.journal, committed_before_, ordered, &fates);
+  }
   if (!fates.empty()) report->text = cat(": ", short_form(fates));
   if (lost > 0) report->text += cat("; ", lost, " never reached the disk");
   for (size_t i = 0; i < fates.size(); ++i) {
@@ -219,7 +311,9 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
     } else {
       ++report->torn;
       report->text += cat("; ", pending[i].text);
-      if (fates[i].kind == Fate::Kind::kTorn) {
+      if (fates[i].kind == Fate::Kind::kTorn && pending[i].kind != Kind::kWrite) {
+        report->text += cat(", part ", fates[i].sectors);
+      } else if (fates[i].kind == Fate::Kind::kTorn) {
         report->text += cat(", left ", absl::Hex(fates[i].sectors, absl::kZeroPad2));
       } else {
         report->text += ", garbage";
@@ -228,14 +322,20 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
   }
 
   std::set<InodeNumber> changed;
-  for (size_t i = 0; i < locations.size(); ++i) {
-    Inode& node = change(locations[i].number);
-    changed.insert(locations[i].number);
-    const MicroOperation& op = node.pending[locations[i].position];
-    if (op.kind != Kind::kName) {
-      node.durable_file.apply(op, fates[item_of[i]], options_.sector_size);
-    } else if (fates[item_of[i]].kind != Fate::Kind::kDrop) {
-      apply_entry(&node.durable_entries, op);
+  for (size_t i = 0; i < items.size(); ++i) {
+    for (const Location& location : items[i].entries) {
+      Inode& node = change(location.number);
+      changed.insert(location.number);
+      if (items[i].half) {
+        if (fates[i].kind == Fate::Kind::kDrop) undo(node.halves[location.position], &node);
+        continue;
+      }
+      const MicroOperation& op = node.pending[location.position];
+      if (op.kind != Kind::kName) {
+        node.durable_file.apply(op, fates[i], sector_size(level));
+      } else if (has_happened(op, fates[i])) {
+        apply_entry(&node.durable_entries, op);
+      }
     }
   }
   for (const InodeNumber number : changed) {
@@ -246,7 +346,20 @@ void DiskCore::lose_power(Choice& choice, CrashReport* report) {
     node.entries = node.durable_entries;
     node.pending.clear();
   }
+  for (const auto& [number, node] : inodes_) {
+    if (!node->halves.empty()) change(number).halves.clear();
+  }
   keep_one_name_per_directory();
+}
+
+// The entry is what it was before the rename, unless it has changed since.
+void DiskCore::undo(const Inode::Half& half, Inode* node) const {
+  const auto now = node->durable_entries.find(half.operation.name);
+  const InodeNumber leads_to = now == node->durable_entries.end() ? kNoInode : now->second;
+  if (leads_to != half.operation.target) return;
+  MicroOperation back = half.operation;
+  back.target = inodes_.contains(half.before) ? half.before : kNoInode;
+  apply_entry(&node->durable_entries, back);
 }
 
 // Two names of a directory would be a graph that no file system call can make, and could be a

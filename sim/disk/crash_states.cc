@@ -26,9 +26,11 @@ class Asking final : public Choice {
 // The first and the second half of the sectors that a write touches; nothing, if it has but one.
 std::vector<Fate> tears_of(const PendingOperation& operation) {
   if (operation.kind == PendingOperation::Kind::kSize) {
-    if (!operation.extends) return {};
-    return {Fate::garbage()};
+    if (operation.extends) return {Fate::garbage()};
+    if (operation.size_parts > 0) return {Fate::torn(1)};
+    return {};
   }
+  if (operation.splits) return {Fate::torn(Fate::kOldEntry), Fate::torn(Fate::kNewEntry)};
   if (operation.kind != PendingOperation::Kind::kWrite) return {};
   const auto count = static_cast<uint32_t>(__builtin_popcount(operation.sectors));
   if (count < 2) return {};
@@ -44,8 +46,8 @@ std::vector<Fate> tears_of(const PendingOperation& operation) {
 
 class Lister {
  public:
-  Lister(const std::vector<PendingOperation>& pending, const CrashBounds& bounds)
-      : pending_(pending), bounds_(bounds) {}
+  Lister(const std::vector<PendingOperation>& pending, CrashLevel level, const CrashBounds& bounds)
+      : pending_(pending), level_(level), bounds_(bounds) {}
 
   // Operation `last` is there, and nothing after it.
   void up_to(size_t last) {
@@ -59,6 +61,7 @@ class Lister {
     fates[last] = Fate::keep();
     grow_garbage(fates, last);
     tear_write_before(fates, last);
+    grow_in_part(fates, last);
     omit(&fates, 0, last, bounds_.omit);
     if (last <= bounds_.omit) return;  // it was among the omissions
     std::fill_n(fates.begin(), last, Fate::drop());
@@ -69,9 +72,7 @@ class Lister {
   std::vector<CrashState> take() { return std::move(states_); }
 
  private:
-  void add(const std::vector<Fate>& fates) {
-    states_.push_back({.level = CrashLevel::kP2, .fates = fates});
-  }
+  void add(const std::vector<Fate>& fates) { states_.push_back({.level = level_, .fates = fates}); }
 
   // Up to `left` of the operations in [from, to) are missing.
   void omit(std::vector<Fate>* fates, size_t from, size_t to, uint32_t left) {
@@ -112,7 +113,24 @@ class Lister {
     }
   }
 
+  // The file has grown as far as this page of a larger write.
+  void grow_in_part(const std::vector<Fate>& all, size_t last) {
+    if (pending_[last].kind != PendingOperation::Kind::kWrite) return;
+    size_t first = last;
+    while (first > 0 && pending_[first - 1].call == pending_[last].call) --first;
+    if (pending_[first].size_parts == 0) return;
+    size_t end = last + 1;
+    while (end < pending_.size() && pending_[end].call == pending_[last].call) ++end;
+    // The pages of a growth are the last ones of its write; its last part would be all of it.
+    const size_t parts = pending_[first].size_parts;
+    if (last + parts + 2 <= end || last + parts + 2 - end > parts) return;
+    std::vector<Fate> fates = all;
+    fates[first] = Fate::torn(static_cast<uint32_t>(last + parts + 2 - end));
+    add(fates);
+  }
+
   const std::vector<PendingOperation>& pending_;
+  const CrashLevel level_;
   const CrashBounds& bounds_;
   std::vector<CrashState> states_;
 };
@@ -138,7 +156,7 @@ std::vector<CrashState> crash_states(const SimDisk& disk, Nanos at, CrashLevel l
     }
     return states;
   }
-  Lister lister(asking.asked, bounds);
+  Lister lister(asking.asked, level, bounds);
   const size_t count = asking.asked.size();
   if (last == LastOperation::kAny) {
     for (size_t i = 0; i < count; ++i) lister.up_to(i);

@@ -25,7 +25,8 @@ struct CrashBounds {
 
 struct CrashState {
   CrashLevel level = CrashLevel::kP2;
-  // P2: for each pending operation, in issue order. P0: how much of the executing one happened.
+  // For each pending operation, in issue order; at P1 the disk drops what cannot be there without another
+  // one. P0: how much of the executing one happened.
   std::vector<Fate> fates = {};
   uint32_t picked = 0;
 };

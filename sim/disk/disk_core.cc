@@ -60,7 +60,9 @@ DiskCore::DiskCore(const DiskCore& other)
       next_inode_(other.next_inode_),
       collect_at_(other.collect_at_),
       syncs_(other.syncs_),
+      evictions_(other.evictions_),
       next_sequence_(other.next_sequence_),
+      committed_before_(other.committed_before_),
       operation_count_(other.operation_count_),
       shrink_count_(other.shrink_count_),
       now_(other.now_),
@@ -95,6 +97,7 @@ void DiskCore::set_now(Nanos now) {
   QK_CHECK(now >= now_);
   now_ = now;
   fold_syncs(now);
+  if (!evictions_.empty()) evict_until(now);
 }
 
 void DiskCore::pin(uint64_t operation) {
@@ -232,10 +235,13 @@ void DiskCore::end_operation() {
   }
 }
 
-void DiskCore::sync(InodeNumber number) {
+void DiskCore::sync(InodeNumber number, families::SyncKind kind) {
   begin_operation();
   const Stamp stamp = next_stamp(options_.latency.sync_low, options_.latency.sync_high);
-  syncs_.push_back({number, next_sequence_, stamp.end});
+  const Inode& node = inode(number);
+  const bool all = kind == families::SyncKind::kFull || options_.journal.fdatasync_commits;
+  const uint64_t last = all ? node.last_change : node.last_data_change;
+  syncs_.push_back({number, next_sequence_, stamp.end, last + 1});
   end_operation();
 }
 
@@ -245,7 +251,8 @@ void DiskCore::lie_sync() {
   end_operation();
 }
 
-void DiskCore::fail_sync(InodeNumber number, DiskApplied applied) {
+void DiskCore::fail_sync(InodeNumber number, const DiskFault& fault) {
+  const DiskApplied applied = fault.applied;
   begin_operation();
   const Stamp stamp = next_stamp(options_.latency.sync_low, options_.latency.sync_high);
   end_operation();
@@ -267,12 +274,46 @@ void DiskCore::fail_sync(InodeNumber number, DiskApplied applied) {
     // Names and truncations are in the journal.
     if (op.sequence >= uncovered[reached] && op.kind != Kind::kName && !op.cuts) op.lost = true;
   }
+  if (fault.reverts) {
+    evict(number, true);
+  } else if (fault.evict_after) {
+    evictions_.push_back({number, now_ + *fault.evict_after});
+    if (*fault.evict_after == 0) evict_until(now_);
+  }
+}
+
+// Whatever a failed sync has lost is not seen any more.
+void DiskCore::evict(InodeNumber number, bool sizes) {
+  if (!inodes_.contains(number)) return;
+  Inode& node = change(number);
+  std::set<uint32_t> dirty;  // pages that were written again
+  for (const MicroOperation& op : node.pending) {
+    if (op.kind == Kind::kWrite && !op.lost) dirty.insert(op.page);
+  }
+  std::erase_if(node.pending, [&](const MicroOperation& op) {
+    if (!op.lost) return false;
+    return op.kind == Kind::kWrite ? !dirty.contains(op.page) : sizes;
+  });
+  node.rebuild(options_.sector_size);
+}
+
+void DiskCore::evict_until(Nanos until) {
+  std::vector<Eviction> left;
+  for (const Eviction& eviction : std::exchange(evictions_, {})) {
+    if (eviction.at > until) {
+      left.push_back(eviction);
+    } else {
+      evict(eviction.number, false);
+    }
+  }
+  evictions_ = std::move(left);
 }
 
 void DiskCore::fold_syncs(Nanos until) {
   size_t done = 0;
   for (; done < syncs_.size() && syncs_[done].end <= until; ++done) {
     // A file that is gone for good has nothing to make durable.
+    committed_before_ = std::max(committed_before_, syncs_[done].commits);
     if (inodes_.contains(syncs_[done].number))
       make_durable(syncs_[done].number, syncs_[done].before);
   }
@@ -280,6 +321,12 @@ void DiskCore::fold_syncs(Nanos until) {
 }
 
 void DiskCore::make_durable(InodeNumber number, uint64_t before) {
+  if (inode(number).synced_before < before) {
+    Inode& synced = change(number);
+    synced.synced_before = before;
+    std::erase_if(synced.halves,
+                  [&](const Inode::Half& half) { return half.operation.sequence < before; });
+  }
   if (inode(number).pending.empty() || inode(number).pending.front().sequence >= before) return;
   Inode& node = change(number);
   const auto end = std::find_if(node.pending.begin(), node.pending.end(),
@@ -319,8 +366,11 @@ void DiskCore::make_entry_durable(InodeNumber number, uint64_t sequence) {
   const auto op = std::find_if(node.pending.begin(), node.pending.end(),
                                [&](const auto& op) { return op.sequence == sequence; });
   if (op == node.pending.end()) return;
-  apply_entry(&node.durable_entries, *op);
   const std::string name = op->name;
+  const auto before = node.durable_entries.find(name);
+  std::erase_if(node.halves, [&](const Inode::Half& half) { return half.operation.name == name; });
+  node.halves.push_back({*op, before == node.durable_entries.end() ? kNoInode : before->second});
+  apply_entry(&node.durable_entries, *op);
   std::erase_if(node.pending, [&](const auto& earlier) {
     return earlier.sequence <= sequence && earlier.name == name;
   });
@@ -358,6 +408,8 @@ int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes,
     grow.stamp = stamp;  // the size travels with the first page
     grow.old_size = node.file.size();
     grow.size = end;
+    grow.by_write = true;
+    grow.allocates = node.file.page(static_cast<uint32_t>((end - 1) / kPageSize)) == nullptr;
     node.file.set_size(end);
     node.issue(std::move(grow));
   }
@@ -374,6 +426,7 @@ int DiskCore::write(InodeNumber number, uint64_t offset, std::string_view bytes,
     auto image = old ? std::make_shared<Page>(*old) : std::make_shared<Page>();
     std::memcpy(image->data() + op.from, bytes.data() + (at - offset), op.to - op.from);
     op.image = std::move(image);
+    op.allocates = old == nullptr;
     op.lost = arrival == Arrival::kCache;
     at += op.to - op.from;
     if (arrival == Arrival::kNowhere) continue;

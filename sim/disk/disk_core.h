@@ -20,6 +20,8 @@
 
 namespace qk::sim {
 
+struct OrderedOperation;
+
 class DiskCore {
  public:
   DiskCore(const DiskOptions& options, RandomStream latency);
@@ -110,11 +112,11 @@ class DiskCore {
   int write_lied(InodeNumber number, uint64_t offset, std::string_view bytes,
                  const DiskFault& fault);
   int truncate(InodeNumber number, uint64_t size);
-  void sync(InodeNumber number);
+  void sync(InodeNumber number, families::SyncKind kind);
   // It returns, and nothing is durable.
   void lie_sync();
   // A sync that fails: as much as `applied` says reaches the disk when it returns, the rest is lost.
-  void fail_sync(InodeNumber number, DiskApplied applied);
+  void fail_sync(InodeNumber number, const DiskFault& fault);
   // Of a write: the bytes of the pages that it would allocate.
   uint64_t missing_space(InodeNumber number, uint64_t offset, uint64_t size) const;
   uint64_t free_space();
@@ -132,11 +134,18 @@ class DiskCore {
     InodeNumber number;
     uint64_t before;  // covers sequences below
     Nanos end;
+    uint64_t commits = 0;  // P1: so much of the journal
   };
   // The place of one pending micro-operation, for a crash.
   struct Location {
     InodeNumber number;
     size_t position;  // in the inode's pending list
+  };
+  // What a power cut decides about as one.
+  struct Item {
+    PendingOperation shown;
+    std::vector<Location> entries;
+    bool half = false;  // places in `halves` instead
   };
   struct Parent {
     InodeNumber directory = kNoInode;
@@ -157,12 +166,14 @@ class DiskCore {
   }
   void end_operation();
   void issue_name(const Parent& parent, InodeNumber target, Stamp stamp, uint64_t sequence,
-                  InodeNumber partner);
+                  InodeNumber partner, bool replaces = false);
 
   uint64_t tree_hash(uint64_t (FileImage::*hash)() const) const;
   void note_bytes(InodeNumber number, uint64_t offset, uint64_t size) const;
 
   void fold_syncs(Nanos until);
+  void evict(InodeNumber number, bool sizes);
+  void evict_until(Nanos until);
   void make_durable(InodeNumber number, uint64_t before);
   void make_entry_durable(InodeNumber number, uint64_t sequence);
   std::optional<DiskStrike> strike_now(const DiskCall& call);
@@ -177,9 +188,17 @@ class DiskCore {
   std::vector<Location> pending_by_sequence() const;
   uint64_t drop_never_issued(Nanos at);
   void cut_executing(Nanos at, Choice& choice, CrashReport* report);
-  void lose_power(Choice& choice, CrashReport* report);
+  std::vector<Item> items_to_lose(CrashLevel level) const;
+  bool renames_split(CrashLevel level) const;
+  std::vector<OrderedOperation> order_of(const std::vector<PendingSync>& in_flight,
+                                         std::vector<Item>* items) const;
+  void lose_power(CrashLevel level, const std::vector<PendingSync>& in_flight, Choice& choice,
+                  CrashReport* report);
+  void undo(const Inode::Half& half, Inode* node) const;
   uint64_t drop_lost();
-  PendingOperation describe(const Location& location) const;
+  uint32_t sector_size(CrashLevel level) const;
+  PendingOperation describe(const Location& location, CrashLevel level) const;
+  PendingOperation describe(InodeNumber number, const MicroOperation& op, CrashLevel level) const;
   void keep_one_name_per_directory();
 
   uint64_t used_pages();
@@ -191,7 +210,13 @@ class DiskCore {
   InodeNumber next_inode_ = kRootInode;
   size_t collect_at_ = 1024;        // inodes
   std::vector<PendingSync> syncs_;  // by end
+  struct Eviction {
+    InodeNumber number;
+    Nanos at;
+  };
+  std::vector<Eviction> evictions_;  // to come, of pages that a failed sync has lost
   uint64_t next_sequence_ = 1;
+  uint64_t committed_before_ = 0;  // P1: the journal holds what was issued before this sequence
   uint64_t operation_count_ = 0;
   uint64_t shrink_count_ = 0;
   Nanos now_ = 0;

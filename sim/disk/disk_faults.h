@@ -36,7 +36,11 @@
 // truncation, and what a failed sync of a directory should have made durable, stays pending: the
 // journal has it.
 //
-// Not here: reads that evict the page of a failed sync, journals that abort, short reads, damage to
+// The cache may drop such pages (`evict_after`): reads find what the disk holds then, old bytes, or zeros in
+// what the file grew by. Or the file system takes the bytes back at once, the size with them, as btrfs
+// does (`reverts`).
+//
+// Not here: journals that abort, short reads, damage to
 // names, sizes and directories, which a file system protects by checksums of its own.
 #pragma once
 
@@ -68,6 +72,9 @@ struct DiskFault {
   std::optional<uint64_t> offset = {};    // kMisdirected: in `to`; at rest: in `path`
   DiskDamage damage = DiskDamage::kBits;  // kBitFlip
   uint8_t mask = 0;                       // kBitFlip, kBits; not 0
+  // kIoError, of a sync of a file: so much later the cache drops the pages that were not written back.
+  std::optional<Nanos> evict_after = {};
+  bool reverts = false;  // the same: they are dropped at once, and what the file grew by with them
 
   bool operator==(const DiskFault&) const = default;
 };

@@ -2,6 +2,7 @@
 // a failed sync takes away.
 #include "sim/disk/disk_faults.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cerrno>
 
@@ -36,7 +37,7 @@ struct Faulty {
     options.latency = {10, 10, 100, 100};
     return options;
   }
-  void settle() { disk.set_now(disk.busy_until()); }
+  void settle() { disk.set_now(std::max(disk.now(), disk.busy_until())); }
   // The next call of this kind fails.
   void fail(DiskAccess access, DiskApplied applied = DiskApplied::kNothing) {
     DiskFault fault;
@@ -182,6 +183,62 @@ TEST_CASE("what a failed sync did not write back is seen, and lost with the powe
   must(d.file->write_at(4096, std::string(4096, 'b')));
   must(d.file->sync(SyncKind::kData));
   CHECK(d.left() == "a4096b4096");
+}
+
+TEST_CASE("the cache may drop what a failed sync did not write back, later", "[faults]") {
+  Faulty d;
+  must(d.file->write_at(0, std::string(4096, 'b')));
+  must(d.file->write_at(4096, std::string(4096, 'c')));
+  DiskFault fault;
+  fault.access = DiskAccess::kSync;
+  fault.evict_after = 1000;
+  d.disk.add_fault(fault, 0, {});
+  CHECK_FALSE(d.file->sync(SyncKind::kData).ok());
+  CHECK(d.shown(*d.fs) == "b4096c4096");
+  // A sync that returns OK makes nothing good.
+  must(d.file->sync(SyncKind::kData));
+  SimDisk copy = d.disk.fork();
+  d.disk.set_now(d.disk.now() + 1000);
+  // The file is as long as it was; what the disk does not have of it reads as zeros.
+  CHECK(d.shown(*d.fs) == "a409604096");
+  CHECK(d.left<KeepAll>() == "a4096");
+  must(d.file->write_at(4096, "d"));
+  must(d.file->sync(SyncKind::kData));
+  CHECK(d.left() == "a4096d104095");
+  // A fork has its own time.
+  CHECK(d.shown(*copy.mount()) == "b4096c4096");
+  copy.set_now(copy.now() + 1000);
+  CHECK(d.shown(*copy.mount()) == "a409604096");
+}
+
+TEST_CASE("a page that is dirty again is not dropped", "[faults]") {
+  Faulty d;
+  must(d.file->write_at(0, std::string(4096, 'b')));
+  DiskFault fault;
+  fault.access = DiskAccess::kSync;
+  fault.evict_after = 1000;
+  d.disk.add_fault(fault, 0, {});
+  CHECK_FALSE(d.file->sync(SyncKind::kData).ok());
+  must(d.file->write_at(0, "c"));
+  d.disk.set_now(d.disk.now() + 1000);
+  CHECK(d.shown(*d.fs) == "c1b4095");
+}
+
+TEST_CASE("a file system may take back what a sync failed to write, the size too", "[faults]") {
+  Faulty d;
+  must(d.file->write_at(0, std::string(4096, 'b')));
+  must(d.file->write_at(4096, std::string(4096, 'c')));
+  DiskFault fault;
+  fault.access = DiskAccess::kSync;
+  fault.applied = DiskApplied::kHalf;  // the first page, which is one of three operations
+  fault.reverts = true;
+  d.disk.add_fault(fault, 0, {});
+  CHECK_FALSE(d.file->sync(SyncKind::kData).ok());
+  CHECK(d.shown(*d.fs) == "b4096");
+  // Whoever goes on where it was leaves a hole.
+  must(d.file->write_at(8192, "d"));
+  must(d.file->sync(SyncKind::kData));
+  CHECK(d.left() == "b409604096d1");
 }
 
 TEST_CASE("a page that is written again after a failed sync is written back whole", "[faults]") {

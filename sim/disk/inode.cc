@@ -38,17 +38,33 @@ uint32_t sectors_of(const MicroOperation& write, uint32_t sector_size) {
   return sectors_between(write.from, write.to, sector_size);
 }
 
+uint64_t end_of_part(const MicroOperation& growth, uint32_t part) {
+  return (growth.old_size / kPageSize + part) * kPageSize;
+}
+
+uint32_t size_parts_of(const MicroOperation& size) {
+  QK_CHECK(size.kind == Kind::kSize);
+  if (size.cuts) return size.size % kPageSize == 0 ? 0 : 1;
+  if (!size.by_write) return 0;
+  return static_cast<uint32_t>((size.size - 1) / kPageSize - size.old_size / kPageSize);
+}
+
 void FileImage::cut(uint64_t size) {
   set_size(size);
   const uint32_t count = pages_for(size);
   if (pages_.size() > count) pages_.resize(count);
-  const uint32_t tail = static_cast<uint32_t>(size % kPageSize);
-  if (tail == 0 || pages_.size() < count || !pages_.back()) return;
-  const Page& last = *pages_.back();
+  zero_page_from(size);
+}
+
+void FileImage::zero_page_from(uint64_t offset) {
+  const uint64_t number = offset / kPageSize;
+  const uint32_t tail = static_cast<uint32_t>(offset % kPageSize);
+  if (tail == 0 || pages_.size() <= number || !pages_[number]) return;
+  const Page& last = *pages_[number];
   if (std::all_of(last.begin() + tail, last.end(), [](char byte) { return byte == 0; })) return;
   auto page = std::make_shared<Page>(last);
   std::fill(page->begin() + tail, page->end(), '\0');
-  pages_.back() = std::move(page);
+  pages_[number] = std::move(page);
 }
 
 PageRef FileImage::page(uint32_t number) const {
@@ -84,7 +100,16 @@ void FileImage::apply(const MicroOperation& operation, Fate fate, uint32_t secto
   if (fate.kind == Fate::Kind::kDrop) return;
   if (operation.kind == Kind::kSize) {
     if (operation.cuts) {
-      cut(operation.size);
+      const uint64_t old_size = size_;
+      if (fate.kind != Fate::Kind::kTorn) {
+        cut(operation.size);
+      } else if (operation.size < old_size) {
+        zero_page_from(operation.size);
+      }
+      return;
+    }
+    if (fate.kind == Fate::Kind::kTorn) {
+      size_ = end_of_part(operation, fate.sectors);
       return;
     }
     if (fate.kind == Fate::Kind::kGarbage) fill_garbage(size_, operation.size, operation.sequence);
@@ -177,6 +202,8 @@ void apply_entry(Entries* entries, const MicroOperation& operation) {
 
 void Inode::issue(MicroOperation operation) {
   operation.ordinal = ++issued[static_cast<size_t>(operation.kind)];
+  last_change = operation.sequence;
+  if (operation.kind != Kind::kWrite || operation.allocates) last_data_change = last_change;
   pending.push_back(std::move(operation));
 }
 

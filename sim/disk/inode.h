@@ -52,11 +52,14 @@ struct MicroOperation {
   uint32_t from = 0;
   uint32_t to = 0;
   PageRef image;
+  // kWrite: of a page that the file did not have. kSize: with such pages.
+  bool allocates = false;
 
   // kSize
   uint64_t old_size = 0;
   uint64_t size = 0;
   bool cuts = false;  // the call was a truncation: bytes from `size` on are gone for good
+  bool by_write = false;
 
   // kWrite, kSize: a sync failed to write it back. It is seen until the power is cut; no later sync
   // makes it durable.
@@ -67,7 +70,13 @@ struct MicroOperation {
   std::string name;
   InodeNumber target = kNoInode;
   InodeNumber partner = kNoInode;
+  bool replaces = false;  // a rename over something
 };
+
+// The parts of a size that may survive alone: see PendingOperation::size_parts.
+uint32_t size_parts_of(const MicroOperation& size);
+// Of a growth of which part number `part` survived: where the file ends.
+uint64_t end_of_part(const MicroOperation& growth, uint32_t part);
 
 // Bit i is sector i of the page.
 uint32_t sectors_of(const MicroOperation& write, uint32_t sector_size);
@@ -101,6 +110,7 @@ class FileImage {
   uint64_t page_hash(uint32_t number) const;
 
  private:
+  void zero_page_from(uint64_t offset);  // to the end of its page
   void fill_garbage(uint64_t from, uint64_t to, uint64_t seed);
 
   uint64_t size_ = 0;
@@ -118,6 +128,18 @@ struct Inode {
   // Of a directory: how often each name was made in it. No crash takes that back.
   std::map<std::string, uint32_t, std::less<>> births = {};
   std::array<uint64_t, 3> issued = {};  // micro-operations so far, by kind
+  // For P1 (crash_order.h). The last micro-operation on it or on a name of it; of these, the last one that
+  // fdatasync does not overlook; and what the last sync covered that has returned.
+  uint64_t last_change = 0;
+  uint64_t last_data_change = 0;
+  uint64_t synced_before = 0;
+  // Of a directory: entries of renames that are durable only because the rename's other directory was synced.
+  // At P2x that may be untrue.
+  struct Half {
+    MicroOperation operation;
+    InodeNumber before = kNoInode;  // what the durable entry led to
+  };
+  std::vector<Half> halves = {};
   // One pair is used, according to kind.
   FileImage durable_file, file;
   Entries durable_entries, entries;

@@ -67,7 +67,7 @@ bool DiskCore::contains(InodeNumber ancestor, InodeNumber directory) const {
 }
 
 void DiskCore::issue_name(const Parent& parent, InodeNumber target, Stamp stamp, uint64_t sequence,
-                          InodeNumber partner) {
+                          InodeNumber partner, bool replaces) {
   MicroOperation op;
   op.kind = PendingOperation::Kind::kName;
   op.sequence = sequence;
@@ -76,7 +76,12 @@ void DiskCore::issue_name(const Parent& parent, InodeNumber target, Stamp stamp,
   op.name = parent.name;
   op.target = target;
   op.partner = partner;
-  if (target != kNoInode) change(target).label = op.name;
+  op.replaces = replaces;
+  if (target != kNoInode) {
+    Inode& node = change(target);
+    node.label = op.name;
+    node.last_change = sequence;
+  }
   Inode& directory = change(parent.directory);
   apply_entry(&directory.entries, op);
   directory.issue(std::move(op));
@@ -93,6 +98,7 @@ int DiskCore::create(std::string_view path, FileKind kind, InodeNumber* number) 
   const uint32_t birth = ++directory.births[std::string(parent.name)];
   change(created).born =
       cat(directory.born, "/", parent.name, birth == 1 ? std::string() : cat("~", birth));
+  change(created).last_data_change = next_sequence_;
   issue_name(parent, created, write_stamp(), next_sequence_++, kNoInode);
   end_operation();
   if (number != nullptr) *number = created;
@@ -165,7 +171,8 @@ int DiskCore::rename(std::string_view from, std::string_view to) {
   const uint64_t sequence = next_sequence_++;
   const bool across = source.directory != target.directory;
   issue_name(source, kNoInode, stamp, sequence, across ? target.directory : kNoInode);
-  issue_name(target, moved, stamp, sequence, across ? source.directory : kNoInode);
+  issue_name(target, moved, stamp, sequence, across ? source.directory : kNoInode,
+             replaced != kNoInode);
   end_operation();
   return 0;
 }

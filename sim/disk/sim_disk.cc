@@ -72,16 +72,17 @@ int truncate_file(const Mount& mount, InodeNumber number, std::string_view path,
                      [&] { return mount.core().truncate(number, size); });
 }
 
-absl::Status sync_inode(const Mount& mount, DiskOp op, InodeNumber number, std::string_view path) {
+absl::Status sync_inode(const Mount& mount, DiskOp op, InodeNumber number, std::string_view path,
+                        SyncKind kind) {
   const DiskCall call{DiskAccess::kSync, "sync", path};
   const auto strike = mount.core().strike(call);
   mount.issue({op, number, 0, {}, path}, [&] {
     if (strike && strike->error == 0) {
       mount.core().lie_sync();
     } else if (strike) {
-      mount.core().fail_sync(number, strike->fault.applied);
+      mount.core().fail_sync(number, strike->fault);
     } else {
-      mount.core().sync(number);
+      mount.core().sync(number, kind);
     }
     return 0;
   });
@@ -139,9 +140,9 @@ class SimFile final : public File {
     mount_.core().look_at_size(number_);
     return mount_.core().inode(number_).file.size();
   }
-  absl::Status sync(SyncKind) override {
+  absl::Status sync(SyncKind kind) override {
     if (mount_.dead()) return dead("sync", path_);
-    return sync_inode(mount_, DiskOp::kSync, number_, path_);
+    return sync_inode(mount_, DiskOp::kSync, number_, path_, kind);
   }
 
  private:
@@ -247,11 +248,11 @@ class SimFileSystem final : public families::FileSystem {
     return FileStat{.kind = inode.kind, .size = inode.file.size(), .inode = number};
   }
 
-  absl::Status sync_dir(std::string_view path, SyncKind) override {
+  absl::Status sync_dir(std::string_view path, SyncKind kind) override {
     if (mount_.dead()) return dead("sync", path);
     InodeNumber number;
     QK_RETURN_IF_ERROR(find_directory(path, "sync", &number));
-    return sync_inode(mount_, DiskOp::kSyncDir, number, path);
+    return sync_inode(mount_, DiskOp::kSyncDir, number, path, kind);
   }
 
   absl::StatusOr<std::unique_ptr<FileLock>> lock(std::string_view path) override {
@@ -299,6 +300,11 @@ class SimFileSystem final : public families::FileSystem {
 };
 
 }  // namespace
+
+std::string_view to_string(CrashLevel level) {
+  constexpr std::string_view kNames[] = {"P0", "P1", "P2", "P2x"};
+  return kNames[static_cast<size_t>(level)];
+}
 
 SimDisk::SimDisk(const DiskOptions& options, RandomStream latency_stream)
     : core_(std::make_shared<DiskCore>(options, latency_stream)) {}

@@ -34,6 +34,9 @@
 //           walk from the root in byte order meets first, as after fsck). An unsynced mkdir loses
 //           its subtree, synced files included.
 //       Nothing stays pending.
+//   P1, the power is cut under a file system with a journal. As P2, but pages are written whole,
+//       nothing holds garbage, and DiskOptions::journal keeps more in order: see crash_order.h.
+//   P2x, as P2, and of a rename either entry may be there alone: the file has both names, or none.
 //
 // From the crash on (and from each mount()), all handles and file systems of earlier incarnations
 // are dead: every call returns errno_status(ENODEV), nothing changes, destroying them is harmless.
@@ -43,8 +46,8 @@
 // and damage to bytes at rest.
 //
 // Not modelled: write-back in between (a pending operation that became durable by itself is a
-// crash's choice), mmap, attributes and times (so kData and kFull syncs are equal), journalled file
-// systems that keep more order than P2, torn renames. Garbage is cut at 256 KiB for one growth of a file.
+// crash's choice), mmap, attributes and times (so kData and kFull syncs differ at P1 alone). Garbage is cut
+// at 256 KiB for one growth of a file.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +61,7 @@
 
 #include "families/fs/file_system.h"
 #include "sim/disk/choice.h"
+#include "sim/disk/crash_level.h"
 #include "sim/disk/disk_faults.h"
 #include "sim/disk/disk_looks.h"
 #include "sim/kernel/event.h"
@@ -79,9 +83,8 @@ struct DiskOptions {
   DiskLatency latency;
   uint32_t sector_size = 512;  // a power of two in 512..4096
   uint64_t capacity = 0;       // bytes of pages; 0: no limit
+  JournalOptions journal = {};
 };
-
-enum class CrashLevel : uint8_t { kP0, kP2 };
 
 // Counts of micro-operations (a rename counts once).
 struct CrashReport {

@@ -117,8 +117,9 @@ bool read_findings(const Json& rows, std::vector<CrashFinding>* findings) {
     for (const size_t text : {0, 1, 2, 4, 5, 6}) {
       if (!row[text].is_string()) return false;
     }
-    const auto level = static_cast<CrashLevel>(row[3].get<uint64_t>());
-    if (to_string(level).empty()) return false;
+    const uint64_t number = row[3].get<uint64_t>();
+    if (number > static_cast<uint64_t>(CrashLevel::kP2x)) return false;
+    const auto level = static_cast<CrashLevel>(number);
     findings->push_back({.oracle = row[0],
                          .name = row[1],
                          .phase = row[2],
@@ -174,16 +175,6 @@ std::string fault_name(CrashLevel level, uint32_t depth) {
 }
 
 }  // namespace
-
-std::string_view to_string(CrashLevel level) {
-  switch (level) {
-    case CrashLevel::kP0:
-      return "P0";
-    case CrashLevel::kP2:
-      return "P2";
-  }
-  return "";
-}
 
 void ExplorationCounts::add(const ExplorationCounts& other) {
   for (const auto field : kCounts) this->*field += other.*field;
@@ -485,6 +476,7 @@ bool CrashExploration::crash_and_start(ClusterView& view, SimNode& node, Nanos a
                                        Answer* answer) {
   CrashFault crash{.node = node.name(), .restart_after = kRestartAfter};
   crash.loss = decision ? loss_of(level) : CrashLoss::kKeepSynced;
+  if (level != CrashLevel::kP0) crash.level = level;
   crash.decided = decision;
   bool down = false;
   view.at(at, [&node, &crash, &down, this, at] {

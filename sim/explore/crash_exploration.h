@@ -124,9 +124,6 @@ struct ExploredUnit {
 std::string to_line(const ExploredUnit& unit);
 absl::StatusOr<ExploredUnit> parse_unit(std::string_view line);
 
-// "P0", "P2"
-std::string_view to_string(CrashLevel level);
-
 // What units say together: the same in whatever order they came.
 struct ExplorationSummary {
   std::map<PhaseCode, ExplorationCounts> counts;

@@ -40,8 +40,10 @@ CommandSyntax explore_syntax(Command& command) {
   explore.repeated("--node", "NODE", &to->nodes,
                    "Who crashes; default: who the window names, or every node");
   explore
-      .option("--level", "LEVELS", &to->levels,
-              "P0 process crash, P2 power cut where only syncs order anything")
+      .option(
+          "--level", "LEVELS", &to->levels,
+          "P0 process crash; power cut: P2 where only syncs order anything, P2x where renames tear "
+          "as well, P1 under a journal (cluster.disk.journal)")
       .by_default("P0,P2");
   explore
       .value("--omit", "K", count(&to->omit, kMaxOmitted),

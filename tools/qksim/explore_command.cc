@@ -33,7 +33,9 @@ using sim::CrashLevel;
 using sim::ExplorationOptions;
 
 constexpr std::pair<std::string_view, CrashLevel> kLevels[] = {{"P0", CrashLevel::kP0},
-                                                               {"P2", CrashLevel::kP2}};
+                                                               {"P1", CrashLevel::kP1},
+                                                               {"P2", CrashLevel::kP2},
+                                                               {"P2x", CrashLevel::kP2x}};
 constexpr std::string_view kExplorations = ".qksim/explore";
 constexpr int64_t kSyncEveryMs = 1000;
 constexpr int64_t kRedrawMs = 200;
@@ -118,8 +120,7 @@ class Window {
                                       [&](const auto& row) { return row.first == word; });
       if (level == std::end(kLevels)) {
         return cat("--level: ", in_quotes(word),
-                   " is not a level; allowed: P0, P2, or both as "
-                   "P0,P2");
+                   " is not a level; allowed: P0, P1, P2, P2x, or several as P0,P2");
       }
       options->levels.push_back(level->second);
     }

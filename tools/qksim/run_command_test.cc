@@ -374,7 +374,7 @@ TEST_CASE_METHOD(RunFixture, "--write-plan replaces a plan that was written, and
   arguments.write_plan = "plans.qks.txtpb";
   next.injected.push_back({});
   next.injected.back().at.text = "1.5s";
-  next.injected.back().what = sim::CrashFault{"n2", sim::kSecond, sim::CrashLoss::kTornTail, {}};
+  next.injected.back().what = sim::CrashFault{"n2", sim::kSecond, sim::CrashLoss::kTornTail};
   CHECK(run_command(arguments, environment) == ExitCode::kOk);
   const std::string text = file("plans.qks.txtpb");
   CHECK(text.find("name: \"plans\"") != std::string::npos);
