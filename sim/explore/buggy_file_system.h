@@ -22,7 +22,8 @@ struct FileBugs {
   Names skips_sync;           // of a file
   Names skips_sync_dir;       // of a directory
   Names swallows_sync_error;  // of a file or directory: the sync is made, and its error ignored
-  Names reads_zeros;          // of a file: in place of what cannot be read
+  Names dirties_after_failed_sync;  // of a file: what a failed sync lost is written again, unasked
+  Names reads_zeros;                // of a file: in place of what cannot be read
   Names skips_unlink;
   Names skips_truncate;
   std::function<bool(std::string_view from, std::string_view to)> skips_rename;
@@ -30,12 +31,16 @@ struct FileBugs {
   std::function<bool(std::string_view path, uint64_t offset, std::string* bytes)> write;
   // After each call that wrote bytes or changed a name.
   std::function<void(families::FileSystem& disk, std::string_view path)> changed;
+  // When a process begins.
+  std::function<void(families::FileSystem& disk)> mounted;
 };
 
 class BuggyFileSystem final : public families::FileSystemWrapper {
  public:
   BuggyFileSystem(std::unique_ptr<families::FileSystem> disk, FileBugs bugs)
-      : FileSystemWrapper(disk.get()), disk_(std::move(disk)), bugs_(std::move(bugs)) {}
+      : FileSystemWrapper(disk.get()), disk_(std::move(disk)), bugs_(std::move(bugs)) {
+    if (bugs_.mounted) bugs_.mounted(inner());
+  }
 
   absl::Status sync_dir(std::string_view path, families::SyncKind kind) override {
     if (hits(bugs_.skips_sync_dir, path)) return absl::OkStatus();
@@ -68,7 +73,9 @@ class BuggyFileSystem final : public families::FileSystemWrapper {
     }
     absl::Status sync(families::SyncKind kind) override {
       if (hits(owner_.bugs_.skips_sync, path_)) return absl::OkStatus();
-      return owner_.swallowed(inner().sync(kind), path_);
+      const absl::Status synced = inner().sync(kind);
+      if (!synced.ok() && hits(owner_.bugs_.dirties_after_failed_sync, path_)) write_again();
+      return owner_.swallowed(synced, path_);
     }
     absl::Status truncate(uint64_t size) override {
       if (hits(owner_.bugs_.skips_truncate, path_)) return absl::OkStatus();
@@ -82,6 +89,14 @@ class BuggyFileSystem final : public families::FileSystemWrapper {
     }
 
    private:
+    void write_again() {
+      const auto size = inner().size();
+      if (!size.ok()) return;
+      std::string bytes(*size, '\0');
+      const auto read = inner().read_at(0, {bytes.data(), bytes.size()});
+      if (read.ok()) inner().write_at(0, bytes.substr(0, *read)).IgnoreError();
+    }
+
     const std::string path_;
     BuggyFileSystem& owner_;
   };

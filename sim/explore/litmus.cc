@@ -27,6 +27,8 @@ struct Litmus {
   std::string_view path;
   std::string_view
       expected;  // bytes of `path` after a power cut that loses all it may; empty: none
+  bool process_dies = false;  // before the power is cut; a new one starts in between
+  bool first_sync_fails = false;
 };
 
 const std::vector<Litmus>& programs() {
@@ -69,16 +71,47 @@ const std::vector<Litmus>& programs() {
          return fs.unlink("/a");
        },
        "/a", kOld},
+      {"bytes that a dead process never synced survive a later power cut",
+       [](FileSystem& fs) -> absl::Status {
+         QK_RETURN_IF_ERROR(write(fs, "/a", kOld, true));
+         QK_RETURN_IF_ERROR(sync_root(fs));
+         return write(fs, "/a", kNew, false);
+       },
+       "/a", kOld, true},
+      {"bytes that a failed sync lost are made durable by the next one",
+       [](FileSystem& fs) -> absl::Status {
+         QK_RETURN_IF_ERROR(write(fs, "/a", "", false));
+         QK_RETURN_IF_ERROR(sync_root(fs));
+         QK_ASSIGN_OR_RETURN(const auto file, fs.open("/a", {}));
+         QK_RETURN_IF_ERROR(file->write_at(0, kNew));
+         if (file->sync(families::SyncKind::kFull).ok()) return absl::InternalError("sync is ok");
+         return file->sync(families::SyncKind::kFull);
+       },
+       "/a", "", false, true},
   };
   return all;
 }
 
 std::string bytes_after_power_cut(const Litmus& litmus, Mutant* mutant) {
   SimDisk disk(DiskOptions{}, RandomStream(1, "litmus"));
-  auto fs = disk.mount();
-  if (mutant != nullptr) fs = mutant->file_system({}, std::move(fs));
+  const auto mount = [&] {
+    auto fs = disk.mount();
+    return mutant == nullptr ? std::move(fs) : mutant->file_system({}, std::move(fs));
+  };
+  auto fs = mount();
+  if (litmus.first_sync_fails) {
+    DiskFault fault;
+    fault.access = DiskAccess::kSync;
+    fault.path = "/a";
+    disk.add_fault(fault, 0, {});
+  }
   const absl::Status ran = litmus.program(*fs);
   if (!ran.ok()) return cat("the program failed: ", to_std(ran.message()));
+  if (litmus.process_dies) {
+    KeepAll keep;
+    disk.crash(CrashLevel::kP0, disk.busy_until(), keep);
+    fs = mount();
+  }
   std::unique_ptr<Choice> choice = std::make_unique<DropAll>();
   if (mutant != nullptr) choice = mutant->choice(std::move(choice));
   disk.crash(CrashLevel::kP2, disk.busy_until(), *choice);

@@ -42,6 +42,18 @@ void disks(std::vector<Row>* rows) {
   add({"disk-ignores-directory-syncs", "", "SIM", "det", "", "ora.S2",
        "a sync of a directory does nothing"},
       [](FileBugs& bugs) { bugs.skips_sync_dir = [](std::string_view) { return true; }; });
+  add({"process-crash-makes-durable", "KB-79", "SIM", "det", "", "ora.S2",
+       "what a process wrote is durable when it dies, so that no power cut follows its recovery"},
+      [](FileBugs& bugs) {
+        bugs.mounted = [](families::FileSystem& disk) {
+          families::sync_tree(disk, "/").IgnoreError();
+        };
+      });
+  add({"failed-sync-keeps-pages-dirty", "KB-80", "SIM", "det", "", "ora.S2",
+       "what a failed sync did not write, the next one does"},
+      [](FileBugs& bugs) {
+        bugs.dirties_after_failed_sync = [](std::string_view) { return true; };
+      });
   rows->push_back({{"crash-keeps-everything", "", "SIM", "det", "", "ora.S2",
                     "a power cut loses nothing", Judge::kLitmus},
                    [](Plant& plant) {
