@@ -29,7 +29,7 @@ bool is_migrating(PhaseCode phase) {
 
 }  // namespace
 
-Reach::Reach(size_t nodes) : nodes_(nodes + 1), families_{"-"}, cells_(1) {}
+Reach::Reach(size_t nodes) : nodes_(nodes + 1), families_{"-"}, cells_(1), seen_(1) {}
 
 void Reach::set_families(NodeId node, std::string_view from, std::string_view to) {
   const std::string pair = cat(from, "->", to.empty() ? std::string_view("-") : to);
@@ -38,6 +38,7 @@ void Reach::set_families(NodeId node, std::string_view from, std::string_view to
   if (it != families_.end()) return;
   families_.push_back(pair);
   cells_.emplace_back();
+  seen_.emplace_back();
 }
 
 void Reach::recorded(const Event& event) {
@@ -66,25 +67,27 @@ void Reach::recorded(const Event& event) {
     case EventKind::kRaftRole: {
       const Role before = std::exchange(node.role, static_cast<Role>(event.arg(0)));
       node.last = event.signed_arg(2);
-      if (node.role == Role::kLeader && is_dual(node.phase)) hit(ReachProbe::kLeaderInDual);
-      if (before == Role::kLeader && node.role != Role::kLeader) hit(ReachProbe::kLeaderDeposed);
+      if (node.role == Role::kLeader && is_dual(node.phase)) hit(ReachProbe::kLeaderInDual, node);
+      if (before == Role::kLeader && node.role != Role::kLeader)
+        hit(ReachProbe::kLeaderDeposed, node);
       return;
     }
     case EventKind::kRaftTerm:
-      if (event.arg(1) != 0 && node.phase == PhaseCode::kDual) hit(ReachProbe::kVoteInDual);
-      if (event.arg(1) != 0 && node.phase == PhaseCode::kCut) hit(ReachProbe::kVoteInCut);
+      if (event.arg(1) != 0 && node.phase == PhaseCode::kDual) hit(ReachProbe::kVoteInDual, node);
+      if (event.arg(1) != 0 && node.phase == PhaseCode::kCut) hit(ReachProbe::kVoteInCut, node);
       return;
     case EventKind::kRaftCommit:
       node.commit = event.signed_arg(0);
-      if (node.phase == PhaseCode::kCut) hit(ReachProbe::kCommitInCut);
+      if (node.phase == PhaseCode::kCut) hit(ReachProbe::kCommitInCut, node);
       return;
     case EventKind::kMigPhase:
       return entered(node, event);
     case EventKind::kMigCut:
-      if (event.arg(2) == 0) hit(ReachProbe::kCutDiffers);
+      if (event.arg(2) == 0) hit(ReachProbe::kCutDiffers, node);
       return;
     case EventKind::kMigWait:
-      if (static_cast<RollWait>(event.arg(0)) == RollWait::kGuard) hit(ReachProbe::kGuardWait);
+      if (static_cast<RollWait>(event.arg(0)) == RollWait::kGuard)
+        hit(ReachProbe::kGuardWait, node);
       return;
     case EventKind::kStoreIssue:
       return issued(node, event);
@@ -94,13 +97,13 @@ void Reach::recorded(const Event& event) {
       return;
     case EventKind::kSnapPublish:
       node.fetches_from = 0;
-      if (catches_up(node.phase)) hit(ReachProbe::kSnapshotInExport);
-      if (is_dual(node.phase)) hit(ReachProbe::kSnapshotInDual);
+      if (catches_up(node.phase)) hit(ReachProbe::kSnapshotInExport, node);
+      if (is_dual(node.phase)) hit(ReachProbe::kSnapshotInDual, node);
       return;
     case EventKind::kSnapInstall:
-      hit(ReachProbe::kInstalled);
-      if (catches_up(node.phase)) hit(ReachProbe::kInstalledInExport);
-      if (is_dual(node.phase)) hit(ReachProbe::kInstalledInDual);
+      hit(ReachProbe::kInstalled, node);
+      if (catches_up(node.phase)) hit(ReachProbe::kInstalledInExport, node);
+      if (is_dual(node.phase)) hit(ReachProbe::kInstalledInDual, node);
       return;
     case EventKind::kNetSend:
       return sent(node, event);
@@ -108,11 +111,11 @@ void Reach::recorded(const Event& event) {
       return received(node, event);
     case EventKind::kNetDrop:
       if (static_cast<DropReason>(event.arg(3)) == DropReason::kPartitionInFlight) {
-        hit(ReachProbe::kMessageCut);
+        hit(ReachProbe::kMessageCut, node);
       }
       return;
     case EventKind::kClientRetry:
-      hit(ReachProbe::kAskedAgain);
+      hit(ReachProbe::kAskedAgain, node);
       return;
     default:
       return;
@@ -130,8 +133,8 @@ void Reach::ended(NodeId id, const Event& event) {
   node.fetches_from = 0;
   const auto down =
       std::count_if(nodes_.begin() + 1, nodes_.end(), [](const Node& other) { return !other.up; });
-  if (down >= 2) hit(ReachProbe::kTwoDown);
-  if (2 * static_cast<size_t>(down) >= nodes_.size() - 1) hit(ReachProbe::kNoQuorum);
+  if (down >= 2) hit(ReachProbe::kTwoDown, node);
+  if (2 * static_cast<size_t>(down) >= nodes_.size() - 1) hit(ReachProbe::kNoQuorum, node);
 }
 
 void Reach::crashed(NodeId id, const Event& event) {
@@ -139,20 +142,21 @@ void Reach::crashed(NodeId id, const Event& event) {
   fault(ReachFault::kCrash, node);
   if (node.recovering) {
     hit(node.recoveries_cut++ == 0 ? ReachProbe::kCrashInRecovery
-                                   : ReachProbe::kCrashInSecondRecovery);
+                                   : ReachProbe::kCrashInSecondRecovery,
+        node);
   }
   if (is_migrating(node.phase) && ++node.crashes_in_phase == 2) {
-    hit(ReachProbe::kCrashTwiceInPhase);
+    hit(ReachProbe::kCrashTwiceInPhase, node);
   }
   if (node.role == Role::kLeader) {
-    hit(ReachProbe::kCrashLeader);
-    if (node.last > node.commit) hit(ReachProbe::kCrashUncommitted);
+    hit(ReachProbe::kCrashLeader, node);
+    if (node.last > node.commit) hit(ReachProbe::kCrashUncommitted, node);
   }
   if (node.open_mutations > 0) {
-    hit(ReachProbe::kCrashMutation);
-    if (is_dual(node.phase)) hit(ReachProbe::kCrashDualWrite);
+    hit(ReachProbe::kCrashMutation, node);
+    if (is_dual(node.phase)) hit(ReachProbe::kCrashDualWrite, node);
   }
-  if (event.arg(2) > 0) hit(ReachProbe::kCrashLost);
+  if (event.arg(2) > 0) hit(ReachProbe::kCrashLost, node);
   ended(id, event);
 }
 
@@ -163,7 +167,8 @@ void Reach::restarted(Node& node) {
   // A node rests in no ROLLBACK: it is back in A at the same instant.
   if (node.phase == PhaseCode::kRollback) return;
   hit(static_cast<ReachProbe>(static_cast<int>(ReachProbe::kRestartInA) +
-                              static_cast<int>(node.phase)));
+                              static_cast<int>(node.phase)),
+      node);
 }
 
 // A phase is told when it begins, and when a start has succeeded in it.
@@ -179,16 +184,16 @@ void Reach::entered(Node& node, const Event& event) {
       // What a start says first is where it is.
       if (before == PhaseCode::kBoot || before == PhaseCode::kV1 ||
           (before == PhaseCode::kExport && !after_restart)) {
-        hit(ReachProbe::kExportAgain);
+        hit(ReachProbe::kExportAgain, node);
       }
-      if (std::exchange(node.rolled_back, false)) hit(ReachProbe::kRetry);
+      if (std::exchange(node.rolled_back, false)) hit(ReachProbe::kRetry, node);
       node.dual = false;
       return;
     case PhaseCode::kDual:
       node.dual = true;
       return;
     case PhaseCode::kRollback:
-      hit(node.dual ? ReachProbe::kRollbackAfterDual : ReachProbe::kRollback);
+      hit(node.dual ? ReachProbe::kRollbackAfterDual : ReachProbe::kRollback, node);
       node.rolled_back = true;
       node.dual = false;
       return;
@@ -207,17 +212,17 @@ void Reach::partitioned(const Event& event) {
       if ((side >> (id - 1) & 1) == 0 || !node.up) continue;
       fault(ReachFault::kPartition, node);
       transfers_cut(id, event.t);
-      if (is_dual(node.phase)) hit(ReachProbe::kCutOffInDual);
+      if (is_dual(node.phase)) hit(ReachProbe::kCutOffInDual, node);
       if (node.role != Role::kLeader) continue;
-      hit(ReachProbe::kLeaderCutOff);
-      if (node.phase == PhaseCode::kCut) hit(ReachProbe::kLeaderCutOffInCut);
+      hit(ReachProbe::kLeaderCutOff, node);
+      if (node.phase == PhaseCode::kCut) hit(ReachProbe::kLeaderCutOffInCut, node);
     }
   }
 }
 
 void Reach::transferred(const Node& from, const Node& to) {
   fault(ReachFault::kTransfer, from);
-  if (is_migrating(from.phase) || is_migrating(to.phase)) hit(ReachProbe::kTransferInPhase);
+  if (is_migrating(from.phase) || is_migrating(to.phase)) hit(ReachProbe::kTransferInPhase, from);
 }
 
 void Reach::issued(Node& node, const Event& event) {
@@ -227,15 +232,15 @@ void Reach::issued(Node& node, const Event& event) {
       node.last = event.signed_arg(3);
       return;
     case StoreOp::kTruncateSuffix:
-      hit(ReachProbe::kTruncateSuffix);
-      if (catches_up(node.phase)) hit(ReachProbe::kTruncateInCatchUp);
-      if (is_dual(node.phase)) hit(ReachProbe::kTruncateInDual);
+      hit(ReachProbe::kTruncateSuffix, node);
+      if (catches_up(node.phase)) hit(ReachProbe::kTruncateInCatchUp, node);
+      if (is_dual(node.phase)) hit(ReachProbe::kTruncateInDual, node);
       return;
     case StoreOp::kTruncatePrefix:
-      if (is_dual(node.phase)) hit(ReachProbe::kPrefixInDual);
+      if (is_dual(node.phase)) hit(ReachProbe::kPrefixInDual, node);
       return;
     case StoreOp::kReset:
-      if (is_dual(node.phase)) hit(ReachProbe::kResetInDual);
+      if (is_dual(node.phase)) hit(ReachProbe::kResetInDual, node);
       return;
     default:
       return;
@@ -250,9 +255,9 @@ void Reach::sent(Node& node, const Event& event) {
 }
 
 void Reach::received(Node& node, const Event& event) {
-  if (event.msg < nodes_[event.arg(0)].first_msg) hit(ReachProbe::kLateMessage);
-  if (event.msg < node.first_msg) hit(ReachProbe::kMessageToOld);
-  if (event.arg(5) != 0) hit(ReachProbe::kMessageTwice);
+  if (event.msg < nodes_[event.arg(0)].first_msg) hit(ReachProbe::kLateMessage, node);
+  if (event.msg < node.first_msg) hit(ReachProbe::kMessageToOld, node);
+  if (event.arg(5) != 0) hit(ReachProbe::kMessageTwice, node);
 }
 
 // Of snapshots that the node fetches, and that others fetch from it.
@@ -260,7 +265,7 @@ void Reach::transfers_cut(NodeId id, Nanos now) {
   for (NodeId other = 1; other < nodes_.size(); ++other) {
     Node& node = nodes_[other];
     if (node.fetches_from == 0 || (other != id && node.fetches_from != id)) continue;
-    if (now - node.fetched_at <= kFetchLasts) hit(ReachProbe::kTransferBroken);
+    if (now - node.fetched_at <= kFetchLasts) hit(ReachProbe::kTransferBroken, node);
     node.fetches_from = 0;
   }
 }
@@ -296,6 +301,31 @@ std::map<std::string, uint64_t> Reach::counts(const Subjects& subjects) const {
       }
     }
   }
+  return result;
+}
+
+std::vector<std::string> Reach::tuples() const {
+  static constexpr std::string_view kRoles[] = {"follower", "pre-candidate", "candidate", "leader"};
+  std::vector<std::string> result;
+  for (size_t i = 0; i < kReachProbeCount; ++i) {
+    if (counts_[i] > 0) result.emplace_back(kReachProbes[i].name);
+  }
+  for (size_t pair = 0; pair < families_.size(); ++pair) {
+    for (size_t phase = 0; phase < kPhaseCount; ++phase) {
+      for (size_t role = 0; role < kRoleCount; ++role) {
+        const auto& seen = seen_[pair][phase][role];
+        for (size_t i = 0; i < seen.size(); ++i) {
+          if (!seen[i]) continue;
+          const std::string what = i < kReachProbeCount
+                                       ? std::string(kReachProbes[i].name)
+                                       : cat("fault/", kReachFaults[i - kReachProbeCount]);
+          result.push_back(cat(what, " ", to_string(static_cast<PhaseCode>(phase)), " ",
+                               kRoles[role], " ", families_[pair]));
+        }
+      }
+    }
+  }
+  std::sort(result.begin(), result.end());
   return result;
 }
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -202,6 +203,11 @@ class Reach final : public TraceObserver {
   };
   std::map<std::string, uint64_t> counts(const Subjects& subjects) const;
 
+  // What a sweep with feedback tells runs apart by: each probe and each fault that a node came to, with
+  // its phase, its role and the families of its migration: "crash/leader DUAL leader local->sqlite".
+  // Sorted. A probe that a witness reports has none of these.
+  std::vector<std::string> tuples() const;
+
  private:
   struct Node {
     PhaseCode phase = PhaseCode::kA;
@@ -221,9 +227,20 @@ class Reach final : public TraceObserver {
     size_t families = 0;  // in families_
   };
   using Cells = std::array<std::array<uint64_t, kPhaseCount>, kReachFaultCount>;
+  static constexpr size_t kRoleCount = static_cast<size_t>(Role::kLeader) + 1;
+  using Seen = std::array<std::array<std::bitset<kReachProbeCount + kReachFaultCount>, kRoleCount>,
+                          kPhaseCount>;
 
   void fault(ReachFault kind, const Node& node) {
     ++cells_[node.families][static_cast<size_t>(kind)][static_cast<size_t>(node.phase)];
+    seen(node).set(kReachProbeCount + static_cast<size_t>(kind));
+  }
+  void hit(ReachProbe probe, const Node& node) {
+    hit(probe);
+    seen(node).set(static_cast<size_t>(probe));
+  }
+  std::bitset<kReachProbeCount + kReachFaultCount>& seen(const Node& node) {
+    return seen_[node.families][static_cast<size_t>(node.phase)][static_cast<size_t>(node.role)];
   }
   void ended(NodeId id, const Event& event);
   void crashed(NodeId id, const Event& event);
@@ -240,6 +257,7 @@ class Reach final : public TraceObserver {
   std::vector<Node> nodes_;            // by NodeId; [0] is unused
   std::vector<std::string> families_;  // "local->sqlite"
   std::vector<Cells> cells_;           // for each of families_
+  std::vector<Seen> seen_;             // the same
   uint64_t last_msg_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // Reach, on events that the test records by hand.
 #include "sim/cluster/reach.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -53,6 +54,25 @@ TEST_CASE("reach: names of probes are distinct, and a plan lists those it can re
   CHECK_FALSE(plain.contains("vote/in-CUT"));
   CHECK_FALSE(plain.contains("message/duplicate"));
   CHECK_FALSE(reach.counts({.migration = true}).contains("migration/cut-differs"));
+}
+
+TEST_CASE("reach: a tuple has phase, role and families beside the fault or the probe", "[reach]") {
+  Watched run;
+  run.reach.set_families(1, "local", "sqlite");
+  CHECK(run.reach.tuples().empty());
+  run.enter(1, PhaseCode::kDual);
+  run.role(1, Role::kLeader);
+  run.crash(1);
+  run.reach.hit(ReachProbe::kMemoryLost);  // of a witness
+  const auto tuples = run.reach.tuples();
+  const auto has = [&](const std::string& tuple) {
+    return std::find(tuples.begin(), tuples.end(), tuple) != tuples.end();
+  };
+  CHECK(has("fault/crash DUAL leader local->sqlite"));
+  CHECK(has("crash/leader DUAL leader local->sqlite"));
+  CHECK(has("open/memory-lost"));
+  CHECK_FALSE(has("crash/leader DUAL follower local->sqlite"));
+  CHECK(std::is_sorted(tuples.begin(), tuples.end()));
 }
 
 TEST_CASE("reach: a fault counts in its phase and pair of families", "[reach]") {

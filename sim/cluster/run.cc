@@ -452,6 +452,7 @@ class Cluster final : private ClusterEvents, private ClusterView {
     result.digest = to_hex(trace_->digest());
     result.trace = trace_;
     result.reach = reach_.counts(reach_subjects());
+    if (options_.tuples) result.tuples = reach_.tuples();
     result.steps = steps_;
     result.turned = turned_;
     return result;

@@ -58,6 +58,7 @@ struct RunResult {
   std::shared_ptr<const Trace> trace;
   std::map<std::string, uint64_t> evaluated = {};  // oracle id -> how often it was evaluated
   std::map<std::string, uint64_t> reach = {};      // Reach::counts()
+  std::vector<std::string> tuples = {};            // Reach::tuples(), if RunOptions asked for them
   // One of `inconclusive` is that random faults are asked for and none was injected: of one seed
   // among many that is chance.
   bool no_random_fault = false;
@@ -81,6 +82,7 @@ struct Turn {
 struct RunOptions {
   bool keep_going = false;  // go on after the first violation
   TraceLevel trace = TraceLevel::kMarks;
+  bool tuples = false;  // RunResult::tuples is asked for
   // Called with what is known so far when a check of our own fails inside the run, or an exception
   // is not caught. It should end the process: nothing of the run can be relied on any more. If it
   // returns, a failed check aborts the process, and run() returns after an exception.

@@ -1,10 +1,12 @@
 #include "sim/explore/seed_record.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "families/base/strings.h"
 #include "families/base/units.h"
+#include "sim/explore/feedback.h"
 #include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
@@ -324,6 +326,10 @@ std::string to_line(const SeedRecord& record) {
               {"signature", record.signature},
               {"lines", record.lines},
               {"difference", record.difference}};
+  if (!record.near.empty()) {
+    json& near = out["near"];
+    for (const uint64_t seed : record.near) near.push_back(std::to_string(seed));
+  }
   // A finding may quote any bytes.
   return out.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
 }
@@ -351,6 +357,20 @@ absl::StatusOr<SeedRecord> parse_record(std::string_view line) {
   record.cpu_ns = in.signed_number("cpu_ns");
   record.signature = in.text("signature");
   record.lines = in.texts("lines");
+  if (document.contains("near")) {
+    for (const std::string& seed : in.texts("near")) {
+      uint64_t number = 0;
+      const auto [end, error] = std::from_chars(seed.data(), seed.data() + seed.size(), number);
+      if (error != std::errc() || end != seed.data() + seed.size()) {
+        return malformed(cat("near: ", seed.size(), " bytes that are no seed"));
+      }
+      record.near.push_back(number);
+    }
+    if (record.near.size() > Feedback::kMaxAncestors) {
+      return malformed(
+          cat("near: ", record.near.size(), " seeds, expected at most ", Feedback::kMaxAncestors));
+    }
+  }
   record.difference = in.text("difference");
   QK_RETURN_IF_ERROR(in.status());
   if (is_finding(record.verdict) && record.signature.empty()) {

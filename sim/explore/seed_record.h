@@ -41,6 +41,7 @@ enum class SecondRun : uint8_t { kNone, kSame, kDiffers };
 struct SeedRecord {
   uint32_t variant = 0;  // position in SweepDefinition::variants
   uint64_t seed = 0;
+  std::vector<uint64_t> near = {};  // seeds whose plans led to this one; empty: drawn alone
   SeedVerdict verdict = SeedVerdict::kPass;
   // What was found, without what differs from seed to seed: see signature_of(). Empty: nothing.
   std::string signature;

@@ -71,6 +71,7 @@ SweepDefinition definition_from_json(const json& in) {
   }
   out.open_ended = in.at("open_ended").get<bool>();
   out.swarm = in.at("swarm").get<bool>();
+  out.feedback = in.contains("feedback") && in.at("feedback").get<bool>();
   out.planted = in.at("planted").get<std::string>();
   out.again_ppm = small_number_of(in, "again_ppm");
   out.max_failures = small_number_of(in, "max_failures");
@@ -275,6 +276,7 @@ std::string to_text(const SweepDefinition& definition) {
                          {"seeds", std::move(seeds)},
                          {"open_ended", definition.open_ended},
                          {"swarm", definition.swarm},
+                         {"feedback", definition.feedback},
                          {"planted", definition.planted},
                          {"again_ppm", definition.again_ppm},
                          {"max_failures", definition.max_failures},

@@ -44,6 +44,7 @@ struct SweepDefinition {
   std::vector<SeedRange> seeds;  // ascending, apart
   bool open_ended = false;       // as many of the seeds as the time allows
   bool swarm = false;
+  bool feedback = false;      // some plans are made near those of runs before (feedback.h)
   std::string planted;        // as --planted spells it; empty: none
   uint32_t again_ppm = 0;     // share of the seeds that run twice
   uint32_t max_failures = 0;  // different failures after which a sweep ends; 0: it does not

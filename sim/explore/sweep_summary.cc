@@ -77,7 +77,7 @@ class Summarizer {
     summary_.cpu_ns += record.cpu_ns;
     if (record.second != SecondRun::kNone) ++summary_.again;
     if (record.second == SecondRun::kDiffers) {
-      summary_.divergences.push_back({record.variant, record.seed, record.difference});
+      summary_.divergences.push_back({record.variant, record.seed, record.difference, record.near});
     }
     if (record.verdict != SeedVerdict::kNoFault) drew_.insert(record.variant);
     for (OracleCount& oracle : summary_.oracles) {

@@ -52,6 +52,7 @@ struct Divergence {
   uint32_t variant = 0;
   uint64_t seed = 0;
   std::string difference;
+  std::vector<uint64_t> near = {};  // SeedRecord::near
 };
 
 struct OracleCount {

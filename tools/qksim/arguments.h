@@ -38,6 +38,7 @@ struct RunArguments {
   bool check_determinism = false;
   std::string planted;  // "NAME" or "NAME:hard"; empty: none; tests only
   bool swarm = false;
+  std::vector<uint64_t> near = {};  // seeds whose plans lead to this one (sim/explore/feedback.h)
 };
 
 enum class ProgressForm : uint8_t { kAuto, kPlain, kNone };
@@ -49,6 +50,7 @@ struct SweepArguments {
   uint32_t jobs = 0;                       // 0: as many as there are CPUs
   uint32_t max_failures = 5;               // 0: no limit
   bool swarm = false;
+  bool feedback = false;
   std::vector<std::string> axes = {};
   std::vector<std::string> sets = {};
   uint32_t again_ppm = 0;                   // share of the seeds that run twice
@@ -191,7 +193,7 @@ struct SelftestArguments {
   std::vector<std::string> bugs;  // names, components, levels, oracles, known bugs; empty: all
   bool list = false;
   bool canary_only = false;
-  uint64_t seeds = 100;              // of each bug, at most
+  uint64_t seeds = 1000;             // of each bug, at most
   std::optional<sim::Nanos> budget;  // wall time; absent: no limit
   uint64_t jobs = 0;                 // processes at a time; 0: as many as there are processors
   Forms forms = Forms::kBoth;

@@ -281,6 +281,9 @@ TEST_CASE("a number that is no seed is not called one") {
   }
   CHECK_THAT(refused({"shrink", "a", "--seed", "random"}),
              Contains("\"random\" is not a seed") && !Contains("or \"random\""));
+  CHECK_THAT(refused({"run", "a", "--near", "1,x"}), Contains("--near: \"x\""));
+  CHECK_THAT(refused({"run", "a", "--near", "1,2,3,4,5,6,7"}), Contains("--near: 7 seeds"));
+  CHECK_THAT(refused({"sweep", "a", "--feedback", "--shard", "1/2"}), Contains("with --feedback"));
 }
 
 TEST_CASE("explain --when has options of its own") {
@@ -339,7 +342,7 @@ TEST_CASE("wrong words: what was found, what is allowed, the nearest") {
        "error: there is no option \"--sede\"\n"
        "hint: did you mean \"--seed\"? options: --help, --seed, --set, --until, --out, "
        "--write-plan, "
-       "--artifacts, --trace, --log, --keep-going, --check-determinism, --swarm, --color, "
+       "--artifacts, --trace, --log, --keep-going, --check-determinism, --swarm, --near, --color, "
        "--version\n"},
       {{"run", "x", "--seed", "-1"},
        "error: --seed: \"-1\" is not a seed\n"

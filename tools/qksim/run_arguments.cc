@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "sim/explore/feedback.h"
 #include "tools/qksim/argument_values.h"
 #include "tools/qksim/verb_syntax.h"
 
@@ -39,6 +42,21 @@ CommandSyntax run_syntax(Command& command) {
   run.flag("--keep-going", &to->keep_going, "Go on after a violation");
   run.flag("--check-determinism", &to->check_determinism, "Run twice and compare the chains");
   run.flag("--swarm", &to->swarm, "Let the seed draw which kinds of fault are on, and how strong");
+  run.value(
+      "--near", "SEED,...",
+      [to](std::string_view option, const std::string& word) {
+        to->near.clear();
+        for (size_t begin = 0; begin <= word.size();) {
+          const size_t end = std::min(word.find(',', begin), word.size());
+          to->near.push_back(
+              value_of(option, scenarios::parse_seed(word.substr(begin, end - begin))));
+          begin = end + 1;
+        }
+        if (to->near.size() <= sim::Feedback::kMaxAncestors) return;
+        refuse(cat(option, ": ", to->near.size(), " seeds"),
+               cat("allowed: at most ", sim::Feedback::kMaxAncestors));
+      },
+      "Repeat a run of sweep --feedback: the seeds that led to it");
   run.option("--planted", "TEXT", &to->planted, "Switch a known defect on").hidden();
   run.finish = [to, &command](const Given&) { command = *to; };
   return run;

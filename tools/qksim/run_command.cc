@@ -129,7 +129,12 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   scenarios::LoadResult loaded;
   code = load_scenario(environment, source, arguments.sets, seed, &loaded);
   if (code != ExitCode::kOk) return code;
-  if (arguments.swarm) load_swarm(environment, source, arguments.sets, &loaded);
+  if (!arguments.near.empty()) {
+    load_near(environment, source, arguments.sets, arguments.swarm, arguments.near,
+              loaded.plan->seed, &loaded);
+  } else if (arguments.swarm) {
+    load_swarm(environment, source, arguments.sets, &loaded);
+  }
   sim::Plan& plan = *loaded.plan;
   report.seed = plan.seed;
   if (arguments.until.has_value()) {

@@ -372,6 +372,7 @@ std::string run_id(const RunReport& report, uint64_t scenario_hash) {
   put_u8(&bytes, arguments.keep_going ? 1 : 0);
   put_bytes(&bytes, arguments.planted);
   put_u8(&bytes, arguments.swarm ? 1 : 0);
+  for (const uint64_t seed : arguments.near) put_le64(&bytes, seed);
   return cat(hex8(static_cast<uint32_t>(xxh3_64(bytes) >> 32)));
 }
 

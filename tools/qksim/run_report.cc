@@ -102,6 +102,9 @@ std::string repro_command(const RunReport& report) {
   if (arguments.until.has_value()) out += cat(" --until ", until_text(*arguments.until));
   if (arguments.keep_going) out += " --keep-going";
   if (arguments.swarm) out += " --swarm";
+  for (size_t i = 0; i < arguments.near.size(); ++i) {
+    out += cat(i == 0 ? " --near " : ",", seed_text(arguments.near[i]));
+  }
   if (!arguments.planted.empty()) out += cat(" --planted ", shell_quoted(arguments.planted));
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "sim/explore/feedback.h"
 #include "sim/explore/swarm.h"
 #include "tools/qksim/family_argument.h"
 
@@ -92,6 +93,20 @@ void load_swarm(const Environment& environment, const scenarios::ScenarioSource&
                             scenarios::make_tree_resolver(*environment.fs, source.directory));
   QK_CHECK(result->plan.has_value());  // it has without the swarm
   result->plan->random = drawn.random;
+}
+
+void load_near(const Environment& environment, const scenarios::ScenarioSource& source,
+               const std::vector<std::string>& sets, bool swarm,
+               const std::vector<uint64_t>& ancestors, uint64_t seed,
+               scenarios::LoadResult* result) {
+  sim::Plan plan = sim::plan_after(ancestors, seed, [&](uint64_t drawn) {
+    *result = scenarios::load(source, sets, drawn, *environment.simulated,
+                              scenarios::make_tree_resolver(*environment.fs, source.directory));
+    QK_CHECK(result->plan.has_value());  // it has for another seed
+    if (swarm) load_swarm(environment, source, sets, result);
+    return *result->plan;
+  });
+  result->plan = std::move(plan);
 }
 
 }  // namespace qk::cli

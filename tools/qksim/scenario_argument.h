@@ -28,6 +28,14 @@ ExitCode load_scenario(const Environment& environment, const scenarios::Scenario
 void load_swarm(const Environment& environment, const scenarios::ScenarioSource& source,
                 const std::vector<std::string>& sets, scenarios::LoadResult* result);
 
+// Gives a loaded scenario, of whatever seed, the plan of `seed` after these ancestors, which is not
+// drawn alone (sim/explore/feedback.h). The effective text is the first one's, whose faults are spelled
+// out in a written plan only. With `swarm`, the first one draws its share of that.
+void load_near(const Environment& environment, const scenarios::ScenarioSource& source,
+               const std::vector<std::string>& sets, bool swarm,
+               const std::vector<uint64_t>& ancestors, uint64_t seed,
+               scenarios::LoadResult* result);
+
 // kOk if `planted` is empty or names a bug of the catalogue ("NAME" or "NAME:hard"); or prints the
 // nearest one and returns kUsage.
 ExitCode check_planted(const Environment& environment, const std::string& planted);

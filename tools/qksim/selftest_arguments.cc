@@ -12,7 +12,7 @@ CommandSyntax selftest_syntax(Command& command) {
   selftest.flag("--canary-only", &to->canary_only,
                 "Only show that a run can fail, and only when it should");
   selftest.value("--seeds", "N", repetitions(&to->seeds), "Seeds to try for each bug, at most")
-      .by_default("100");
+      .by_default("1000");
   selftest
       .value("--form", "FORM",
              choice(&to->forms,

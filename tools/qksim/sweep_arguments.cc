@@ -48,6 +48,8 @@ CommandSyntax sweep_syntax(Command& command) {
       .by_default("5");
   sweep.flag("--swarm", &to->swarm,
              "Let each seed draw which kinds of fault are on, and how strong");
+  sweep.flag("--feedback", &to->feedback,
+             "Make half of the plans near those of runs that came to something new");
   sweep.repeated("--axis", "PATH=V1,V2", &to->axes, "Run with each of these values of a field");
   sweep.repeated("--set", "PATH=VALUE", &to->sets, "Replace one field of each scenario");
   sweep
@@ -88,10 +90,15 @@ CommandSyntax sweep_syntax(Command& command) {
     }
     for (const std::string& word : *seeds) to->seeds.push_back(seed_range("--seeds", word));
     if (!to->resume.empty()) {
-      refuse_given(given,
-                   {"--seeds", "--seeds-from", "--max-failures", "--swarm", "--axis", "--set",
-                    "--det-ratio", "--seed-limit", "--sometimes", "--out", "--shard", "--planted"},
-                   "with --resume", "what a sweep runs is in its directory");
+      refuse_given(
+          given,
+          {"--seeds", "--seeds-from", "--max-failures", "--swarm", "--feedback", "--axis", "--set",
+           "--det-ratio", "--seed-limit", "--sometimes", "--out", "--shard", "--planted"},
+          "with --resume", "what a sweep runs is in its directory");
+    }
+    if (to->feedback && to->shards > 1) {
+      refuse("--shard cannot be given with --feedback",
+             "the plans of a sweep with feedback depend on the runs before");
     }
     command = *to;
   };

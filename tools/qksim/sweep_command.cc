@@ -11,6 +11,7 @@
 #include "families/base/suggest.h"
 #include "families/fs/file_util.h"
 #include "scenarios/values.h"
+#include "sim/explore/feedback.h"
 #include "sim/explore/swarm.h"
 #include "sim/explore/sweep_summary.h"
 #include "sim/kernel/trace_text.h"
@@ -111,6 +112,7 @@ class Sweep {
     to.build = environment_.build;
     to.directory = environment_.directory;
     to.swarm = arguments_.swarm;
+    to.feedback = arguments_.feedback;
     to.planted = arguments_.planted;
     to.again_ppm = arguments_.again_ppm;
     to.max_failures = arguments_.max_failures;
@@ -220,6 +222,13 @@ class Sweep {
     auto found = read_sweep(environment_, absolute_path(environment_, arguments_.resume));
     if (!found.ok()) return sweep_input_error(environment_, found.status());
     definition_ = std::move(found->definition);
+    if (definition_.feedback) {
+      print_error(environment_, cat(arguments_.resume,
+                                    ": the sweep was made with --feedback, which "
+                                    "cannot be resumed: its plans depend on what the runs before "
+                                    "came to, and that is not kept"));
+      return ExitCode::kUsage;
+    }
     const auto refuse = [&](std::string_view what, std::string_view was, std::string_view is) {
       print_error(environment_, cat(arguments_.resume, ": the sweep was made with ", what, " ", was,
                                     ", this is ", is, "; its records cannot be added to"));
@@ -314,6 +323,35 @@ class Sweep {
     return directory_->sync();
   }
 
+  // What a plan is made from is settled so many jobs before it, so that it depends neither on how many
+  // run at a time nor on which of them ends first.
+  static constexpr uint64_t kFeedbackLag = 64;
+
+  // Whether all is known of the runs that job `number` may be made from.
+  bool settle_feedback(uint64_t number) {
+    for (; settled_ + kFeedbackLag < number; ++settled_) {
+      const auto record = records_.find(settled_);
+      if (record == records_.end()) return false;
+      feedback_[record->second.variant].ran(record->second.seed, record->second.near,
+                                            tuples_[settled_]);
+      tuples_.erase(settled_);
+    }
+    return true;
+  }
+
+  WorkerPool::Job job_of(uint64_t number, JobKind kind, bool alone,
+                         const std::vector<uint64_t>& near) const {
+    WorkerPool::Job job{.number = number, .kind = kind, .alone = alone};
+    static_assert(WorkerPool::kMaxNumbers >= sim::Feedback::kMaxAncestors);
+    QK_CHECK(near.size() <= job.numbers.size());
+    std::copy(near.begin(), near.end(), job.numbers.begin());
+    job.count = static_cast<uint8_t>(near.size());
+    return job;
+  }
+  static std::vector<uint64_t> near_of(const WorkerPool::Job& job) {
+    return {job.numbers.begin(), job.numbers.begin() + job.count};
+  }
+
   std::optional<WorkerPool::Job> next() {
     if (!killed_.empty()) {
       WorkerPool::Job job = killed_.front();
@@ -324,7 +362,7 @@ class Sweep {
     if (!again_.empty()) {
       const uint64_t number = again_.front();
       again_.pop_front();
-      return WorkerPool::Job{.number = number, .kind = kSecondRun, .alone = true};
+      return job_of(number, kSecondRun, true, pending_.at(number).near);
     }
     if (arguments_.time &&
         environment_.wall_ms() - started_ms_ >= *arguments_.time / sim::kMillisecond) {
@@ -335,7 +373,11 @@ class Sweep {
       ++cursor_;
     }
     if (cursor_ >= end) return std::nullopt;
-    return WorkerPool::Job{.number = cursor_++, .kind = kFirstRun, .alone = false};
+    if (!definition_.feedback) return job_of(cursor_++, kFirstRun, false, {});
+    if (!settle_feedback(cursor_)) return std::nullopt;
+    const auto near =
+        feedback_[definition_.variant_of(cursor_)].ancestors(definition_.seed_of(cursor_));
+    return job_of(cursor_++, kFirstRun, false, near);
   }
 
   sim::SeedRecord record_of(const WorkerPool::Outcome& outcome) const {
@@ -353,6 +395,20 @@ class Sweep {
                          : sim::record_of_death(variant, seed, outcome.ended);
   }
 
+  // Behind the record, a tuple in each line.
+  static std::vector<std::string> tuples_of(const WorkerPool::Outcome& outcome) {
+    std::vector<std::string> tuples;
+    if (!outcome.answered) return tuples;
+    const std::string_view message = outcome.message;
+    size_t begin = std::min(message.find('\n'), message.size() - 1) + 1;
+    while (begin < message.size()) {
+      const size_t end = std::min(message.find('\n', begin), message.size());
+      tuples.emplace_back(message.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    return tuples;
+  }
+
   absl::Status take(WorkerPool::Outcome outcome) {
     const uint64_t number = outcome.job.number;
     if (outcome.killed && ++kills_[number] < kMaxKills) {
@@ -363,7 +419,9 @@ class Sweep {
       return absl::OkStatus();
     }
     sim::SeedRecord record = record_of(outcome);
+    record.near = near_of(outcome.job);
     if (outcome.job.kind == kFirstRun) {
+      if (definition_.feedback) tuples_[number] = tuples_of(outcome);
       if (!sim::is_finding(record.verdict) && !definition_.runs_twice(record.seed)) {
         return finish(number, std::move(record));
       }
@@ -414,7 +472,13 @@ class Sweep {
         scenarios::load(source, variant.sets, report.seed, *environment_.simulated,
                         scenarios::make_tree_resolver(*environment_.fs, source.directory));
     QK_CHECK(loaded.plan.has_value());  // it has for another seed
-    if (definition_.swarm) load_swarm(environment_, source, variant.sets, &loaded);
+    report.arguments.near = near_of(job);
+    if (job.count > 0) {
+      load_near(environment_, source, variant.sets, definition_.swarm, report.arguments.near,
+                report.seed, &loaded);
+    } else if (definition_.swarm) {
+      load_swarm(environment_, source, variant.sets, &loaded);
+    }
     sim::Plan plan = *std::move(loaded.plan);
     plan.planted = report.arguments.planted;
     report.name = plan.name;
@@ -428,10 +492,13 @@ class Sweep {
         report.result = result;
         keep(report, plan, loaded.effective, names_.at(job.number));
       }
-      send(sim::to_line(record));
+      std::string message = sim::to_line(record);
+      for (const std::string& tuple : result.tuples) message += cat(tuple, "\n");
+      send(message);
     };
     sim::RunOptions options;
     options.trace = report.arguments.trace;
+    options.tuples = definition_.feedback;
     options.internal_error = [&](const sim::RunResult& result) {
       answer(result);
       ::_exit(to_int(ExitCode::kInternal));
@@ -457,7 +524,7 @@ class Sweep {
     auto job = wanted.begin();
     while (!environment_.interrupted()) {
       for (; job != wanted.end() && pool.idle() > 0; ++job) {
-        QK_RETURN_IF_ERROR(pool.start({.number = job->first, .kind = kKept, .alone = true}));
+        QK_RETURN_IF_ERROR(pool.start(job_of(job->first, kKept, true, job->second->shortest.near)));
       }
       if (pool.busy() == 0) break;
       for (const WorkerPool::Outcome& outcome : pool.wait(kWaitMs)) {
@@ -552,6 +619,10 @@ class Sweep {
   std::optional<uint64_t> cut_;
   std::map<uint64_t, std::string> names_;  // of run directories, by job
   bool kept_differ_ = false;
+  // With feedback: by variant; of jobs that are done and not settled; how many are settled.
+  std::map<uint32_t, sim::Feedback> feedback_;
+  std::map<uint64_t, std::vector<std::string>> tuples_;
+  uint64_t settled_ = 0;
 };
 
 }  // namespace

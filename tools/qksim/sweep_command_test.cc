@@ -482,5 +482,42 @@ TEST_CASE_METHOD(SweepFixture, "sweep: one line of JSON for each seed, and one f
   CHECK_THAT(text, Contains("\"schema\":\"qksim.sweep-summary/1\""));
 }
 
+TEST_CASE_METHOD(SweepFixture,
+                 "a sweep with feedback makes plans near what was new, whoever is first") {
+  act = [](uint64_t seed, const sim::RunOptions& options, sim::RunResult* result) {
+    CHECK(options.tuples);
+    // Ever fewer seeds come to something new.
+    result->tuples = {cat("tuple ", seed % 17, " A leader -")};
+    if (seed == 190) violate(result);
+  };
+  arguments.seeds = {{1, 200}};
+  arguments.feedback = true;
+  std::map<uint64_t, std::vector<uint64_t>> lines[2];
+  for (const uint32_t jobs : {1, 3}) {
+    arguments.jobs = jobs;
+    arguments.out = cat("feedback-", jobs);
+    CHECK(sweep() == ExitCode::kViolated);
+    auto read = read_sweep(environment, cat(directory.string(), "/feedback-", jobs));
+    REQUIRE(read.ok());
+    for (const auto& [job, record] : read->by_job) lines[jobs / 2][record.seed] = record.near;
+  }
+  CHECK(lines[0].size() == 200);
+  CHECK(lines[0] == lines[1]);
+  size_t near = 0;
+  for (const auto& [seed, line] : lines[0]) {
+    near += line.empty() ? 0 : 1;
+    if (seed <= 65) CHECK(line.empty());  // nothing is settled
+    // Only what was settled by then, and was new.
+    for (const uint64_t ancestor : line) CHECK(ancestor + 64 < seed);
+  }
+  CHECK(near > 40);
+  CHECK(near < 100);
+
+  arguments.scenarios.clear();
+  arguments.resume = "feedback-3";
+  CHECK(sweep() == ExitCode::kUsage);
+  CHECK_THAT(err.str(), Contains("cannot be resumed"));
+}
+
 }  // namespace
 }  // namespace qk::cli

@@ -52,6 +52,7 @@ std::string head_text(const SweepDefinition& definition, const SweepSummary& sum
           definition.open_ended ? cat("seeds from ", sim::hex_seed(definition.seeds[0].first))
                                 : cat("seeds ", sim::seeds_text(definition.seeds)));
   if (definition.swarm) out += ", swarm";
+  if (definition.feedback) out += ", feedback";
   if (!definition.planted.empty()) out += cat(", planted ", definition.planted);
   if (definition.shards > 1) out += cat(", shard ", definition.shard, "/", definition.shards);
   out += definition.open_ended ? cat("  ", runs(summary.ran))
@@ -80,7 +81,8 @@ std::string finding_text(const SweepDefinition& definition, const SweepFinding& 
                          sim::seconds_text(shortest.simulated, 1), "s sim  ", shortest.events,
                          " events  chain ", chain_text(shortest.chain)));
   for (const std::string& line : shortest.lines) out += finding_row(line);
-  out += finding_row(cat("repro     ", repro_command(definition, finding.variant, shortest.seed)));
+  out += finding_row(
+      cat("repro     ", repro_command(definition, finding.variant, shortest.seed, shortest.near)));
   if (finding.seeds.size() > 1) {
     std::string list;
     for (size_t i = 0; i < finding.seeds.size() && i < kSeedsShown; ++i) {
@@ -261,12 +263,14 @@ ExitCode exit_code(const SweepDefinition& /*definition*/, const SweepSummary& su
   return code;
 }
 
-std::string repro_command(const SweepDefinition& definition, uint32_t variant, uint64_t seed) {
+std::string repro_command(const SweepDefinition& definition, uint32_t variant, uint64_t seed,
+                          const std::vector<uint64_t>& near) {
   RunReport report;
   report.arguments.scenario = definition.variants[variant].scenario;
   report.arguments.sets = definition.variants[variant].sets;
   report.arguments.swarm = definition.swarm;
   report.arguments.planted = definition.planted;
+  report.arguments.near = near;
   report.seed = seed;
   return repro_command(report);
 }
@@ -284,7 +288,7 @@ std::string report_text(const SweepDefinition& definition, const SweepSummary& s
   for (const sim::Divergence& one : summary.divergences) {
     out += sweep_row("DIVERGED", cat(definition.variants[one.variant].name, " seed ",
                                      sim::hex_seed(one.seed), ": ", one.difference));
-    out += finding_row(cat("repro     ", repro_command(definition, one.variant, one.seed),
+    out += finding_row(cat("repro     ", repro_command(definition, one.variant, one.seed, one.near),
                            " --check-determinism"));
   }
   for (const SweepFinding& finding : summary.findings) out += finding_text(definition, finding);
@@ -350,7 +354,7 @@ std::vector<JunitSuite> junit_suites(const SweepDefinition& definition,
   const auto text_of = [&](const SeedRecord& record) {
     std::string text = join(record.lines, "\n");
     if (!record.difference.empty()) text += cat("\n", record.difference);
-    return cat(text, "\n", repro_command(definition, record.variant, record.seed));
+    return cat(text, "\n", repro_command(definition, record.variant, record.seed, record.near));
   };
   std::vector<uint64_t> folded(suites.size());
   const auto fold = [&](uint32_t variant) {

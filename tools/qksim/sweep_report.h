@@ -35,7 +35,8 @@ std::string report_text(const sim::SweepDefinition& definition, const sim::Sweep
 void print_sweep_report(const Environment& environment, std::string_view report);
 
 // The command that repeats one seed alone.
-std::string repro_command(const sim::SweepDefinition& definition, uint32_t variant, uint64_t seed);
+std::string repro_command(const sim::SweepDefinition& definition, uint32_t variant, uint64_t seed,
+                          const std::vector<uint64_t>& near);
 
 // Name of the run directory of a finding, below failures/: "ora.L1-CUT-fault.crash-0x2A". With more
 // than one variant its number is in it.

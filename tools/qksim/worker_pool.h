@@ -8,6 +8,7 @@
 // standard streams, and leave the signals of a terminal to it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,10 +22,14 @@ namespace qk::cli {
 
 class WorkerPool {
  public:
+  static constexpr size_t kMaxNumbers = 8;
   struct Job {
     uint64_t number = 0;
     uint8_t kind = 0;    // what the caller makes of it
     bool alone = false;  // in a process of its own
+    // Numbers for the caller's own use; a job travels to its worker as bytes.
+    std::array<uint64_t, kMaxNumbers> numbers{};
+    uint8_t count = 0;  // of them
   };
   struct Outcome {
     Job job;
