@@ -31,6 +31,26 @@ TEST_CASE("a long run is not probed so often that the cost of a commit grows") {
   CHECK(four_times.evaluated.at("ora.L1") < 2 * brief.evaluated.at("ora.L1"));
 }
 
+// Local keeps a segment until its last entry is gone, so a probe reads far more than the log.
+TEST_CASE("nor when the log stays short and what a family keeps of it grows") {
+  const auto probes = [](const std::string& run_for) {
+    const sim::RunResult result = sim::run(plan_of_text(cat("run_for: \"", run_for, R"("
+cluster { nodes: 1 default_store: "s" election_timeout: "1s..2s" snapshot_every_entries: 20 }
+store { id: "s" local {} }
+workload { clients: 4 rate: 100 keys: 5 read_ratio: 0 value_size: "1KiB" }
+)")),
+                                           {});
+    INFO(describe(result));
+    CHECK(result.verdict == sim::Verdict::kPass);
+    return result.evaluated.at("ora.L1");
+  };
+  const uint64_t brief = probes("8s");
+  const uint64_t four_times = probes("26s");
+  INFO(brief << " " << four_times);
+  CHECK(four_times > brief);
+  CHECK(four_times < 3 * brief);
+}
+
 std::unique_ptr<families::Family> open_on(
     sim::SimDisk* disk, const families::Registry& registry, const std::string& family,
     std::vector<std::unique_ptr<families::FileSystem>>* open) {

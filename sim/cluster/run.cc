@@ -340,6 +340,9 @@ class Cluster final : private ClusterEvents, private ClusterView {
     if (!news) return;
     const uint64_t thinning = probe_thinning(checker_.ghost(node.id() - 1).acked());
     if (probe_random_.below(kCommitProbeEvery * thinning) != 0) return;
+    if (passes_over(thinning, node.probe_thinning_by_bytes(), &commits_passed_over_)) {
+      return;
+    }
     checker_.commit_probe(node.id() - 1, index, term, durable_holders(index, term));
   }
 
@@ -584,6 +587,7 @@ class Cluster final : private ClusterEvents, private ClusterView {
   Network network_;
   Checker checker_;
   RandomStream probe_random_;
+  uint64_t commits_passed_over_ = 0;
   ElectionWatch elections_;
   AckWatch acks_;
   Reach reach_;

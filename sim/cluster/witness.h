@@ -82,6 +82,9 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
 
   // Draws of its random stream so far.
   uint64_t draws() const { return probe_random_.draws(); }
+  // As probe_thinning(), of all that lies on the node's disk: a family may keep far more than the log
+  // that it holds, such as a segment whose entries are all but gone.
+  uint64_t probe_thinning_by_bytes() const;
   // ---- What crosses the borders of the process
   void family_applied(const std::string& root, const AppliedMutation& mutation);
   void family_opening(const std::string& root) { world_.checker->family_opening(index(), root); }
@@ -159,6 +162,7 @@ class Witness final : public raft::NodeObserver, public migration::RunnerObserve
   uint64_t shrinks_ = 0;                 // of files, before this start
   uint64_t probed_entry_ = UINT64_MAX;   // the phase_entries_ at the last ack
   std::bitset<8> probed_kinds_;          // operations that were probed since
+  uint64_t passed_over_[2] = {0, 0};     // probes of appends, of other mutations
   std::optional<StateImage> cut_state_;  // of the export under way
 
   // Of the present process.
@@ -178,5 +182,13 @@ PhaseCode code_of(migration::Phase phase);
 
 // How many times less often than in a short log a node is probed that owes this one.
 uint64_t probe_thinning(const StateImage& acked);
+// Of probes that come one time in `every`, at least one, it is enough to do one in so many, where one in
+// `every_by_bytes` is what the bytes on the disk allow. Counted, not drawn: how often there is a probe
+// changes nothing of a run.
+inline bool passes_over(uint64_t every, uint64_t every_by_bytes, uint64_t* passed_over) {
+  if (++*passed_over * every < every_by_bytes) return true;
+  *passed_over = 0;
+  return false;
+}
 
 }  // namespace qk::sim

@@ -16,6 +16,8 @@ constexpr uint64_t kProbeEvery = 96;
 // A probe reads the whole log. With so many more entries in it, probes come one time less often, so
 // that what they cost for each mutation is bounded, however long the run.
 constexpr uint64_t kEntriesAtFullRate = 256;
+// And so with so many more bytes on the disk.
+constexpr uint64_t kBytesAtFullRate = 256 * 1024;
 // Other mutations are rare: they are thinned out so many times less.
 constexpr uint64_t kRarer = 4;
 
@@ -23,6 +25,12 @@ constexpr uint64_t kRarer = 4;
 
 uint64_t probe_thinning(const StateImage& acked) {
   return 1 + acked.entries.size() / kEntriesAtFullRate;
+}
+
+uint64_t Witness::probe_thinning_by_bytes() const {
+  uint64_t bytes = 0;
+  for (const DiskFile& file : machine_.disk().files()) bytes += file.size;
+  return 1 + bytes / kBytesAtFullRate;
 }
 
 Probe Witness::durable_state(migration::Side side) const {
@@ -120,11 +128,17 @@ void Witness::probe_ack(families::Operation operation) {
   probed_entry_ = phase_entries_;
   const bool first = !probed_kinds_.test(static_cast<size_t>(operation));
   const uint64_t thinning = probe_thinning(world_.checker->ghost(index()).acked());
-  const uint64_t every = operation == families::Operation::kAppend
-                             ? kProbeEvery * thinning
-                             : (thinning + kRarer - 1) / kRarer;
+  const bool append = operation == families::Operation::kAppend;
+  const auto one_in = [append](uint64_t thinned) {
+    return append ? kProbeEvery * thinned : (thinned + kRarer - 1) / kRarer;
+  };
+  const uint64_t every = one_in(thinning);
   const bool drawn = every == 1 || probe_random_.below(every) == 0;
   if (!drawn && !first) return;
+  if (!first &&
+      passes_over(every, one_in(probe_thinning_by_bytes()), &passed_over_[append ? 0 : 1])) {
+    return;
+  }
   probed_kinds_.set(static_cast<size_t>(operation));
   if (is_dual(phase())) {
     world_.checker->dual_ack(index(), durable_state(migration::Side::kA),
