@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <deque>
-#include <map>
 #include <vector>
 
 #include "families/base/check.h"
-#include "families/base/status.h"
 #include "families/base/strings.h"
 #include "families/base/suggest.h"
+#include "sim/explore/disk_use.h"
+#include "sim/explore/family_sides.h"
+#include "sim/explore/sentences.h"
+#include "sim/explore/suspect.h"
 #include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
@@ -16,12 +18,7 @@ namespace {
 
 constexpr size_t kMaxChain = 24;  // causes that are told
 constexpr size_t kMaxFiles = 12;  // of each list
-
-std::string at(const Event& event) { return cat("t=", seconds_text(event.t, 6), "s #", event.seq); }
-
-std::string plural(uint64_t count, std::string_view what) {
-  return cat(count, " ", what, count == 1 ? "" : "s");
-}
+constexpr size_t kMaxOperations = 24;
 
 std::string row(std::string_view label, std::string_view text) {
   std::string out = cat("  ", label);
@@ -29,70 +26,36 @@ std::string row(std::string_view label, std::string_view text) {
   return cat(out, text, "\n");
 }
 
-std::string status_name(uint64_t code) {
-  return absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
-}
-
-StoreOp store_op(const Event& event) { return static_cast<StoreOp>(event.arg(0)); }
-DiskOp disk_op(const Event& event) { return static_cast<DiskOp>(event.arg(0)); }
-
-// A file that a mutation used, and whether what was done to it is certain to outlive a power cut at
-// the time in question.
-struct FileUse {
-  std::string path;
-  uint64_t writes = 0;
-  uint64_t bytes = 0;
-  uint64_t syncs = 0;
-  uint64_t unsynced_since = 0;  // seq of the first write that no returned sync covers; 0: none
-  uint64_t unnamed_since = 0;   // of what gave it its name, which no returned sync of its directory
-                                // covers; 0: nothing
-  bool synced = false;          // a sync of it had returned, whatever was written after that
-  // Of the mutations before this one, on any node, that changed the file of this name, numbers
-  // apart: all, and those that left it as undurable.
-  uint64_t before = 0;
-  uint64_t before_alike = 0;
-
-  uint64_t since() const { return unsynced_since != 0 ? unsynced_since : unnamed_since; }
-};
-
-// How much what is not durable deserves suspicion. Families leave some on purpose: marks that only
-// say that there is nothing to repair, padding that follows a synced commit.
-enum class Doubt : uint8_t {
-  kNone,   // all is durable
-  kAfter,  // all was synced, and then changed again
-  kUsual,  // it was left so by mutations before this one, of which no oracle complained
-  kNew,    // it was not
-};
-
-Doubt doubt_of(const FileUse& file) {
-  constexpr uint64_t kHabit = 3;  // one or two times may be the bug itself, not seen yet
-  if (file.since() == 0) return Doubt::kNone;
-  if (file.unnamed_since == 0 && file.synced) return Doubt::kAfter;
-  return file.before_alike >= kHabit && 2 * file.before_alike >= file.before ? Doubt::kUsual
-                                                                             : Doubt::kNew;
-}
-
-// "/node/local/log/log_17" -> "/node/local/log/log_#"
-std::string without_numbers(std::string_view path) {
-  std::string out;
-  for (const char c : path) {
-    const bool digit = c >= '0' && c <= '9';
-    if (!digit) out += c;
-    if (digit && !out.ends_with('#')) out += '#';
+// Of many mutations of one kind.
+std::string_view mutations_name(StoreOp op) {
+  switch (op) {
+    case StoreOp::kAppend:
+      return "appends";
+    case StoreOp::kTruncatePrefix:
+    case StoreOp::kTruncateSuffix:
+      return "truncations";
+    case StoreOp::kReset:
+      return "resets";
+    case StoreOp::kSaveMeta:
+      return "saves of term and vote";
+    case StoreOp::kSaveSnapshot:
+      return "snapshots";
   }
-  return out;
+  return "mutations";
 }
 
-std::string_view parent_of(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
+std::string_view directory_of(std::string_view path) {
+  return path.substr(0, std::max<size_t>(1, path.rfind('/')));
 }
 
-std::string mutation_name(const Event& issue);
+bool is_of_storage(std::string_view oracle) {
+  return oracle.starts_with("ora.L") || oracle.starts_with("ora.D") || oracle.starts_with("ora.I");
+}
 
 class Explainer {
  public:
-  Explainer(const Trace& trace, const ExplainOptions& options) : trace_(trace), options_(options) {
+  Explainer(const Trace& trace, const ExplainOptions& options)
+      : trace_(trace), options_(options), disk_(trace) {
     QK_CHECK(trace.keeps_all());
   }
 
@@ -101,22 +64,32 @@ class Explainer {
     const std::string where = violation.node.empty() ? "the cluster" : violation.node;
     out_ += cat(violation.oracle, " ", violation.name, " is violated on ", where,
                 violation.index > 0 ? cat(" at index ", violation.index) : std::string(), ", ",
-                at(event), "\n");
+                at_text(event), "\n");
     out_ += row("expected", violation.expected);
     out_ += row("found", violation.actual);
     if (!violation.phase.empty()) out_ += row("phase", violation.phase);
-    const Event* const done = event.node == 0 ? nullptr : subject_of(violation, event);
-    if (done != nullptr) tell_subject(*done, event, violation.index);
+    const Suspect suspect = suspect_of(trace_, violation);
+    if (suspect.issue != nullptr) {
+      tell_suspect(suspect, violation, event);
+    } else if (event.node != 0) {
+      tell_migration_cut(violation, event);
+    }
     if (event.node == 0 && violation.index > 0) tell_holders(violation.index, event);
-    tell_chain(event);
+    tell_chain(event, is_of_storage(violation.oracle));
     tell_lines(event.seq);
     return std::move(out_);
   }
 
   std::string event(uint64_t seq) {
     const Event& event = trace_.event(seq);
-    out_ += cat(sentence(trace_, event), ", ", at(event), "\n");
-    tell_chain(event);
+    out_ += cat(sentence(trace_, event), ", ", at_text(event), "\n");
+    if (event.kind == EventKind::kStoreDone && event.span != 0) {
+      const Event& issue = trace_.event(event.span);
+      out_ += "\n";
+      out_ += row("given", cat(sentence(trace_, issue), ", ", at_text(issue)));
+      tell_files(disk_.judged(issue, event), event);
+    }
+    tell_chain(event, false);
     tell_lines(seq);
     return std::move(out_);
   }
@@ -138,59 +111,90 @@ class Explainer {
     return nullptr;
   }
 
-  // What the node has said is done and the oracle judges: where an acknowledged entry is lost the
-  // append of its index, or else the mutation at whose end the oracle spoke, the append of the index,
-  // the vote of a finding about votes, or the last mutation.
-  const Event* subject_of(const Violation& violation, const Event& event) const {
-    const auto done = [&](const Event& e) {
-      return e.node == event.node && e.kind == EventKind::kStoreDone && e.arg(5) == 0 &&
-             e.span != 0;
-    };
-    const bool of_entry = violation.oracle == "ora.L1" && violation.index > 0;
-    if (!of_entry && event.cause != 0 && done(trace_.event(event.cause)))
-      return &trace_.event(event.cause);
-    const bool of_vote = violation.oracle == "ora.L5" || violation.oracle == "ora.D4" ||
-                         violation.oracle == "ora.R2";
-    const Event* found = nullptr;
-    if (of_vote) {
-      found = last_before(
-          event.seq, [&](const Event& e) { return done(e) && store_op(e) == StoreOp::kSaveMeta; });
-    } else if (violation.index > 0) {
-      found = last_before(event.seq, [&](const Event& e) {
-        if (!done(e) || store_op(e) != StoreOp::kAppend) return false;
-        const Event& issue = trace_.event(e.span);
-        return issue.signed_arg(2) <= violation.index && violation.index <= issue.signed_arg(3);
-      });
+  // The mutation that the finding is about, what the disk has of it, and where it went wrong.
+  void tell_suspect(const Suspect& suspect, const Violation& violation, const Event& event) {
+    const Event& issue = *suspect.issue;
+    const Topic topic = topic_of(violation);
+    const int64_t index = topic.kind == Topic::Kind::kLog ? topic.index.value_or(0) : 0;
+    const Event* const end = end_judged(trace_, violation);
+    out_ += suspect.done != nullptr ? "\nwhat was promised\n" : "\nwhat was under way\n";
+    out_ += row("given", cat(sentence(trace_, issue), ", ", at_text(issue)));
+    if (suspect.done != nullptr) {
+      out_ += row("done", cat(sentence(trace_, *suspect.done), ", ", at_text(*suspect.done),
+                              "; from here on the oracle holds it to that"));
+    } else {
+      out_ += row("ended", cat(sentence(trace_, *suspect.end), ", ", at_text(*suspect.end)));
     }
-    return found != nullptr ? found : last_before(event.seq, done);
+    if (index > 0 && suspect.done != nullptr) tell_entry(index, event);
+    const std::vector<FileUse> files = disk_.judged(issue, *suspect.end);
+    tell_files(files, *suspect.end);
+    if (suspect.done == nullptr) tell_operations(issue, *suspect.end);
+    if (end != nullptr) tell_in_flight(*end, issue);
+    const std::vector<FamilySide> sides = sides_of(trace_, violation);
+    tell_sides(sides, end != nullptr ? *end : event);
+    tell_since(*suspect.end, event, index, files);
+    out_ += "\nfirst faulty step\n";
+    if (suspect.done == nullptr) {
+      tell_half_done(suspect);
+    } else {
+      tell_faulty_step(*suspect.done, violation, event, index, files, sides);
+    }
   }
 
-  void tell_subject(const Event& done, const Event& event, int64_t index) {
-    const Event& issue = trace_.event(done.span);
-    out_ += "\nwhat was promised\n";
-    out_ += row("given", cat(sentence(trace_, issue), ", ", at(issue)));
-    out_ += row("done", cat(sentence(trace_, done), ", ", at(done),
-                            "; from here on the oracle holds it to that"));
-    if (index > 0) tell_entry(index, event);
-    const std::vector<FileUse> files = judged_files_of(issue, done);
+  void tell_files(const std::vector<FileUse>& files, const Event& end) {
     out_ += "\nwhat the disk was told for it\n";
     if (files.empty()) out_ += row("", "nothing");
+    const std::string when =
+        end.kind == EventKind::kStoreDone ? "when it was done" : "when the process ended";
     for (size_t i = 0; i < std::min(files.size(), kMaxFiles); ++i)
-      out_ += row("", use_text(files[i]));
+      out_ += row("", use_text(files[i], when));
     if (files.size() > kMaxFiles) out_ += row("", cat("and ", files.size() - kMaxFiles, " more"));
-    tell_since(done, event, index, files);
-    out_ += "\nfirst faulty step\n";
-    tell_faulty_step(done, event, index, files);
   }
 
-  static std::string use_text(const FileUse& file) {
+  // In their order: what of a mutation is not one step, a crash may divide.
+  void tell_operations(const Event& issue, const Event& end) {
+    const std::vector<const Event*> all = disk_.operations(issue, end);
+    if (all.empty()) return;
+    out_ += "\nin this order\n";
+    for (size_t i = 0; i < std::min(all.size(), kMaxOperations); ++i) {
+      const bool late = all[i]->signed_arg(5) > end.t;
+      out_ += row("", cat(sentence(trace_, *all[i]), ", #", all[i]->seq,
+                          late ? ", which had not returned" : ""));
+    }
+    if (all.size() > kMaxOperations)
+      out_ += row("", cat("and ", all.size() - kMaxOperations, " more"));
+  }
+
+  void tell_in_flight(const Event& end, const Event& told) {
+    std::vector<const Event*> open = in_flight_at(trace_, end);
+    std::erase_if(open, [&](const Event* issue) { return issue->seq == told.seq; });
+    if (open.empty()) return;
+    out_ += cat("\nalso in flight when the process ended at #", end.seq, "\n");
+    for (const Event* issue : open)
+      out_ += row("", cat(sentence(trace_, *issue), ", ", at_text(*issue)));
+  }
+
+  void tell_sides(const std::vector<FamilySide>& sides, const Event& when) {
+    if (sides.empty()) return;
+    out_ += cat("\nwhat a power cut could take of both families at #", when.seq, "\n");
+    for (const FamilySide& side : sides) {
+      if (side.pending.empty()) {
+        out_ +=
+            row("", cat(side.label, " ", side.root, ": nothing; last sync at #", side.last_sync));
+      }
+      for (size_t i = 0; i < std::min(side.pending.size(), kMaxFiles); ++i)
+        out_ += row("", cat(side.label, " ", pending_text(side.pending[i])));
+    }
+  }
+
+  static std::string use_text(const FileUse& file, const std::string& when) {
     std::string out = cat(file.path, ": ", plural(file.writes, "change"), ", ",
                           plural(file.bytes, "byte"), ", ", plural(file.syncs, "sync"));
     if (file.unsynced_since != 0) {
-      out += cat("; not durable when it was done: #", file.unsynced_since);
+      out += cat("; not durable ", when, ": #", file.unsynced_since);
     }
     if (file.unnamed_since != 0) {
-      out += cat("; its name not durable when it was done: #", file.unnamed_since);
+      out += cat("; its name not durable ", when, ": #", file.unnamed_since);
     }
     if (doubt_of(file) == Doubt::kAfter) out += ", which came after a sync";
     if (doubt_of(file) == Doubt::kUsual) {
@@ -199,27 +203,83 @@ class Explainer {
     return out;
   }
 
-  void tell_faulty_step(const Event& done, const Event& event, int64_t index,
-                        const std::vector<FileUse>& files) {
+  // What follows the same step elsewhere, and did not here.
+  std::string habit_text(const FileUse& file, const Event& issue, const Event& event) const {
+    const bool name = file.unsynced_since == 0;
+    std::string out;
+    if (name && file.renamed) {
+      out += cat("; a rename into ", directory_of(file.path), " with no sync-dir after it");
+    }
+    const std::string of = cat(mutations_name(store_op(issue)), " that changed ",
+                               name ? "the name of " : "", without_numbers(file.path));
+    const std::string_view sync = name ? "a sync of its directory" : "a sync";
+    if (file.others > 0 && file.others_durable == file.others) {
+      out += cat("; every other of ", file.others + 1, " ", of, " was followed by ", sync, ", #",
+                 file.since(), " was not");
+    } else if (file.others > 0 && file.others_durable > 0) {
+      out += cat("; ", file.others_durable, " of ", file.others, " other ", of,
+                 " were followed by ", sync, ", #", file.since(), " was not");
+    } else if (file.others > 0) {
+      out += cat("; of ", file.others, " other ", of, " none was followed by ", sync);
+    }
+    if (!name && !synced_later(file, event)) out += "; no sync of it came before the finding";
+    return out;
+  }
+
+  bool synced_later(const FileUse& file, const Event& event) const {
+    const Event& write = trace_.event(file.unsynced_since);
+    return first_after(write.seq, event.seq, [&](const Event& e) {
+             return e.node == write.node && e.kind == EventKind::kDiskOp &&
+                    disk_op(e) == DiskOp::kSync && e.arg(1) == write.arg(1) &&
+                    e.signed_arg(5) <= event.t;
+           }) != nullptr;
+  }
+
+  void tell_half_done(const Suspect& suspect) {
+    const std::vector<const Event*> all = disk_.operations(*suspect.issue, *suspect.end);
+    const auto returned = std::count_if(
+        all.begin(), all.end(), [&](const Event* e) { return e->signed_arg(5) <= suspect.end->t; });
+    out_ += row(
+        "", cat("the process ended at #", suspect.end->seq, " within ",
+                mutation_name(*suspect.issue), " (mutation ", suspect.issue->arg(4), ", #",
+                suspect.issue->seq, "): ", returned, " of its ", plural(all.size(), "operation"),
+                " on the disk had returned. Whatever part of it a crash leaves must open "
+                "and read"));
+  }
+
+  void tell_faulty_step(const Event& done, const Violation& violation, const Event& event,
+                        int64_t index, const std::vector<FileUse>& files,
+                        const std::vector<FamilySide>& sides) {
+    const Event& issue = trace_.event(done.span);
     std::vector<std::string> lacking[4];
     for (const FileUse& file : files) {
-      lacking[static_cast<size_t>(doubt_of(file))].push_back(
-          cat(file.unsynced_since == 0 ? "the name of " : "", file.path, " (#", file.since(), ")"));
+      const Doubt doubt = doubt_of(file);
+      lacking[static_cast<size_t>(doubt)].push_back(
+          cat(file.unsynced_since == 0 ? "the name of " : "", file.path, " (#", file.since(), ")",
+              doubt == Doubt::kNew ? habit_text(file, issue, event) : std::string()));
     }
     const auto of = [&](Doubt doubt) -> const std::vector<std::string>& {
       return lacking[static_cast<size_t>(doubt)];
     };
     const std::string said = cat(trace_.node_name(done.node), " said done at #", done.seq);
     constexpr std::string_view kCould = " while a power cut could still take back ";
+    const bool of_mirror = violation.oracle == "ora.D1" || violation.oracle == "ora.D3" ||
+                           violation.oracle == "ora.M3";
+    const PendingFile* const mirror = of_mirror ? never_durable(sides) : nullptr;
     if (!of(Doubt::kNew).empty()) {
       out_ += row("", cat(said, kCould, "what it had written to ", join(of(Doubt::kNew))));
+    } else if (mirror != nullptr) {
+      out_ += row("", cat(said, kCould, "the mirror's ", pending_text(*mirror), ", the first at #",
+                          mirror->first));
+    } else if (const std::string step = step_of_rule(done, violation, event); !step.empty()) {
+      out_ += row("", step);
     } else if (const Event* cut = last_cut(done, event, index); cut != nullptr) {
       const Event* const trigger = trigger_of(*cut);
-      out_ += row("", cat(trace_.node_name(cut->node),
-                          " cut the entry off itself: ", sentence(trace_, *cut), ", ", at(*cut),
-                          trigger == nullptr
-                              ? std::string()
-                              : cat(", because ", sentence(trace_, *trigger), ", ", at(*trigger))));
+      out_ += row("", cat(trace_.node_name(cut->node), " cut the entry off itself: ",
+                          sentence(trace_, *cut), ", ", at_text(*cut), snapshot_text(*cut),
+                          trigger == nullptr ? std::string()
+                                             : cat(", because ", sentence(trace_, *trigger), ", ",
+                                                   at_text(*trigger))));
     } else if (!of(Doubt::kUsual).empty()) {
       out_ +=
           row("", cat(said, kCould, "what it had written to ", join(of(Doubt::kUsual)),
@@ -235,6 +295,81 @@ class Explainer {
     if (!of(Doubt::kAfter).empty()) {
       out_ += row("", cat("only what came after a sync was not: ", join(of(Doubt::kAfter))));
     }
+  }
+
+  // A log is reset above a snapshot that does not continue it.
+  std::string snapshot_text(const Event& cut) const {
+    if (store_op(cut) != StoreOp::kReset) return "";
+    const Event* const snapshot = last_before(cut.seq, [&](const Event& e) {
+      return e.node == cut.node &&
+             (e.kind == EventKind::kSnapPublish || e.kind == EventKind::kSnapInstall);
+    });
+    if (snapshot == nullptr || snapshot->signed_arg(0) + 1 != cut.signed_arg(2)) return "";
+    return cat(", as ", sentence(trace_, *snapshot), " of term ", snapshot->signed_arg(1), ", ",
+               at_text(*snapshot), ", a term that its log does not have there");
+  }
+
+  // Where what is wrong was durable, and the step is a rule that was not kept; "": none is known.
+  std::string step_of_rule(const Event& done, const Violation& violation,
+                           const Event& event) const {
+    const Event& issue = trace_.event(done.span);
+    const std::string mutation = cat("mutation ", issue.arg(4));
+    const bool of_commit = violation.oracle == "ora.R6" || violation.oracle == "ora.R7";
+    const Event* const cause =
+        !of_commit || violation.index <= 0 ? nullptr : last_before(event.seq, [&](const Event& e) {
+          return e.node == event.node && e.kind == EventKind::kRaftCommit &&
+                 e.signed_arg(0) >= violation.index;
+        });
+    if (cause != nullptr && cause->seq > done.seq) {
+      const Event* const trigger = trigger_of(*cause);
+      const Event* const term = last_before(issue.seq, [&](const Event& e) {
+        return e.node == issue.node && e.kind == EventKind::kRaftTerm;
+      });
+      return cat(sentence(trace_, *cause), ", ", at_text(*cause),
+                 trigger == nullptr
+                     ? std::string()
+                     : cat(", because ", sentence(trace_, *trigger), ", ", at_text(*trigger)),
+                 "; what it has at ", violation.index, " it was given as ", mutation, ", #",
+                 issue.seq, term == nullptr ? std::string() : cat(", in term ", term->arg(0)));
+    }
+    const Event* const cut = last_before(event.seq, [&](const Event& e) {
+      return e.node == event.node && e.kind == EventKind::kMigStep &&
+             static_cast<MigStep>(e.arg(0)) == MigStep::kCut;
+    });
+    if (violation.oracle == "ora.I1" && cut != nullptr && done.seq > cut->seq) {
+      return cat("the image holds what came after its cut: ", mutation, " was done at #", done.seq,
+                 ", the cut was taken at #", cut->seq);
+    }
+    if (violation.oracle == "ora.M3") {
+      const Event* const caught_up = first_after(done.seq, event.seq, [&](const Event& e) {
+        return e.node == event.node && e.kind == EventKind::kMigStep && e.arg(3) > 0;
+      });
+      return cat(mutation, " is durable in A, and B is not as it left A: ",
+                 caught_up == nullptr ? std::string("no step of the catch-up came between")
+                                      : cat("the catch-up from #", caught_up->seq,
+                                            " on lost it, or wrote it wrong"));
+    }
+    return "";
+  }
+
+  // Of a finding about a cut and no mutation: which cut it was, and what the node made of it.
+  void tell_migration_cut(const Violation& violation, const Event& event) {
+    const auto find = [&](EventKind kind, uint64_t before) {
+      return last_before(before,
+                         [&](const Event& e) { return e.node == event.node && e.kind == kind; });
+    };
+    const Event* const cut = find(EventKind::kMigCut, event.seq);
+    const Event* const phase = find(EventKind::kMigPhase, event.seq);
+    if (cut == nullptr || phase == nullptr) return;
+    out_ += "\nfirst faulty step\n";
+    const std::string phase_text =
+        violation.phase.empty() ? std::string() : cat(" in phase ", violation.phase);
+    out_ +=
+        row("", cat("what the node did at #", event.seq, phase_text, ", ",
+                    seconds_text(event.t - cut->t, 3),
+                    "s after what was compared: ", sentence(trace_, *cut), ", ", at_text(*cut)));
+    out_ += row("", cat("the last phase that it entered: ", sentence(trace_, *phase), ", ",
+                        at_text(*phase)));
   }
 
   // The mutation by which the node's log lost the entry, if one came after it was done.
@@ -275,14 +410,15 @@ class Explainer {
         if (e.node != node) continue;
         if (appends(e, index)) {
           issue = seq;
-          what = cat("is given it, ", at(e), ", and has not said that it is done");
+          what = cat("is given it, ", at_text(e), ", and has not said that it is done");
         } else if (e.kind == EventKind::kStoreDone && issue != 0 && e.span == issue) {
-          what = cat(e.arg(5) == 0 ? "says that it is done, " : "says that it failed, ", at(e));
+          what =
+              cat(e.arg(5) == 0 ? "says that it is done, " : "says that it failed, ", at_text(e));
         } else if (issue != 0 && cuts_off(e, index)) {
-          what = cat("has it, and is given ", mutation_name(e), ", ", at(e));
+          what = cat("has it, and is given ", mutation_name(e), ", ", at_text(e));
         } else if (issue != 0 &&
                    (e.kind == EventKind::kFaultCrash || e.kind == EventKind::kNodeStop)) {
-          what += cat("; then its process ends, ", at(e));
+          what += cat("; then its process ends, ", at_text(e));
         }
       }
       out_ += row("", cat(trace_.node_name(node), " ", what));
@@ -308,7 +444,7 @@ class Explainer {
       return e.kind == EventKind::kRaftCommit && e.signed_arg(0) >= index;
     });
     if (commit != nullptr) {
-      out_ += row("committed", cat(trace_.node_name(commit->node), ", ", at(*commit)));
+      out_ += row("committed", cat(trace_.node_name(commit->node), ", ", at_text(*commit)));
     }
     const Event* const apply = first_after(0, event.seq, [&](const Event& e) {
       return e.kind == EventKind::kRaftApply && e.signed_arg(0) == index;
@@ -317,7 +453,7 @@ class Explainer {
       out_ += row("applied", "by no node");
       return;
     }
-    out_ += row("applied", cat("first by ", trace_.node_name(apply->node), ", ", at(*apply)));
+    out_ += row("applied", cat("first by ", trace_.node_name(apply->node), ", ", at_text(*apply)));
     const Event* const invoke = first_after(0, event.seq, [&](const Event& e) {
       return e.kind == EventKind::kClientInvoke && e.arg(4) == apply->arg(2);
     });
@@ -325,127 +461,13 @@ class Explainer {
       out_ += row("asked by", "no client: the nodes' own entry, or from before the run");
       return;
     }
-    out_ += row("asked by", cat(sentence(trace_, *invoke), ", ", at(*invoke)));
+    out_ += row("asked by", cat(sentence(trace_, *invoke), ", ", at_text(*invoke)));
     const Event* const answer = first_after(invoke->seq, event.seq, [&](const Event& e) {
       return e.kind == EventKind::kClientOk && e.span == invoke->seq;
     });
-    out_ += row("answered", answer == nullptr ? std::string("not before the violation")
-                                              : cat("client ", answer->arg(0), ", ", at(*answer)));
-  }
-
-  // The mutation that an operation on the disk was issued for, or 0: a storage call issues all of its
-  // operations at once, so no other event comes between.
-  uint64_t mutation_of(uint64_t seq) const {
-    const NodeId node = trace_.event(seq).node;
-    while (seq != 0 && trace_.event(seq).kind == EventKind::kDiskOp) seq = trace_.event(seq).cause;
-    if (seq == 0) return 0;
-    const Event& event = trace_.event(seq);
-    return event.kind == EventKind::kStoreIssue && event.node == node ? seq : 0;
-  }
-
-  // A write is durable if a sync of its file came after it and had returned when the mutation was
-  // done; a name that was created, linked or renamed to, if a sync of its directory had. That a name
-  // is gone is no promise to anybody.
-  std::vector<FileUse> files_of(const Event& issue, const Event& done) const {
-    std::vector<FileUse> files;
-    std::map<uint64_t, size_t> by_inode;
-    std::map<std::string, size_t, std::less<>> by_path;
-    const auto at_path = [&](std::string_view path) -> FileUse& {
-      const auto [place, is_new] = by_path.try_emplace(std::string(path), files.size());
-      if (is_new) files.push_back({.path = std::string(path)});
-      return files[place->second];
-    };
-    for (uint64_t seq = issue.seq + 1; seq < done.seq; ++seq) {
-      const Event& e = trace_.event(seq);
-      // They follow one another; another node's may come between.
-      if (e.node != issue.node) continue;
-      if (e.kind != EventKind::kDiskOp || mutation_of(seq) != issue.seq) break;
-      const bool returned = e.signed_arg(5) <= done.t;
-      const std::string_view path = trace_.text(seq);
-      switch (disk_op(e)) {
-        case DiskOp::kWrite:
-        case DiskOp::kTruncate:
-        case DiskOp::kSync: {
-          const auto known = by_inode.find(e.arg(1));
-          FileUse& file = known == by_inode.end() ? at_path(path) : files[known->second];
-          by_inode.emplace(e.arg(1), static_cast<size_t>(&file - files.data()));
-          if (disk_op(e) == DiskOp::kSync) {
-            ++file.syncs;
-            if (returned) file.unsynced_since = 0;
-            file.synced = file.synced || returned;
-            break;
-          }
-          ++file.writes;
-          file.bytes += e.arg(3);
-          if (file.unsynced_since == 0) file.unsynced_since = seq;
-          break;
-        }
-        case DiskOp::kCreate:
-        case DiskOp::kMkdir:
-          at_path(path).unnamed_since = seq;
-          break;
-        case DiskOp::kRename:
-        case DiskOp::kLink: {
-          const size_t arrow = std::min(path.find(" -> "), path.size());
-          const std::string from(path.substr(0, arrow));
-          const std::string to(path.substr(std::min(arrow + 4, path.size())));
-          if (disk_op(e) == DiskOp::kRename) {
-            FileUse& file = at_path(from);
-            const size_t position = static_cast<size_t>(&file - files.data());
-            file.path = to;
-            file.unnamed_since = seq;
-            by_path.erase(from);
-            by_path[to] = position;
-          } else {
-            at_path(to).unnamed_since = seq;
-          }
-          break;
-        }
-        case DiskOp::kSyncDir:
-          for (FileUse& file : files) {
-            if (returned && parent_of(file.path) == path) file.unnamed_since = 0;
-          }
-          break;
-        case DiskOp::kUnlink:
-        case DiskOp::kRmdir:
-          if (const auto known = by_path.find(path); known != by_path.end()) {
-            files[known->second].unnamed_since = 0;
-            files[known->second].unsynced_since = 0;
-          }
-          break;
-      }
-    }
-    // What was only looked at or removed says nothing.
-    files.erase(std::remove_if(files.begin(), files.end(),
-                               [](const FileUse& file) {
-                                 return file.writes == 0 && file.unnamed_since == 0;
-                               }),
-                files.end());
-    return files;
-  }
-
-  // With what mutations before it did.
-  std::vector<FileUse> judged_files_of(const Event& issue, const Event& done) const {
-    std::vector<FileUse> files = files_of(issue, done);
-    if (std::none_of(files.begin(), files.end(), [](const auto& f) { return f.since() != 0; })) {
-      return files;
-    }
-    for (uint64_t seq = 1; seq < done.seq; ++seq) {
-      const Event& e = trace_.event(seq);
-      if (e.kind != EventKind::kStoreDone || e.arg(5) != 0 || e.span == 0) continue;
-      for (const FileUse& earlier : files_of(trace_.event(e.span), e)) {
-        const std::string name = without_numbers(earlier.path);
-        for (FileUse& file : files) {
-          if (file.since() == 0 || without_numbers(file.path) != name) continue;
-          ++file.before;
-          const bool alike = (file.unsynced_since == 0 || earlier.unsynced_since != 0) &&
-                             (file.unnamed_since == 0 || earlier.unnamed_since != 0) &&
-                             (file.synced || !earlier.synced);
-          file.before_alike += alike ? 1 : 0;
-        }
-      }
-    }
-    return files;
+    out_ +=
+        row("answered", answer == nullptr ? std::string("not before the violation")
+                                          : cat("client ", answer->arg(0), ", ", at_text(*answer)));
   }
 
   // Ends and faults of the node, and what else changed the same files.
@@ -486,7 +508,7 @@ class Explainer {
         default:
           break;
       }
-      if (told) rows.push_back(row("", cat(sentence(trace_, e), ", ", at(e))));
+      if (told) rows.push_back(row("", cat(sentence(trace_, e), ", ", at_text(e))));
     }
     if (rows.empty()) return;
     out_ += "\nsince then on the same node\n";
@@ -495,7 +517,8 @@ class Explainer {
     for (size_t i = first; i < rows.size(); ++i) out_ += rows[i];
   }
 
-  void tell_chain(const Event& event) {
+  // A finding of storage is explained by what its mutation did; what led to that is another question.
+  void tell_chain(const Event& event, bool to_issue) {
     std::deque<const Event*> steps;
     bool more = false;
     for (uint64_t seq = event.cause; seq != 0; seq = trace_.event(seq).cause) {
@@ -509,12 +532,16 @@ class Explainer {
       more = steps.size() == kMaxChain;
       if (more) break;
       steps.push_front(&trace_.event(seq));
+      if (to_issue && e.kind == EventKind::kStoreIssue) {
+        more = e.cause != 0;
+        break;
+      }
     }
     out_ += "\nwhat led to it, by causes\n";
     if (more) out_ += row("", "...");
     if (steps.empty()) out_ += row("", "the start of the run");
     for (const Event* step : steps) {
-      out_ += row("", cat(sentence(trace_, *step), ", ", at(*step)));
+      out_ += row("", cat(sentence(trace_, *step), ", ", at_text(*step)));
     }
   }
 
@@ -548,152 +575,11 @@ class Explainer {
 
   const Trace& trace_;
   const ExplainOptions options_;
+  const DiskUse disk_;
   std::string out_;
 };
 
-std::string disk_sentence(const Trace& trace, const Event& event) {
-  const std::string path(trace.text(event.seq));
-  switch (disk_op(event)) {
-    case DiskOp::kWrite:
-      return cat("writes ", plural(event.arg(3), "byte"), " at ", event.arg(2), " of ", path);
-    case DiskOp::kTruncate:
-      return cat("sets the size of ", path, " to ", event.arg(2));
-    case DiskOp::kSync:
-    case DiskOp::kSyncDir:
-      return cat("syncs ", path);
-    case DiskOp::kCreate:
-    case DiskOp::kMkdir:
-      return cat("creates ", path);
-    case DiskOp::kUnlink:
-    case DiskOp::kRmdir:
-      return cat("removes ", path);
-    case DiskOp::kRename:
-      return cat("renames ", path);
-    case DiskOp::kLink:
-      return cat("links ", path);
-  }
-  return cat("uses ", path);
-}
-
-std::string mutation_name(const Event& issue) {
-  switch (store_op(issue)) {
-    case StoreOp::kAppend:
-      return cat("an append of ", issue.signed_arg(2), "..", issue.signed_arg(3));
-    case StoreOp::kTruncatePrefix:
-      return cat("a truncation to the entries from ", issue.signed_arg(2), " on");
-    case StoreOp::kTruncateSuffix:
-      return cat("a truncation to the entries up to ", issue.signed_arg(2));
-    case StoreOp::kReset:
-      return cat("a reset of the log to ", issue.signed_arg(2));
-    case StoreOp::kSaveMeta:
-      return cat("a term and vote to save, term ", issue.signed_arg(2));
-    case StoreOp::kSaveSnapshot:
-      return cat("a snapshot to publish, index ", issue.signed_arg(2));
-  }
-  return "a mutation";
-}
-
-// Of a line of the trace what follows the columns.
-std::string bare(const Trace& trace, const Event& event) {
-  const std::string line = text_line(trace, event, trace.text(event.seq));
-  const size_t kind = line.find(info(event.kind).name);
-  return line.substr(kind, line.size() - kind - 1);
-}
-
-// "AppendEntries", as the trace spells it.
-std::string argument(const Trace& trace, const Event& event, std::string_view name) {
-  const std::string line = text_line(trace, event);
-  const size_t begin = line.find(cat(" ", name, "=")) + name.size() + 2;
-  return line.substr(begin, line.find_first_of(" \n", begin) - begin);
-}
-
 }  // namespace
-
-bool is_step(const Event& event) {
-  if (info(event.kind).mark) return true;
-  switch (event.kind) {
-    case EventKind::kNetSend:
-    case EventKind::kNetRecv:
-    case EventKind::kTimer:
-    case EventKind::kStoreIssue:
-    case EventKind::kStoreDone:
-    case EventKind::kSnapPublish:
-    case EventKind::kSnapInstall:
-    case EventKind::kRaftTerm:
-    case EventKind::kRaftCommit:
-    case EventKind::kMigStep:
-    case EventKind::kClientInvoke:
-    case EventKind::kClientRetry:
-    case EventKind::kDiskCrash:
-      return true;
-    default:
-      return false;
-  }
-}
-
-std::string sentence(const Trace& trace, const Event& event) {
-  const std::string who = event.node == 0 ? std::string() : cat(trace.node_name(event.node), " ");
-  if (info(event.kind).mark) {
-    const Mark mark{event, 0, {}, std::string(trace.text(event.seq))};
-    return event.node == 0 ? describe(trace, mark)
-                           : cat(trace.node_name(event.node), ": ", describe(trace, mark));
-  }
-  const auto node = [&](uint64_t id) {
-    return id <= trace.nodes() ? std::string(trace.node_name(static_cast<NodeId>(id)))
-                               : cat("#", id);
-  };
-  switch (event.kind) {
-    case EventKind::kDiskOp:
-      return cat(who, disk_sentence(trace, event));
-    case EventKind::kDiskCrash:
-      return cat(who, "keeps ", event.arg(1), " of ", plural(event.arg(0), "unsynced change"));
-    case EventKind::kStoreIssue:
-      return cat(who, "is given ", mutation_name(event), " (mutation ", event.arg(4), ")");
-    case EventKind::kStoreDone:
-      return event.arg(5) == 0 ? cat(who, "says that mutation ", event.arg(4), " is done")
-                               : cat(who, "says that mutation ", event.arg(4),
-                                     " failed: ", status_name(event.arg(5)));
-    case EventKind::kNetSend:
-      return cat(who, "sends ", argument(trace, event, "type"), " of term ", event.arg(2), " to ",
-                 node(event.arg(0)));
-    case EventKind::kNetRecv:
-      return cat(who, "receives ", argument(trace, event, "type"), " of term ", event.arg(2),
-                 " from ", node(event.arg(0)));
-    case EventKind::kTimer:
-      return cat(trace.node_name(event.node), "'s ", argument(trace, event, "timer"),
-                 " timer runs out");
-    case EventKind::kRaftTerm:
-      return event.arg(1) == 0
-                 ? cat(who, "goes on to term ", event.arg(0))
-                 : cat(who, "votes for ", node(event.arg(1)), " in term ", event.arg(0));
-    case EventKind::kRaftCommit:
-      return cat(who, "commits up to ", event.signed_arg(0));
-    case EventKind::kRaftApply:
-      return cat(who, "applies ", event.signed_arg(0));
-    case EventKind::kSnapPublish:
-      return cat(who, "has published a snapshot at index ", event.signed_arg(0));
-    case EventKind::kSnapInstall:
-      return cat(who, "takes the state of ", node(event.arg(2)), "'s snapshot at index ",
-                 event.signed_arg(0));
-    case EventKind::kClientInvoke:
-      return cat("client ", event.arg(0), " asks ", node(event.arg(5)), " for operation ",
-                 event.arg(1), " (", argument(trace, event, "kind"), ")");
-    case EventKind::kClientOk:
-      return cat("client ", event.arg(0), " is answered operation ", event.arg(1));
-    case EventKind::kClientRetry:
-      return cat("client ", event.arg(0), " asks ", node(event.arg(2)), " again for operation ",
-                 event.arg(1));
-    case EventKind::kMigStep:
-      return cat(who, "takes a migration step: ", argument(trace, event, "step"), ", ",
-                 event.arg(2) / 10'000, "% of the phase, B lacks ",
-                 plural(event.arg(3), "mutation"),
-                 trace.text(event.seq).empty() ? std::string() : cat("; ", trace.text(event.seq)));
-    case EventKind::kEngineJob:
-      return cat(who, "has run a background job");
-    default:
-      return cat(who, bare(trace, event));
-  }
-}
 
 std::string explain_violation(const Trace& trace, const Violation& violation,
                               const ExplainOptions& options) {

@@ -2,12 +2,14 @@
 // run.
 //
 //   what      the violation, as the run reported it
-//   subject   the mutation that the oracle judged: when its node was given it, when the node said
-//             that it was done, who waited for it; the oracle holds the node to it from then on
+//   subject   the mutation that the finding is about (suspect.h): when its node was given it, when
+//             the node said that it was done, who waited for it; or that it was in flight when the
+//             process ended, with whatever else was
 //   disk      what the node did with its disk for it, and which bytes a power cut could still take
-//             when it said done
+//   sides     where two families are compared, what a power cut could take of each
 //   since     what happened to the node and to the same files between then and the violation
-//   chain     the causes of the violation, the nearest last
+//   step      the first faulty one, and what follows such a step elsewhere
+//   chain     the causes of the violation, the nearest last; of storage, from the last mutation on
 //
 // What is said follows from the trace alone: no oracle, no file and no run is asked. It is a way to
 // look, not a proof: the first faulty step is named where one of a few known shapes fits, and
@@ -35,12 +37,5 @@ std::string explain_violation(const Trace& trace, const Violation& violation,
                               const ExplainOptions& options);
 // `seq`: 1 .. trace.events().
 std::string explain_event(const Trace& trace, uint64_t seq, const ExplainOptions& options);
-
-// Worth a line in a chain of causes: what a reader can picture. The rest (disk operations, draws)
-// comes between two of these.
-bool is_step(const Event& event);
-
-// One event in a few words: "n2 writes 512 bytes at 4096 of /node/local/log/log_meta".
-std::string sentence(const Trace& trace, const Event& event);
 
 }  // namespace qk::sim

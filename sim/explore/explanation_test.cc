@@ -1,34 +1,12 @@
 // What is said of a vote that a crash took because a sync was missing, word by word.
 #include "sim/explore/explanation.h"
 
-#include <catch2/catch.hpp>
-
 #include "families/base/strings.h"
+#include "sim/explore/sentences.h"
+#include "sim/explore/test_story.h"
 
 namespace qk::sim {
 namespace {
-
-struct Story {
-  Scheduler scheduler;
-  Trace trace{&scheduler, {1, 1, {"n1", "n2"}}, TraceLevel::kFull};
-
-  uint64_t record(NodeId node, EventKind kind, std::array<uint64_t, kMaxArgs> args = {},
-                  std::string_view text = "", uint64_t span = 0) {
-    Event event{.span = span, .node = node, .kind = kind};
-    event.args = args;
-    return trace.record(event, text);
-  }
-  uint64_t disk(DiskOp op, uint64_t inode, uint64_t length, Nanos done, std::string_view path) {
-    return record(2, EventKind::kDiskOp,
-                  {static_cast<uint64_t>(op), inode, 0, length, 0, static_cast<uint64_t>(done)},
-                  path);
-  }
-  void at(Nanos t, std::function<void()> what) { scheduler.at(t, std::move(what)); }
-  void run() {
-    while (scheduler.run_next()) {
-    }
-  }
-};
 
 // n2 saves a vote for n1 (its journal is synced in time, its metadata are not), answers, loses
 // power and comes back without the vote.
@@ -127,13 +105,6 @@ std::string told_of_appends(int times, const std::function<void(Story*, uint64_t
   return explain_violation(story.trace, violation, {.radius = 0});
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  INFO(text);
-  INFO(part);
-  CHECK(text.find(part) != std::string::npos);
-  return text.find(part) != std::string::npos;
-}
-
 TEST_CASE("what was changed after its sync, or is left so each time, is not the first suspect",
           "[explain]") {
   // The log is synced and padded, the mark is never synced.
@@ -161,7 +132,12 @@ TEST_CASE("what was changed after its sync, or is left so each time, is not the 
     story->disk(DiskOp::kWrite, 3, 512, now + 1, "/node/log/mark.tmp");
     story->disk(DiskOp::kWrite, 5, 99, now + 2, "/node/log/log_18");
   });
-  CHECK(contains(once, "could still take back what it had written to /node/log/log_18 (#27)\n"));
+  CHECK(contains(
+      once,
+      "could still take back what it had written to /node/log/log_18 (#27); every other of 5 "
+      "appends that changed /node/log/log_# was followed by a sync, #27 was not; no sync of it "
+      "came "
+      "before the finding\n"));
 }
 
 TEST_CASE("what an oracle judges at the end of a mutation is that mutation", "[explain]") {
@@ -257,7 +233,9 @@ TEST_CASE("a name is durable once its directory is synced", "[explain]") {
   CHECK(contains(save(false),
                  "/node/meta: 1 change, 26 bytes, 1 sync; its name not durable when it "
                  "was done: #5\n"));
-  CHECK(contains(save(false), "take back what it had written to the name of /node/meta (#5)\n"));
+  CHECK(contains(save(false),
+                 "take back what it had written to the name of /node/meta (#5); a rename into "
+                 "/node with no sync-dir after it\n"));
   CHECK(save(true).find("not durable") == std::string::npos);
 }
 

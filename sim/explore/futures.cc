@@ -6,7 +6,7 @@
 
 #include "families/base/check.h"
 #include "families/base/strings.h"
-#include "sim/explore/explanation.h"
+#include "sim/explore/sentences.h"
 #include "sim/kernel/trace_text.h"
 
 namespace qk::sim {
