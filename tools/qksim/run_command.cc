@@ -173,7 +173,10 @@ ExitCode run_command(const RunArguments& arguments, const Environment& environme
   const auto leave = [&] {
     // Unless this run's directory takes its place, the link would show an earlier run's picture.
     ExitCode left = ExitCode::kOk;
-    if (absl::Status status = forget_latest(environment); !status.ok()) {
+    // A good run in another place is nothing to look for here.
+    const bool elsewhere = !arguments.out.empty() && exit_code(report) == ExitCode::kOk;
+    if (absl::Status status = elsewhere ? absl::OkStatus() : forget_latest(environment);
+        !status.ok()) {
       print_error(environment, std::string(to_std(status.message())));
       left = ExitCode::kCannotWrite;
     }

@@ -150,6 +150,17 @@ TEST_CASE_METHOD(RunFixture, "after a pass without a directory, latest shows no 
   }
 }
 
+TEST_CASE_METHOD(RunFixture, "a pass in a directory elsewhere leaves latest as it is") {
+  violate();
+  run_command(arguments, environment);
+  const std::string failed = fs::read_symlink(directory / ".qksim/runs/latest").string();
+  next.verdict = sim::Verdict::kPass;
+  next.violations.clear();
+  arguments.out = "elsewhere";
+  CHECK(run_command(arguments, environment) == ExitCode::kOk);
+  CHECK(fs::read_symlink(directory / ".qksim/runs/latest").string() == failed);
+}
+
 TEST_CASE_METHOD(RunFixture, "a run directory that a user changed is not replaced") {
   violate();
   REQUIRE(run_command(arguments, environment) == ExitCode::kViolated);
