@@ -101,12 +101,13 @@ class Shrinker {
     const LoadResult loaded = tools_.load({name_ + ".qks.txtpb", text_of(candidate), "/"});
     if (!loaded.plan) return false;
     ++out_.runs;
-    sim::RunResult result = tools_.run(*loaded.plan);
-    passes_ = result.violations.empty();
-    const auto failure = failure_of(result);
+    std::optional<sim::RunResult> result = tools_.run(*loaded.plan);
+    if (!result) return false;
+    passes_ = result->violations.empty();
+    const auto failure = failure_of(*result);
     if (!failure || !is_same(*failure)) return false;
-    last_ = parsed(written_plan(loaded.effective, name_, *loaded.plan, result.injected));
-    out_.result = std::move(result);
+    last_ = parsed(written_plan(loaded.effective, name_, *loaded.plan, result->injected));
+    out_.result = *std::move(result);
     return true;
   }
 
@@ -564,7 +565,8 @@ class Shrinker {
         const LoadResult loaded = tools_.load({name_ + ".qks.txtpb", text_of(candidate), "/"});
         if (!loaded.plan) continue;
         ++out_.runs;
-        if (tools_.run(*loaded.plan).verdict != sim::Verdict::kPass) continue;
+        const auto result = tools_.run(*loaded.plan);
+        if (!result || result->verdict != sim::Verdict::kPass) continue;
         if (!loaded.plan->planted.empty()) continue;  // never PASS
         out_.sibling = text_of(candidate);
         out_.difference = sibling->what;

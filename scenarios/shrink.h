@@ -37,7 +37,9 @@ std::optional<FailureSignature> failure_of(const sim::RunResult& result);
 
 struct ShrinkTools {
   std::function<LoadResult(const ScenarioSource&)> load;
-  std::function<sim::RunResult(const sim::Plan&)> run;
+  // Nothing, if the run ended in a failed check of the program's own: another failure. Of a run that
+  // does not fail as the one to shrink does, verdict, oracle and phase are enough.
+  std::function<std::optional<sim::RunResult>(const sim::Plan&)> run;
   // A failure of the same oracle counts, whatever the phase of the node. For who knows that there is
   // one bug, because it was planted: of an unknown one another phase is often another bug.
   bool any_phase = false;

@@ -151,6 +151,28 @@ TEST_CASE("few operations under another seed take the place of many") {
   }
 }
 
+TEST_CASE("a candidate that fails a check of our own is passed over") {
+  Search search;
+  uint64_t ended = 0;
+  search.tools.run = [&](const sim::Plan& plan) -> std::optional<sim::RunResult> {
+    ++search.runs;
+    if (plan.cluster.nodes.size() > 3) return rule(plan);
+    ++ended;
+    return std::nullopt;
+  };
+  const auto shrunk = search.shrink();
+  REQUIRE(shrunk.ok());
+  CHECK(ended > 0);
+  CHECK(shrunk->complete);
+  const sim::Plan plan = must_load({"small.qks.txtpb", shrunk->text, "/"}, {}, std::nullopt);
+  CHECK(plan.cluster.nodes.size() == 4);
+  CHECK(plan.faults.size() == 1);
+  // Such a run does not pass either.
+  const sim::Plan passes =
+      must_load({"small-passes.qks.txtpb", shrunk->sibling, "/"}, {}, std::nullopt);
+  CHECK(passes.cluster.nodes.size() == 4);
+}
+
 TEST_CASE("shrinking that is stopped at once says so") {
   Search search;
   search.tools.stop = [] { return true; };

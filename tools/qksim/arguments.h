@@ -79,6 +79,7 @@ struct ShrinkArguments {
   std::optional<sim::Nanos> time_limit;  // wall time; absent: until nothing more can be taken away
   std::string output;                    // empty: NAME-shrunk.qks.txtpb
   bool any_phase = false;                // a failure of the same oracle counts, whatever the phase
+  bool swarm = false;                    // as of `run`
 };
 
 // `run`, `left`, `right`: a run directory, a run's id, "latest" or "last-failed".

@@ -13,6 +13,9 @@ CommandSyntax shrink_syntax(Command& command) {
   shrink.value("--seed", "N", seed(&to->seed),
                "The seed that fails; default: the scenario's, or 1");
   shrink.repeated("--set", "PATH=VALUE", &to->sets, "Replace one field of the scenario");
+  shrink.flag(
+      "--swarm", &to->swarm,
+      "Let the seed draw which kinds of fault are on, and how strong, as `run --swarm` did");
   shrink.value("--for", "TIME", duration(&to->time_limit),
                "Stop after this time, with what there is by then");
   shrink.option("-o,--output", "FILE", &to->output, "The file; default: NAME-shrunk.qks.txtpb");

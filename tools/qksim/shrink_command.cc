@@ -31,6 +31,7 @@ ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& env
   scenarios::LoadResult loaded;
   code = load_scenario(environment, source, arguments.sets, arguments.seed, &loaded);
   if (code != ExitCode::kOk) return code;
+  if (arguments.swarm) load_swarm(environment, source, arguments.sets, &loaded);
   sim::Plan& plan = *loaded.plan;
   if (!arguments.planted.empty()) plan.planted = arguments.planted;
   code = check_planted(environment, plan.planted);
@@ -67,7 +68,8 @@ ExitCode shrink_command(const ShrinkArguments& arguments, const Environment& env
       << (shrunk.sibling.empty()
               ? std::string("no run near it that was tried")
               : cat(printable(passing_file(job.failing)), ": ", printable(shrunk.difference)))
-      << "\n  next      qksim run " << printable(shell_quoted(job.failing)) << "\n";
+      << "\n  next      qksim run " << printable(shell_quoted(job.failing))
+      << " --artifacts always && qksim explain latest\n";
   return environment.interrupted() ? ExitCode::kInterrupted : ExitCode::kOk;
 }
 

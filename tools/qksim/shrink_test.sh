@@ -22,6 +22,7 @@ expect() {
 }
 
 expect 0 shrink rolling-pair --planted vote-not-synced --seed 1 -o vote.qks.txtpb
+cp out vote.out
 grep -q '^  fails     vote.qks.txtpb$' out || fail "the file is not named"
 grep -q '^  passes    vote-passes.qks.txtpb: ' out || fail "there is no sibling"
 faults=$(grep -c '^at {' vote.qks.txtpb || true)
@@ -40,6 +41,8 @@ grep -q '^PASS  shrink  1 killed bugs: ' out || fail "no verdict"
 expect 0 run small/vote-not-synced.qks.txtpb --artifacts none
 grep -q '^EXPECTED ' out || fail "the file of selftest does not fail"
 expect 0 run small/vote-not-synced-passes.qks.txtpb --artifacts none
+
+grep -q '^  next      qksim run vote.qks.txtpb --artifacts always && qksim explain latest$' vote.out || fail "no next step"
 
 # What passes cannot be shrunk; what is there is not overwritten.
 expect 2 shrink rolling-pair
