@@ -44,6 +44,10 @@ expect 0 run small/vote-not-synced-passes.qks.txtpb --artifacts none
 
 grep -q '^  next      qksim run vote.qks.txtpb --artifacts always && qksim explain latest$' vote.out || fail "no next step"
 
+# What `run --swarm` found is found again.
+expect 0 shrink rolling-pair --planted vote-not-synced --swarm --seed 1 -o swarm.qks.txtpb
+expect 0 run swarm.qks.txtpb --artifacts none
+
 # What passes cannot be shrunk; what is there is not overwritten.
 expect 2 shrink rolling-pair
 grep -q 'the run violates nothing' err || fail "no reason"
