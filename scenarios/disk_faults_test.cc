@@ -267,7 +267,7 @@ TEST_CASE("drawn disk errors are written and replayed") {
   uint64_t hits = 0;
   uint64_t evictions = 0;
   for (uint64_t seed = 1; seed <= 8; ++seed) {
-    // In the last ones, whatever a failed sync did not write is not seen for ever.
+    // In the last ones, what a failed sync did not write does not stay readable.
     const std::string_view evicts = seed > 4 ? "failed_sync_evicts: 1" : "";
     const std::string text =
         cat("name: \"mine\" ", kCluster, kMigration,

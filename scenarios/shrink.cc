@@ -377,7 +377,7 @@ class Shrinker {
       *one.add_at() = fault;
       all.push_back(one);
       if (!fault.has_partition()) continue;
-      // Whoever leads, once it has something to lose.
+      // The leader, once it has something to lose.
       qksim::ScheduledFault* at = one.mutable_at(0);
       at->mutable_partition()->clear_side();
       at->mutable_partition()->add_side()->add_node("@leader");

@@ -80,9 +80,9 @@ class SimNode final {
   absl::Status request_accept();
   absl::Status request_retire();
 
+  uint64_t probe_thinning_by_bytes() const { return witness_.probe_thinning_by_bytes(); }
   // What side A or B would recover to if the power failed now and nothing unsynced survived; of a
   // volatile family, what it holds.
-  uint64_t probe_thinning_by_bytes() const { return witness_.probe_thinning_by_bytes(); }
   Probe durable_state(migration::Side side) const { return witness_.durable_state(side); }
   // Whether the authority counts for a majority that holds this entry (ora.R7). A crash of the node
   // takes nothing back of what a volatile one answered before.

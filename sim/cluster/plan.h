@@ -199,7 +199,7 @@ struct RandomFaultPlan {
   uint32_t aimed_ppm = 0;  // share of crashes and partitions that hit the leader or who migrates
 
   Nanos mean_time_to_disk_error = 0;
-  uint32_t failed_sync_evicts_ppm = 0;  // share of failed syncs whose bytes are not seen for ever
+  uint32_t failed_sync_evicts_ppm = 0;  // share of failed syncs whose bytes are dropped later
   // Of each kind of damage (is_damage()), from kLostWrite on.
   std::array<Nanos, kDiskFaultKinds> mean_time_to_damage = {};
 

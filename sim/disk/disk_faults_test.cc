@@ -235,7 +235,7 @@ TEST_CASE("a file system may take back what a sync failed to write, the size too
   d.disk.add_fault(fault, 0, {});
   CHECK_FALSE(d.file->sync(SyncKind::kData).ok());
   CHECK(d.shown(*d.fs) == "b4096");
-  // Whoever goes on where it was leaves a hole.
+  // An append at the old offset leaves a hole.
   must(d.file->write_at(8192, "d"));
   must(d.file->sync(SyncKind::kData));
   CHECK(d.left() == "b409604096d1");

@@ -1,5 +1,5 @@
 // DiskLooks: what was looked at of a disk's content, in the order of the first looks. Two disks that
-// show the same at each of them cannot be told apart by whoever looked.
+// show the same at each of them cannot be told apart by the process that looked.
 //
 // More is noted than was needed: a file that was written since is still one of the content. That
 // makes two disks differ that could be taken for one, never the other way round.

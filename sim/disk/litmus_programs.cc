@@ -6,6 +6,7 @@
 #include "families/base/check.h"
 #include "families/base/strings.h"
 #include "families/fs/file_util.h"
+#include "sim/disk/all_answers.h"
 
 namespace qk::sim {
 namespace {
@@ -183,36 +184,6 @@ absl::Status observe_directory(FileSystem& fs, const std::string& root, const st
   }
   return absl::OkStatus();
 }
-
-// All answers of a Choice, one after the other: a number in a mixed radix, a digit for each operation.
-class AllAnswers final : public Choice {
- public:
-  std::vector<Fate> decide(std::span<const PendingOperation> pending) override {
-    digits_.resize(pending.size(), 0);
-    counts_.clear();
-    std::vector<Fate> fates;
-    for (size_t i = 0; i < pending.size(); ++i) {
-      counts_.push_back(fate_count(pending[i]));
-      fates.push_back(fate_at(pending[i], digits_[i]));
-    }
-    return fates;
-  }
-  uint32_t pick(uint32_t n) override {
-    picks_ = n;
-    return pick_;
-  }
-  bool advance() {
-    for (size_t i = 0; i < counts_.size(); ++i) {
-      if (++digits_[i] < counts_[i]) return true;
-      digits_[i] = 0;
-    }
-    return ++pick_ < picks_;
-  }
-
- private:
-  std::vector<uint32_t> digits_, counts_;
-  uint32_t pick_ = 0, picks_ = 0;
-};
 
 void must_run(FileSystem& fs, const LitmusCall& call) {
   const absl::Status status = run_litmus_call(fs, "", call);

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "families/fs/file_util.h"
+#include "sim/disk/all_answers.h"
 #include "sim/disk/sim_disk.h"
 #include "sim/disk/test_util.h"
 
@@ -22,37 +23,6 @@ using Outcomes = std::set<std::string>;
 constexpr uint32_t kSector = 512;
 constexpr Nanos kWriteTime = 10;
 constexpr Nanos kSyncTime = 100;
-
-// Walks all answers: decide() counts in a mixed radix, one digit for each operation.
-class Enumeration final : public Choice {
- public:
-  std::vector<Fate> decide(std::span<const PendingOperation> pending) override {
-    digits_.resize(pending.size(), 0);
-    std::vector<Fate> fates;
-    counts_.clear();
-    for (size_t i = 0; i < pending.size(); ++i) {
-      counts_.push_back(fate_count(pending[i]));
-      fates.push_back(fate_at(pending[i], digits_[i]));
-    }
-    return fates;
-  }
-  uint32_t pick(uint32_t n) override {
-    picks_ = n;
-    return pick_;
-  }
-  // The next answer; false after the last.
-  bool advance() {
-    for (size_t i = 0; i < counts_.size(); ++i) {
-      if (++digits_[i] < counts_[i]) return true;
-      digits_[i] = 0;
-    }
-    return ++pick_ < picks_;
-  }
-
- private:
-  std::vector<uint32_t> digits_, counts_;
-  uint32_t pick_ = 0, picks_ = 0;
-};
 
 void write(FileSystem& fs, const std::string& path, uint64_t offset, uint64_t length, char byte) {
   auto file = fs.open(path, {.create = true});
@@ -129,7 +99,7 @@ std::string after(const SimDisk& before, CrashLevel level, Nanos at, Choice& cho
 Outcomes power_cut(const Program& program, Nanos wait = 0) {
   const SimDisk disk = start(program);
   Outcomes outcomes;
-  Enumeration choice;
+  AllAnswers choice;
   do {
     outcomes.insert(after(disk, CrashLevel::kP2, disk.busy_until() + wait, choice));
   } while (choice.advance());
@@ -141,7 +111,7 @@ Outcomes process_crash(const Program& program, bool sizes = false) {
   const SimDisk disk = start(program);
   Outcomes outcomes;
   for (Nanos at = disk.now(); at <= disk.busy_until(); ++at) {
-    Enumeration choice;
+    AllAnswers choice;
     do {
       outcomes.insert(after(disk, CrashLevel::kP0, at, choice, sizes));
     } while (choice.advance());
@@ -426,7 +396,7 @@ Outcomes process_crash_then_power_cut(const Program& program,
   disk.crash(CrashLevel::kP0, disk.busy_until(), keep);
   recovery(*disk.mount());
   Outcomes outcomes;
-  Enumeration choice;
+  AllAnswers choice;
   do {
     outcomes.insert(after(disk, CrashLevel::kP2, disk.busy_until(), choice));
   } while (choice.advance());

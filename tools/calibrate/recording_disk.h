@@ -22,8 +22,8 @@ struct fuse;
 
 namespace qk::calibrate {
 
-// Blocks that were looked at before anything was written to them, and the hash of each: whoever finds these
-// blocks again does the same again.
+// Blocks that were looked at before anything was written to them, and the hash of each: a reader that finds
+// these blocks again does the same again.
 using BlocksRead = std::map<uint64_t, uint64_t>;
 
 struct DeviceCall {

@@ -483,7 +483,7 @@ TEST_CASE_METHOD(SweepFixture, "sweep: one line of JSON for each seed, and one f
 }
 
 TEST_CASE_METHOD(SweepFixture,
-                 "a sweep with feedback makes plans near what was new, whoever is first") {
+                 "a sweep with feedback makes the same plans whichever job ends first") {
   act = [](uint64_t seed, const sim::RunOptions& options, sim::RunResult* result) {
     CHECK(options.tuples);
     // Ever fewer seeds come to something new.
