@@ -151,6 +151,8 @@ expect 2 explore "$scenario" --window n1:DUAL..n1:ROLLBACK --shard 1/64
 grep -q 'the run ended inside' out || fail "no reason"
 expect 2 explore "$scenario" --for 1ms
 grep -q 'stopped early' out || fail "no reason"
+expect 2 explore "$scenario" --window n1:CUT..n1:B --shard 400/400
+grep -q 'nothing was recovered' out || fail "no reason"
 for words in "--window n1" "--window n1:DUAL..n9:B" "--window n1:NO..n1:B" "--level P9" "--level ," \
              "--node n9" "--omit x" "--shard 3/2" "--nested 9" "--pair local" "--pair local>nothing" \
              "--resume x"; do

@@ -519,7 +519,7 @@ class Exploring {
       report += cat("  note      ", passed_over_,
                     " instants were passed over: of other shards, or with an event of the run\n");
     }
-    if (all.instants > 0 && all.recoveries == 0) unsure_.emplace_back("nothing was recovered");
+    if (all.recoveries == 0) unsure_.emplace_back("nothing was recovered");
     if (all.died + died_ > 0) {
       unsure_.push_back(
           cat(all.died + died_, " starts ended in a failed check of this program, see above"));
